@@ -1,0 +1,1 @@
+"""The edges: each module alone imports the library that it wraps."""
