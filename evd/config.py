@@ -1,0 +1,301 @@
+"""What each program can be told: one class for a program, one field for a flag.
+
+`<program>_config(argv, env)` returns it checked and complete, or raises `ConfigError`.
+Fields are named like the flags; durations end in `_s`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import attrs
+
+from evd.core.requests_file import RequestLine, RequestsFileError, parse_requests
+from evd.flags import (
+    BOOTSTRAP,
+    COUNT,
+    CP_ID,
+    DB_URL,
+    DRIVER_ID,
+    DURATION,
+    DURATION_OR_NONE,
+    EURO_RATE,
+    HOST,
+    KW,
+    LOCATION,
+    LOG_FORMAT,
+    LOG_LEVEL,
+    ORIGINS,
+    PATH,
+    PORT,
+    PORT_OR_OFF,
+    URL,
+    ConfigError,
+    FlagTable,
+    flag,
+    read_flags,
+)
+
+REQUESTS_FILE_BYTES_MAX = 4 * 1024 * 1024
+
+_KAFKA_TEXT = "Kafka's brokers"
+_FETCH_WAIT_TEXT = "how long a fetch may wait at the broker for new messages"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class ProgramConfig:
+    """What every program can be told."""
+
+    PROGRAM: ClassVar[str]
+    PREFIX: ClassVar[str]
+
+    log_level: str = flag(LOG_LEVEL, "log this and what is graver", default="INFO")
+    log_format: str = flag(LOG_FORMAT, "a line for people or an object a line", default="text")
+
+    @property
+    def component(self) -> str:
+        """The name that this process has in its log lines."""
+        raise NotImplementedError
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class MetricsConfig(ProgramConfig):
+    """What a program without an HTTP port of its own can be told about its metrics."""
+
+    metrics_host: str = flag(HOST, "where --metrics-port listens", default="127.0.0.1")
+    metrics_port: int = flag(PORT_OR_OFF, "HTTP for /metrics and /health; 0 = off", default=0)
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class StatefulConfig(ProgramConfig):
+    """What a program that keeps something on disk can be told about it."""
+
+    state_dir: Path = flag(
+        PATH,
+        "where it keeps what must outlive it",
+        shown="under systemd $STATE_DIRECTORY, else ./var/<daemon>/<id>",
+    )
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class BrokerConfig(MetricsConfig):
+    """The embedded broker: speaks Kafka's protocol, keeps nothing over a restart."""
+
+    PROGRAM = "evd-broker"
+    PREFIX = "EVD_BROKER_"
+
+    listen_host: str = flag(HOST, "where --listen-port listens", default="127.0.0.1")
+    listen_port: int = flag(PORT, "Kafka's protocol", default=9092)
+
+    @property
+    def component(self) -> str:
+        """The name that this process has in its log lines."""
+        return "Broker"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class CentralConfig(StatefulConfig):
+    """Central: knows every charging point, decides every request, keeps every session."""
+
+    PROGRAM = "evd-central"
+    PREFIX = "CENTRAL_"
+
+    kafka_bootstrap: str = flag(BOOTSTRAP, _KAFKA_TEXT, default="localhost:9092")
+    kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.005)
+    listen_host: str = flag(HOST, "where --listen-port listens", default="127.0.0.1")
+    listen_port: int = flag(PORT, "framed TCP for monitors", default=9999)
+    http_host: str = flag(HOST, "where --http-port and --feed-port listen", default="127.0.0.1")
+    http_port: int = flag(PORT, "the HTTP API", default=8000)
+    feed_port: int = flag(PORT, "the WebSocket status feed", default=8765)
+    feed_origins: tuple[str, ...] = flag(
+        ORIGINS, "further origins whose pages may read the feed", default=()
+    )
+    db_url: str = flag(
+        DB_URL,
+        "the database: sqlite:///<file> or postgresql+psycopg://…",
+        shown="sqlite:///<state dir>/central.db",
+    )
+    heartbeat_timeout_s: float = flag(
+        DURATION, "without a frame for so long, a monitor is KO", default=3.0
+    )
+    start_timeout_s: float = flag(DURATION, "for a START to be confirmed", default=5.0)
+    engine_gone_after_s: float = flag(
+        DURATION,
+        "of an engine's port refusing: its session is closed as an estimate",
+        default=30.0,
+    )
+    session_lost_after_s: float = flag(
+        DURATION, "without any report of a session: it is closed as an estimate", default=900.0
+    )
+    restart_grace_s: float = flag(
+        DURATION_OR_NONE,
+        "after Central's start for monitors to come back before a waiting request is decided",
+        default=3.0,
+    )
+
+    @property
+    def component(self) -> str:
+        """The name that this process has in its log lines."""
+        return "Central"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class EngineConfig(StatefulConfig, MetricsConfig):
+    """The engine of one charging point: its machine, its meter, its sessions on disk."""
+
+    PROGRAM = "evd-engine"
+    PREFIX = "CP_ENGINE_"
+
+    cp_id: str = flag(CP_ID, "the charging point that this is")
+    kafka_bootstrap: str = flag(BOOTSTRAP, _KAFKA_TEXT, default="localhost:9092")
+    kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.02)
+    health_host: str = flag(HOST, "where --health-port listens", default="127.0.0.1")
+    health_port: int = flag(PORT, "framed TCP for the monitor", default=8001)
+    kw_rate: float = flag(KW, "the power that it supplies", default=22.0)
+    euro_rate: float = flag(EURO_RATE, "the price", default=0.30)
+    location: str | None = flag(LOCATION, "where the charging point stands", default=None)
+    telemetry_interval_s: float = flag(DURATION, "between two readings", default=1.0)
+    session_seconds: float = flag(DURATION, "that a session lasts", default=10.0)
+    session_buffer_size: int = flag(COUNT, "unconfirmed sessions that are kept", default=100)
+    retry_interval_s: float = flag(
+        DURATION, "at the most between sends of an unconfirmed session", default=30.0
+    )
+
+    @property
+    def component(self) -> str:
+        """The name that this process has in its log lines."""
+        return f"CP_E:{self.cp_id}"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class MonitorConfig(StatefulConfig, MetricsConfig):
+    """The monitor of one charging point: asks its engine, tells Central."""
+
+    PROGRAM = "evd-monitor"
+    PREFIX = "CP_MONITOR_"
+
+    cp_id: str = flag(CP_ID, "the charging point that this watches")
+    cp_e_host: str = flag(HOST, "the engine's host", default="127.0.0.1")
+    cp_e_port: int = flag(PORT, "the engine's health port", default=8001)
+    central_host: str = flag(HOST, "Central's host", default="127.0.0.1")
+    central_port: int = flag(PORT, "Central's port for monitors", default=9999)
+    health_interval_s: float = flag(DURATION, "between two health checks", default=1.0)
+    failure_threshold: int = flag(COUNT, "failed checks in a row until KO", default=3)
+    reconnect_delay_max_s: float = flag(
+        DURATION, "at the most between two attempts to reach Central", default=2.0
+    )
+
+    @property
+    def component(self) -> str:
+        """The name that this process has in its log lines."""
+        return f"CP_M:{self.cp_id}"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class DriverConfig(StatefulConfig, MetricsConfig):
+    """A driver: asks for energy and is told what becomes of it."""
+
+    PROGRAM = "evd-driver"
+    PREFIX = "DRIVER_"
+
+    driver_id: str = flag(DRIVER_ID, "the driver that this is")
+    kafka_bootstrap: str = flag(BOOTSTRAP, _KAFKA_TEXT, default="localhost:9092")
+    kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.02)
+    requests_file: Path | None = flag(
+        PATH, "charging points to ask for, one a line; 'any' lets Central choose", default=None
+    )
+    request_interval_s: float = flag(
+        DURATION_OR_NONE, "between the end of one request and the next", default=4.0
+    )
+    request_timeout_s: float = flag(
+        DURATION, "without any answer: the request is given up", default=10.0
+    )
+    http_host: str = flag(HOST, "where --http-port listens", default="127.0.0.1")
+    http_port: int = flag(PORT_OR_OFF, "the driver's dashboard; 0 = none", default=0)
+    central_url: str = flag(URL, "Central's HTTP API", default="http://localhost:8000")
+
+    @property
+    def component(self) -> str:
+        """The name that this process has in its log lines."""
+        return f"Driver:{self.driver_id}"
+
+
+def broker_config(argv: Sequence[str], env: Mapping[str, str]) -> BrokerConfig:
+    """The broker's configuration; ConfigError names what is wrong."""
+    return BrokerConfig(**read_flags(BrokerConfig, argv, env))
+
+
+def central_config(argv: Sequence[str], env: Mapping[str, str]) -> CentralConfig:
+    """Central's configuration; ConfigError names what is wrong."""
+    values = _with_state_dir(CentralConfig, argv, env, "central")
+    values.setdefault("db_url", f"sqlite:///{values['state_dir'] / 'central.db'}")
+    return CentralConfig(**values)
+
+
+def engine_config(argv: Sequence[str], env: Mapping[str, str]) -> EngineConfig:
+    """An engine's configuration; ConfigError names what is wrong."""
+    return EngineConfig(**_with_state_dir(EngineConfig, argv, env, "engine", "cp_id"))
+
+
+def monitor_config(argv: Sequence[str], env: Mapping[str, str]) -> MonitorConfig:
+    """A monitor's configuration; ConfigError names what is wrong."""
+    return MonitorConfig(**_with_state_dir(MonitorConfig, argv, env, "monitor", "cp_id"))
+
+
+def driver_config(argv: Sequence[str], env: Mapping[str, str]) -> DriverConfig:
+    """A driver's configuration; ConfigError names what is wrong."""
+    return DriverConfig(**_with_state_dir(DriverConfig, argv, env, "driver", "driver_id"))
+
+
+def _with_state_dir(
+    table: type[FlagTable],
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    daemon: str,
+    id_field: str | None = None,
+) -> dict[str, Any]:
+    values = read_flags(table, argv, env)
+    # systemd names every StateDirectory= of the unit, with colons between; ours is the first.
+    given = env.get("STATE_DIRECTORY", "").partition(":")[0]
+    own = Path("var", daemon, values[id_field]) if id_field else Path("var", daemon)
+    values.setdefault("state_dir", Path(given) if given else own)
+    return values
+
+
+def make_state_dir(path: Path) -> None:
+    """Create the state directory where it is missing; ConfigError names its flag."""
+    try:
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--state-dir: cannot make {str(path)!r}: {error.strerror}") from None
+
+
+@attrs.frozen
+class RequestsFile:
+    """A requests file as it was read: its lines, and a digest by which a changed file is known."""
+
+    digest: str
+    lines: tuple[RequestLine, ...]
+
+
+def read_requests_file(path: Path) -> RequestsFile:
+    """The file's requests; ConfigError names the file, and the line where one is wrong."""
+    # Loads OpenSSL, which only a driver with a file has to pay for.
+    import hashlib
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(REQUESTS_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ConfigError(f"--requests-file: {str(path)!r}: {error.strerror}") from None
+    if len(content) > REQUESTS_FILE_BYTES_MAX:
+        raise ConfigError(
+            f"--requests-file: {str(path)!r} has more than {REQUESTS_FILE_BYTES_MAX} bytes"
+        )
+    try:
+        lines = parse_requests(content)
+    except RequestsFileError as error:
+        raise ConfigError(
+            f"--requests-file: {str(path)!r} line {error.line_number}: {error.why}"
+        ) from None
+    return RequestsFile(hashlib.sha256(content).hexdigest(), lines)

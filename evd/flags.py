@@ -1,0 +1,329 @@
+"""Flags and variables, declared once: an attrs field is a flag, a variable and a line of help.
+
+A field `heartbeat_timeout_s` of a class with PREFIX `CENTRAL_` is `--heartbeat-timeout` and
+`CENTRAL_HEARTBEAT_TIMEOUT`.  The flag wins; an empty variable counts as not set.
+"""
+
+import argparse
+import contextlib
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
+
+import attrs
+
+from evd.core.fields import FieldError, check_cp_id, check_id
+
+DURATION_S_MAX = 31_536_000.0
+DURATION_S_MIN = 0.001
+KW_MAX = 10_000.0
+EURO_RATE_MAX = 1_000.0
+COUNT_MAX = 1_000_000
+LOCATION_CHARS_MAX = 200
+SHOWN_CHARS_MAX = 80
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMATS = ("text", "json")
+
+_NUMBER = re.compile(
+    r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.I
+)
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = rf"{_LABEL}(\.{_LABEL}){{0,30}}\.?"
+_IPV6 = r"[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.-]+)?"
+_HOST = re.compile(rf"{_NAME}|(?=.*:.*:){_IPV6}")
+_AUTHORITY = rf"({_NAME}|\[{_IPV6}\])"
+_HOST_PORT = re.compile(rf"{_AUTHORITY}:(?P<port>[0-9]{{1,9}})")
+_ORIGIN = re.compile(rf"https?://{_AUTHORITY}(:(?P<port>[0-9]{{1,9}}))?")
+_URL = re.compile(rf"https?://{_AUTHORITY}(:(?P<port>[0-9]{{1,9}}))?(/[^\s?#]*)?")
+_DB_URL = re.compile(r"sqlite:///(?!:memory:)[^?\s]\S*|postgresql\+psycopg://\S+")
+
+_PORT_MAX = 65535
+_SECONDS_SUFFIX = "_s"
+
+
+class ConfigError(Exception):
+    """What an operator has to correct: a sentence that names the flag, the variable or the file."""
+
+
+class PortInUse(ConfigError):
+    """A port that another program holds."""
+
+
+@attrs.frozen
+class Kind:
+    """How a flag's text becomes its value.
+
+    `parse` raises ValueError with the reason, such as `must be from 1 to 65535`.
+    """
+
+    parse: Callable[[str], Any]
+    metavar: str
+    unit: str = ""
+    # A value that may hold a password is never repeated in an error.
+    secret: bool = False
+
+
+@attrs.frozen
+class Flag:
+    """One flag of one program, as its help shows it."""
+
+    name: str
+    variable: str
+    field: str
+    kind: Kind
+    text: str
+    default: str
+    required: bool
+
+
+class FlagTable(Protocol):
+    """A configuration class: the program whose flags its fields are, and its variables' prefix."""
+
+    PROGRAM: ClassVar[str]
+    PREFIX: ClassVar[str]
+    __attrs_attrs__: ClassVar[Any]
+
+
+C = TypeVar("C")
+
+
+def flag(kind: Kind, text: str, *, default: Any = attrs.NOTHING, shown: str = "") -> Any:
+    """An attrs field that is a flag.
+
+    `shown` says in words what stands in for a missing value that the program works out by itself;
+    without it and without a default the flag is required.
+    """
+    return attrs.field(default=default, kw_only=True, metadata={"flag": (kind, text, shown)})
+
+
+def flags_of(table: type[FlagTable]) -> tuple[Flag, ...]:
+    """The flags of a program, its own first and then those that it shares with others."""
+    fields = sorted(attrs.fields(table), key=lambda field: field.inherited)
+    return tuple(_flag_of(table, field) for field in fields)
+
+
+def _flag_of(table: type[FlagTable], field: "attrs.Attribute[Any]") -> Flag:
+    kind, text, shown = field.metadata["flag"]
+    words = field.name.removesuffix(_SECONDS_SUFFIX)
+    return Flag(
+        name="--" + words.replace("_", "-"),
+        variable=table.PREFIX + words.upper(),
+        field=field.name,
+        kind=kind,
+        text=text,
+        default=shown or _shown_default(field.default, kind),
+        required=field.default is attrs.NOTHING and not shown,
+    )
+
+
+def _shown_default(default: object, kind: Kind) -> str:
+    if default is None or default == ():
+        return "none"
+    return f"{default} {kind.unit}".strip()
+
+
+class _Help(argparse.RawTextHelpFormatter):
+    """Keeps a flag's variable, default and unit on one line, so that they can be searched for."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=32)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message.removeprefix("argument "))
+
+
+def read_flags(
+    table: type[FlagTable], argv: Sequence[str], env: Mapping[str, str]
+) -> dict[str, Any]:
+    """The values that were given, by field, checked; ConfigError names what is wrong or missing.
+
+    Prints the help and exits 0 when argv asks for it.
+    """
+    parser = _Parser(
+        prog=table.PROGRAM,
+        usage="%(prog)s [flags]",
+        description=table.__doc__,
+        epilog="A flag wins over its variable; an empty variable counts as not set.",
+        formatter_class=_Help,
+        allow_abbrev=False,
+    )
+    flags = flags_of(table)
+    for each in flags:
+        default = "required" if each.required else f"default {each.default}"
+        parser.add_argument(
+            each.name,
+            dest=each.field,
+            metavar=each.kind.metavar,
+            help=f"{each.text}\n[{each.variable}, {default}]".replace("%", "%%"),
+        )
+    given = vars(parser.parse_args(argv))
+    values = {}
+    for each in flags:
+        text, source = given[each.field], each.name
+        if text is None:
+            text, source = env.get(each.variable) or None, each.variable
+        if text is not None:
+            values[each.field] = _parsed(each.kind, text, source)
+        elif each.required:
+            raise ConfigError(f"{each.name}: is required (or the variable {each.variable})")
+    return values
+
+
+def _parsed(kind: Kind, text: str, source: str) -> Any:
+    try:
+        return kind.parse(text)
+    except ValueError as error:
+        shown = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
+        value = "" if kind.secret else f", not {shown!r}"
+        raise ConfigError(f"{source}: {error}{value}") from None
+
+
+def parse_or_exit(
+    parse: Callable[[Sequence[str], Mapping[str, str]], C],
+    argv: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> C:
+    """The configuration, or the process ends with one line on stderr and code 2."""
+    try:
+        return parse(sys.argv[1:] if argv is None else argv, os.environ if env is None else env)
+    except ConfigError as error:
+        sys.exit(refuse(error))
+
+
+def refuse(error: ConfigError) -> int:
+    """Say on stderr, in exactly one line, what to correct; the exit code for it."""
+    # A newline inside a value must not make two lines of one error.
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(error))
+    line = f"{Path(sys.argv[0]).name}: {text}\n"
+    # Where nobody reads stderr the code says it alone.
+    with contextlib.suppress(OSError):
+        os.write(2, line.encode(errors="backslashreplace"))
+    return 2
+
+
+def _number(text: str, unit: str) -> float:
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError(f"must be a number of {unit}")
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number of {unit}")
+    return value
+
+
+def number(unit: str, low: float, high: float) -> Kind:
+    """A finite number from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        value = _number(text, unit)
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low:g} to {high:.0f} {unit}")
+        return value
+
+    return Kind(parse, unit.upper(), unit)
+
+
+def whole(low: int, high: int, metavar: str = "N", unit: str = "") -> Kind:
+    """A whole number from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if _WHOLE.fullmatch(text) is None or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return Kind(parse, metavar, unit)
+
+
+def choice(names: Sequence[str]) -> Kind:
+    """One of `names`, in capitals or not."""
+    by_folded = {name.casefold(): name for name in names}
+
+    def parse(text: str) -> str:
+        if text.casefold() not in by_folded:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return by_folded[text.casefold()]
+
+    return Kind(parse, "|".join(names))
+
+
+def identifier(check: Callable[[object, str], str]) -> Kind:
+    """An id in the form that `check` knows."""
+
+    def parse(text: str) -> str:
+        try:
+            return check(text, "id")
+        except FieldError as error:
+            raise ValueError(error.why) from None
+
+    return Kind(parse, "ID")
+
+
+def _matching(form: "re.Pattern[str]", why: str, text: str) -> str:
+    match = form.fullmatch(text)
+    if match is None:
+        raise ValueError(why)
+    port = match.groupdict().get("port")
+    if port is not None and not 1 <= int(port) <= _PORT_MAX:
+        raise ValueError(f"has a port that is not from 1 to {_PORT_MAX}")
+    return text
+
+
+def _host(text: str) -> str:
+    return _matching(_HOST, "must be a host name or an address", text)
+
+
+def _bootstrap(text: str) -> str:
+    why = "must be host:port, or several with commas between them"
+    return ",".join(_matching(_HOST_PORT, why, each.strip()) for each in text.split(","))
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    why = "must be origins such as https://host:8443, with commas between them"
+    return tuple(_matching(_ORIGIN, why, each.strip()).lower() for each in text.split(","))
+
+
+def _url(text: str) -> str:
+    return _matching(_URL, "must be an address such as http://host:8000", text).rstrip("/")
+
+
+def _db_url(text: str) -> str:
+    return _matching(_DB_URL, "must begin with sqlite:///<file> or postgresql+psycopg://", text)
+
+
+def _location(text: str) -> str:
+    if not 1 <= len(text) <= LOCATION_CHARS_MAX or not text.isprintable():
+        raise ValueError(f"must have 1 to {LOCATION_CHARS_MAX} printable characters")
+    return text
+
+
+def _path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("must be a path")
+    return Path(text)
+
+
+CP_ID = identifier(check_cp_id)
+DRIVER_ID = identifier(check_id)
+HOST = Kind(_host, "HOST")
+PORT = whole(1, _PORT_MAX, "PORT")
+PORT_OR_OFF = whole(0, _PORT_MAX, "PORT")
+BOOTSTRAP = Kind(_bootstrap, "HOST:PORT[,…]")
+DURATION = number("s", DURATION_S_MIN, DURATION_S_MAX)
+DURATION_OR_NONE = number("s", 0.0, DURATION_S_MAX)
+KW = number("kW", 0.001, KW_MAX)
+EURO_RATE = number("euro/kWh", 0.0, EURO_RATE_MAX)
+COUNT = whole(1, COUNT_MAX)
+LOCATION = Kind(_location, "TEXT")
+PATH = Kind(_path, "PATH")
+URL = Kind(_url, "URL")
+DB_URL = Kind(_db_url, "URL", secret=True)
+ORIGINS = Kind(_origins, "ORIGIN[,…]")
+LOG_LEVEL = choice(LOG_LEVELS)
+LOG_FORMAT = choice(LOG_FORMATS)

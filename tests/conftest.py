@@ -1,0 +1,28 @@
+"""What tests of every kind share."""
+
+from collections.abc import Iterator
+
+import pytest
+import trio._core._run as trio_run
+
+SEED = 20260131
+
+
+@pytest.fixture(autouse=True)
+def _deterministic_trio(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Give a test marked `deterministic_trio` the same order of tasks in each run.
+
+    Trio shuffles the tasks that are ready; the shuffle is private, so it is checked that it is
+    still what we think it is.
+    """
+    if request.node.get_closest_marker("deterministic_trio") is None:
+        yield
+        return
+    assert isinstance(trio_run._ALLOW_DETERMINISTIC_SCHEDULING, bool)
+    monkeypatch.setattr(trio_run, "_ALLOW_DETERMINISTIC_SCHEDULING", True)
+    state = trio_run._r.getstate()
+    trio_run._r.seed(SEED)
+    yield
+    trio_run._r.setstate(state)

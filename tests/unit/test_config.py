@@ -1,0 +1,369 @@
+"""Flags and variables: names, defaults, and one clear line for everything that is wrong."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evd.config import (
+    BrokerConfig,
+    CentralConfig,
+    DriverConfig,
+    EngineConfig,
+    MonitorConfig,
+    broker_config,
+    central_config,
+    driver_config,
+    engine_config,
+    make_state_dir,
+    monitor_config,
+    read_requests_file,
+)
+from evd.flags import ConfigError, flags_of, parse_or_exit, refuse
+
+Parse = Callable[[Sequence[str], Mapping[str, str]], Any]
+
+PARSERS: dict[str, tuple[Parse, list[str]]] = {
+    "broker": (broker_config, []),
+    "central": (central_config, []),
+    "engine": (engine_config, ["--cp-id", "CP-001"]),
+    "monitor": (monitor_config, ["--cp-id", "CP-001"]),
+    "driver": (driver_config, ["--driver-id", "driver-alice"]),
+}
+TABLES = (BrokerConfig, CentralConfig, EngineConfig, MonitorConfig, DriverConfig)
+
+METRICS = {"metrics_host": "127.0.0.1", "metrics_port": 0}
+LOG = {"log_level": "INFO", "log_format": "text"}
+DEFAULTS: dict[str, dict[str, object]] = {
+    "broker": {"listen_host": "127.0.0.1", "listen_port": 9092, **METRICS, **LOG},
+    "central": {
+        "kafka_bootstrap": "localhost:9092",
+        "kafka_fetch_wait_s": 0.005,
+        "listen_host": "127.0.0.1",
+        "listen_port": 9999,
+        "http_host": "127.0.0.1",
+        "http_port": 8000,
+        "feed_port": 8765,
+        "feed_origins": (),
+        "db_url": "sqlite:///var/central/central.db",
+        "heartbeat_timeout_s": 3.0,
+        "start_timeout_s": 5.0,
+        "engine_gone_after_s": 30.0,
+        "session_lost_after_s": 900.0,
+        "restart_grace_s": 3.0,
+        "state_dir": Path("var/central"),
+        **LOG,
+    },
+    "engine": {
+        "cp_id": "CP-001",
+        "kafka_bootstrap": "localhost:9092",
+        "kafka_fetch_wait_s": 0.02,
+        "health_host": "127.0.0.1",
+        "health_port": 8001,
+        "kw_rate": 22.0,
+        "euro_rate": 0.30,
+        "location": None,
+        "telemetry_interval_s": 1.0,
+        "session_seconds": 10.0,
+        "session_buffer_size": 100,
+        "retry_interval_s": 30.0,
+        "state_dir": Path("var/engine/CP-001"),
+        **METRICS,
+        **LOG,
+    },
+    "monitor": {
+        "cp_id": "CP-001",
+        "cp_e_host": "127.0.0.1",
+        "cp_e_port": 8001,
+        "central_host": "127.0.0.1",
+        "central_port": 9999,
+        "health_interval_s": 1.0,
+        "failure_threshold": 3,
+        "reconnect_delay_max_s": 2.0,
+        "state_dir": Path("var/monitor/CP-001"),
+        **METRICS,
+        **LOG,
+    },
+    "driver": {
+        "driver_id": "driver-alice",
+        "kafka_bootstrap": "localhost:9092",
+        "kafka_fetch_wait_s": 0.02,
+        "requests_file": None,
+        "request_interval_s": 4.0,
+        "request_timeout_s": 10.0,
+        "http_host": "127.0.0.1",
+        "http_port": 0,
+        "central_url": "http://localhost:8000",
+        "state_dir": Path("var/driver/driver-alice"),
+        **METRICS,
+        **LOG,
+    },
+}
+
+
+def attributes(config: object) -> dict[str, object]:
+    """The fields of a configuration and their values."""
+    return dict(vars(config))
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_defaults(name: str) -> None:
+    """Proves: every flag of every program is there, with the documented default."""
+    parse, required = PARSERS[name]
+    assert attributes(parse(required, {})) == DEFAULTS[name]
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_every_variable_works_and_its_flag_wins(name: str) -> None:
+    """Proves: each flag can be given as a variable under the program's prefix, and a flag wins."""
+    parse, required = PARSERS[name]
+    prefix = parse(required, {}).PREFIX
+    env = {f"{prefix}LOG_LEVEL": "debug", f"{prefix}LOG_FORMAT": "json"}
+    assert parse(required, env).log_level == "DEBUG"
+    assert parse(required, env).log_format == "json"
+    assert parse([*required, "--log-level", "ERROR"], env).log_level == "ERROR"
+
+
+def test_variables_have_the_flags_names() -> None:
+    """Proves: a unit file can set every flag by the name that the documentation derives."""
+    for table in TABLES:
+        for each in flags_of(table):
+            words = each.name.removeprefix("--").replace("-", "_").upper()
+            assert each.variable == table.PREFIX + words
+    config = engine_config([], {"CP_ENGINE_CP_ID": "CP-9", "CP_ENGINE_KW_RATE": "75"})
+    assert (config.cp_id, config.kw_rate) == ("CP-9", 75.0)
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    """Proves: a line `CP_ENGINE_LOCATION=` of an environment file leaves the default."""
+    config = engine_config(["--cp-id", "CP-001"], {"CP_ENGINE_LOCATION": ""})
+    assert config.location is None
+
+
+def test_systemd_gives_the_state_directory() -> None:
+    """Proves: under systemd the state is where the unit says, unless a flag says otherwise."""
+    env = {"STATE_DIRECTORY": "/var/lib/evd/engine:/var/lib/evd/more"}
+    config = engine_config(["--cp-id", "CP-001"], env)
+    assert config.state_dir == Path("/var/lib/evd/engine")
+    central = central_config([], {"STATE_DIRECTORY": "/var/lib/evd/central"})
+    assert central.db_url == "sqlite:////var/lib/evd/central/central.db"
+    chosen = engine_config(["--cp-id", "CP-001", "--state-dir", "/elsewhere"], env)
+    assert chosen.state_dir == Path("/elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        (
+            "central",
+            ["--kafka-bootstrap", "a:1, b.example:9092,[::1]:9"],
+            "a:1,b.example:9092,[::1]:9",
+        ),
+        ("central", ["--listen-host", "::1"], "::1"),
+        ("central", ["--listen-host", "0.0.0.0"], "0.0.0.0"),
+        (
+            "central",
+            ["--feed-origins", "https://A.example:8443,http://b"],
+            ("https://a.example:8443", "http://b"),
+        ),
+        (
+            "central",
+            ["--db-url", "postgresql+psycopg://u:p@h/evd"],
+            "postgresql+psycopg://u:p@h/evd",
+        ),
+        ("central", ["--restart-grace", "0"], 0.0),
+        ("engine", ["--euro-rate", "0"], 0.0),
+        ("engine", ["--location", "Málaga, C/ Larios 5"], "Málaga, C/ Larios 5"),
+        (
+            "driver",
+            ["--central-url", "https://central.example/evd/"],
+            "https://central.example/evd",
+        ),
+        ("driver", ["--request-interval", "0"], 0.0),
+    ],
+)
+def test_good_values(name: str, given: list[str], value: object) -> None:
+    """Proves: what is right is taken, and brought into one form."""
+    parse, required = PARSERS[name]
+    field = given[0].removeprefix("--").replace("-", "_")
+    config = attributes(parse([*required, *given], {}))
+    assert config.get(field, config.get(field + "_s")) == value
+
+
+BAD = [
+    ("engine", "--cp-id", ["", "-x", "CP 1", "a" * 33, "é", "a/b", "CP-1\n"]),
+    ("driver", "--driver-id", ["", ".x", "a" * 65, "a:b"]),
+    ("engine", "--health-port", ["0", "-1", "65536", "x", "8001.0", "8_001", "", "٣"]),
+    ("driver", "--http-port", ["-1", "65536", "x"]),
+    ("monitor", "--metrics-port", ["-1", "70000"]),
+    ("engine", "--kw-rate", ["0", "-1", "nan", "inf", "22kW", "", "1e400", "1_0", "100000"]),
+    ("engine", "--euro-rate", ["-0.01", "nan", "inf", "free", "5000"]),
+    ("engine", "--telemetry-interval", ["0", "-1", "nan", "inf", "1e99"]),
+    ("engine", "--session-seconds", ["0", "-5", "nan"]),
+    ("engine", "--session-buffer-size", ["0", "-1", "1.5", "x"]),
+    ("engine", "--location", ["", "a\nb", "x" * 201]),
+    ("monitor", "--failure-threshold", ["0", "-3", "3.0", "nan"]),
+    ("monitor", "--cp-e-host", ["", "a b", "http://x", "-a", "a..b", "a" * 64]),
+    ("monitor", "--reconnect-delay-max", ["0", "inf"]),
+    ("central", "--heartbeat-timeout", ["0", "-1", "nan", "inf", "soon", " 3"]),
+    ("central", "--restart-grace", ["-1", "nan", "inf"]),
+    ("central", "--kafka-bootstrap", ["", "localhost", "a:0", "a:99999", "a:1,,b:2", "a:b", ":1"]),
+    ("central", "--kafka-fetch-wait", ["0", "-1", "nan"]),
+    ("central", "--db-url", ["", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "central.db"]),
+    ("central", "--feed-origins", ["*", "null", "example.org", "https://h/path", "ftp://h"]),
+    ("driver", "--central-url", ["", "localhost:8000", "ftp://h", "http://h:0", "http://h/?q"]),
+    ("driver", "--requests-file", [""]),
+    ("broker", "--listen-port", ["0", "99999"]),
+    ("broker", "--log-level", ["loud", ""]),
+    ("broker", "--log-format", ["xml"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "flag", "text"),
+    [(name, flag, text) for name, flag, texts in BAD for text in texts],
+)
+def test_bad_values_name_the_flag_or_the_variable(name: str, flag: str, text: str) -> None:
+    """Proves: a value out of its form is refused where it enters, by the name that was used."""
+    parse, required = PARSERS[name]
+    with pytest.raises(ConfigError, match=f"^{flag}: ") as caught:
+        parse([*required, f"{flag}={text}"], {})
+    assert "\n" not in str(caught.value)
+    if text:
+        variable = parse(required, {}).PREFIX + flag[2:].replace("-", "_").upper()
+        without = [] if flag in required else required
+        with pytest.raises(ConfigError, match=f"^{variable}: "):
+            parse(without, {variable: text})
+
+
+def test_a_password_is_not_repeated() -> None:
+    """Proves: an error about the database's address does not tell its password to the log."""
+    with pytest.raises(ConfigError) as caught:
+        central_config(["--db-url", "mysql://user:hunter2@host/evd"], {})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        ([], "--cp-id: is required (or the variable CP_ENGINE_CP_ID)"),
+        (["--cp-id"], "--cp-id: expected one argument"),
+        (["--cp-id", "CP-001", "--http-port", "1"], "unrecognized arguments: --http-port 1"),
+        (["--cp-id", "CP-001", "--kw", "7"], "unrecognized arguments: --kw 7"),
+        (["--cp-id", "CP-001", "more"], "unrecognized arguments: more"),
+    ],
+)
+def test_wrong_use(argv: list[str], named: str) -> None:
+    """Proves: a missing or unknown flag is named, and no flag may be abbreviated."""
+    with pytest.raises(ConfigError) as caught:
+        engine_config(argv, {})
+    assert str(caught.value) == named
+
+
+@given(st.sampled_from(sorted(PARSERS)), st.lists(st.text(max_size=20), max_size=4))
+def test_any_arguments_give_a_configuration_or_one_sentence(name: str, texts: list[str]) -> None:
+    """Proves: no text at all gets a traceback: it is accepted, or refused with ConfigError."""
+    parse, required = PARSERS[name]
+    config_class = type(parse(required, {}))
+    argv = list(required)
+    for flag, text in zip(flags_of(config_class), texts, strict=False):
+        argv.append(f"{flag.name}={text}")
+    try:
+        assert isinstance(parse(argv, {}), config_class)
+    except ConfigError as error:
+        assert str(error).startswith("--")
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_help_shows_variable_default_and_unit(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Proves: --help tells each flag's variable, default and unit, and ends with code 0."""
+    parse, required = PARSERS[name]
+    with pytest.raises(SystemExit) as caught:
+        parse(["--help"], {})
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    for flag in flags_of(type(parse(required, {}))):
+        assert flag.name in shown
+        default = "required" if flag.required else f"default {flag.default}"
+        assert f"[{flag.variable}, {default}]" in shown
+        if flag.field.endswith("_s"):
+            assert flag.default.endswith(" s")
+
+
+def test_one_line_and_code_2(capfd: pytest.CaptureFixture[str]) -> None:
+    """Proves: what is wrong is said in exactly one line on stderr, and the exit code is 2."""
+    with pytest.raises(SystemExit) as caught:
+        parse_or_exit(engine_config, ["--cp-id", "CP\n001"], {})
+    assert caught.value.code == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "--cp-id: " in err
+
+
+def test_a_newline_in_an_error_stays_in_its_line(capfd: pytest.CaptureFixture[str]) -> None:
+    """Proves: a value with line breaks or control bytes cannot forge a second line."""
+    assert refuse(ConfigError("a\nb\x1b[31m\r\udc80")) == 2
+    assert capfd.readouterr().err.endswith(": a\\nb\\x1b[31m\\r\\udc80\n")
+
+
+def test_config_imports_little() -> None:
+    """Proves: reading flags costs an engine neither a web server, a database nor a loop."""
+    code = "import sys, evd.config, evd.logs; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"trio", "litestar", "sqlalchemy", "prometheus_client", "confluent_kafka", "cattrs"}
+    assert not heavy & set(ran.stdout.split())
+
+
+def test_state_directory_is_made(tmp_path: Path) -> None:
+    """Proves: a missing state directory is made, and one that cannot be is an error of its flag."""
+    wanted = tmp_path / "var" / "engine" / "CP-001"
+    make_state_dir(wanted)
+    make_state_dir(wanted)
+    assert wanted.is_dir()
+    (tmp_path / "file").touch()
+    for bad in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match=r"^--state-dir: "):
+            make_state_dir(bad)
+
+
+def test_requests_file_is_read(tmp_path: Path) -> None:
+    """Proves: a changed file has another digest: a driver knows that its place no longer fits."""
+    path = tmp_path / "requests.txt"
+    path.write_text("# first\nCP-001\nany\n")
+    read = read_requests_file(path)
+    assert [(line.line_number, line.cp_id) for line in read.lines] == [(2, "CP-001"), (3, None)]
+    assert read == read_requests_file(path)
+    path.write_text("# first\nCP-002\nany\n")
+    assert read_requests_file(path).digest != read.digest
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"CP-001\nno such\n", "line 2: cp_id must be"),
+        (b"CP-001\n\n\xff\n", "line 3: is not UTF-8"),
+    ],
+)
+def test_bad_requests_file_names_file_and_line(tmp_path: Path, content: bytes, why: str) -> None:
+    """Proves: what is wrong in a requests file is said with the file's name and the line."""
+    path = tmp_path / "requests.txt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_requests_file(path)
+    assert "requests.txt" in str(caught.value)
+    assert why in str(caught.value)
+
+
+def test_missing_requests_file(tmp_path: Path) -> None:
+    """Proves: a requests file that is not there, or is none, is an error of its flag."""
+    for path in (tmp_path / "none.txt", tmp_path):
+        with pytest.raises(ConfigError, match=r"^--requests-file: "):
+            read_requests_file(path)
