@@ -1,0 +1,186 @@
+"""Log lines on stderr: for people, as JSON, or for journald.  They never end or block a daemon.
+
+A line that stderr will not take at once (its reader is gone or stopped, the disk is full) is
+dropped; the next one that gets through says how many were.
+"""
+
+import json
+import logging
+import os
+import select
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+STDERR_FD = 2
+# A pipe that is ready takes this much at once, whatever else it holds.
+WRITE_BYTES_MAX = select.PIPE_BUF
+KEYS_MAX = 1000
+
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_DEBUG_PRIORITY = 7
+
+
+def configure(
+    component: str,
+    level: str = "INFO",
+    log_format: str = "text",
+    *,
+    env: Mapping[str, str] = os.environ,
+    fd: int = STDERR_FD,
+) -> None:
+    """Send every logger's lines to `fd`, each with `component` as its origin.
+
+    `level` and `log_format` are values of --log-level and --log-format.
+    """
+    formatter: logging.Formatter
+    if log_format == "json":
+        formatter = JsonLines(component)
+    elif is_journal(env, fd):
+        formatter = JournalLines(component)
+    else:
+        formatter = TextLines(component)
+    handler = FdHandler(fd)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    logging.captureWarnings(True)
+
+
+def is_journal(env: Mapping[str, str], fd: int) -> bool:
+    """Whether `fd` is the very stream that journald has opened for this unit."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return False
+    return env.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        # A wrong format is a mistake of ours; it must not end the daemon that made it.
+        return f"{record.msg} {record.args}"
+
+
+def _printable(text: str) -> str:
+    """`text` on one line: what comes from outside must not forge a line of its own."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+class TextLines(logging.Formatter):
+    """`2026-01-31 12:00:00 | INFO | CP_E:CP-001 | text`, the time in UTC; a traceback follows."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__()
+        self._component = component
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line, and the lines of its traceback."""
+        second = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return f"{second} | {self._untimed(record)}"
+
+    def _untimed(self, record: logging.LogRecord) -> str:
+        line = f"{record.levelname} | {self._component} | {_printable(_message(record))}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JournalLines(TextLines):
+    """The same without a time, which journald has itself, each line with its priority before it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as lines for journald."""
+        found = (priority for level, priority in _PRIORITIES if record.levelno >= level)
+        prefix = f"<{next(found, _DEBUG_PRIORITY)}>"
+        return "\n".join(prefix + line for line in self._untimed(record).splitlines())
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: ts, level, component, text, and traceback where there is one."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__()
+        self._component = component
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one JSON object."""
+        when = datetime.fromtimestamp(record.created, UTC)
+        line = {
+            "ts": when.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "level": record.levelname,
+            "component": self._component,
+            "text": _message(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class FdHandler(logging.Handler):
+    """Writes to a file descriptor what it takes at once, and counts what it does not."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+        self.dropped = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, or drop it."""
+        text = self.format(record)
+        if self.dropped:
+            note = logging.LogRecord(
+                "", logging.WARNING, "", 0, "%d log lines were lost", (self.dropped,), None
+            )
+            text = f"{self.format(note)}\n{text}"
+        if self._write(f"{text}\n".encode(errors="backslashreplace")):
+            self.dropped = 0
+        else:
+            self.dropped += 1
+
+    def _write(self, content: bytes) -> bool:
+        # The descriptor stays blocking, because others may share it; so ask before each piece.
+        for start in range(0, len(content), WRITE_BYTES_MAX):
+            try:
+                if not self._poll.poll(0):
+                    return False
+                os.write(self._fd, content[start : start + WRITE_BYTES_MAX])
+            except OSError:
+                return False
+        return True
+
+
+class Repeats:
+    """Lets a line through at most once in `every_s` seconds for each key, and counts the others.
+
+    It remembers KEYS_MAX keys, the newest.
+    """
+
+    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every_s = every_s
+        self._clock = clock
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def log(
+        self, logger: logging.Logger, level: int, key: str, text: str, *arguments: object
+    ) -> None:
+        """Log `text` (with %-arguments), unless `key` was logged within the last `every_s`."""
+        now = self._clock()
+        logged_at, held_back = self._seen.get(key, (None, 0))
+        if logged_at is not None and now - logged_at < self._every_s:
+            self._seen[key] = (logged_at, held_back + 1)
+            return
+        # Taken out first, so that the oldest key is always the first of the dictionary.
+        self._seen.pop(key, None)
+        if len(self._seen) >= KEYS_MAX:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[key] = (now, 0)
+        if held_back:
+            logger.log(level, text + " (%d more like it before)", *arguments, held_back)
+        else:
+            logger.log(level, text, *arguments)
