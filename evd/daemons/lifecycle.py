@@ -1,0 +1,222 @@
+"""How every daemon begins and ends: one start, one stop within 5 s, three exit codes.
+
+A daemon is `async run(config, lifecycle)`.  It binds its ports with `listen`, says
+`lifecycle.ready()`, works until `lifecycle.stopping` is set, then finishes what must be finished
+and returns.  The exit code is 0 after that, 2 for what an operator has to correct, 1 for a crash.
+
+An end that hangs is bounded three times: main is cancelled after `GRACE_S`, the process is ended by
+its own loop after `HARD_END_S`, and without its loop after `LAST_END_S`.
+"""
+
+import contextlib
+import errno
+import faulthandler
+import functools
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+import trio
+
+from evd import logs
+from evd.adapters.systemd import Notifier
+from evd.config import ProgramConfig, StatefulConfig, make_state_dir
+from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
+
+GRACE_S = 4.0
+HARD_END_S = 4.5
+LAST_END_S = 4.8
+# A terminal and a supervisor may both pass on the same Ctrl-C.
+SAME_SIGNAL_S = 0.2
+
+EXIT_CRASH = 1
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+C = TypeVar("C", bound=ProgramConfig)
+
+logger = logging.getLogger(__name__)
+
+
+class Lifecycle:
+    """What a daemon and those who supervise it tell each other."""
+
+    def __init__(self, notifier: Notifier | None = None) -> None:
+        """Without a notifier nobody outside is told, as in a test."""
+        self.stopping = trio.Event()
+        self._notifier = notifier or Notifier({})
+
+    def ready(self) -> None:
+        """Everything is bound and loaded: the daemon can do its work."""
+        self._notifier.ready()
+
+    def status(self, text: str) -> None:
+        """One line for whoever looks at the service."""
+        self._notifier.status(text)
+
+    def stop(self, reason: str) -> None:
+        """Begin the stop, as a signal does; `reason` is for the log.  Safe to repeat."""
+        if self.stopping.is_set():
+            return
+        logger.info("Stopping (%s)", reason)
+        self._notifier.stopping()
+        self.stopping.set()
+
+
+def run_program(
+    parse: Callable[[Sequence[str], Mapping[str, str]], C],
+    main: Callable[[C, Lifecycle], Awaitable[int | None]],
+) -> NoReturn:
+    """The whole of a daemon's entry point: flags, state directory, log, `main`, exit code."""
+    config = parse_or_exit(parse)
+    logs.configure(config.component, config.log_level, config.log_format)
+    if isinstance(config, StatefulConfig):
+        try:
+            make_state_dir(config.state_dir)
+        except ConfigError as error:
+            sys.exit(refuse(error))
+    sys.exit(run_daemon(functools.partial(main, config)))
+
+
+def run_daemon(main: Callable[[Lifecycle], Awaitable[int | None]]) -> int:
+    """Run `main` until it returns; the process's exit code."""
+    notifier = Notifier(os.environ)
+    lifecycle = Lifecycle(notifier)
+    signals = _StopSignals(lifecycle)
+    try:
+        return trio.run(_supervise, main, lifecycle, notifier, signals)
+    # The one place that takes everything: whatever it is, it is told once and the process ends.
+    except Exception as error:  # noqa: BLE001
+        return _exit_code(error)
+    finally:
+        # What the interpreter still has to do at its own end is bounded too.
+        _bound_the_end()
+
+
+async def _supervise(
+    main: Callable[[Lifecycle], Awaitable[int | None]],
+    lifecycle: Lifecycle,
+    notifier: Notifier,
+    signals: "_StopSignals",
+) -> int:
+    code: int | None = None
+    async with trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+        nursery.start_soon(_end_in_time, lifecycle, scope)
+        if notifier.watchdog_interval_s is not None:
+            nursery.start_soon(_feed_watchdog, notifier, notifier.watchdog_interval_s)
+        signals.deliver_to(trio.lowlevel.current_trio_token())
+        with scope:
+            code = await main(lifecycle)
+        nursery.cancel_scope.cancel()
+    if lifecycle.stopping.is_set():
+        logger.info("Stopped")
+    return code or 0
+
+
+async def _end_in_time(lifecycle: Lifecycle, scope: trio.CancelScope) -> None:
+    await lifecycle.stopping.wait()
+    _bound_the_end()
+    await trio.sleep(GRACE_S)
+    logger.warning("Not finished within %.1f s: cancelled", GRACE_S)
+    scope.cancel()
+    await trio.sleep(HARD_END_S - GRACE_S)
+    logger.error("Still not finished within %.1f s: ended", HARD_END_S)
+    os._exit(EXIT_CRASH)
+
+
+async def _feed_watchdog(notifier: Notifier, interval_s: float) -> None:
+    # A task of the daemon's own loop: a loop that no longer turns goes silent.
+    while True:
+        notifier.alive()
+        await trio.sleep(interval_s)
+
+
+@functools.cache
+def _bound_the_end() -> None:
+    # Cached, because a second call would begin the time anew.
+    # From a thread in C: it needs neither the loop nor the interpreter, and shows where they hang.
+    faulthandler.dump_traceback_later(LAST_END_S, exit=True, file=logs.STDERR_FD)
+
+
+class _StopSignals:
+    """SIGTERM and SIGINT: the first begins the stop, a later one ends the process at once."""
+
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._first: tuple[str, float] | None = None
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._receive)
+
+    def deliver_to(self, token: trio.lowlevel.TrioToken) -> None:
+        """From now on there is a loop that can be told; one that came before is told now."""
+        self._token = token
+        if self._first is not None:
+            self._lifecycle.stop(self._first[0])
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (signal.Signals(number).name, now)
+            # Here and not in the loop, which may be the part that hangs.
+            _bound_the_end()
+            self._begin_stop()
+        elif now - self._first[1] > SAME_SIGNAL_S:
+            logger.error("Ended at once (second %s)", signal.Signals(number).name)
+            os._exit(EXIT_CRASH)
+
+    def _begin_stop(self) -> None:
+        if self._token is None or self._first is None:
+            return
+        # Finished: it has ended by itself.
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._lifecycle.stop, self._first[0])
+
+
+def _exit_code(error: Exception) -> int:
+    for leaf in _leaves(error):
+        if isinstance(leaf, ConfigError):
+            return refuse(leaf)
+    logger.error("Crashed: %s", _leaves(error)[0], exc_info=error)
+    return EXIT_CRASH
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]
+
+
+@contextlib.contextmanager
+def naming_port(flag: str, host: str, port: int, *, host_flag: str | None = None) -> Iterator[None]:
+    """Whatever fails to bind inside is PortInUse or ConfigError with `flag`, such as `--http-port`.
+
+    An error of the host names `host_flag`, by default the one beside it, such as `--http-host`.
+    """
+    host_flag = host_flag or flag.removesuffix("-port") + "-host"
+    try:
+        yield
+    except socket.gaierror as error:
+        raise ConfigError(f"{host_flag}: {host}: {error.strerror}") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(f"{flag}: {host}:{port} is in use by another program") from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError(f"{host_flag}: {host} is no address of this machine") from None
+        if error.errno == errno.EACCES:
+            raise ConfigError(f"{flag}: no permission to listen on {host}:{port}") from None
+        raise
+
+
+async def listen(
+    flag: str, host: str, port: int, *, host_flag: str | None = None
+) -> list[trio.SocketListener]:
+    """Listeners on `host` and `port`; PortInUse or ConfigError names the flag (`naming_port`)."""
+    with naming_port(flag, host, port, host_flag=host_flag):
+        return await trio.open_tcp_listeners(port, host=host)

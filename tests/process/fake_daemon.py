@@ -1,0 +1,102 @@
+"""A daemon that does nothing but begin and end, in the way that its first argument names.
+
+`python -m tests.process.fake_daemon WAY [flags of evd-engine]`
+"""
+
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from evd.config import EngineConfig, engine_config
+from evd.daemons import lifecycle
+from evd.daemons.lifecycle import Lifecycle, listen, run_program
+
+# The bounds of a stop, ten times as short, so that a test of each costs half a second.
+lifecycle.GRACE_S = 0.4
+lifecycle.HARD_END_S = 0.5
+lifecycle.LAST_END_S = 0.6
+
+FOREVER_S = 3600
+
+
+async def stops_when_told(_: EngineConfig, life: Lifecycle) -> None:
+    """Work until told, as every daemon should."""
+    life.status("at work\nand well")
+    life.ready()
+    await life.stopping.wait()
+
+
+async def returns(_: EngineConfig, life: Lifecycle) -> None:
+    """End by itself, as after a SHUTDOWN."""
+    life.stop("SHUTDOWN")
+
+
+async def returns_a_code(_: EngineConfig, __: Lifecycle) -> int:
+    """End by itself with a code of its own."""
+    return 7
+
+
+async def crashes(_: EngineConfig, life: Lifecycle) -> None:
+    """Fail in a task, as a bug would."""
+
+    async def fail() -> None:
+        raise ZeroDivisionError("meter")
+
+    async with trio.open_nursery() as nursery:
+        life.ready()
+        nursery.start_soon(fail)
+
+
+async def binds(config: EngineConfig, life: Lifecycle) -> None:
+    """Bind the health port."""
+    async with trio.open_nursery():
+        await listen("--health-port", config.health_host, config.health_port)
+        life.ready()
+        await life.stopping.wait()
+
+
+async def ignores(_: EngineConfig, life: Lifecycle) -> None:
+    """Never look whether it should stop, but be cancellable."""
+    life.ready()
+    await trio.sleep(FOREVER_S)
+
+
+async def shields(_: EngineConfig, life: Lifecycle) -> None:
+    """Refuse to be cancelled, as a send that is shielded does."""
+    life.ready()
+    with trio.CancelScope(shield=True):
+        await trio.sleep(FOREVER_S)
+
+
+async def blocks(_: EngineConfig, life: Lifecycle) -> None:
+    """Stop its own loop once it is told to stop."""
+    life.ready()
+    await life.stopping.wait()
+    time.sleep(FOREVER_S)  # noqa: ASYNC251
+
+
+async def hangs(_: EngineConfig, life: Lifecycle) -> None:
+    """Stop its own loop while it should be working."""
+    life.ready()
+    time.sleep(FOREVER_S)  # noqa: ASYNC251
+
+
+WAYS: dict[str, Callable[[EngineConfig, Lifecycle], Awaitable[int | None]]] = {
+    way.__name__: way
+    for way in (
+        stops_when_told,
+        returns,
+        returns_a_code,
+        crashes,
+        binds,
+        ignores,
+        shields,
+        blocks,
+        hangs,
+    )
+}
+
+if __name__ == "__main__":
+    run_program(engine_config, WAYS[sys.argv.pop(1)])
