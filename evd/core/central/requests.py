@@ -1,0 +1,280 @@
+"""Requests: asked again and again by their drivers, decided once, answered the same ever after.
+
+A START is begun only on a beacon of this Central's own, less than 5 s old by its own clock, so
+nothing that lay in a queue is carried out.  It is decided once all that was read with it has been
+handed in: a CANCEL that stands behind it counts first.
+"""
+
+import attrs
+
+from evd.core.assignment import choose
+from evd.core.central.events import ChargeAsked, Reply, RequestEndAsked, SessionStopAsked
+from evd.core.central.sessions import Sessions
+from evd.core.central.settlement import STRAY, Settlement
+from evd.core.central.state import State
+from evd.core.effects import Level
+from evd.core.messages import Action, DriverRequest, RequestStatus, Seen
+from evd.core.registry import Point
+from evd.core.rows import Request, SessionStatus
+
+CANCELLED = "cancelled"
+BEACON_AGE_S_MAX = 5.0
+# More waiting requests than this are left for their drivers to repeat.
+WAITING_MAX = 10_000
+
+
+@attrs.frozen(slots=True)
+class Waiting:
+    """A request that is not decided yet; `seen` is None where it came by HTTP."""
+
+    request_id: str
+    driver_id: str
+    cp_id: str | None
+    action: Action
+    seen: Seen | None
+
+
+class Requests:
+    """The requests' part of Central's core."""
+
+    def __init__(self, state: State, sessions: Sessions, settlement: Settlement) -> None:
+        self.state = state
+        self.settlement = settlement
+        self.sessions = sessions
+        self.waiting: dict[str, Waiting] = {}
+
+    def fail_undecided(self) -> None:
+        """At Central's start: a request by HTTP that was never decided has nobody to repeat it."""
+        for row in list(self.state.ledger.requests.values()):
+            if row.status is RequestStatus.PENDING:
+                self._finish(row, RequestStatus.FAILED, "Central restarted before it was decided")
+
+    def holds_back(self) -> str:
+        """Why Central begins no session now; empty when it does."""
+        state = self.state
+        if state.meta.recovering:
+            left = ", ".join(sorted(state.meta.recovering)[:5])
+            return f"Central's database was restored and waits for the records of {left}"
+        if not state.speaks:
+            return "no charging point has registered with this Central yet"
+        if state.in_grace:
+            return "Central has just started"
+        return ""
+
+    def asked(self, message: DriverRequest) -> None:
+        """A driver's message was read."""
+        row = self.state.ledger.requests.get(message.request_id)
+        if row is not None and row.driver_id != message.driver_id:
+            self.state.note(
+                Level.WARNING,
+                f"{message.driver_id} speaks of {message.request_id}, which is another driver's: "
+                "ignored",
+            )
+        elif message.action is Action.CANCEL:
+            self.cancel(message.request_id, message.driver_id, message.cp_id)
+        elif row is not None and message.action is Action.STOP:
+            self._stop(row)
+        elif row is not None and row.status is not RequestStatus.PENDING:
+            self.settlement.answer(row)
+        elif row is None and (
+            message.request_id in self.waiting or len(self.waiting) < WAITING_MAX
+        ):
+            self.waiting[message.request_id] = Waiting(
+                message.request_id,
+                message.driver_id,
+                message.cp_id,
+                message.action,
+                message.seen,
+            )
+
+    def charge_asked(self, event: ChargeAsked) -> None:
+        """POST /request/charge."""
+        state = self.state
+        row = state.ledger.requests.get(event.request_id)
+        if row is not None and row.driver_id != event.driver_id:
+            error = {
+                "error": f"request_id {event.request_id} is another driver's",
+                "field": "request_id",
+            }
+            state.effects.append(Reply(event.call, 409, error))
+            return
+        if row is None:
+            why = self.holds_back()
+            if why:
+                state.effects.append(Reply(event.call, 503, {"error": why}, retry_after_s=1))
+                return
+            row = Request(
+                request_id=event.request_id,
+                driver_id=event.driver_id,
+                cp_id=event.cp_id,
+                session_id=None,
+                status=RequestStatus.PENDING,
+                reason="",
+                created_at=state.now.wall,
+                updated_at=state.now.wall,
+            )
+            state.save_request(row)
+            self.waiting[row.request_id] = Waiting(
+                row.request_id, row.driver_id, row.cp_id, Action.START, None
+            )
+        state.effects.append(Reply(event.call, 202, {"request_id": event.request_id}))
+
+    def end_asked(self, event: RequestEndAsked) -> None:
+        """DELETE /requests/{request_id}."""
+        row = self.state.ledger.requests.get(event.request_id)
+        if row is None:
+            error = {"error": f"request_id {event.request_id} is not known", "field": "request_id"}
+            self.state.effects.append(Reply(event.call, 404, error))
+            return
+        session = self.state.ledger.sessions.get(row.session_id) if row.session_id else None
+        if session is not None and session.confirmed:
+            self._stop(row)
+        else:
+            self.cancel(row.request_id, row.driver_id, row.cp_id)
+        self.state.effects.append(Reply(event.call, 202, {"request_id": row.request_id}))
+
+    def session_stop_asked(self, event: SessionStopAsked) -> None:
+        """POST /sessions/{session_id}/stop."""
+        session = self.state.ledger.sessions.get(event.session_id)
+        if session is None:
+            error = {"error": f"session_id {event.session_id} is not known", "field": "session_id"}
+            self.state.effects.append(Reply(event.call, 404, error))
+        elif session.status is not SessionStatus.ACTIVE:
+            error = {"error": f"session_id {event.session_id} has ended", "field": "session_id"}
+            self.state.effects.append(Reply(event.call, 409, error))
+        else:
+            self.sessions.stop(session, "stopped by the operator", bill=True)
+            self.state.effects.append(Reply(event.call, 202, {"session_id": event.session_id}))
+
+    def cancel(self, request_id: str, driver_id: str, cp_id: str | None) -> None:
+        """Its driver has given up: FAILED, whatever became of it, and what began is stray."""
+        state = self.state
+        self.waiting.pop(request_id, None)
+        row = state.ledger.requests.get(request_id)
+        if row is None:
+            # Stored although unknown: a START of it that is still on its way must find it.
+            row = Request(
+                request_id=request_id,
+                driver_id=driver_id,
+                cp_id=cp_id,
+                session_id=None,
+                status=RequestStatus.PENDING,
+                reason="",
+                created_at=state.now.wall,
+                updated_at=state.now.wall,
+            )
+        if row.status.final:
+            self.settlement.answer(row)
+            return
+        session = state.ledger.sessions.get(row.session_id) if row.session_id else None
+        if session is not None and session.status is SessionStatus.ACTIVE:
+            self.sessions.stop(session, f"{STRAY}: {CANCELLED} by its driver", bill=False)
+        self._finish(row, RequestStatus.FAILED, CANCELLED)
+
+    def _stop(self, row: Request) -> None:
+        session = self.state.ledger.sessions.get(row.session_id) if row.session_id else None
+        if row.status is RequestStatus.PENDING:
+            self.cancel(row.request_id, row.driver_id, row.cp_id)
+        elif session is not None and session.status is SessionStatus.ACTIVE:
+            self.sessions.stop(session, "stopped by its driver", bill=True)
+        else:
+            self.settlement.answer(row)
+
+    def _finish(self, row: Request, status: RequestStatus, reason: str) -> None:
+        final = attrs.evolve(row, status=status, reason=reason, updated_at=self.state.now.wall)
+        self.state.save_request(final)
+        self.settlement.answer(final)
+
+    def decide_all(self) -> None:
+        """Decide what waits, in the order in which it came."""
+        for waiting in list(self.waiting.values()):
+            self._decide(waiting)
+
+    def _decide(self, waiting: Waiting) -> None:
+        state = self.state
+        if waiting.seen is not None and not self._fresh(waiting.seen):
+            # Its driver, if it lives, repeats it with a newer beacon.
+            del self.waiting[waiting.request_id]
+            return
+        if state.meta.recovering:
+            if waiting.seen is not None:
+                del self.waiting[waiting.request_id]
+            return
+        if state.in_grace and not self._all_back(waiting.cp_id):
+            return
+        del self.waiting[waiting.request_id]
+        row = state.ledger.requests.get(waiting.request_id)
+        if row is not None and row.status is not RequestStatus.PENDING:
+            self.settlement.answer(row)
+            return
+        request = row or Request(
+            request_id=waiting.request_id,
+            driver_id=waiting.driver_id,
+            cp_id=waiting.cp_id,
+            session_id=None,
+            status=RequestStatus.PENDING,
+            reason="",
+            created_at=state.now.wall,
+            updated_at=state.now.wall,
+        )
+        if waiting.action is Action.STOP:
+            self._finish(request, RequestStatus.FAILED, "no such request")
+            return
+        point, why = self._choose(request)
+        if point is None:
+            self._finish(request, RequestStatus.DENIED, why)
+        else:
+            self.sessions.begin(request, point)
+
+    def _fresh(self, seen: Seen) -> bool:
+        meta = self.state.meta
+        if (seen.central_id, seen.epoch) != (meta.central_id, meta.epoch):
+            return False
+        return 0 <= self.state.up_s - seen.up_s + 0.001 < BEACON_AGE_S_MAX
+
+    def _all_back(self, cp_id: str | None) -> bool:
+        """Whether all that this request may be about has reported since Central's start."""
+        points = self.state.points
+        if cp_id is not None:
+            return cp_id in points and self._is_back(points[cp_id])
+        # A new database knows no charging points yet: it can't say that all of them are here.
+        return self.state.meta.epoch > 1 and all(self._is_back(p) for p in points.values())
+
+    @staticmethod
+    def _is_back(point: Point) -> bool:
+        return point.monitor_ok and (point.report is not None or bool(point.ko_reason))
+
+    def _choose(self, request: Request) -> tuple[Point | None, str]:
+        busy = self._busy(request)
+        if busy:
+            return None, busy
+        points, now_s = self.state.points, self.state.now.mono_s
+        if request.cp_id is not None:
+            point = points.get(request.cp_id)
+            if point is None:
+                return None, f"no charging point {request.cp_id} is known"
+            why = point.unavailable(self._assigned(point), now_s)
+            return (None, f"{point.cp_id} is not available: {why}") if why else (point, "")
+        free = [p for p in points.values() if not p.unavailable(self._assigned(p), now_s)]
+        return choose(free), "no charging point is available"
+
+    def _assigned(self, point: Point) -> str | None:
+        session = self.state.ledger.active_at(point.cp_id)
+        return session.session_id if session is not None else None
+
+    def _busy(self, request: Request) -> str:
+        ledger, driver_id = self.state.ledger, request.driver_id
+        other = ledger.accepted_of(driver_id)
+        if other is not None:
+            return f"{driver_id} has the open request {other.request_id}"
+        session = ledger.active_of(driver_id)
+        if session is not None:
+            return f"{driver_id} has the running session {session.session_id}"
+        now_s, lost_s = self.state.now.mono_s, self.state.settings.session_lost_after_s
+        for point in self.state.points.values():
+            report = point.report
+            if report is None or report.session_id is None or report.driver_id != driver_id:
+                continue
+            if now_s - report.heard_s < lost_s:
+                return f"{driver_id} has the running session {report.session_id}"
+        return ""

@@ -1,0 +1,361 @@
+"""Sessions: what each charging point should be doing, compared with what it reports.
+
+Every command is repeated each second until the engine's report or record agrees.  A session ends
+on its engine's record, or on one of two bounds: its engine's port is gone, or nobody has heard of
+it for long.  Central's own absence counts towards neither.
+"""
+
+import attrs
+
+from evd.core.central.ledger import session_id_for
+from evd.core.central.settlement import STRAY, Settlement
+from evd.core.central.state import Save, State
+from evd.core.effects import Level
+from evd.core.fields import clip
+from evd.core.messages import (
+    UPDATES,
+    DriverUpdate,
+    RequestStatus,
+    StartSupply,
+    StopSupply,
+    Telemetry,
+)
+from evd.core.registry import Point
+from evd.core.rows import Reading, Request, Session, SessionStatus, Want
+from evd.core.units import (
+    mwh_from_kwh,
+)
+
+REPEAT_S = 1.0
+# An engine says how it is every 2 s: one that was silent for longer did not come through.
+REPORTS_THROUGH_S = 3.0
+
+
+@attrs.define(slots=True)
+class Watch:
+    """One ACTIVE session, by Central's monotonic clock: when its START was first sent, when it was
+    last commanded, when it was last heard of."""
+
+    sent_s: float
+    commanded_s: float
+    heard_s: float
+
+
+class Sessions:
+    """The sessions' part of Central's core."""
+
+    def __init__(self, state: State, settlement: Settlement) -> None:
+        self.state = state
+        self.settlement = settlement
+        self.watches: dict[str, Watch] = {}
+        self._strays_s: dict[str, float] = {}
+
+    def begin(self, request: Request, point: Point) -> None:
+        """Accept a request: one session at `point`, told to driver and engine."""
+        state, report = self.state, point.report
+        if report is None:
+            raise ValueError(f"{point.cp_id} has not reported: it is not available")
+        now_s = state.now.mono_s
+        session = Session(
+            session_id=session_id_for(request.request_id),
+            request_id=request.request_id,
+            cp_id=point.cp_id,
+            driver_id=request.driver_id,
+            start_time=state.now.wall,
+            boot_id=report.boot_id,
+            until_up_s=report.up_s + state.settings.start_timeout_s,
+        )
+        accepted = attrs.evolve(
+            request,
+            cp_id=point.cp_id,
+            session_id=session.session_id,
+            status=RequestStatus.ACCEPTED,
+            updated_at=state.now.wall,
+        )
+        # One commit: a session without its request, or the other way round, can't be.
+        state.save_session(session)
+        state.save_request(accepted)
+        self.watches[session.session_id] = Watch(now_s, now_s, now_s)
+        self.settlement.answer(accepted)
+        self._start(session)
+
+    def heard(self, session_id: str) -> None:
+        """The engine, or its monitor, speaks of this session."""
+        watch = self.watches.get(session_id)
+        if watch is not None:
+            watch.heard_s = self.state.now.mono_s
+
+    def took_up(self) -> None:
+        """Central was away or stood still: silence in that time proves nothing."""
+        for watch in self.watches.values():
+            watch.heard_s = self.state.now.mono_s
+
+    def watch_all(self) -> None:
+        """At Central's start: every open session counts as heard now."""
+        for session in self.state.ledger.active():
+            self._watch(session)
+
+    def reported(self, point: Point) -> None:
+        """A new report of a charging point's engine came in."""
+        report = point.report
+        if report is None or report.session_id is None:
+            return
+        self.heard(report.session_id)
+        session = self.state.ledger.sessions.get(report.session_id)
+        if session is None:
+            self._adopt(point)
+        elif session.cp_id == point.cp_id and report.whole:
+            self._confirm(session)
+
+    def metered(self, message: Telemetry) -> None:
+        """A session's meter came in."""
+        state = self.state
+        session = state.ledger.sessions.get(message.session_id)
+        if (
+            session is None
+            or session.status is not SessionStatus.ACTIVE
+            or session.cp_id != message.cp_id
+            or session.boot_id != message.boot_id
+        ):
+            return
+        watch = self._watch(session)
+        watch.heard_s = state.now.mono_s
+        self._confirm(session)
+        energy_mwh = mwh_from_kwh(message.kwh)
+        if energy_mwh > state.meters_mwh.get(session.session_id, 0):
+            state.meters_mwh[session.session_id] = energy_mwh
+            state.effects.append(Save(Reading(session.session_id, energy_mwh)))
+        point = state.points.get(message.cp_id)
+        if point is not None:
+            point.kafka_heard_s = state.now.mono_s
+            point.meter = attrs.evolve(message, ts=message.ts or state.now.wall)
+        request = state.ledger.requests.get(session.request_id)
+        if request is None or request.status.final:
+            return
+        progress = DriverUpdate(
+            request_id=request.request_id,
+            driver_id=request.driver_id,
+            cp_id=session.cp_id,
+            status=RequestStatus.IN_PROGRESS,
+            reason="",
+            session_id=session.session_id,
+            kw=message.kw,
+            kwh=message.kwh,
+            euros=message.euros,
+        )
+        state.send(UPDATES, request.driver_id, progress)
+
+    def _watch(self, session: Session) -> Watch:
+        watch = self.watches.get(session.session_id)
+        if watch is None:
+            now_s = self.state.now.mono_s
+            watch = Watch(now_s, now_s - REPEAT_S, now_s)
+            self.watches[session.session_id] = watch
+        return watch
+
+    def _confirm(self, session: Session) -> None:
+        if session.confirmed or session.status is not SessionStatus.ACTIVE:
+            return
+        state = self.state
+        state.save_session(attrs.evolve(session, confirmed=True))
+        request = state.ledger.requests.get(session.request_id)
+        if request is not None and request.status is RequestStatus.ACCEPTED:
+            state.save_request(
+                attrs.evolve(request, status=RequestStatus.IN_PROGRESS, updated_at=state.now.wall)
+            )
+
+    def trouble(self, point: Point, reason: str) -> None:
+        """Tell the driver at this charging point what went wrong on the way."""
+        state = self.state
+        session = state.ledger.active_at(point.cp_id)
+        request = session and state.ledger.requests.get(session.request_id)
+        if not session or not request or request.status.final:
+            return
+        state.note(
+            Level.WARNING,
+            f"CP {point.cp_id} has the active session {session.session_id} of "
+            f"{session.driver_id}: {reason}",
+        )
+        update = DriverUpdate(
+            request_id=request.request_id,
+            driver_id=request.driver_id,
+            cp_id=session.cp_id,
+            status=RequestStatus.IN_PROGRESS,
+            reason=clip(reason),
+            session_id=session.session_id,
+        )
+        state.send(UPDATES, request.driver_id, update)
+
+    def stop(self, session: Session, reason: str, *, bill: bool) -> None:
+        """Want a session to end; its row stays ACTIVE until the engine's record is here."""
+        # A stop that is billed may still become one that is not; never the other way round.
+        if session.want is Want.STOP and (bill or not session.billable):
+            return
+        stopped = attrs.evolve(
+            session, want=Want.STOP, reason=clip(reason), billable=session.billable and bill
+        )
+        self.state.save_session(stopped)
+        self._tell_stop(stopped)
+
+    def level(self) -> None:
+        """Compare what should be with what is; called a few times a second while Kafka is up."""
+        active = self.state.ledger.active()
+        for session in active:
+            self._level(session)
+        if len(self.watches) > len(active):
+            ids = {session.session_id for session in active}
+            self.watches = {key: watch for key, watch in self.watches.items() if key in ids}
+        self._stop_strays()
+
+    def _level(self, session: Session) -> None:
+        state, now_s = self.state, self.state.now.mono_s
+        watch = self._watch(session)
+        point = state.points.get(session.cp_id)
+        if now_s - watch.heard_s > state.settings.session_lost_after_s:
+            span = round(state.settings.session_lost_after_s)
+            self.settlement.estimate(session, f"nothing was heard of it for {span} s")
+        elif point is not None and self._engine_gone(session, point, watch):
+            span = round(state.settings.engine_gone_after_s)
+            self.settlement.estimate(session, f"its engine was gone for {span} s")
+        elif now_s - watch.commanded_s >= REPEAT_S:
+            watch.commanded_s = now_s
+            self._repeat(session, watch, point)
+
+    def _engine_gone(self, session: Session, point: Point, watch: Watch) -> bool:
+        if point.refused_since_s is None or not point.monitor_ok:
+            return False
+        # Only the end of the boot that ran it is the end of the session.
+        if point.refused_boot_id != session.boot_id:
+            return False
+        quiet_since_s = max(point.refused_since_s, watch.heard_s)
+        return self.state.now.mono_s - quiet_since_s >= self.state.settings.engine_gone_after_s
+
+    def _repeat(self, session: Session, watch: Watch, point: Point | None) -> None:
+        report = point.report if point is not None else None
+        if session.want is Want.STOP:
+            self._tell_stop(session)
+        elif not session.confirmed:
+            if report is not None and report.boot_id != session.boot_id:
+                self.stop(session, "its engine restarted before it began", bill=True)
+            elif self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
+                self._start(session)
+            else:
+                self._not_confirmed(session, point)
+        elif report is not None and report.session_id != session.session_id:
+            # It says that the session is over: ask for its record.
+            self._tell_stop(session)
+
+    def _not_confirmed(self, session: Session, point: Point | None) -> None:
+        now_s = self.state.now.mono_s
+        self.stop(session, "its engine did not confirm the start in time", bill=True)
+        if point is not None and now_s - point.kafka_heard_s <= REPORTS_THROUGH_S:
+            self.state.save_breaker(point, point.breaker.at(now_s).failed(now_s))
+
+    def _start(self, session: Session) -> None:
+        if session.boot_id is None:
+            raise ValueError(f"{session.session_id} names no boot")
+        payload = StartSupply(
+            session_id=session.session_id,
+            request_id=session.request_id,
+            driver_id=session.driver_id,
+            boot_id=session.boot_id,
+            until_up_s=session.until_up_s,
+        )
+        self.state.command(session.cp_id, payload)
+
+    def _tell_stop(self, session: Session) -> None:
+        point = self.state.points.get(session.cp_id)
+        report = point.report if point is not None else None
+        boot_id = report.boot_id if report is not None else session.boot_id
+        if boot_id is None:
+            return
+        payload = StopSupply(
+            session_id=session.session_id,
+            request_id=session.request_id,
+            driver_id=session.driver_id,
+            boot_id=boot_id,
+            reason=session.reason,
+            bill=session.billable,
+        )
+        self.state.command(session.cp_id, payload)
+
+    def _stop_strays(self) -> None:
+        """What an engine runs although it should not: stop it, or take it in."""
+        now_s = self.state.now.mono_s
+        for point in self.state.points.values():
+            session_id = point.supplies
+            if session_id is None or not point.monitor_ok:
+                continue
+            session = self.state.ledger.sessions.get(session_id)
+            if session is not None and session.status is SessionStatus.ACTIVE:
+                continue
+            if now_s - self._strays_s.get(point.cp_id, -1e9) < REPEAT_S:
+                continue
+            self._strays_s[point.cp_id] = now_s
+            if session is None:
+                self._adopt(point)
+            else:
+                self._tell_stop(session)
+
+    def _adopt(self, point: Point) -> None:
+        """Its engine runs a session that this database does not know: a lost one, or an older."""
+        state, report = self.state, point.report
+        if (
+            report is None
+            or report.session_id is None
+            or report.request_id is None
+            or report.driver_id is None
+        ):
+            return
+        session = Session(
+            session_id=report.session_id,
+            request_id=report.request_id,
+            cp_id=point.cp_id,
+            driver_id=report.driver_id,
+            start_time=state.now.wall,
+            boot_id=report.boot_id,
+            confirmed=True,
+        )
+        others = [
+            other
+            for other in (
+                state.ledger.active_at(point.cp_id),
+                state.ledger.active_of(report.driver_id),
+            )
+            if other is not None
+        ]
+        if any(other.cp_id != point.cp_id and self._runs(other) for other in others):
+            # Its driver charges elsewhere: end this one.  Its record will be its row.
+            self._tell_stop(attrs.evolve(session, reason="its driver charges elsewhere"))
+        if others:
+            # Else the other row is old and its record is on its way; then this one is taken in.
+            return
+        request = state.ledger.requests.get(report.request_id)
+        over = request is not None and request.status.final
+        if over:
+            session = attrs.evolve(
+                session, want=Want.STOP, billable=False, reason=f"{STRAY}: its request had ended"
+            )
+        state.save_session(session)
+        now_s = state.now.mono_s
+        self.watches[session.session_id] = Watch(now_s, now_s, now_s)
+        if not over:
+            state.save_request(
+                Request(
+                    request_id=report.request_id,
+                    driver_id=report.driver_id,
+                    cp_id=point.cp_id,
+                    session_id=session.session_id,
+                    status=RequestStatus.IN_PROGRESS,
+                    reason="",
+                    created_at=request.created_at if request else state.now.wall,
+                    updated_at=state.now.wall,
+                )
+            )
+        state.note(
+            Level.WARNING, f"CP {point.cp_id} runs {session.session_id}, unknown here: taken in"
+        )
+
+    def _runs(self, session: Session) -> bool:
+        point = self.state.points.get(session.cp_id)
+        return point is not None and point.supplies == session.session_id

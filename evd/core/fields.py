@@ -1,0 +1,225 @@
+"""The forms that identifiers, times and amounts have on every wire, and the one error for all else.
+
+A value outside its form raises `FieldError`, which names the field.  The checks are attrs
+validators, so they hold when a message is read and when one is made.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import attrs
+
+CP_ID_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+ID_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+TEXT_CHARS_MAX = 1000
+# 2**53: beyond it a JSON number is no longer exact.
+COUNT_MAX = 9_007_199_254_740_992
+
+KWH_DECIMALS = 6
+EUROS_DECIMALS = 4
+
+Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+class FieldError(ValueError):
+    """A value outside its form.
+
+    `field` is the dotted name of the field, `why` a sentence part such as `is not a number`.
+    """
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field} {why}")
+        self.field = field
+        self.why = why
+
+
+def check_cp_id(value: object, name: str = "cp_id") -> str:
+    """The id of a charging point, or `FieldError`."""
+    if not isinstance(value, str) or CP_ID_FORM.fullmatch(value) is None:
+        raise FieldError(
+            name, "must be 1 to 32 letters, digits, '_', '.' or '-', the first a letter or digit"
+        )
+    return value
+
+
+def check_id(value: object, name: str) -> str:
+    """Any other id (driver, request, session, vehicle, message, boot, instance, central)."""
+    if not isinstance(value, str) or ID_FORM.fullmatch(value) is None:
+        raise FieldError(
+            name, "must be 1 to 64 letters, digits, '_', '.' or '-', the first a letter or digit"
+        )
+    return value
+
+
+def check_text(value: object, name: str) -> str:
+    """A sentence for a person: any string of at most TEXT_CHARS_MAX characters."""
+    if not isinstance(value, str):
+        raise FieldError(name, "must be a string")
+    if len(value) > TEXT_CHARS_MAX:
+        raise FieldError(name, f"must have at most {TEXT_CHARS_MAX} characters")
+    return value
+
+
+def clip(text: str) -> str:
+    """A sentence put together from parts, cut to what a field takes."""
+    return text if len(text) <= TEXT_CHARS_MAX else text[: TEXT_CHARS_MAX - 1] + "…"
+
+
+def check_number(value: object, name: str) -> float:
+    """A finite number of at least 0; true and false are no numbers."""
+    if type(value) is not float and type(value) is not int:
+        raise FieldError(name, "must be a number")
+    if not 0 <= value < math.inf:
+        raise FieldError(name, "must be finite and at least 0")
+    return value
+
+
+def check_count(value: object, name: str) -> int:
+    """A whole number from 0 to COUNT_MAX."""
+    if type(value) is not int:
+        raise FieldError(name, "must be a whole number")
+    if not 0 <= value <= COUNT_MAX:
+        raise FieldError(name, "must be at least 0 and at most 2^53")
+    return value
+
+
+def check_flag(value: object, name: str) -> bool:
+    """True or false, and nothing that merely looks like it."""
+    if type(value) is not bool:
+        raise FieldError(name, "must be true or false")
+    return value
+
+
+def check_time(value: object, name: str) -> datetime:
+    """A time with an offset, as UTC."""
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise FieldError(name, "must be a time with an offset, such as 2026-01-31T12:00:00Z")
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
+
+
+def parse_time(text: object, name: str) -> datetime:
+    """The time that RFC 3339 `text` stands for, in UTC; a time without an offset is refused."""
+    if not isinstance(text, str) or len(text) > 40 or "T" not in text.upper():
+        raise FieldError(name, "must be a time such as 2026-01-31T12:00:00Z")
+    try:
+        return check_time(datetime.fromisoformat(text), name)
+    except FieldError:
+        raise
+    except (ValueError, OverflowError):
+        raise FieldError(name, "must be a time such as 2026-01-31T12:00:00Z") from None
+
+
+def format_time(when: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, as in `2026-01-31T12:00:00.123456Z`."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _nullable(check: Callable[[Any, str], object], null: bool) -> Validator:
+    def validate(_: Any, attribute: "attrs.Attribute[Any]", value: Any) -> None:
+        if value is not None or not null:
+            check(value, attribute.name)
+
+    return validate
+
+
+def _field(check: Callable[[Any, str], object], null: bool, optional: bool) -> Any:
+    """An attrs field.  `null`: may be null.  `optional`: may be absent, but then not null."""
+    if optional:
+        return attrs.field(
+            default=None,
+            kw_only=True,
+            validator=_nullable(check, True),
+            metadata={"optional": True},
+        )
+    return attrs.field(validator=_nullable(check, null))
+
+
+def cp_id_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for the id of a charging point."""
+    return _field(check_cp_id, null, optional)
+
+
+def id_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for any other id."""
+    return _field(check_id, null, optional)
+
+
+def text_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for a sentence."""
+    return _field(check_text, null, optional)
+
+
+def number_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for seconds, or for power in kW."""
+    return _field(check_number, null, optional)
+
+
+def count_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for a whole number."""
+    return _field(check_count, null, optional)
+
+
+def flag_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for true or false."""
+    return _field(check_flag, null, optional)
+
+
+def time_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for a time."""
+    return _field(check_time, null, optional)
+
+
+def choice_field(kind: type[Enum], *, null: bool = False, optional: bool = False) -> Any:
+    """A field for one of the values of `kind`."""
+
+    def check(value: object, name: str) -> object:
+        if not isinstance(value, kind):
+            raise FieldError(name, f"must be one of {', '.join(str(m.value) for m in kind)}")
+        return value
+
+    return _field(check, null, optional)
+
+
+def object_field(kind: Any, *, optional: bool = False) -> Any:
+    """A field for a nested message of class `kind` (or of one of a union)."""
+
+    def check(value: object, name: str) -> object:
+        if not isinstance(value, kind):
+            raise FieldError(name, "must be an object")
+        return value
+
+    return _field(check, False, optional)
+
+
+def _with_decimals(decimals: int) -> Callable[[Any, str], float]:
+    def check(value: object, name: str) -> float:
+        number = check_number(value, name)
+        if round(number, decimals) != number:
+            raise FieldError(name, f"must have at most {decimals} decimals")
+        return number
+
+    return check
+
+
+check_kwh = _with_decimals(KWH_DECIMALS)
+check_euros = _with_decimals(EUROS_DECIMALS)
+check_bill = _with_decimals(2)
+
+
+def kwh_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for energy in kWh, at most 6 decimals."""
+    return _field(check_kwh, null, optional)
+
+
+def euros_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for a running amount in euros, at most 4 decimals."""
+    return _field(check_euros, null, optional)
+
+
+def bill_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for a final amount in euros, at most 2 decimals."""
+    return _field(check_bill, null, optional)
