@@ -33,10 +33,12 @@ from evd.core.messages import (
     Action,
     Command,
     CpState,
+    DriverRequest,
     Message,
     Outcome,
     Payload,
     RequestStatus,
+    Seen,
 )
 
 T = TypeVar("T")
@@ -84,7 +86,9 @@ def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=False)
     for primitive in (str, int, float, bool):
         converter.register_structure_hook(primitive, _as_it_is)
+    # Objects in objects are in shape already: only so an error can name the path to its field.
     converter.register_structure_hook(Payload, _as_it_is)
+    converter.register_structure_hook(Seen | None, _as_it_is)
     converter.register_structure_hook(datetime, lambda value, _: parse_time(value, ""))
     # One by one: they are strings too, and the hook for strings would take them as they are.
     for kind in (Action, RequestStatus, CpState, Outcome, EngineStatus, KoCause):
@@ -112,18 +116,8 @@ def _culprit(cls: type, fields: Mapping[str, Any], prefix: str) -> BadMessage:
             if attribute.default is attrs.NOTHING:
                 return BadMessage(prefix + name, "is missing")
             continue
-        value = fields[name]
-        if value is None:
-            continue
-        kind = attribute.type
-        inner = next((k for k in getattr(kind, "__args__", (kind,)) if attrs.has(k)), None)
-        if inner is not None:
-            if not isinstance(value, dict):
-                return BadMessage(prefix + name, "must be an object")
-            try:
-                structure(inner, value, prefix + name + ".")
-            except BadMessage as error:
-                return error
+        value, kind = fields[name], attribute.type
+        if value is None and attribute.default is None:
             continue
         try:
             _converter.structure(value, kind)
@@ -137,6 +131,8 @@ def _culprit(cls: type, fields: Mapping[str, Any], prefix: str) -> BadMessage:
 def structure(cls: type[T], fields: Mapping[str, Any], prefix: str = "") -> T:
     """A `cls` from the fields of a JSON object; `BadMessage` names the field with `prefix`."""
     _null_is_ours(fields, cls)
+    if cls is DriverRequest and "seen" in fields:
+        fields = {**fields, "seen": _nested(Seen, fields, "seen")}
     try:
         return _converter.structure(fields, cls)
     except FieldError as error:
@@ -170,10 +166,14 @@ def _with_payload(fields: dict[str, Any]) -> dict[str, Any]:
     cmd = fields.get("cmd")
     if not isinstance(cmd, str) or cmd not in PAYLOADS:
         raise BadMessage("cmd", f"must be one of {', '.join(PAYLOADS)}")
-    payload = fields.get("payload")
-    if not isinstance(payload, dict):
-        raise BadMessage("payload", "must be an object")
-    return {**fields, "payload": structure(PAYLOADS[cmd], payload, "payload.")}
+    return {**fields, "payload": _nested(PAYLOADS[cmd], fields, "payload")}
+
+
+def _nested(cls: type[T], fields: Mapping[str, Any], name: str) -> T:
+    inner = fields.get(name)
+    if not isinstance(inner, dict):
+        raise BadMessage(name, "must be an object")
+    return structure(cls, inner, f"{name}.")
 
 
 def encode(message: Message, ts: datetime, message_id: str) -> bytes:

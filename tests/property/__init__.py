@@ -1,0 +1,1 @@
+"""Codecs, machines and ledgers under arbitrary input."""

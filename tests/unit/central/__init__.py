@@ -1,0 +1,1 @@
+"""Central's core, one dialogue after another."""

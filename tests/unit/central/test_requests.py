@@ -1,0 +1,293 @@
+"""Requests: decided once, on fresh beacons only, and answered the same ever after."""
+
+import pytest
+
+from evd.core.central import Image, Save, session_id_for
+from evd.core.central.events import ChargeAsked, RequestEndAsked, SessionStopAsked
+from evd.core.effects import Send
+from evd.core.messages import Action, CpState, RequestStatus, Seen, StartSupply, StopSupply
+from evd.core.rows import Meta, SessionStatus
+from tests.unit.central.network import Network, commands, ready, updates
+
+
+def test_a_request_is_stored_answered_and_begun_in_this_order() -> None:
+    """Proves: everything is stored before anything is said, and one request has one session."""
+    network = ready()
+    effects = network.ask()
+    kinds = [type(effect) for effect in effects if isinstance(effect, Save | Send)]
+    assert kinds == [Save, Save, Send, Send]
+    (update,) = updates(effects)
+    assert (update.status, update.cp_id) == (RequestStatus.ACCEPTED, "CP-001")
+    (start,) = commands(effects, StartSupply)
+    assert start.session_id == session_id_for("req-1") == update.session_id
+    assert start.boot_id == network.boots["CP-001"]
+    assert network.session().status is SessionStatus.ACTIVE
+
+
+def test_the_lease_of_a_start_is_the_engines_last_uptime_and_five_seconds() -> None:
+    """Proves: a START names the uptime until which it is good, by that engine's own clock."""
+    network = ready()
+    network.heartbeat()
+    up_s = network.up_s
+    network.clock_s += 0.5
+    (start,) = commands(network.ask(), StartSupply)
+    assert start.until_up_s == pytest.approx(up_s + 5.0)
+
+
+def test_a_repeated_request_gets_the_stored_answer_and_no_second_start() -> None:
+    """Proves: asked again, Central answers again, and carries nothing out a second time."""
+    network = ready()
+    network.ask()
+    effects = network.ask()
+    assert [update.status for update in updates(effects)] == [RequestStatus.ACCEPTED]
+    assert not commands(effects, StartSupply)
+
+
+def test_an_old_final_answer_is_repeated_from_the_database() -> None:
+    """Proves: the answer that was once given is given again after any restart."""
+    network = ready()
+    network.ask(cp_id="CP-404")
+    network.restart()
+    network.register()
+    (update,) = updates(network.ask(cp_id="CP-404"))
+    assert update.status is RequestStatus.DENIED
+    assert "CP-404" in update.reason
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Seen("central-2", 2, 3.0),
+        Seen("central-1", 1, 3.0),
+        Seen("central-1", 2, 0.0),
+        Seen("central-1", 2, 5000.0),
+    ],
+    ids=["another Central", "an earlier start", "too old", "from the future"],
+)
+def test_a_start_without_a_fresh_beacon_is_left(seen: Seen) -> None:
+    """Proves: what lay in a queue for 5 s, or was meant for another Central, is never begun."""
+    network = ready()
+    network.run(3)
+    assert not updates(network.ask(seen=seen))
+    assert not network.rows.keys() & {("Request", "req-1")}
+    assert [u.status for u in updates(network.ask())] == [RequestStatus.ACCEPTED]
+
+
+def test_a_cancel_read_together_with_its_start_wins() -> None:
+    """Proves: a request is decided only when all that was read with it has been handed in."""
+    from evd.core.messages import DriverRequest
+
+    network = ready()
+    effects = network.tell(
+        DriverRequest("req-1", "driver-alice", "CP-001", seen=network.seen()),
+        DriverRequest("req-1", "driver-alice", "CP-001", Action.CANCEL),
+    )
+    assert [u.status for u in updates(effects)] == [RequestStatus.FAILED]
+    assert not commands(effects, StartSupply)
+
+
+def test_a_cancel_of_an_unknown_request_is_stored_as_its_end() -> None:
+    """Proves: a START that arrives after its CANCEL finds it FAILED, and no car starts."""
+    network = ready()
+    (update,) = updates(network.cancel())
+    assert (update.status, update.reason) == (RequestStatus.FAILED, "cancelled")
+    effects = network.ask()
+    assert [u.status for u in updates(effects)] == [RequestStatus.FAILED]
+    assert not commands(effects, StartSupply)
+
+
+def test_a_cancelled_session_is_stray_and_not_billed() -> None:
+    """Proves: what began although its driver had given up is stopped and costs nothing."""
+    network = ready()
+    network.ask()
+    network.supplying(network.session())
+    effects = network.cancel()
+    assert [u.status for u in updates(effects)] == [RequestStatus.FAILED]
+    (stop,) = commands(effects, StopSupply)
+    assert stop.bill is False
+    effects = network.record(network.session(), bill=False)
+    session = network.session()
+    assert (session.billable, session.cost_cents) == (False, 0)
+    assert session.reason.startswith("stray")
+    assert not updates(effects)
+    assert network.request().status is RequestStatus.FAILED
+
+
+def test_a_driver_has_one_open_request() -> None:
+    """Proves: a driver with an open request is DENIED another, and told which it is."""
+    network = ready("CP-001", "CP-002")
+    network.ask()
+    (update,) = updates(network.ask("req-2", "CP-002"))
+    assert update.status is RequestStatus.DENIED
+    assert "req-1" in update.reason
+
+
+def test_a_charging_point_has_one_session() -> None:
+    """Proves: an occupied charging point is not given to a second driver."""
+    network = ready()
+    network.ask()
+    (update,) = updates(network.ask("req-2", driver_id="driver-bob"))
+    assert update.status is RequestStatus.DENIED
+    assert "occupied" in update.reason
+
+
+def test_a_request_of_another_driver_is_not_answered() -> None:
+    """Proves: nobody can ask about, or end, another driver's request."""
+    network = ready()
+    network.ask()
+    assert not updates(network.ask(driver_id="driver-bob"))
+    assert not updates(network.cancel(driver_id="driver-bob"))
+    assert network.request().status is RequestStatus.ACCEPTED
+
+
+def test_any_is_the_cheapest_then_the_strongest_then_the_longest_idle() -> None:
+    """Proves: who takes any charging point gets the best one that is free."""
+    network = Network()
+    for cp_id, kw_rate, euro_rate in (
+        ("CP-001", 22.0, 0.40),
+        ("CP-002", 22.0, 0.30),
+        ("CP-003", 50.0, 0.30),
+        ("CP-004", 50.0, 0.30),
+    ):
+        network.register(cp_id, kw_rate=kw_rate, euro_rate=euro_rate)
+        network.status(cp_id)
+    network.run(3.25)
+    chosen = []
+    for number in range(4):
+        (update, *_) = updates(network.ask(f"req-{number}", None, f"driver-{number}"))
+        chosen.append(update.cp_id)
+    assert chosen == ["CP-003", "CP-004", "CP-002", "CP-001"]
+    (update,) = updates(network.ask("req-9", None, "driver-9"))
+    assert update.status is RequestStatus.DENIED
+
+
+def test_a_request_waits_for_its_monitor_after_centrals_start() -> None:
+    """Proves: just after a start a request is decided when its monitor is back, or after 3 s."""
+    network = ready()
+    network.restart()
+    network.register("CP-002")
+    assert not updates(network.ask())
+    network.register("CP-001")
+    assert [u.status for u in updates(network.ask())] == [RequestStatus.ACCEPTED]
+
+
+def test_a_request_is_denied_when_its_monitor_does_not_come_back() -> None:
+    """Proves: the wait after a start ends, with the reason."""
+    network = ready()
+    network.restart()
+    network.register("CP-002")
+    network.run(2)
+    network.ask()
+    (update,) = updates(network.run(1.5))
+    assert update.status is RequestStatus.DENIED
+    assert "monitor" in update.reason
+
+
+def test_a_new_database_decides_any_only_after_the_grace() -> None:
+    """Proves: a Central that knows no charging point yet does not take the first for all."""
+    network = Network(Image(Meta("central-1", 1)))
+    network.register()
+    network.status()
+    assert not updates(network.ask(cp_id=None))
+    network.run(3.25)
+    assert [u.status for u in updates(network.ask(cp_id=None))] == [RequestStatus.ACCEPTED]
+
+
+def test_a_silent_central_says_nothing() -> None:
+    """Proves: a Central that no monitor has registered with sends nothing to Kafka."""
+    network = Network()
+    effects = network.run(5) + network.ask() + network.cancel("req-2")
+    assert not [effect for effect in effects if isinstance(effect, Send)]
+
+
+def test_http_stores_before_it_answers_and_repeats_by_id() -> None:
+    """Proves: POST /request/charge is 202 once stored, the same again by its id, 409 for others."""
+    network = ready()
+    asked = ChargeAsked(1, "req-1", "driver-web", None)
+    assert network.call(asked).status == 202
+    assert network.request().status is RequestStatus.ACCEPTED
+    assert network.call(asked).status == 202
+    other = network.call(ChargeAsked(2, "req-1", "driver-bob", None))
+    assert (other.status, (other.body or {}).get("field")) == (409, "request_id")
+
+
+def test_http_is_503_while_central_holds_back() -> None:
+    """Proves: before a monitor has registered, in the grace and after a restore: 503, retry."""
+    network = Network()
+    asked = ChargeAsked(1, "req-1", "driver-web", None)
+    reply = network.call(asked)
+    assert (reply.status, reply.retry_after_s) == (503, 1)
+    network.register()
+    assert network.call(asked).status == 503
+    network.run(3.25)
+    assert network.call(asked).status == 202
+
+
+def test_an_undecided_http_request_fails_with_centrals_restart() -> None:
+    """Proves: a request by HTTP that nobody will repeat does not stay open for ever."""
+    network = ready()
+    network.tell(ChargeAsked(1, "req-1", "driver-web", "CP-001"))
+    import attrs
+
+    from evd.core.rows import Request
+
+    network.rows[Request, "req-1"] = attrs.evolve(
+        network.request(), status=RequestStatus.PENDING, session_id=None
+    )
+    network.restart()
+    assert network.request().status is RequestStatus.FAILED
+
+
+def test_delete_cancels_what_has_not_begun_and_stops_what_has() -> None:
+    """Proves: DELETE /requests/{id} is 202, 404 for an unknown one, and bills what was charged."""
+    network = ready()
+    assert network.call(RequestEndAsked(1, "req-1")).status == 404
+    network.ask()
+    network.supplying(network.session())
+    assert network.call(RequestEndAsked(2, "req-1")).status == 202
+    assert network.session().billable
+    (update,) = updates(network.record(network.session()))
+    assert (update.status, update.euros) == (RequestStatus.COMPLETED, 0.02)
+    network.status()
+    network.ask("req-2")
+    assert network.call(RequestEndAsked(3, "req-2")).status == 202
+    assert network.request("req-2").status is RequestStatus.FAILED
+
+
+def test_a_session_is_stopped_by_the_operator_once() -> None:
+    """Proves: POST /sessions/{id}/stop is 202, 404 for an unknown one, 409 for an ended one."""
+    network = ready()
+    assert network.call(SessionStopAsked(1, "session-x")).status == 404
+    network.ask()
+    session_id = network.session().session_id
+    assert network.call(SessionStopAsked(2, session_id)).status == 202
+    network.record(network.session())
+    assert network.call(SessionStopAsked(3, session_id)).status == 409
+
+
+def test_a_stop_by_the_driver_is_billed() -> None:
+    """Proves: a driver that has had enough gets COMPLETED with the totals."""
+    network = ready()
+    network.ask()
+    network.supplying(network.session())
+    effects = network.ask(action=Action.STOP)
+    (stop,) = commands(effects, StopSupply)
+    assert stop.bill is True
+    (update,) = updates(network.record(network.session(), reason="stopped by its driver"))
+    assert (update.status, update.kwh) == (RequestStatus.COMPLETED, 0.061111)
+
+
+def test_a_stop_of_an_unknown_request_ends_failed() -> None:
+    """Proves: whoever asks for the end of what nobody knows gets a final status too."""
+    network = ready()
+    (update,) = updates(network.ask(action=Action.STOP))
+    assert update.status is RequestStatus.FAILED
+
+
+def test_an_engine_that_is_not_free_is_not_available() -> None:
+    """Proves: the engine's own state counts, and the reason says it."""
+    network = ready()
+    network.status(state=CpState.FAULT, reason="its disk fails")
+    (update,) = updates(network.ask())
+    assert update.status is RequestStatus.DENIED
+    assert "its disk fails" in update.reason
