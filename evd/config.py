@@ -13,6 +13,7 @@ import attrs
 from evd.core.requests_file import RequestLine, RequestsFileError, parse_requests
 from evd.flags import (
     BOOTSTRAP,
+    COLOR,
     COUNT,
     CP_ID,
     DB_URL,
@@ -213,6 +214,7 @@ class DriverConfig(StatefulConfig, MetricsConfig):
     http_host: str = flag(HOST, "where --http-port listens", default="127.0.0.1")
     http_port: int = flag(PORT_OR_OFF, "the driver's dashboard; 0 = none", default=0)
     central_url: str = flag(URL, "Central's HTTP API", default="http://localhost:8000")
+    color: str = flag(COLOR, "colours in its lines; auto: on a terminal", default="auto")
 
     @property
     def component(self) -> str:

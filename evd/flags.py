@@ -28,6 +28,7 @@ SHOWN_CHARS_MAX = 80
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
+COLORS = ("auto", "always", "never")
 
 _NUMBER = re.compile(
     r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.I
@@ -327,3 +328,4 @@ DB_URL = Kind(_db_url, "URL", secret=True)
 ORIGINS = Kind(_origins, "ORIGIN[,…]")
 LOG_LEVEL = choice(LOG_LEVELS)
 LOG_FORMAT = choice(LOG_FORMATS)
+COLOR = choice(COLORS)

@@ -3,6 +3,7 @@
 Energy is in whole mWh, money in whole cents, power in kW, rates in euros a kWh.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -172,3 +173,13 @@ class Removal:
 
 
 Row = Meta | Request | Session | ChargingPoint | FaultEvent | HealthSnapshot | Reading | Removal
+
+
+@attrs.frozen(slots=True)
+class Image:
+    """What Central finds in its database when it starts: its identity and all that is open."""
+
+    meta: Meta
+    charging_points: Sequence[ChargingPoint] = ()
+    requests: Sequence[Request] = ()
+    sessions: Sequence[Session] = ()

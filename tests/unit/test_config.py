@@ -99,6 +99,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "http_host": "127.0.0.1",
         "http_port": 0,
         "central_url": "http://localhost:8000",
+        "color": "auto",
         "state_dir": Path("var/driver/driver-alice"),
         **METRICS,
         **LOG,

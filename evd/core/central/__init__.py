@@ -35,11 +35,11 @@ from evd.core.central.operator import Operator
 from evd.core.central.requests import Requests
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import Settlement
-from evd.core.central.state import CentralSettings, Effect, Image, Save, State
+from evd.core.central.state import CentralSettings, Effect, Save, State
 from evd.core.control import Heartbeat
 from evd.core.effects import Level, Now
 from evd.core.messages import CpStatus, DriverRequest, SessionRecord, Telemetry
-from evd.core.rows import Request, Session
+from evd.core.rows import Image, Request, Session
 from evd.core.views import CpView
 
 __all__ = ["Central", "CentralSettings", "Effect", "Image", "Save", "session_id_for"]

@@ -12,6 +12,7 @@ from evd.core.rows import (
     ChargingPoint,
     EventType,
     FaultEvent,
+    Image,
     Meta,
     Request,
     Row,
@@ -28,16 +29,6 @@ class CentralSettings:
     engine_gone_after_s: float = 30.0
     session_lost_after_s: float = 900.0
     restart_grace_s: float = 3.0
-
-
-@attrs.frozen(slots=True)
-class Image:
-    """What Central finds in its database when it starts: its identity and all that is open."""
-
-    meta: Meta
-    charging_points: tuple[ChargingPoint, ...] = ()
-    requests: tuple[Request, ...] = ()
-    sessions: tuple[Session, ...] = ()
 
 
 @attrs.frozen(slots=True)

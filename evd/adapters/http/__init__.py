@@ -1,0 +1,1 @@
+"""HTTP: what Central and a driver's dashboard answer, and the server that stands before it."""

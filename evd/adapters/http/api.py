@@ -1,0 +1,161 @@
+"""The frame of every JSON API here: its errors, its bounds, and `/openapi.json` and `/docs`."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from litestar import Litestar, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig, ResponseSpec
+from litestar.openapi.spec import Operation
+from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec.media_type import OpenAPIMediaType
+from litestar.openapi.spec.request_body import RequestBody
+from litestar.openapi.spec.schema import Schema
+from litestar.plugins.attrs import AttrsSchemaPlugin
+from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
+
+from evd.adapters.http.docs import docs_page
+from evd.adapters.http.errors import EXCEPTION_HANDLERS, JSON, ErrorBody, refuse_bad_call
+from evd.adapters.http.pages import html_response, page_stylesheet
+from evd.adapters.http.serving import BODY_BYTES_MAX
+
+API_VERSION: Final = "1"
+HTML: Final = "text/html"
+
+_ERRORS: Final = {
+    400: "something in the call is wrong: `field` names it",
+    403: "a page of another host asks for a change",
+    404: "there is no such thing",
+    409: "it is not possible as things stand",
+    415: "the body is not application/json",
+    503: "not now: `error` says why",
+}
+# What can be wrong with any call that changes something.
+CHANGE_ERRORS: Final = (400, 403, 415, 503)
+
+
+def answers(
+    status: int, body: type | None, description: str, *errors: int, media_type: str = JSON
+) -> dict[int, ResponseSpec]:
+    """What a route's documentation says of its answers: the good one, and which errors."""
+    found = {status: _response(body, description, media_type)}
+    found |= {error: _response(ErrorBody, _ERRORS[error], JSON) for error in sorted(errors)}
+    return found
+
+
+def _response(body: type | None, description: str, media_type: str) -> ResponseSpec:
+    return ResponseSpec(
+        body,
+        generate_examples=False,
+        description=description,
+        media_type=media_type,
+    )
+
+
+def taking(description: str, properties: Mapping[str, Schema], *required: str) -> type[Operation]:
+    """The documentation of an operation with a body, which its handler reads itself."""
+    schema = Schema(
+        type=OpenAPIType.OBJECT,
+        properties=dict(properties),
+        required=list(required),
+        additional_properties=True,
+    )
+
+    @dataclass
+    class Taking(Operation):
+        def __post_init__(self) -> None:
+            self.request_body = RequestBody(
+                content={JSON: OpenAPIMediaType(schema=schema)},
+                description=description,
+                required=True,
+            )
+
+    return Taking
+
+
+def json_response(body: bytes, status: int = 200) -> Response[bytes]:
+    """An answer whose JSON is rendered already."""
+    return Response(body, status_code=status, media_type=JSON)
+
+
+def json_api(
+    *,
+    title: str,
+    description: str,
+    routes: Sequence[ControllerRouterHandler],
+    dependencies: Mapping[str, Any],
+    exception_handlers: ExceptionHandlersMap,
+) -> Litestar:
+    """An app of `routes` and their documentation, which speaks of errors as `errors` says.
+
+    `dependencies` are handed to the parameters of handlers that have their names;
+    `exception_handlers` come before those that every API has.
+    """
+    provided = {name: _provide(value) for name, value in dependencies.items()}
+    all_routes = [*routes, _openapi_json, _docs, page_stylesheet]
+
+    @functools.cache
+    def described() -> dict[str, Any]:
+        return _describe(title, description, all_routes, provided)
+
+    return Litestar(
+        all_routes,
+        before_request=refuse_bad_call,
+        dependencies=provided,
+        exception_handlers={**EXCEPTION_HANDLERS, **exception_handlers},
+        # Its default starts a thread and takes the log lines of others.
+        logging_config=None,
+        openapi_config=None,
+        request_max_body_size=BODY_BYTES_MAX,
+        state=State({"described": described}),
+    )
+
+
+def _provide(value: Any) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _describe(
+    title: str,
+    description: str,
+    routes: Sequence[ControllerRouterHandler],
+    provided: Mapping[str, Provide],
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document, by a second app that serves nobody.
+
+    Litestar would otherwise serve it with pages that load scripts from other hosts.
+    """
+    config = OpenAPIConfig(title, API_VERSION, description=description, use_handler_docstrings=True)
+    app = Litestar(
+        routes,
+        dependencies=provided,
+        logging_config=None,
+        openapi_config=config,
+        plugins=[AttrsSchemaPlugin()],
+    )
+    return app.openapi_schema.to_schema()
+
+
+@get(
+    "/openapi.json",
+    summary="This API, for programs",
+    responses=answers(200, dict[str, Any], "An OpenAPI 3.1 document"),
+)
+async def _openapi_json(state: State) -> Response[bytes]:
+    """Every path, parameter, body and answer, as OpenAPI 3.1."""
+    return json_response(orjson.dumps(state.described()))
+
+
+@get(
+    "/docs",
+    summary="This API, for people",
+    media_type=HTML,
+    responses=answers(200, str, "A page", media_type=HTML),
+)
+async def _docs(state: State) -> Response[str]:
+    """The same as a page that needs nothing from elsewhere."""
+    return html_response(docs_page(state.described()))

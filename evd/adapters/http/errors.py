@@ -1,0 +1,146 @@
+"""What is said when a call cannot be answered: `{"error": sentence, "field"?: name}`, never more.
+
+`EXCEPTION_HANDLERS` and `refuse_bad_call` belong on every Litestar app here (`api.json_api`).
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+import orjson
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from evd.core.fields import FieldError
+
+JSON: Final = "application/json"
+CHANGING_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+_SHOWN_PATH_CHARS: Final = 80
+
+AnyRequest = Request[Any, Any, Any]
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class ErrorBody:
+    """Every error's body: a sentence for a person, and the field that is wrong, if it is one."""
+
+    error: str
+    field: str | None = None
+
+
+class Refused(Exception):
+    """A call that is answered with `status` and a sentence; `field` names what is wrong in it."""
+
+    def __init__(
+        self,
+        status: int,
+        sentence: str,
+        *,
+        field: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.field = field
+        self.retry_after_s = retry_after_s
+
+
+def error_response(
+    status: int,
+    sentence: str,
+    *,
+    field: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response[bytes]:
+    """The one shape of an error."""
+    body = {"error": sentence} if field is None else {"error": sentence, "field": field}
+    return Response(
+        orjson.dumps(body), status_code=status, media_type=JSON, headers=dict(headers or {})
+    )
+
+
+async def refuse_bad_call(request: AnyRequest) -> None:
+    """Refuse a change that another site's page asks for, and a body that is not JSON."""
+    if request.method not in CHANGING_METHODS:
+        return
+    origin = request.headers.get("origin")
+    if origin is not None and not is_same_host(origin, request.headers.get("host", "")):
+        raise Refused(403, "a page of another host may not change anything here")
+    if await request.body() and not _is_json(request.headers.get("content-type", "")):
+        raise Refused(415, f"a body must have the content type {JSON}")
+
+
+async def read_object(request: AnyRequest) -> dict[str, Any]:
+    """The body's JSON object; `Refused` 400 for anything else."""
+    body = await request.body()
+    if not body:
+        raise Refused(400, "a body is missing: a JSON object")
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Refused(400, f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Refused(400, "the body must be a JSON object")
+    return value
+
+
+def is_same_host(origin: str, host: str) -> bool:
+    """Whether the Origin `origin` is a page of `host`, the Host header; ports count."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    default = _DEFAULT_PORTS.get(parts.scheme)
+    if default is None or not parts.netloc:
+        return False
+    return parts.netloc.lower().removesuffix(default) == host.lower().removesuffix(default)
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == JSON
+
+
+def _answer_refused(_: AnyRequest, refused: Refused) -> Response[bytes]:
+    headers = {} if refused.retry_after_s is None else {"Retry-After": str(refused.retry_after_s)}
+    return error_response(refused.status, str(refused), field=refused.field, headers=headers)
+
+
+def _answer_bad_field(_: AnyRequest, error: FieldError) -> Response[bytes]:
+    return error_response(400, str(error), field=error.field)
+
+
+def _answer_litestar(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    if error.status_code >= 500:
+        return _answer_unexpected(request, error)
+    path = request.url.path[:_SHOWN_PATH_CHARS]
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        sentence = f"there is nothing at {path}"
+    elif error.status_code == 405:
+        allowed = headers.pop("allow", "").split(", ")
+        # A HEAD comes in as a GET.
+        allowed += ["HEAD"] if "GET" in allowed else []
+        headers["Allow"] = ", ".join(sorted(allowed))
+        sentence = f"{request.method[:_SHOWN_PATH_CHARS]} is not possible at {path}"
+    else:
+        sentence = error.detail
+    return error_response(error.status_code, sentence, headers=headers)
+
+
+def _answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    logger.error("%s %s failed: %r", request.method, request.url.path, error, exc_info=error)
+    return error_response(500, "something went wrong here; the log of this program says what")
+
+
+EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {
+    Refused: _answer_refused,
+    FieldError: _answer_bad_field,
+    HTTPException: _answer_litestar,
+    Exception: _answer_unexpected,
+}

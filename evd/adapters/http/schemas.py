@@ -1,0 +1,233 @@
+"""The JSON of Central's HTTP: what each answer and body contains, and how it is rendered.
+
+`CpView`, `Request`, `FaultEvent`, `HealthSnapshot` and `FaultStatistics` are shown with the very
+fields that they have; the classes here are for what looks different outside.
+"""
+
+import operator
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Self
+
+import attrs
+import orjson
+
+from evd.core.fields import FieldError, check_cp_id, check_id
+from evd.core.messages import Telemetry
+from evd.core.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
+from evd.core.statistics import FaultStatistics
+from evd.core.units import euros_from_cents, kwh_from_mwh
+from evd.core.views import CpView
+
+
+@attrs.frozen
+class ChargingPoints:
+    """All charging points, and how many requests of the network are open."""
+
+    charging_points: list[CpView]
+    active_requests: int
+
+
+@attrs.frozen
+class HealthShown:
+    """Central can do its work."""
+
+    status: str
+    service: str
+    uptime_s: float
+    central_id: str
+
+
+@attrs.frozen
+class UnhealthyShown(HealthShown):
+    """Central can't serve requests; `error` says why."""
+
+    error: str
+
+
+@attrs.frozen
+class ChargeBody:
+    """A driver asks for a charge; `cp_id` null or absent: at any charging point."""
+
+    driver_id: str
+    cp_id: str | None = None
+    vehicle_id: str | None = None
+    request_id: str | None = None
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> Self:
+        """From a body's object; FieldError names the field that is wrong."""
+        if "driver_id" not in body:
+            raise FieldError("driver_id", "is missing")
+
+        def optional(check: Callable[[object, str], str], name: str) -> str | None:
+            return None if body.get(name) is None else check(body[name], name)
+
+        return cls(
+            check_id(body["driver_id"], "driver_id"),
+            optional(check_cp_id, "cp_id"),
+            optional(check_id, "vehicle_id"),
+            optional(check_id, "request_id"),
+        )
+
+
+@attrs.frozen
+class RequestTaken:
+    """The request is stored; GET /requests/{request_id} tells how it goes."""
+
+    request_id: str
+
+
+@attrs.frozen
+class SessionShown:
+    """A session.
+
+    `total_cost` is null until a record settles it.  `estimated`: closed without the engine's
+    record.  `billable` false: a stray session, at no cost.
+    """
+
+    session_id: str
+    request_id: str
+    cp_id: str
+    driver_id: str
+    start_time: datetime
+    end_time: datetime | None
+    total_kwh: float
+    total_cost: float | None
+    status: SessionStatus
+    reason: str
+    estimated: bool
+    billable: bool
+
+    @classmethod
+    def of(cls, row: Session) -> Self:
+        """A row as it is shown, in kWh and euros."""
+        return cls(
+            row.session_id,
+            row.request_id,
+            row.cp_id,
+            row.driver_id,
+            row.start_time,
+            row.end_time,
+            kwh_from_mwh(row.energy_mwh),
+            None if row.cost_cents is None else euros_from_cents(row.cost_cents),
+            row.status,
+            row.reason,
+            row.estimated,
+            row.billable,
+        )
+
+
+@attrs.frozen
+class Sessions:
+    """Sessions, newest first."""
+
+    sessions: list[SessionShown]
+
+
+@attrs.frozen
+class MeterShown:
+    """The newest telemetry of a supplying charging point; `ts` is when it was sent."""
+
+    cp_id: str
+    boot_id: str
+    session_id: str
+    driver_id: str
+    kw: float
+    kwh: float
+    euros: float
+    ts: datetime | None
+
+    @classmethod
+    def of(cls, meter: Telemetry) -> Self:
+        """A message as it is shown."""
+        return cls(
+            meter.cp_id,
+            meter.boot_id,
+            meter.session_id,
+            meter.driver_id,
+            meter.kw,
+            meter.kwh,
+            meter.euros,
+            meter.ts,
+        )
+
+
+@attrs.frozen
+class Meters:
+    """The newest telemetry of each supplying charging point."""
+
+    telemetry: list[MeterShown]
+
+
+@attrs.frozen
+class Faults:
+    """Fault events, newest first."""
+
+    faults: list[FaultEvent]
+
+
+@attrs.frozen
+class Statistics:
+    """Each charging point's faults."""
+
+    statistics: list[FaultStatistics]
+
+
+@attrs.frozen
+class History:
+    """How charging points stood, newest first."""
+
+    history: list[HealthSnapshot]
+
+
+@attrs.frozen
+class CpTaken:
+    """The operator's wish is stored, and repeated to the engine until it is done."""
+
+    cp_id: str
+
+
+@attrs.frozen
+class SessionTaken:
+    """The session is being stopped; its record brings its bill."""
+
+    session_id: str
+
+
+@attrs.frozen
+class RecoveryTaken:
+    """The charging points that Central still waits for after a restore: none."""
+
+    recovering: list[str]
+
+
+def render(value: object) -> bytes:
+    """JSON of plain values and of attrs objects, at any depth; times in UTC end in Z."""
+    return orjson.dumps(value, default=_as_dict, option=orjson.OPT_UTC_Z)
+
+
+class _Fields:
+    """Reads all fields of one class at once: a list of charging points has thousands of them."""
+
+    def __init__(self, kind: type[Any]) -> None:
+        self._names = tuple(field.name for field in attrs.fields(kind))
+        self._values = operator.attrgetter(*self._names)
+
+    def of(self, value: object) -> dict[str, Any]:
+        values = self._values(value)
+        # A getter of one name gives its value alone.
+        return dict(zip(self._names, values if len(self._names) > 1 else (values,), strict=True))
+
+
+_FIELDS: dict[type, _Fields] = {}
+
+
+def _as_dict(value: object) -> dict[str, Any]:
+    kind = type(value)
+    fields = _FIELDS.get(kind)
+    if fields is None:
+        if not attrs.has(kind):
+            raise TypeError(f"{kind.__name__} has no JSON form")
+        fields = _FIELDS[kind] = _Fields(kind)
+    return fields.of(value)

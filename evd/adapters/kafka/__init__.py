@@ -1,0 +1,24 @@
+"""Kafka under Trio: producers, consumers and the making of topics.
+
+librdkafka works in threads of its own and calls back into the thread that polls. So each client
+has one Python thread that polls it, and only whole batches and bursts cross over to Trio.
+"""
+
+from evd.adapters.kafka.consumer import Batch, Consumer, open_consumer
+from evd.adapters.kafka.placement import RawMessage, Start
+from evd.adapters.kafka.producer import Producer, SendFailed, open_producer
+from evd.adapters.kafka.topics import TOPICS, TopicsFailed, ensure_topics
+
+__all__ = [
+    "TOPICS",
+    "Batch",
+    "Consumer",
+    "Producer",
+    "RawMessage",
+    "SendFailed",
+    "Start",
+    "TopicsFailed",
+    "ensure_topics",
+    "open_consumer",
+    "open_producer",
+]

@@ -1,0 +1,134 @@
+"""What producer, consumer and topic maker share: the settings, and whether the broker answers."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from confluent_kafka import KafkaError
+
+# The embedded broker is librdkafka's mock cluster, and names itself so.
+EMBEDDED_CLUSTER_PREFIX: Final = "mockCluster"
+
+STATISTICS_INTERVAL_S: Final = 1.0
+# A request that has waited so long for its answer: the broker hangs, or the network swallows.
+ANSWER_TIMEOUT_S: Final = 3.0
+# Bounds how long a question to the brokers holds up the thread that asks, and so a stop.
+QUERY_TIMEOUT_S: Final = 0.3
+# While the broker is away librdkafka tells so 20 times a second.
+WARNING_INTERVAL_S: Final = 30.0
+
+logger = logging.getLogger(__name__)
+
+Settings = dict[str, Any]
+
+
+def client_settings(bootstrap: str, client_id: str) -> Settings:
+    """librdkafka's settings of every client: a broker that comes back is found in half a second.
+
+    The defaults wait up to 10 s between two attempts to connect, and 60 s for an answer.
+    """
+    return {
+        "bootstrap.servers": bootstrap,
+        "client.id": client_id,
+        "reconnect.backoff.ms": 500,
+        "reconnect.backoff.max.ms": 1000,
+        "retry.backoff.ms": 50,
+        "retry.backoff.max.ms": 250,
+        "socket.connection.setup.timeout.ms": 2000,
+        "socket.timeout.ms": 4000,
+        "socket.keepalive.enable": True,
+        "socket.nagle.disable": True,
+        "topic.metadata.refresh.interval.ms": 30_000,
+        "statistics.interval.ms": int(STATISTICS_INTERVAL_S * 1000),
+        "logger": _LibraryLog(),
+    }
+
+
+class BrokerLink:
+    """Whether the broker answers, from librdkafka's errors and statistics.
+
+    Written by the thread that polls, read by any.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self.up = False
+        # Set at each lost connection, and so at first; whoever has looked anew clears it.
+        self.was_lost = True
+        self._bootstrap = bootstrap
+        self._down_since_s = time.monotonic()
+        self._warning = RareWarning()
+
+    def callbacks(self) -> Settings:
+        """The settings that let librdkafka report to this link."""
+        return {"error_cb": self.failed, "stats_cb": self.measured}
+
+    def failed(self, error: KafkaError) -> None:
+        """Takes an error of the client as a whole."""
+        self.was_lost = True
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._set_down(error.str())
+        else:
+            logger.debug("%s: %s", self._bootstrap, error.str())
+
+    def measured(self, statistics: str) -> None:
+        """Takes librdkafka's statistics, one JSON object."""
+        brokers = orjson.loads(statistics)["brokers"].values()
+        if any(_answers(broker) for broker in brokers):
+            self.answered()
+        else:
+            self._set_down("no answer")
+
+    def answered(self) -> None:
+        """Takes the news that the broker has just answered."""
+        if not self.up:
+            self.up = True
+            logger.info(
+                "broker %s answers, after %.1f s",
+                self._bootstrap,
+                time.monotonic() - self._down_since_s,
+            )
+
+    def _set_down(self, reason: str) -> None:
+        self.was_lost = True
+        if self.up:
+            self.up = False
+            self._down_since_s = time.monotonic()
+        self._warning.log("broker %s does not answer: %s", self._bootstrap, reason)
+
+
+def _answers(broker: Mapping[str, Any]) -> bool:
+    # The connections with negative ids (bootstrap, group coordinator) are idle most of the time.
+    if broker["state"] != "UP" or broker["nodeid"] < 0:
+        return False
+    is_asked: bool = broker["waitresp_cnt"] > 0
+    # In microseconds since something was last received.
+    return not is_asked or broker["rxidle"] < ANSWER_TIMEOUT_S * 1e6
+
+
+class RareWarning:
+    """Logs one warning an interval, and with it how many it has swallowed since the last."""
+
+    def __init__(self, interval_s: float = WARNING_INTERVAL_S) -> None:
+        self._interval_s = interval_s
+        self._next_s = time.monotonic()
+        self._swallowed = 0
+
+    def log(self, text: str, *arguments: object) -> None:
+        """Logs `text` with its %-arguments, or counts it."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            self._swallowed += 1
+            return
+        if self._swallowed:
+            text, arguments = f"{text} (and %d like it before)", (*arguments, self._swallowed)
+        logger.warning(text, *arguments)
+        self._next_s, self._swallowed = now_s + self._interval_s, 0
+
+
+class _LibraryLog:
+    """Takes librdkafka's own log lines, which repeat what the link says, and much more often."""
+
+    def log(self, _level: int, text: str, *arguments: object) -> None:
+        logger.debug(text, *arguments)

@@ -1,0 +1,121 @@
+"""Which partitions a reader reads, and from where.
+
+The reader chooses them itself, so no group has to find itself anew when somebody dies. They
+follow from the cluster's metadata, and are worked out again whenever the connection was lost:
+topics may not exist yet, may have got more partitions, or the whole log may be another one (a
+broker that keeps nothing was restarted). Another log has another cluster id, and is read from
+its beginning or its end whatever the position in the old one was: that position may lie within
+the new log by chance. Where the id stays the same (a topic deleted and made again by hand), a
+position beyond the new log's end is noticed by the broker, one within it by nobody.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, NamedTuple
+
+import attrs
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    OFFSET_STORED,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin._metadata import ClusterMetadata
+
+from evd.adapters.kafka.link import QUERY_TIMEOUT_S, RareWarning, logger
+from evd.core.partition import partition_for
+
+ALL_PARTITIONS: Final = "all"
+
+Start = Literal["end", "committed-else-earliest"]
+Place = tuple[str, int]
+
+
+class RawMessage(NamedTuple):
+    """One message as it lay in the log; a value of null is empty bytes."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+
+
+@attrs.frozen
+class Reading:
+    """What to read: topics to "all", or to the one key whose partition is wanted."""
+
+    topics: Mapping[str, str]
+    start: Start
+
+
+class Placement:
+    """The places of one reader. Used by the thread that owns its client, and by no other."""
+
+    def __init__(self, reading: Reading) -> None:
+        # Whether every topic exists and is being read.
+        self.is_complete = False
+        # How often the log was found to be another one.
+        self.logs_lost_count = 0
+        self._reading = reading
+        self._cluster_id: str | None = None
+        # The offset after the last message read, or the one to begin at.
+        self._positions: dict[Place, int] = {}
+        self._assigned: set[Place] = set()
+        self._warning = RareWarning()
+
+    def forget_client(self) -> None:
+        """The client is another one: it has to be told everything."""
+        self._assigned = set()
+
+    def advance(self, messages: Iterable[RawMessage]) -> None:
+        """Takes notice of what was read."""
+        for message in messages:
+            self._positions[message.topic, message.partition] = message.offset + 1
+
+    def was_read(self, place: Place, offset: int) -> bool:
+        """Whether this log was read up to `offset`; if not, it is an offset of an older log."""
+        return offset <= self._positions.get(place, -1)
+
+    def update(self, client: Consumer, metadata: ClusterMetadata) -> None:
+        """Reads what the cluster has by now. Raises KafkaException: then do it again."""
+        places = self._wanted(metadata)
+        cluster_id = str(metadata.cluster_id)
+        is_lost = self._cluster_id not in (None, cluster_id)
+        if is_lost or self._assigned != set(places):
+            known: Mapping[Place, int] = {} if is_lost else self._positions
+            self._positions = {
+                place: known[place] if place in known else self._first(client, place, is_lost)
+                for place in places
+            }
+            client.assign([TopicPartition(*place, at) for place, at in self._positions.items()])
+            self._assigned = set(places)
+        if is_lost:
+            self.logs_lost_count += 1
+            start = "end" if self._reading.start == "end" else "beginning"
+            logger.warning("the broker's data is gone: reading what is new from its %s", start)
+        # Remembered last: whatever failed above is done again.
+        self._cluster_id = cluster_id
+        self.is_complete = {topic for topic, _ in places} == set(self._reading.topics)
+
+    def _wanted(self, metadata: ClusterMetadata) -> list[Place]:
+        places: list[Place] = []
+        for topic, key in self._reading.topics.items():
+            found = metadata.topics.get(topic)
+            if found is None or not found.partitions:
+                self._warning.log("topic %s does not exist yet (`evd topics` makes it)", topic)
+            elif key == ALL_PARTITIONS:
+                places += [(topic, partition) for partition in found.partitions]
+            else:
+                places.append((topic, partition_for(key.encode(), len(found.partitions))))
+        return places
+
+    def _first(self, client: Consumer, place: Place, is_lost: bool) -> int:
+        if self._reading.start == "committed-else-earliest":
+            return OFFSET_BEGINNING if is_lost else OFFSET_STORED
+        # Asked for, and not left to the first fetch: from now on nothing that is written is missed.
+        marks = client.get_watermark_offsets(TopicPartition(*place), timeout=QUERY_TIMEOUT_S)
+        if marks is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return marks[1]

@@ -1,0 +1,22 @@
+"""Central's database: what it must never forget.
+
+`open_store` gives the `Store`.  SQLite by default, PostgreSQL when outgrown.  A commit is on the
+disk when it returns; one that fails stores nothing.
+"""
+
+from evd.adapters.store.backup import backup, restore
+from evd.adapters.store.failures import StoreFailed, StoreInUse, StoreRefused, UnknownSession
+from evd.adapters.store.store import Store, open_store
+from evd.adapters.store.writer import Retention
+
+__all__ = [
+    "Retention",
+    "Store",
+    "StoreFailed",
+    "StoreInUse",
+    "StoreRefused",
+    "UnknownSession",
+    "backup",
+    "open_store",
+    "restore",
+]

@@ -1,0 +1,163 @@
+"""A copy of the database while Central runs, and the way back from one.
+
+Both are an operator's, and need no running Central; `restore` needs it to be stopped.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from evd.adapters.store.database import Database, database_at
+from evd.adapters.store.failures import StoreFailed, StoreRefused
+from evd.adapters.store.schema import bring_to_head
+from evd.adapters.store.sqlite import Sqlite
+from evd.adapters.store.statements import Statements
+from evd.adapters.store.witness import Witness
+from evd.adapters.store.writer import Writer
+from evd.core.rows import Meta
+
+# What a restore replaced stays beside the database under this suffix until the next restore.
+REPLACED = ".replaced"
+_LOG = "-wal"
+_LOG_INDEX = "-shm"
+
+
+def backup(db_url: str, path: Path) -> None:
+    """Copy the database to the new file `path`, as it is at one moment.
+
+    Raises StoreRefused where there is nothing to copy, `path` exists, or it is PostgreSQL, and
+    StoreFailed where the copy cannot be read or written.
+    """
+    copy_database(database_at(db_url), path)
+
+
+def copy_database(database: Database, path: Path) -> None:
+    """The same for a database that may be open here."""
+    source = _sqlite(database, "pg_dump")
+    if not source.path.is_file():
+        raise source.refused("does not exist")
+    if path.exists():
+        raise StoreRefused(f"{path} exists already")
+    partial = _beside(path, ".partial")
+    with _removed_at_last(partial), _as_store_errors(database, path):
+        _copy(source.path, partial)
+        # A link and no rename: it never writes over what somebody else has just made.
+        os.link(partial, path)
+        _flush(path.parent)
+
+
+def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
+    """Put the backup `path` in the place of the database; Central must not be running.
+
+    Central becomes another one (`central_id`), and begins no session until the charging points
+    that the backup knows have reported: so they send again what the backup lacks.  What was there
+    before stays beside it, with the suffix `.replaced`.
+
+    Raises StoreInUse, StoreRefused where `path` is no sound backup, StoreFailed.
+    """
+    target = _sqlite(database_at(db_url), "pg_restore")
+    target.lock()
+    new = _beside(target.path, ".restoring")
+    try:
+        with _removed_at_last(new), _as_store_errors(target, path):
+            if not path.is_file():
+                raise StoreRefused(f"{path} does not exist")
+            _copy(path, new)
+            meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, Witness(state_dir))
+            _own_as(target.path.parent, [new, *target.path.parent.glob("*.lock")])
+            _swap(new, target.path)
+    finally:
+        target.unlock()
+    return meta
+
+
+def _sqlite(database: Database, tool: str) -> Sqlite:
+    if not isinstance(database, Sqlite):
+        raise database.refused(f"is PostgreSQL: use {tool}")
+    return database
+
+
+def _copy(source: Path, target: Path) -> None:
+    with (
+        contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as a,
+        contextlib.closing(sqlite3.connect(target)) as b,
+    ):
+        # All at once: in steps it would begin anew at each commit of a running Central.
+        a.backup(b)
+    _flush(target)
+
+
+def _make_ours(database: Sqlite, path: Path, witness: Witness) -> Meta:
+    """Bring the copy's tables to head and give it a new identity."""
+    connection = database.connect_writer()
+    writer = Writer(database, Statements(database.dialect), witness.note)
+    try:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != ("ok",) or database.schema_version(connection) is None:
+            raise StoreRefused(f"{path} is damaged, or no backup of Central's database")
+        bring_to_head(database, connection)
+        writer.open(connection, None)
+        return writer.renew_identity()
+    finally:
+        connection.close()
+        writer.close()
+        witness.close()
+
+
+def _swap(new: Path, path: Path) -> None:
+    """Put `new` where `path` is: at no moment is there no database."""
+    kept = _beside(path, REPLACED)
+    for old in (kept, _beside(kept, _LOG)):
+        old.unlink(missing_ok=True)
+    if path.exists():
+        os.link(path, kept)
+    # The log belongs to what is replaced: beside the new file it would be taken for its own.
+    if _beside(path, _LOG).exists():
+        os.replace(_beside(path, _LOG), _beside(kept, _LOG))
+    _beside(path, _LOG_INDEX).unlink(missing_ok=True)
+    os.replace(new, path)
+    _flush(path.parent)
+
+
+def _own_as(directory: Path, files: list[Path]) -> None:
+    """Give what root made to the directory's owner, who runs Central."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        for file in files:
+            os.chown(file, owner.st_uid, owner.st_gid)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _flush(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _removed_at_last(path: Path) -> Iterator[None]:
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        for suffix in ("", _LOG, _LOG_INDEX):
+            _beside(path, suffix).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _as_store_errors(database: Database, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        if database.is_damage(error):
+            raise StoreRefused(f"{path}: {database.explain(error)}") from error
+        raise StoreFailed(f"{path}: {database.explain(error)}") from error
+    except OSError as error:
+        raise StoreFailed(f"{error.filename or path}: {error.strerror}") from error

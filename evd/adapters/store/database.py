@@ -1,0 +1,109 @@
+"""What Central needs of a database, whichever it is."""
+
+import re
+from abc import ABC, abstractmethod
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+
+from evd.adapters.store.failures import StoreRefused
+
+# How long an operation waits for a lock that somebody else holds.
+LOCK_WAIT_S = 1.0
+
+# What a text may not hold: half a character for both, NUL for PostgreSQL.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class Database(ABC):
+    """One database: how to reach it, and what differs from the other kind.
+
+    `errors` is what its driver raises.  `begin` opens a transaction that writes.
+    """
+
+    begin: ClassVar[str]
+    errors: type[Exception]
+    # With placeholders by position, as the statements are carried out.
+    dialect: Dialect
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+
+    @property
+    def name(self) -> str:
+        """The URL as it may be shown: without the password."""
+        return self.url.render_as_string(hide_password=True)
+
+    def refused(self, why: str) -> StoreRefused:
+        """The sentence for an operator."""
+        return StoreRefused(f"--db-url: {self.name} {why}")
+
+    @abstractmethod
+    def lock(self) -> None:
+        """Make sure that no other Central has it; raises StoreInUse."""
+
+    @abstractmethod
+    def unlock(self) -> None:
+        """Let another Central have it.  Safe to repeat."""
+
+    @abstractmethod
+    def connect_writer(self) -> DBAPIConnection:
+        """The one connection that writes, durably; raises StoreInUse and `errors`."""
+
+    @abstractmethod
+    def connect_reader(self) -> DBAPIConnection:
+        """A connection that cannot write; raises `errors`."""
+
+    @abstractmethod
+    def check(self, connection: DBAPIConnection) -> None:
+        """Look for damage where a quick look can find it; raises StoreRefused."""
+
+    @abstractmethod
+    def schema_version(self, connection: DBAPIConnection) -> str | None:
+        """The version of its tables; None where there are none of ours yet."""
+
+    @abstractmethod
+    def explain(self, error: Exception) -> str:
+        """What one of `errors` means, in words that fit into a sentence."""
+
+    def is_damage(self, error: Exception) -> bool:
+        """Whether the error says that only a backup helps."""
+        return False
+
+    def time_to_column(self, when: datetime) -> Any:
+        """A time as it is stored."""
+        return when
+
+    def time_from_column(self, stored: Any) -> datetime:
+        """A stored time."""
+        raise NotImplementedError
+
+
+def storable(words: str) -> str:
+    """`words` without what a database can't hold."""
+    return words if words.isascii() and "\0" not in words else _UNSTORABLE.sub("\ufffd", words)
+
+
+def database_at(db_url: str) -> Database:
+    """The database that `--db-url` names; raises StoreRefused."""
+    try:
+        url = make_url(db_url)
+    except ArgumentError:
+        raise StoreRefused("--db-url: is not the address of a database") from None
+    if url.drivername == "sqlite" and url.database:
+        from evd.adapters.store.sqlite import Sqlite
+
+        return Sqlite(url)
+    if url.drivername == "postgresql+psycopg":
+        # Only here: psycopg is an extra, and its import costs 150 ms.
+        try:
+            from evd.adapters.store.postgresql import Postgresql
+        except ImportError:
+            raise StoreRefused(
+                "--db-url: PostgreSQL needs psycopg: pip install 'evd[postgres]'"
+            ) from None
+        return Postgresql(url)
+    raise StoreRefused("--db-url: must begin with sqlite:///<file> or postgresql+psycopg://")

@@ -1,0 +1,49 @@
+"""A lock on a file: who has it open alone.  The kernel lets go of it when its process ends."""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+
+class FileLocked(Exception):
+    """Another process has the lock; `holder` is its number, where it could be read."""
+
+    def __init__(self, holder: int | None) -> None:
+        super().__init__(f"locked by process {holder or 'unknown'}")
+        self.holder = holder
+
+
+class FileLock:
+    """An exclusive lock on `path`, which is made and never removed.
+
+    Removing it would let two processes lock two files of one name.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Take it at once, or raise FileLocked; OSError where the file can't be made."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 20, 0).decode(errors="replace").strip()
+            os.close(fd)
+            raise FileLocked(int(holder) if holder.isdecimal() else None) from None
+        except OSError:
+            os.close(fd)
+            raise
+        self._fd = fd
+        # For whoever finds it locked; on a full disk the lock holds without it.
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go.  Safe to repeat."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

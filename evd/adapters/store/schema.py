@@ -1,0 +1,68 @@
+"""The version of the tables: looked up at each start, brought to the newest where it is not."""
+
+import logging
+from pathlib import Path
+
+from sqlalchemy import create_engine, event, pool
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+
+from evd.adapters.store.database import Database
+from evd.adapters.store.failures import StoreFailed
+from evd.adapters.store.tables import SCHEMA_HEAD
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+logger = logging.getLogger(__name__)
+
+
+def bring_to_head(database: Database, connection: DBAPIConnection) -> None:
+    """Make or change the tables, all or nothing; raises StoreFailed and StoreRefused.
+
+    `connection` only looks up the version: the steps use one of their own.
+    """
+    version = database.schema_version(connection)
+    if version == SCHEMA_HEAD:
+        return
+    if version is not None and version > SCHEMA_HEAD:
+        raise database.refused(
+            f"has tables of version {version}, made by a newer evd: this one knows {SCHEMA_HEAD}"
+        )
+    migrate(database)
+    logger.info("Tables of %s are at version %s", database.name, SCHEMA_HEAD)
+
+
+def migrate(database: Database) -> None:
+    """Run the steps that the database has not had; raises StoreFailed."""
+    # Only here: its import costs 0.3 s, and an ordinary start has no step to run.
+    from alembic import command
+    from alembic.config import Config
+
+    # It tells of itself at INFO, which is not for an operator.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    engine = create_engine(database.url, poolclass=pool.NullPool)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin)
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        if isinstance(error.orig, database.errors):
+            raise StoreFailed(database.explain(error.orig)) from error
+        raise
+    finally:
+        engine.dispose()
+
+
+# Left alone, Python's sqlite3 opens no transaction for DDL: a crash would leave half the tables.
+def _leave_transactions_to_us(connection: DBAPIConnection, _: object) -> None:
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,155 @@
+"""Central's database as an SQLite file: write-ahead log, flushed to the disk at each commit."""
+
+import os
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from evd.adapters.store.database import LOCK_WAIT_S, Database
+from evd.adapters.store.failures import StoreInUse
+from evd.adapters.store.lock import FileLock, FileLocked
+from evd.core.fields import format_time
+
+CACHE_KIB = 32 * 1024
+# The log is copied into the database when it has grown to so many pages of 4 KiB.
+CHECKPOINT_PAGES = 8000
+LOG_BYTES_MAX = 64 * 1024 * 1024
+# Above this, looking for damage would cost more of a start than the 0.1 s that it may take.
+CHECKED_BYTES_MAX = 64 * 1024 * 1024
+
+_PRIMARY_CODE = 0xFF
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the database is read-only",
+    sqlite3.SQLITE_PERM: "permission denied",
+    sqlite3.SQLITE_BUSY: "another program holds the database locked",
+    sqlite3.SQLITE_LOCKED: "another program holds the database locked",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged",
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
+}
+
+
+class Sqlite(Database):
+    """A file, and beside it its write-ahead log and the lock that says which Central has it."""
+
+    begin = "BEGIN IMMEDIATE"
+    errors = sqlite3.Error
+    dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(url)
+        # Resolved: two names of one file have one lock.
+        self.path = Path(os.path.realpath(url.database or ""))
+        self.log_path = self.path.with_name(self.path.name + "-wal")
+        self._lock = FileLock(self.path.with_name(self.path.name + ".lock"))
+        self._ended_uncleanly = False
+
+    def lock(self) -> None:
+        """Take the lock beside the file; raises StoreInUse."""
+        if self.path.is_dir():
+            raise self.refused("is a directory")
+        if not self.path.parent.is_dir():
+            raise self.refused("is in a directory that does not exist")
+        try:
+            self._lock.acquire()
+        except FileLocked as error:
+            holder = f" (process {error.holder})" if error.holder else ""
+            raise StoreInUse(
+                f"--db-url: {self.name} is in use by another Central{holder}"
+            ) from None
+        except OSError as error:
+            raise self.refused(f"cannot be locked: {error.strerror}") from None
+        # A log that is left over says that whoever wrote it did not close the database.
+        self._ended_uncleanly = self.log_path.exists()
+
+    def unlock(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+    def connect_writer(self) -> DBAPIConnection:
+        """The connection that writes; each commit is on the disk when it returns."""
+        connection = self._connect()
+        try:
+            [(mode,)] = connection.execute("PRAGMA journal_mode = WAL")
+            if mode != "wal":
+                raise self.refused("is on a file system that SQLite's write-ahead log cannot use")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES_MAX}")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        except BaseException:
+            connection.close()
+            raise
+        return cast(DBAPIConnection, connection)
+
+    def connect_reader(self) -> DBAPIConnection:
+        """A connection that only reads: it never waits for the writer, nor the writer for it."""
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA query_only = ON")
+        except BaseException:
+            connection.close()
+            raise
+        return cast(DBAPIConnection, connection)
+
+    def _connect(self) -> sqlite3.Connection:
+        # Used by one thread at a time, but not always by the same one.
+        return sqlite3.connect(
+            self.path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False
+        )
+
+    def check(self, connection: DBAPIConnection) -> None:
+        """Read the whole file, if it is small and its last user did not close it."""
+        if not self._ended_uncleanly or self.path.stat().st_size > CHECKED_BYTES_MAX:
+            return
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA quick_check(1)")
+        [(verdict,)] = cursor.fetchall()
+        if verdict != "ok":
+            raise sqlite3_damage(verdict)
+
+    def schema_version(self, connection: DBAPIConnection) -> str | None:
+        """The version of its tables."""
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
+        if cursor.fetchone() is None:
+            return None
+        cursor.execute("SELECT version_num FROM alembic_version")
+        row = cursor.fetchone()
+        return str(row[0]) if row else None
+
+    def explain(self, error: Exception) -> str:
+        """SQLite's error in words."""
+        reason = _REASONS.get(_code(error))
+        return reason or f"the database fails ({error})"
+
+    def is_damage(self, error: Exception) -> bool:
+        """Whether the file is no longer an SQLite database."""
+        return _code(error) in _DAMAGE
+
+    def time_to_column(self, when: datetime) -> str:
+        """RFC 3339 text."""
+        return format_time(when)
+
+    def time_from_column(self, stored: str) -> datetime:
+        """The time of an RFC 3339 text that is ours."""
+        return datetime.fromisoformat(stored)
+
+
+def sqlite3_damage(verdict: str) -> sqlite3.DatabaseError:
+    """The error that SQLite raises itself where it comes upon the damage."""
+    error = sqlite3.DatabaseError(verdict)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def _code(error: Exception) -> int:
+    # Some errors, such as those of closed connections, are Python's own and have no code.
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE

@@ -1,0 +1,217 @@
+"""The database as Central sees it: one writer, readers beside it, nothing that blocks the loop."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import trio
+from sqlalchemy.engine.interfaces import DBAPICursor
+
+from evd.adapters.store.backup import copy_database
+from evd.adapters.store.database import Database, database_at
+from evd.adapters.store.failures import StoreFailed
+from evd.adapters.store.queries import Queries
+from evd.adapters.store.reader import Readers
+from evd.adapters.store.schema import bring_to_head
+from evd.adapters.store.statements import Statements
+from evd.adapters.store.witness import Witness
+from evd.adapters.store.writer import Retention, Writer
+from evd.core.rows import (
+    FaultEvent,
+    HealthSnapshot,
+    Image,
+    Meta,
+    Request,
+    Row,
+    Session,
+    SessionStatus,
+)
+from evd.core.statistics import FaultStatistics
+
+# For those who look at lists; Central's own look-ups have a connection of their own.
+LIST_READERS_MAX = 2
+RETENTION = Retention()
+
+
+class Store:
+    """Central's database, open.  Made by `open_store`.
+
+    Every method may raise StoreFailed: then it did nothing, and may be asked again.
+    """
+
+    def __init__(self, database: Database, statements: Statements, writer: Writer) -> None:
+        self._database = database
+        self._writer = writer
+        self._writing = trio.CapacityLimiter(1)
+        self._queries = Queries(database, statements)
+        self._look_ups = Readers(database, 1)
+        self._lists = Readers(database, LIST_READERS_MAX)
+
+    @property
+    def meta(self) -> Meta:
+        """The row about the database, as it was last written."""
+        return self._writer.meta
+
+    async def begin_epoch(self) -> Meta:
+        """Count this start of Central: `epoch` is one higher, durably."""
+        return await trio.to_thread.run_sync(self._writer.begin_epoch, limiter=self._writing)
+
+    async def renew_identity(self) -> Meta:
+        """A new central_id, and every known charging point must first report."""
+        return await trio.to_thread.run_sync(self._writer.renew_identity, limiter=self._writing)
+
+    async def commit(self, rows: Sequence[Row]) -> None:
+        """Store `rows` in one transaction, on the disk when it returns, or none of them.
+
+        Of several rows with one key the last one counts.  A settled session stays as it is, a
+        session's request, charging point and driver as they first were, and a Reading changes only
+        a session that is ACTIVE.  A commit that has begun is not cancelled.
+        Over a lost connection to PostgreSQL the rows may be stored although it failed; the same
+        rows, committed next, are stored once.  Raises StoreInUse when somebody else wrote.
+        """
+        await trio.to_thread.run_sync(self._writer.commit, rows, limiter=self._writing)
+
+    async def prune(self, now: datetime, kept: Retention = RETENTION) -> int:
+        """Delete the history of faults and health that is not to be kept; how many rows.
+
+        In small steps, between which commits have their turn.
+        """
+        pruned = 0
+        while deleted := await trio.to_thread.run_sync(
+            self._writer.prune_step, now, kept, limiter=self._writing
+        ):
+            pruned += deleted
+        return pruned
+
+    async def load(self) -> Image:
+        """What a start needs: every charging point, open request and ACTIVE session."""
+
+        def read(cursor: DBAPICursor) -> Image:
+            return Image(
+                self.meta,
+                self._queries.charging_points(cursor),
+                self._queries.open_requests(cursor),
+                self._queries.active_sessions(cursor),
+            )
+
+        return await self._look_ups.run(read)
+
+    async def lookup(
+        self, request_ids: Sequence[str], session_ids: Sequence[str]
+    ) -> tuple[list[Request], list[Session]]:
+        """Those of the requests and of the sessions that are stored, in any order."""
+        return await self._look_ups.run(
+            lambda cursor: (
+                self._queries.requests(cursor, request_ids),
+                self._queries.sessions_by_id(cursor, session_ids),
+            )
+        )
+
+    async def request(self, request_id: str) -> Request | None:
+        """A request, or None."""
+        found = await self._lists.run(lambda cursor: self._queries.requests(cursor, [request_id]))
+        return found[0] if found else None
+
+    async def session(self, session_id: str) -> Session | None:
+        """A session, or None."""
+        found = await self._lists.run(
+            lambda cursor: self._queries.sessions_by_id(cursor, [session_id])
+        )
+        return found[0] if found else None
+
+    async def sessions(
+        self,
+        cp_id: str | None = None,
+        driver_id: str | None = None,
+        status: SessionStatus | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[Session]:
+        """At most `limit` sessions of these, in the order of their starts, newest first.
+
+        `before`: only what began before this session; raises UnknownSession.
+        """
+        wanted = {"cp_id": cp_id, "driver_id": driver_id, "status": status and status.value}
+        filters = {name: value for name, value in wanted.items() if value is not None}
+        return await self._lists.run(
+            lambda cursor: self._queries.sessions(cursor, filters, limit, before)
+        )
+
+    async def faults(self, cp_id: str | None = None, limit: int = 100) -> list[FaultEvent]:
+        """At most `limit` fault events, newest first."""
+        return await self._lists.run(lambda cursor: self._queries.faults(cursor, cp_id, limit))
+
+    async def health_history(
+        self, cp_id: str | None = None, limit: int = 100
+    ) -> list[HealthSnapshot]:
+        """At most `limit` health snapshots, newest first."""
+        return await self._lists.run(lambda cursor: self._queries.health(cursor, cp_id, limit))
+
+    async def fault_statistics(
+        self, cp_id: str | None, days: float, now: datetime
+    ) -> list[FaultStatistics]:
+        """The figures of the last `days` before `now`, of one charging point or of all."""
+        return await self._lists.run(
+            lambda cursor: self._queries.fault_statistics(cursor, cp_id, days, now)
+        )
+
+    async def backup(self, path: Path) -> None:
+        """Copy the database to `path`, as it is at one moment; commits go on meanwhile.
+
+        Raises StoreRefused where `path` exists, or for PostgreSQL.
+        """
+        await trio.to_thread.run_sync(copy_database, self._database, path)
+
+    async def aclose(self) -> None:
+        """Close every connection: whoever still asks gets StoreFailed."""
+        await trio.to_thread.run_sync(self._close, limiter=self._writing)
+
+    def _close(self) -> None:
+        self._look_ups.close()
+        self._lists.close()
+        self._writer.close()
+
+
+@asynccontextmanager
+async def open_store(db_url: str, state_dir: Path) -> AsyncIterator[Store]:
+    """Open Central's database: lock it, bring its tables to head, and know it again.
+
+    `state_dir` keeps the file by which an older copy is found.  Raises StoreInUse and StoreRefused
+    (an operator must do something) or StoreFailed (it may work later).
+    """
+    database = database_at(db_url)
+    statements = Statements(database.dialect)
+    witness = Witness(state_dir)
+    writer = Writer(database, statements, witness.note)
+    store = Store(database, statements, writer)
+    try:
+        await trio.to_thread.run_sync(_open, database, writer, witness)
+        yield store
+    finally:
+        with trio.CancelScope(shield=True):
+            await store.aclose()
+        witness.close()
+        database.unlock()
+
+
+def _open(database: Database, writer: Writer, witness: Witness) -> None:
+    database.lock()
+    try:
+        connection = database.connect_writer()
+        try:
+            database.check(connection)
+            bring_to_head(database, connection)
+            writer.open(connection, witness.read())
+        except BaseException:
+            connection.close()
+            raise
+    except (StoreFailed, database.errors) as error:
+        cause = error.__cause__ if isinstance(error, StoreFailed) else error
+        if isinstance(cause, database.errors) and database.is_damage(cause):
+            words = " ".join(str(cause).split())
+            raise database.refused(
+                f"is damaged ({words}): put back a copy with `evd central restore`"
+            ) from error
+        reason = error.reason if isinstance(error, StoreFailed) else database.explain(error)
+        raise StoreFailed(f"--db-url: {database.name} cannot be opened: {reason}") from error

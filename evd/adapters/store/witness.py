@@ -1,0 +1,101 @@
+"""A small file beside the database that knows how far it had come.
+
+By it a database that was put back from an older copy, or swapped for another, is found at the next
+start.  It holds one line: the central_id, its epoch, and the number of the newest commit.
+"""
+
+import contextlib
+import logging
+import os
+import re
+from pathlib import Path
+
+import attrs
+
+FILE_NAME = "central.epoch"
+
+_LINE = re.compile(r"(?P<central_id>[A-Za-z0-9_.-]{1,64}) (?P<epoch>\d{20}) (?P<commits>\d{20})\n")
+_LINE_BYTES_MAX = 128
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen(slots=True)
+class Witnessed:
+    """What was last known of the database."""
+
+    central_id: str
+    epoch: int
+    commits: int
+
+    def line(self) -> bytes:
+        """As it stands in the file: of one length as long as the id is the same."""
+        return f"{self.central_id} {self.epoch:020d} {self.commits:020d}\n".encode()
+
+
+class Witness:
+    """The file in the state directory.
+
+    It is written after each commit and not flushed.  A killed process loses nothing of it; after
+    a power cut it may know less than the database, which is durable, and never more.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / FILE_NAME
+        self._fd: int | None = None
+        self._central_id = ""
+        self._warned = False
+
+    def read(self) -> Witnessed | None:
+        """What the file says; None where there is none, or none that can be read."""
+        try:
+            text = self.path.read_bytes()[:_LINE_BYTES_MAX].decode(errors="replace")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            logger.warning("%s cannot be read: %s", self.path, error.strerror)
+            return None
+        match = _LINE.fullmatch(text)
+        if match is None:
+            logger.warning("%s is damaged: a restored database would not be noticed", self.path)
+            return None
+        return Witnessed(match["central_id"], int(match["epoch"]), int(match["commits"]))
+
+    def note(self, seen: Witnessed) -> None:
+        """Write it down; where that fails it is said once, for the commit itself has succeeded."""
+        try:
+            if seen.central_id != self._central_id or self._fd is None:
+                self._replace(seen)
+            else:
+                # In place: a few bytes of one sector, and so never half of them.
+                os.pwrite(self._fd, seen.line(), 0)
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                logger.warning(
+                    "%s cannot be written: %s; a restored database might not be noticed",
+                    self.path,
+                    error.strerror,
+                )
+
+    def close(self) -> None:
+        """Close the file.  Safe to repeat."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _replace(self, seen: Witnessed) -> None:
+        self.close()
+        new = self.path.with_name(FILE_NAME + ".new")
+        fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            os.write(fd, seen.line())
+            os.fsync(fd)
+            os.replace(new, self.path)
+        except OSError:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                new.unlink()
+            raise
+        self._fd = fd
+        self._central_id = seen.central_id

@@ -1,0 +1,258 @@
+"""The one connection that writes: one transaction for one batch, on the disk when it returns."""
+
+import contextlib
+import json
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import attrs
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+
+from evd.adapters.store.batch import Batch
+from evd.adapters.store.database import Database
+from evd.adapters.store.failures import CLOSED, StoreFailed, StoreInUse
+from evd.adapters.store.records import ToColumns
+from evd.adapters.store.statements import Statements
+from evd.adapters.store.witness import Witnessed
+from evd.core.rows import Meta, Row
+from evd.core.units import kwh_from_mwh
+
+HISTORY_DAYS_MAX = 90
+HISTORY_ROWS_MAX = 1_000_000
+# What one step of pruning deletes of each: a few ms, for which a commit may have to wait.
+PRUNED_ROWS_MAX = 500
+
+logger = logging.getLogger(__name__)
+
+
+@attrs.frozen(slots=True)
+class Retention:
+    """What is kept of `fault_events` and of `cp_health_history`.
+
+    Sessions and requests are kept for ever: they are bills.
+    """
+
+    days_max: int = HISTORY_DAYS_MAX
+    rows_max: int = HISTORY_ROWS_MAX
+
+
+def new_central_id() -> str:
+    """A name that no Central had before."""
+    return f"central-{uuid.uuid4().hex}"
+
+
+class Writer:
+    """Writes, and knows how far the database has come.  For one thread at a time.
+
+    A connection that failed is given up, and the next transaction opens another.  `note` is told
+    of each commit.
+    """
+
+    def __init__(
+        self, database: Database, statements: Statements, note: Callable[[Witnessed], None]
+    ) -> None:
+        self._database = database
+        self._statements = statements
+        self._note = note
+        self._columns = ToColumns(database)
+        self._connection: DBAPIConnection | None = None
+        self._closed = False
+        self._meta: Meta | None = None
+        self._commits = 0
+        # How the database stands if the transaction that failed last was stored after all.
+        self._attempted: Witnessed | None = None
+        self._failed_rows: Sequence[Row] = ()
+
+    @property
+    def meta(self) -> Meta:
+        """The row about the database, as it was last written."""
+        if self._meta is None:
+            raise RuntimeError("the database has not been opened")
+        return self._meta
+
+    def open(self, connection: DBAPIConnection, witnessed: Witnessed | None) -> None:
+        """Take over `connection`, whose tables are at head.
+
+        A new database gets its first row.  One that is an older copy than was `witnessed` here,
+        or another database, gets a new identity.
+        """
+        self._connection = connection
+        found = self._read_meta(connection)
+        if found is None:
+            self._transact(_nothing, Meta(new_central_id(), 0))
+            return
+        self._meta, self._commits = found
+        if witnessed is None or self._continues(witnessed):
+            return
+        self.renew_identity()
+        logger.warning(
+            "The database is an older copy, or another one, than Central last had here (%s, "
+            "commit %d). Central is now %s and begins no session until it has heard of %s",
+            witnessed.central_id,
+            witnessed.commits,
+            self.meta.central_id,
+            ", ".join(sorted(self.meta.recovering)) or "its charging points, and it knows none",
+        )
+
+    def close(self) -> None:
+        """Close the connection, for good.  Safe to repeat."""
+        self._closed = True
+        self._give_up()
+
+    def _give_up(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # One that failed may fail to close as well; what it had not committed is undone.
+            with contextlib.suppress(self._database.errors):
+                connection.close()
+
+    def commit(self, rows: Sequence[Row]) -> None:
+        """Store all of `rows` or, raising StoreFailed, none of them.
+
+        Only a connection that was cut off in mid-commit leaves open which of the two: the same
+        rows, committed again, are then stored once.  Raises StoreInUse when somebody else wrote.
+        """
+        if self._connection is None and self._reconnect() and rows == self._failed_rows:
+            return
+        batch = Batch.of(rows)
+        try:
+            self._transact(lambda cursor: self._write(cursor, batch), batch.meta)
+        except StoreFailed:
+            self._failed_rows = rows
+            raise
+
+    def begin_epoch(self) -> Meta:
+        """Count a start of Central."""
+        self._transact(_nothing, attrs.evolve(self.meta, epoch=self.meta.epoch + 1))
+        return self.meta
+
+    def renew_identity(self) -> Meta:
+        """Become another Central, to which the charging points that are known must first report."""
+        known: set[str] = set()
+
+        def read(cursor: DBAPICursor) -> None:
+            cursor.execute(self._statements.cp_ids)
+            known.update(cp_id for (cp_id,) in cursor.fetchall())
+
+        self._transact(read)
+        self._transact(
+            _nothing,
+            attrs.evolve(self.meta, central_id=new_central_id(), recovering=frozenset(known)),
+        )
+        return self.meta
+
+    def prune_step(self, now: datetime, kept: Retention) -> int:
+        """Delete some of the oldest history that is not to be kept; how many rows."""
+        cutoff = self._database.time_to_column(now - timedelta(days=kept.days_max))
+        deleted: list[int] = []
+
+        def prune(cursor: DBAPICursor) -> None:
+            for statement in self._statements.prunes:
+                cursor.execute(statement, (PRUNED_ROWS_MAX, cutoff, kept.rows_max))
+                deleted.append(cursor.rowcount)
+
+        self._transact(prune)
+        return sum(deleted)
+
+    def _write(self, cursor: DBAPICursor, batch: Batch) -> None:
+        sql, columns = self._statements, self._columns
+        readings = [
+            (kwh_from_mwh(row.energy_mwh), row.energy_mwh, row.session_id)
+            for row in batch.readings.values()
+        ]
+        for statement, values in (
+            (sql.save_session, list(map(columns.session, batch.sessions.values()))),
+            (sql.save_reading, readings),
+            (sql.save_request, list(map(columns.request, batch.requests.values()))),
+            (
+                sql.save_charging_point,
+                list(map(columns.charging_point, batch.charging_points.values())),
+            ),
+            (sql.remove_charging_point, [(cp_id,) for cp_id in batch.removals]),
+            (sql.append_fault, list(map(columns.fault_event, batch.faults))),
+            (sql.append_health, list(map(columns.health_snapshot, batch.health))),
+        ):
+            if values:
+                cursor.executemany(statement, values)
+
+    def _transact(self, write: Callable[[DBAPICursor], None], meta: Meta | None = None) -> None:
+        """One transaction: what `write` does, the new `meta` if one is given, and the count."""
+        if self._connection is None:
+            self._reconnect()
+        connection = self._connection
+        new = meta or self.meta
+        attempted = Witnessed(new.central_id, new.epoch, self._commits + 1)
+        try:
+            if connection is None:
+                raise RuntimeError("there is no connection")
+            # Closed before the connection is: SQLite keeps a file open while a statement is.
+            with contextlib.closing(connection.cursor()) as cursor:
+                cursor.execute(self._database.begin)
+                write(cursor)
+                self._count(cursor, meta, attempted.commits)
+                cursor.execute("COMMIT")
+        except BaseException as error:
+            # Whatever it was, nothing half done stays open; a driver's error is the disk's fault.
+            self._give_up()
+            self._attempted = attempted
+            if isinstance(error, self._database.errors):
+                raise StoreFailed(self._database.explain(error)) from error
+            raise
+        self._meta, self._commits = new, attempted.commits
+        self._note(attempted)
+
+    def _count(self, cursor: DBAPICursor, meta: Meta | None, commits: int) -> None:
+        if meta is None:
+            cursor.execute(self._statements.count_commit, (commits,))
+            return
+        values = (meta.central_id, meta.epoch, json.dumps(sorted(meta.recovering)), commits)
+        if self._meta is None:
+            cursor.execute(self._statements.insert_meta, (1, *values))
+        else:
+            cursor.execute(self._statements.save_meta, values)
+
+    def _read_meta(self, connection: DBAPIConnection) -> tuple[Meta, int] | None:
+        with contextlib.closing(connection.cursor()) as cursor:
+            cursor.execute(self._statements.read_meta)
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        central_id, epoch, recovering, commits = row
+        return Meta(central_id, epoch, frozenset(json.loads(recovering))), commits
+
+    def _continues(self, witnessed: Witnessed) -> bool:
+        return self.meta.central_id == witnessed.central_id and self._commits >= witnessed.commits
+
+    def _reconnect(self) -> bool:
+        """Open a connection again; whether the transaction that failed last is stored after all.
+
+        Raises StoreFailed, and StoreInUse where somebody else has written meanwhile.
+        """
+        if self._closed:
+            raise StoreFailed(CLOSED)
+        try:
+            connection = self._database.connect_writer()
+            try:
+                found = self._read_meta(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except self._database.errors as error:
+            raise StoreFailed(self._database.explain(error)) from error
+        stands = found and Witnessed(found[0].central_id, found[0].epoch, found[1])
+        before = Witnessed(self.meta.central_id, self.meta.epoch, self._commits)
+        if found is None or stands not in (before, self._attempted):
+            connection.close()
+            raise StoreInUse(
+                f"--db-url: {self._database.name} was written by somebody else, or put back from "
+                "a copy, while this Central had it"
+            )
+        self._connection = connection
+        self._meta, self._commits = found
+        return stands != before
+
+
+def _nothing(_: DBAPICursor) -> None:
+    """For a transaction that only writes `meta`."""

@@ -1,0 +1,180 @@
+"""The health checks: one PING after the other over one connection, and the verdict on the answers.
+
+A refused or closed connection is a failed check at once, a missing answer after an interval.
+While anything is wrong it asks every HURRY_S; of the failures of one interval one counts.
+"""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from evd.core.control import EngineStatus, KoCause, Ping, Pong
+from evd.core.effects import Level, Note
+from evd.core.health import Verdict
+from evd.core.monitor.events import (
+    CheckResult,
+    CountCheck,
+    DialEngine,
+    Effect,
+    EngineAnswered,
+    EngineConnected,
+    EngineLost,
+    SendPing,
+)
+
+HURRY_S = 0.2
+# After so many PINGs in a row without an answer the connection may be the part that is dead.
+UNANSWERED_MAX = 3
+# How often a failure that goes on is told again.
+REMIND_S = 60.0
+
+
+class _Link(Enum):
+    CLOSED = auto()
+    DIALING = auto()
+    OPEN = auto()
+
+
+class EngineChecks:
+    """Asks the engine, and knows what it answered last.
+
+    `pong` is the newest answer that this process has had, None before the first.  `reason` says
+    for a person why the last check failed, and is None after one that passed.
+    """
+
+    def __init__(self, cp_id: str, interval_s: float, threshold: int, now_s: float) -> None:
+        self._cp_id = cp_id
+        self._interval_s = interval_s
+        self._hurry_s = min(HURRY_S, interval_s)
+        self.verdict = Verdict(threshold, interval_s)
+        self.pong: Pong | None = None
+        self.reason: str | None = None
+        self._link = _Link.CLOSED
+        self._connection = 0
+        self._seq = 0
+        # When the check under way began; None between two checks.
+        self._asked_s: float | None = None
+        self._deadline_s = now_s
+        self._next_s = now_s
+        self._unanswered = 0
+        self._reminded_s = now_s
+
+    @property
+    def wake_at_s(self) -> float:
+        """When `tick` has something to do at the latest."""
+        return self._next_s if self._asked_s is None else self._deadline_s
+
+    def restart(self, now_s: float) -> None:
+        """This process was stopped: the check under way has its whole time again."""
+        self._deadline_s = max(self._deadline_s, now_s + self._interval_s)
+        self.verdict.restart()
+
+    def tick(self, now_s: float, central_id: str | None) -> Iterator[Effect]:
+        """Begin the check that is due, give up the one whose time is over."""
+        if self._asked_s is not None and now_s >= self._deadline_s:
+            yield from self._time_out(now_s)
+        if self._asked_s is None and now_s >= self._next_s:
+            yield from self._ask(now_s, central_id)
+
+    def connected(self, event: EngineConnected, central_id: str | None) -> Iterator[Effect]:
+        """The port took the connection: the check that asked for it goes on."""
+        if event.connection != self._connection or self._link is not _Link.DIALING:
+            return
+        self._link = _Link.OPEN
+        if self._asked_s is not None:
+            yield self._ping(central_id)
+
+    def lost(self, event: EngineLost, now_s: float) -> Iterator[Effect]:
+        """No connection: a failed check at once."""
+        if event.connection != self._connection or self._link is _Link.CLOSED:
+            return
+        self._link = _Link.CLOSED
+        cause = KoCause.REFUSED if event.refused else KoCause.TIMEOUT
+        result = CheckResult.REFUSED if event.refused else CheckResult.LOST
+        yield from self._fail(cause, event.reason, result, now_s)
+
+    def answered(self, event: EngineAnswered, now_s: float) -> Iterator[Effect]:
+        """A PONG; one that answers an older PING says nothing of the engine as it is now."""
+        pong = event.pong
+        if event.connection != self._connection or self._asked_s is None or pong.seq != self._seq:
+            return
+        self._unanswered = 0
+        if pong.cp_id != self._cp_id:
+            reason = f"the engine on this port is {pong.cp_id}, not {self._cp_id}"
+            yield from self._fail(KoCause.TIMEOUT, reason, CheckResult.WRONG_CP, now_s)
+            return
+        self._next_s = max(now_s, self._asked_s + self._interval_s)
+        self._asked_s = None
+        yield CountCheck(CheckResult.PASSED)
+        yield from self._pass(pong)
+
+    def _ask(self, now_s: float, central_id: str | None) -> Iterator[Effect]:
+        self._asked_s = now_s
+        self._deadline_s = now_s + self._interval_s
+        if self._link is _Link.OPEN:
+            yield self._ping(central_id)
+        else:
+            yield self._dial()
+
+    def _ping(self, central_id: str | None) -> SendPing:
+        self._seq += 1
+        return SendPing(Ping(self._seq, central_id))
+
+    def _dial(self) -> DialEngine:
+        self._connection += 1
+        self._link = _Link.DIALING
+        return DialEngine(self._connection)
+
+    def _time_out(self, now_s: float) -> Iterator[Effect]:
+        what = "answer" if self._link is _Link.OPEN else "connection"
+        self._unanswered += 1
+        # A hung engine answers on the connection that it has when it wakes; a dead link needs a
+        # new one, and nothing here tells the two apart.
+        if self._link is _Link.DIALING or self._unanswered >= UNANSWERED_MAX:
+            self._link = _Link.CLOSED
+            self._unanswered = 0
+        reason = f"no {what} within {self._interval_s:g} s"
+        yield from self._fail(KoCause.TIMEOUT, reason, CheckResult.TIMEOUT, now_s)
+
+    def _pass(self, pong: Pong) -> Iterator[Effect]:
+        before, self.pong = self.pong, pong
+        was, failures = self.verdict.status, self.verdict.failures
+        self.verdict.check_succeeded()
+        self.reason = None
+        engine = (
+            f"{pong.state}, {pong.kw_rate:g} kW, {pong.euro_rate:g} euro/kWh, boot {pong.boot_id}"
+        )
+        if was is EngineStatus.KO:
+            yield Note(Level.INFO, f"Health restored: {engine}")
+        elif was is None:
+            yield Note(Level.INFO, f"Engine answers: {engine}")
+        elif before is not None and before.boot_id != pong.boot_id:
+            yield Note(Level.WARNING, f"Engine restarted: {engine}")
+        elif failures:
+            yield Note(Level.INFO, f"Health check passed after {failures} that failed")
+
+    def _fail(
+        self, cause: KoCause, reason: str, result: CheckResult, now_s: float
+    ) -> Iterator[Effect]:
+        began_s = now_s if self._asked_s is None else self._asked_s
+        # Closed between two checks: nothing tells how quickly that happens again.
+        self._next_s = max(now_s, began_s + self._hurry_s) if self._asked_s is not None else now_s
+        self._asked_s = None
+        changed = reason != self.reason
+        self.reason = reason
+        failures = self.verdict.failures
+        self.verdict.check_failed(cause, now_s)
+        yield CountCheck(result)
+        threshold = self.verdict.failure_threshold
+        if failures < self.verdict.failures <= threshold:
+            count = f"{self.verdict.failures}/{threshold}"
+            yield Note(Level.WARNING, f"Health check failed ({count}): {reason}")
+        if self.verdict.status is not EngineStatus.KO:
+            return
+        if self.verdict.changed:
+            yield self._remind(Level.ERROR, f"FAULT DETECTED: {reason}", now_s)
+        elif changed or now_s - self._reminded_s >= REMIND_S:
+            yield self._remind(Level.WARNING, f"Health checks still fail: {reason}", now_s)
+
+    def _remind(self, level: Level, text: str, now_s: float) -> Note:
+        self._reminded_s = now_s
+        return Note(level, text)

@@ -1,0 +1,342 @@
+"""The connection to Central: registered for ever anew, heard often enough, told at once.
+
+What Central should know is a state, not a series of events: whenever it differs from what was
+last told, it is told.
+"""
+
+import math
+import zlib
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Any
+
+import attrs
+
+from evd.core.backoff import Backoff
+from evd.core.control import (
+    Ack,
+    Bye,
+    EngineStatus,
+    Fault,
+    FromCentral,
+    Heartbeat,
+    MonitorMessage,
+    Nack,
+    Recovered,
+    Register,
+)
+from evd.core.effects import Level, Note
+from evd.core.monitor.checks import EngineChecks
+from evd.core.monitor.events import (
+    CentralAnswered,
+    CentralConnected,
+    CentralLost,
+    CloseCentral,
+    DialCentral,
+    Effect,
+    Finish,
+    TellCentral,
+)
+
+# Until an ACK says otherwise.
+HEARTBEAT_S = 1.0
+# Of the time that Central gives: a frame needs some of it for its way.
+HEARTBEAT_SHARE = 0.9
+TELL_GAP_S = 0.1
+DIAL_S = 1.0
+BYE_S = 0.5
+UNANSWERED_HEARTBEATS = 3
+DELAY_S_MIN = 0.2
+REMIND_S = 30.0
+DUPLICATE = "duplicate"
+
+
+class _Link(Enum):
+    CLOSED = auto()
+    DIALING = auto()
+    REGISTERING = auto()
+    REGISTERED = auto()
+    LEAVING = auto()
+    FINISHED = auto()
+
+
+@attrs.frozen(slots=True)
+class _Told:
+    """What Central was last told, as far as it matters when it changes."""
+
+    status: EngineStatus | None
+    rates: tuple[float | None, float | None, str | None]
+    seen: tuple[object, ...]
+
+
+class CentralReport:
+    """Tells Central what the checks find.
+
+    `central_id` is the Central that last answered, None before the first.
+    """
+
+    def __init__(
+        self, cp_id: str, instance_id: str, delay_max_s: float, checks: EngineChecks, now_s: float
+    ) -> None:
+        self._cp_id = cp_id
+        self._instance_id = instance_id
+        self._delay_max_s = delay_max_s
+        self._checks = checks
+        self.central_id: str | None = None
+        self._link = _Link.CLOSED
+        self._connection = 0
+        self._seq = 0
+        self._registered_seq = 0
+        self._told = _Told(None, (None, None, None), ())
+        self._told_s = now_s
+        self._heartbeat_s = HEARTBEAT_S
+        self._answered_s = now_s
+        self._deadline_s = now_s
+        self._dial_s = now_s
+        self._backoff = Backoff(min(DELAY_S_MIN, delay_max_s), delay_max_s)
+        # When a Central that can't be reached was last told of; None while it can.
+        self._reminded_s: float | None = None
+
+    @property
+    def registered(self) -> bool:
+        """Whether Central has taken the REGISTER of the present connection."""
+        return self._link is _Link.REGISTERED
+
+    @property
+    def wake_at_s(self) -> float:
+        """When `tick` has something to do at the latest."""
+        if self._link is _Link.FINISHED:
+            return math.inf
+        if self._link is _Link.CLOSED:
+            return self._dial_s if self._checks.verdict.status else math.inf
+        if self._link is _Link.REGISTERED:
+            return min(self._deadline_s, self._told_s + self._due_s)
+        return self._deadline_s
+
+    def restart(self, now_s: float) -> None:
+        """This process was stopped: Central has its whole time again to answer."""
+        if self._link is not _Link.CLOSED:
+            self._deadline_s = max(self._deadline_s, now_s + self._patience_s)
+
+    def tick(self, now_s: float) -> Iterator[Effect]:
+        """Tell what changed, dial when it is time, give up a Central that does not answer."""
+        if self._link is _Link.CLOSED:
+            # Nothing is said before the first verdict: an engine that starts at the same moment
+            # as its monitor has no fault.
+            if now_s >= self._dial_s and self._checks.verdict.status is not None:
+                yield self._dial(now_s)
+        elif now_s >= self._deadline_s:
+            yield from self._give_up(now_s)
+        elif self._link is _Link.REGISTERED:
+            yield from self._keep_told(now_s)
+
+    def connected(self, event: CentralConnected, now_s: float) -> Iterator[Effect]:
+        """Central's port took the connection: register."""
+        if event.connection != self._connection or self._link is not _Link.DIALING:
+            return
+        self._link = _Link.REGISTERING
+        self._deadline_s = now_s + self._patience_s
+        yield self._register(now_s)
+
+    def lost(self, event: CentralLost, now_s: float) -> Iterator[Effect]:
+        """No connection, or no longer."""
+        if event.connection != self._connection or self._link in (_Link.CLOSED, _Link.FINISHED):
+            return
+        if self._link is _Link.LEAVING:
+            yield from self._finish()
+        elif self._link is _Link.REGISTERED:
+            self._close_working(now_s)
+            yield Note(Level.WARNING, f"Connection to Central lost: {event.reason}; dialing again")
+        else:
+            yield from self._fail(event.reason, now_s)
+
+    def answered(self, event: CentralAnswered, now_s: float) -> Iterator[Effect]:
+        """Central took a message, or refused it."""
+        if event.connection != self._connection:
+            return
+        if self._link in (_Link.REGISTERING, _Link.REGISTERED, _Link.LEAVING):
+            answer: FromCentral = event.answer
+            if isinstance(answer, Ack):
+                yield from self._taken(answer, now_s)
+            else:
+                yield from self._refused(answer, now_s)
+
+    def leave(self, reason: str, now_s: float) -> Iterator[Effect]:
+        """Say BYE where somebody listens, wait BYE_S for the answer, and finish."""
+        if self._link in (_Link.LEAVING, _Link.FINISHED):
+            return
+        if self._link is not _Link.REGISTERED:
+            yield from self._finish()
+            return
+        self._link = _Link.LEAVING
+        self._deadline_s = now_s + BYE_S
+        yield self._tell(Bye(self._cp_id, self._next_seq(), reason), now_s)
+
+    @property
+    def _patience_s(self) -> float:
+        return UNANSWERED_HEARTBEATS * self._heartbeat_s
+
+    @property
+    def _due_s(self) -> float:
+        """How long after the last frame the next one is due."""
+        if self._told == self._to_tell():
+            return self._heartbeat_s * HEARTBEAT_SHARE
+        # A new verdict or new rates are told at once, the rest seldom enough for many monitors.
+        return 0.0 if self._urgent else TELL_GAP_S
+
+    @property
+    def _urgent(self) -> bool:
+        now = self._to_tell()
+        return now.status is not self._told.status or now.rates != self._told.rates
+
+    def _keep_told(self, now_s: float) -> Iterator[Effect]:
+        if self._checks_rates() != self._told.rates:
+            yield self._register(now_s, keep_status=True)
+        if self._checks.verdict.status is not self._told.status:
+            ko = self._checks.verdict.status is EngineStatus.KO
+            yield self._tell_state(Fault if ko else Recovered, now_s)
+        elif now_s >= self._told_s + self._due_s:
+            yield self._tell_state(Heartbeat, now_s)
+
+    def _dial(self, now_s: float) -> DialCentral:
+        self._connection += 1
+        self._link = _Link.DIALING
+        self._deadline_s = now_s + DIAL_S
+        return DialCentral(self._connection)
+
+    def _give_up(self, now_s: float) -> Iterator[Effect]:
+        if self._link is _Link.LEAVING:
+            yield from self._finish()
+            return
+        yield CloseCentral()
+        if self._link is _Link.DIALING:
+            yield from self._fail(f"no connection within {DIAL_S:g} s", now_s)
+        else:
+            self._close_working(now_s)
+            silence = f"Central has not answered for {self._patience_s:g} s"
+            yield Note(Level.WARNING, f"{silence}; dialing again")
+
+    def _taken(self, ack: Ack, now_s: float) -> Iterator[Effect]:
+        if self._link is _Link.LEAVING:
+            if ack.seq == self._seq:
+                yield from self._finish()
+            return
+        changed = self.central_id not in (None, ack.central_id)
+        self.central_id = ack.central_id
+        if ack.heartbeat_s is not None:
+            self._heartbeat_s = max(ack.heartbeat_s, TELL_GAP_S)
+        self._deadline_s = now_s + self._patience_s
+        if self._link is _Link.REGISTERING and ack.seq == self._registered_seq:
+            self._link = _Link.REGISTERED
+            self._backoff.reset()
+            self._reminded_s = None
+            new = ", which has a new id" if changed else ""
+            yield Note(Level.INFO, f"Registered with Central {ack.central_id}{new}")
+
+    def _refused(self, nack: Nack, now_s: float) -> Iterator[Effect]:
+        if self._link is _Link.LEAVING:
+            yield from self._finish()
+            return
+        if nack.seq is None and self._link is _Link.REGISTERED:
+            # A frame was damaged on its way; the next one tells the same.
+            yield Note(Level.WARNING, f"Central could not read a frame: {nack.reason}")
+            return
+        yield CloseCentral()
+        delay_s = self._close(now_s)
+        if nack.reason == DUPLICATE:
+            delay_s = self._delay_max_s
+            self._dial_s = now_s + delay_s
+            why = f"another monitor of {self._cp_id} is registered ({DUPLICATE})"
+        else:
+            why = nack.reason
+        yield Note(Level.WARNING, f"Central refuses this monitor: {why}; again in {delay_s:.1f} s")
+
+    def _fail(self, reason: str, now_s: float) -> Iterator[Effect]:
+        self._close(now_s)
+        if self._reminded_s is None or now_s - self._reminded_s >= REMIND_S:
+            self._reminded_s = now_s
+            yield Note(
+                Level.WARNING,
+                f"Central can't be reached: {reason}; trying for ever,"
+                f" at the longest every {self._delay_max_s:g} s",
+            )
+
+    def _close(self, now_s: float) -> float:
+        """Forget the connection; how long until the next one is tried."""
+        self._link = _Link.CLOSED
+        delay_s = self._backoff.next(self._fraction())
+        self._dial_s = now_s + delay_s
+        return delay_s
+
+    def _close_working(self, now_s: float) -> None:
+        # It worked until now, so it may well work again at once; not for all monitors at once.
+        self._link = _Link.CLOSED
+        self._dial_s = now_s + self._fraction() * min(DELAY_S_MIN, self._delay_max_s)
+
+    def _fraction(self) -> float:
+        """From 0 to 1: another one for each monitor and each attempt, and the same in a replay."""
+        return zlib.crc32(f"{self._instance_id} {self._connection}".encode()) / 0xFFFF_FFFF
+
+    def _finish(self) -> Iterator[Effect]:
+        self._link = _Link.FINISHED
+        yield Finish()
+
+    def _next_seq(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def _register(self, now_s: float, *, keep_status: bool = False) -> TellCentral:
+        kw_rate, euro_rate, location = self._checks_rates()
+        told = self._told.status
+        message = Register(
+            self._cp_id,
+            self._next_seq(),
+            instance_id=self._instance_id,
+            kw_rate=kw_rate,
+            euro_rate=euro_rate,
+            location=location,
+            **self._state(),
+        )
+        self._registered_seq = self._seq
+        effect = self._tell(message, now_s)
+        if keep_status:
+            # FAULT and RECOVERED alone tell of a new verdict while Central knows another.
+            self._told = attrs.evolve(self._told, status=told)
+        return effect
+
+    def _tell_state(self, kind: type[Heartbeat], now_s: float) -> TellCentral:
+        return self._tell(kind(self._cp_id, self._next_seq(), **self._state()), now_s)
+
+    def _tell(self, message: MonitorMessage, now_s: float) -> TellCentral:
+        self._told = self._to_tell()
+        self._told_s = now_s
+        return TellCentral(message)
+
+    def _checks_rates(self) -> tuple[float | None, float | None, str | None]:
+        pong = self._checks.pong
+        return (pong.kw_rate, pong.euro_rate, pong.location) if pong else (None, None, None)
+
+    def _to_tell(self) -> _Told:
+        state = self._state()
+        # Its uptime always changes, and says nothing that the rest does not.
+        state.pop("up_s", None)
+        return _Told(self._checks.verdict.status, self._checks_rates(), tuple(state.values()))
+
+    def _state(self) -> dict[str, Any]:
+        """The fields that every message but BYE carries."""
+        checks = self._checks
+        ko = checks.verdict.status is EngineStatus.KO
+        state: dict[str, Any] = {
+            "engine_status": checks.verdict.status,
+            "ko_cause": checks.verdict.cause,
+            "reason": checks.reason if ko else None,
+        }
+        if checks.pong is not None:
+            state |= {
+                "boot_id": checks.pong.boot_id,
+                "report": checks.pong.report,
+                "up_s": checks.pong.up_s,
+                "engine_state": checks.pong.state,
+                "session_id": checks.pong.session_id,
+            }
+        return state

@@ -1,0 +1,211 @@
+"""Producer and consumer while the broker is away, hangs, or comes back without its data."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import confluent_kafka
+import pytest
+import trio
+
+from evd.adapters.kafka import (
+    Consumer,
+    Producer,
+    RawMessage,
+    SendFailed,
+    Start,
+    open_consumer,
+    open_producer,
+)
+from tests.adapters.conftest import BrokerProcess
+
+TOPIC = "cp.sessions"
+KEY = "CP-001"
+RECOVERY_S_MAX = 5.0
+
+
+@attrs.frozen
+class Pair:
+    """A producer and a consumer of one topic, and what has been read so far."""
+
+    producer: Producer
+    consumer: Consumer
+    read: list[RawMessage]
+
+    @property
+    def values(self) -> list[bytes]:
+        """What was read, in order."""
+        return [message.value for message in self.read]
+
+    async def until_read(self, value: bytes) -> None:
+        """Waits for it."""
+        with trio.fail_after(RECOVERY_S_MAX):
+            while value not in self.values:
+                await trio.sleep(0.01)
+
+    async def send(self, value: bytes) -> None:
+        """Sends it until the broker has it."""
+        with trio.fail_after(RECOVERY_S_MAX):
+            while True:
+                try:
+                    await self.producer.send(TOPIC, KEY, value)
+                    return
+                except SendFailed:
+                    await trio.sleep(0.01)
+
+
+@asynccontextmanager
+async def open_pair(
+    bootstrap: str, start: Start = "end", message_timeout_s: float = 5.0
+) -> AsyncIterator[Pair]:
+    """Both, with the consumer being read."""
+    read: list[RawMessage] = []
+    async with (
+        open_producer(bootstrap, "p", message_timeout_s=message_timeout_s) as producer,
+        open_consumer(bootstrap, "c", {TOPIC: KEY}, start=start, group_id="group") as consumer,
+        trio.open_nursery() as nursery,
+    ):
+
+        async def collect() -> None:
+            async for batch in consumer.batches:
+                read.extend(batch)
+
+        nursery.start_soon(collect)
+        yield Pair(producer, consumer, read)
+        nursery.cancel_scope.cancel()
+
+
+async def until_lost(consumer: Consumer, count: int = 1) -> None:
+    """Waits until the reader has found the log to be another one."""
+    with trio.fail_after(RECOVERY_S_MAX):
+        while consumer.logs_lost_count < count:
+            await trio.sleep(0.01)
+
+
+async def until_health_is(pair: Pair, *, good: bool, timeout_s: float) -> None:
+    """Waits until both say so."""
+    with trio.fail_after(timeout_s):
+        while {pair.producer.broker_up, pair.consumer.healthy} != {good}:
+            await trio.sleep(0.01)
+
+
+async def test_a_broker_that_comes_later_is_found(absent_broker: BrokerProcess) -> None:
+    """Proves: daemons may start before their broker, in any order."""
+    async with open_pair(absent_broker.bootstrap) as pair:
+        assert pair.producer.post(TOPIC, KEY, b"early")
+        await absent_broker.start()
+        with trio.fail_after(RECOVERY_S_MAX):
+            await pair.consumer.placed.wait()
+        await pair.send(b"late")
+        await pair.until_read(b"late")
+
+
+@pytest.mark.parametrize("start", ["end", "committed-else-earliest"])
+async def test_a_broker_that_lost_everything(broker: BrokerProcess, start: Start) -> None:
+    """Proves: after the broker's death with its data both go on by themselves within 5 s."""
+    async with open_pair(broker.bootstrap, start) as pair:
+        with trio.fail_after(RECOVERY_S_MAX):
+            await pair.consumer.placed.wait()
+        for number in range(20):
+            await pair.send(b"old %d" % number)
+        await pair.until_read(b"old 19")
+        await broker.restart()
+        began_s = time.monotonic()
+        # Lower offsets than the reader's: it may not wait for the log to reach them again.
+        await pair.send(b"new 0")
+        await until_lost(pair.consumer)
+        await pair.send(b"new 1")
+        await pair.until_read(b"new 1")
+        assert time.monotonic() - began_s < RECOVERY_S_MAX
+        new = [value for value in pair.values if value.startswith(b"new")]
+        # From the end, what was written before the reader was there again may be missed.
+        assert start == "end" or set(new) == {b"new 0", b"new 1"}
+        await until_health_is(pair, good=True, timeout_s=RECOVERY_S_MAX)
+
+
+async def test_a_new_log_that_has_outgrown_the_old_place(broker: BrokerProcess) -> None:
+    """Proves: a reader whose old place lies within the new log by chance still reads all of it."""
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        for number in range(5):
+            await pair.send(b"old %d" % number)
+        await pair.until_read(b"old 4")
+        broker.kill()
+        await broker.start()
+        writer = confluent_kafka.Producer(
+            {"bootstrap.servers": broker.bootstrap, "partitioner": "murmur2_random"}
+        )
+        for number in range(100):
+            writer.produce(TOPIC, b"new %d" % number, KEY)
+        await trio.to_thread.run_sync(writer.flush, 5.0)
+        await pair.until_read(b"new 0")
+        await pair.until_read(b"new 99")
+        assert {b"new %d" % number for number in range(100)} <= set(pair.values)
+
+
+async def test_a_commit_of_the_old_log_is_not_stored_in_the_new(broker: BrokerProcess) -> None:
+    """Proves: an offset of the lost log never makes a later reader skip messages of the new one."""
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        for number in range(20):
+            await pair.send(b"old %d" % number)
+        await pair.until_read(b"old 19")
+        stale = pair.read[-1]
+        await broker.restart()
+        await until_lost(pair.consumer)
+        pair.consumer.commit({(stale.topic, stale.partition): stale.offset + 1})
+        for number in range(30):
+            await pair.send(b"new %d" % number)
+        await pair.until_read(b"new 29")
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        await pair.until_read(b"new 0")
+
+
+async def test_a_commit_during_an_outage_is_stored_after_it(broker: BrokerProcess) -> None:
+    """Proves: what was done is not done again because the broker hung when it was committed."""
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        for number in range(10):
+            await pair.send(b"%d" % number)
+        await pair.until_read(b"9")
+        broker.pause()
+        last = pair.read[-1]
+        pair.consumer.commit({(last.topic, last.partition): last.offset + 1})
+        await trio.sleep(0.5)
+        broker.resume()
+        await pair.send(b"mark")
+        await pair.until_read(b"mark")
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        await pair.until_read(b"mark")
+        assert pair.values == [b"mark"]
+
+
+async def test_a_dead_and_a_hanging_broker_are_noticed(broker: BrokerProcess) -> None:
+    """Proves: health tells of a broker that is gone at once, and of one that hangs in seconds."""
+    async with open_pair(broker.bootstrap, message_timeout_s=10) as pair:
+        with trio.fail_after(RECOVERY_S_MAX):
+            await pair.consumer.placed.wait()
+        await pair.send(b"x")
+        await until_health_is(pair, good=True, timeout_s=RECOVERY_S_MAX)
+        broker.pause()
+        pair.producer.post(TOPIC, KEY, b"y")
+        await until_health_is(pair, good=False, timeout_s=RECOVERY_S_MAX)
+        broker.resume()
+        await until_health_is(pair, good=True, timeout_s=RECOVERY_S_MAX)
+        broker.kill()
+        await until_health_is(pair, good=False, timeout_s=1)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 1.5
+
+
+async def test_what_waits_is_delivered_when_the_broker_is_back(broker: BrokerProcess) -> None:
+    """Proves: an outage shorter than the messages' time loses none, and keeps their order."""
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        await pair.send(b"first")
+        broker.kill()
+        await until_health_is(pair, good=False, timeout_s=1)
+        for number in range(100):
+            assert pair.producer.post(TOPIC, KEY, b"%d" % number)
+        await broker.start()
+        await pair.until_read(b"99")
+        waited = [value for value in pair.values if value != b"first"]
+        assert waited == [b"%d" % number for number in range(100)]
+        assert pair.producer.failed_count == 0

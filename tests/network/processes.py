@@ -1,0 +1,154 @@
+"""One real program: started, killed, hung, woken, stopped; its output in files."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.network.waiting import wait_until
+
+BIN = Path(sys.executable).parent
+STOP_S_MAX = 6.0
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on, out of the kernel's range for outgoing ones."""
+    for port in _PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free port left")
+
+
+def _ports() -> list[int]:
+    # An own range for each process of a parallel run, below the ephemeral ports.
+    first = 11_000 + (os.getpid() * 37) % 20_000
+    return list(range(first, 32_000)) + list(range(11_000, first))
+
+
+_PORTS = iter(_ports())
+
+
+class Program:
+    """A program of ours with its flags; `name` is for its files and for messages."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        folder: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.argv = [str(BIN / argv[0]), *argv[1:]]
+        self.out = folder / f"{name.replace(':', '-')}.out"
+        self.err = folder / f"{name.replace(':', '-')}.err"
+        self._folder = folder
+        self._env = {**os.environ, **(env or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.started_s = 0.0
+
+    def start(self) -> "Program":
+        """Start it; what it prints is appended to its files."""
+        if self.alive:
+            raise RuntimeError(f"{self.name} runs already")
+        with self.out.open("ab") as out, self.err.open("ab") as err:
+            self.started_s = time.monotonic()
+            self._process = subprocess.Popen(
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=self._folder,
+                env=self._env,
+                start_new_session=True,
+            )
+        return self
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        """The process, running or ended."""
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was never started")
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs (a hung one does)."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait(STOP_S_MAX)
+
+    def freeze(self) -> None:
+        """SIGSTOP: it hangs, its sockets stay open."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> int:
+        """SIGTERM, and wait; its exit code."""
+        self.process.terminate()
+        return self.wait()
+
+    def wait(self, within_s: float = STOP_S_MAX) -> int:
+        """Wait for its end; its exit code."""
+        return self.process.wait(within_s)
+
+    def restart(self) -> None:
+        """SIGKILL and start again, as a supervisor does."""
+        if self.alive:
+            self.kill()
+        self.start()
+
+    def end(self) -> None:
+        """Whatever state it is in: make sure that it is gone."""
+        if self.alive:
+            self.process.kill()
+            self.process.wait(STOP_S_MAX)
+
+    def printed(self) -> str:
+        """All that it wrote to stdout so far."""
+        return self.out.read_text(errors="replace") if self.out.exists() else ""
+
+    def logged(self) -> str:
+        """All that it wrote to stderr so far."""
+        return self.err.read_text(errors="replace") if self.err.exists() else ""
+
+    def wait_for_line(self, text: str, within_s: float = 10.0, *, since: int = 0) -> str:
+        """Wait for a line with `text` on stdout or stderr; the line.
+
+        `since`: look only behind so many characters of its log.
+        """
+
+        def line() -> str | None:
+            found = self.printed() + self.logged()[since:]
+            return next((each for each in found.splitlines() if text in each), None)
+
+        return (
+            wait_until(line, within_s, f"{self.name} says {text!r}\n{self.logged()[-2000:]}") or ""
+        )
+
+
+def listens(port: int) -> bool:
+    """Whether something listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,38 @@
+"""Waiting for what must become true, within a bound."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+LOOK_S = 0.02
+
+
+class NeverTrue(AssertionError):
+    """What was waited for did not become true within its bound."""
+
+
+def wait_until(condition: Callable[[], T], within_s: float, what: str = "") -> T:
+    """Ask again and again until `condition` gives something true; returns that.
+
+    Raises NeverTrue after `within_s`, with the last answer and `what` was waited for.
+    """
+    end_s = time.monotonic() + within_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() >= end_s:
+            raise NeverTrue(f"not within {within_s:g} s: {what or condition!r}; last: {found!r}")
+        time.sleep(LOOK_S)
+
+
+def never_for(condition: Callable[[], object], span_s: float, what: str = "") -> None:
+    """Look for `span_s` that `condition` stays false."""
+    end_s = time.monotonic() + span_s
+    while time.monotonic() < end_s:
+        found = condition()
+        if found:
+            raise AssertionError(f"happened within {span_s:g} s: {what or condition!r}: {found!r}")
+        time.sleep(LOOK_S)

@@ -1,0 +1,167 @@
+"""The program evd-monitor: its exit codes, its start, its identity."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import attrs
+import trio
+
+from evd.adapters.control import CONNECTION_OVER, FramedStream, serve_framed
+from evd.core import codec
+from evd.core.control import Ack, Bye, MonitorMessage, Ping, Pong, Register
+from evd.core.framing import BadFrame
+from evd.core.messages import CpState
+
+PROGRAM = str(Path(sys.executable).with_name("evd-monitor"))
+BOUND_S = 20.0
+
+
+@attrs.define
+class Peers:
+    """An engine and a Central, on ports of their own."""
+
+    engine_port: int = 0
+    central_port: int = 0
+    news: trio.MemoryReceiveChannel[MonitorMessage] = attrs.field(init=False)
+    _tell: trio.MemorySendChannel[MonitorMessage] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._tell, self.news = trio.open_memory_channel[MonitorMessage](1000)
+
+    async def serve(self, nursery: trio.Nursery) -> None:
+        """Listen on both ports."""
+        for talk, name in ((self._engine, "engine_port"), (self._central, "central_port")):
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            setattr(self, name, listeners[0].socket.getsockname()[1])
+            await nursery.start(serve_framed, listeners, talk)
+
+    async def hear(self, kind: type[MonitorMessage]) -> MonitorMessage:
+        """The next message of that class."""
+        with trio.fail_after(BOUND_S):
+            async for message in self.news:
+                if type(message) is kind:
+                    return message
+        raise AssertionError("the channel was closed")
+
+    async def _engine(self, stream: FramedStream) -> None:
+        while True:
+            for frame in await stream.receive():
+                assert not isinstance(frame, BadFrame)
+                ping = codec.decode_health(frame)
+                assert isinstance(ping, Ping)
+                pong = Pong(
+                    ping.seq, "CP-001", CpState.ACTIVATED, None, 22.0, 0.3, None, "b", 1.0, 5
+                )
+                await stream.send(codec.encode_control(pong))
+
+    async def _central(self, stream: FramedStream) -> None:
+        with contextlib.suppress(*CONNECTION_OVER):
+            while True:
+                for frame in await stream.receive():
+                    assert not isinstance(frame, BadFrame)
+                    message = codec.decode_monitor(frame)
+                    await self._tell.send(message)
+                    ack = Ack(message.seq, "central-1", heartbeat_s=1.0)
+                    await stream.send(codec.encode_control(ack))
+
+
+@contextlib.asynccontextmanager
+async def peers() -> AsyncIterator[Peers]:
+    """An engine and a Central that serve for as long as the block."""
+    async with trio.open_nursery() as nursery:
+        found = Peers()
+        await found.serve(nursery)
+        yield found
+        nursery.cancel_scope.cancel()
+
+
+@contextlib.asynccontextmanager
+async def started(state_dir: Path, found: Peers, *flags: str) -> AsyncIterator[trio.Process]:
+    """evd-monitor, killed at the latest when the block is over."""
+    process = await trio.lowlevel.open_process(
+        [
+            *(PROGRAM, "--cp-id", "CP-001", "--state-dir", str(state_dir)),
+            *("--cp-e-port", str(found.engine_port), "--central-port", str(found.central_port)),
+            *flags,
+        ],
+        stderr=subprocess.PIPE,
+    )
+    try:
+        with trio.fail_after(BOUND_S):
+            yield process
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+
+
+async def stderr_of(process: trio.Process) -> str:
+    """What it wrote, once it has ended."""
+    assert process.stderr is not None
+    content = b""
+    async for chunk in process.stderr:
+        content += chunk
+    await process.wait()
+    return content.decode()
+
+
+async def test_a_life(tmp_path: Path) -> None:
+    """Proves: the program registers within a second of its start, is told apart by the same
+    instance_id after a SIGKILL, says BYE at SIGTERM and ends with 0."""
+    async with peers() as found:
+        began_s = time.monotonic()
+        async with started(tmp_path, found) as process:
+            first = await found.hear(Register)
+            assert time.monotonic() - began_s < 5
+            process.kill()
+        async with started(tmp_path, found) as process:
+            second = await found.hear(Register)
+            process.send_signal(signal.SIGTERM)
+            await found.hear(Bye)
+            assert await process.wait() == 0
+            log = await stderr_of(process)
+    assert isinstance(first, Register) and isinstance(second, Register)
+    assert first.instance_id == second.instance_id
+    assert "| CP_M:CP-001 | Registered with Central central-1" in log
+
+
+async def test_one_state_directory_one_monitor(tmp_path: Path) -> None:
+    """Proves: a second monitor on the same state directory ends with 2 and one line that says so,
+    so that two processes never share an identity."""
+    async with peers() as found, started(tmp_path, found):
+        await found.hear(Register)
+        async with started(tmp_path, found) as second:
+            log = await stderr_of(second)
+        assert second.returncode == 2
+        lines = log.splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith("evd-monitor: --state-dir: ")
+        assert "in use by another process" in lines[0]
+
+
+async def test_it_is_small(tmp_path: Path) -> None:
+    """Proves: a monitor loads no Kafka client and no database, and fits into 36 MB."""
+    async with peers() as found, started(tmp_path, found) as process:
+        await found.hear(Register)
+        status = await trio.Path(f"/proc/{process.pid}/status").read_text()
+        maps = await trio.Path(f"/proc/{process.pid}/maps").read_text()
+    resident_kb = next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+    assert resident_kb <= 36 * 1024
+    assert "rdkafka" not in maps
+    assert "sqlite" not in maps
+
+
+async def test_an_identity_that_cannot_be_kept(tmp_path: Path) -> None:
+    """Proves: a state directory that can't be used is code 2 and one line that names the flag."""
+    (tmp_path / "instance_id").mkdir()
+    async with peers() as found, started(tmp_path, found) as process:
+        log = await stderr_of(process)
+        assert process.returncode == 2
+        assert log.startswith("evd-monitor: --state-dir: ")
+        assert os.linesep not in log.rstrip()

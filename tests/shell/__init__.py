@@ -1,0 +1,1 @@
+"""Daemons over memory streams and a virtual clock."""
