@@ -1,5 +1,6 @@
 """Central's HTTP, asked for a driver's dashboard: what Central shows, or CentralAway."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -16,6 +17,9 @@ ANSWER_S_MAX: Final = 3.0
 CONNECTIONS_MAX: Final = 8
 # A network of thousands of charging points fits; nothing else that answers there may fill us up.
 ANSWER_BYTES_MAX: Final = 16_000_000
+
+# It would log a line for each request that it makes.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class CentralAway(Exception):

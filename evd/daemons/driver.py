@@ -25,7 +25,7 @@ from evd.core.driver import Driver, DriverSettings
 from evd.core.driver_events import DriverDisk, StopAsked, Ticked
 from evd.core.messages import BEACONS, UPDATES, Beacon, DriverUpdate
 from evd.daemons.driver_desk import Desk, DriverMetrics, fresh_request_id, now
-from evd.daemons.driver_screen import STDOUT_FD, Screen, wants_color
+from evd.daemons.driver_screen import STDOUT_FD, Screen, hold_stdout, wants_color
 from evd.daemons.lifecycle import Lifecycle, listen, run_program
 from evd.flags import ConfigError
 
@@ -40,6 +40,7 @@ Listeners = list[trio.SocketListener]
 
 def main() -> NoReturn:
     """The program evd-driver."""
+    hold_stdout()
     run_program(driver_config, run)
 
 

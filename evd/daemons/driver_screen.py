@@ -40,6 +40,17 @@ def wants_color(choice: str, fd: int, env: Mapping[str, str]) -> bool:
     return False
 
 
+def hold_stdout(fd: int = STDOUT_FD) -> None:
+    """Where stdout was closed before our start, take its number, so that no socket of ours does."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        if null != fd:
+            os.dup2(null, fd)
+            os.close(null)
+
+
 class Screen:
     """Lines on `fd`, in order."""
 
@@ -59,7 +70,8 @@ class Screen:
         self._waiting.append(f"{line}\n".encode(errors="backslashreplace"))
         self.flush()
         if len(self._waiting) > LINES_WAITING_MAX:
-            self._waiting.popleft()
+            # Not the first, which may be half written.
+            del self._waiting[1]
             self._dropped()
 
     def flush(self) -> None:

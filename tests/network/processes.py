@@ -52,7 +52,7 @@ class Program:
         self.out = folder / f"{name.replace(':', '-')}.out"
         self.err = folder / f"{name.replace(':', '-')}.err"
         self._folder = folder
-        self._env = {**os.environ, **(env or {})}
+        self.env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self.started_s = 0.0
 
@@ -68,7 +68,7 @@ class Program:
                 stdout=out,
                 stderr=err,
                 cwd=self._folder,
-                env=self._env,
+                env=self.env,
                 start_new_session=True,
             )
         return self

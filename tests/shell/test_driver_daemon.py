@@ -38,7 +38,7 @@ from evd.core.messages import (
 from evd.core.requests_file import parse_requests
 from evd.daemons.driver import read_beacons, read_updates, tick
 from evd.daemons.driver_desk import Desk, DriverMetrics, now
-from evd.daemons.driver_screen import LINES_WAITING_MAX, Screen, wants_color
+from evd.daemons.driver_screen import LINES_WAITING_MAX, Screen, hold_stdout, wants_color
 
 ALICE = "driver-alice"
 WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -333,6 +333,18 @@ def test_a_reader_that_leaves_ends_nothing(caplog: pytest.LogCaptureFixture) -> 
         screen.show("a line", RequestStatus.ACCEPTED)
     assert caplog.text.count("Nobody reads stdout") == 1
     assert screen.dropped_count == 3
+    os.close(writing)
+
+
+def test_a_stdout_that_was_closed_becomes_nobodys_socket() -> None:
+    """Proves: lines go nowhere, and not into whatever got the number of stdout."""
+    reading, writing = os.pipe()
+    os.close(writing)
+    hold_stdout(writing)
+    assert os.fstat(writing).st_rdev == os.stat(os.devnull).st_rdev
+    hold_stdout(reading)
+    assert os.fstat(reading).st_rdev != os.stat(os.devnull).st_rdev
+    os.close(reading)
     os.close(writing)
 
 

@@ -1,25 +1,15 @@
 """The driver's decisions: events in, effects out."""
 
-from datetime import UTC, datetime, timedelta
-
 import attrs
-import pytest
 
 from evd.core.driver import (
     FINALS_MAX,
     NO_COORDINATOR,
     REQUESTS_MAX,
-    Driver,
-    DriverSettings,
 )
 from evd.core.driver_events import (
-    BLANK_DISK,
     AskWanted,
     CancelWanted,
-    CurrentSession,
-    DriverDisk,
-    Effect,
-    Event,
     Obstacle,
     Refuse,
     Save,
@@ -29,112 +19,28 @@ from evd.core.driver_events import (
     Tell,
     Ticked,
 )
-from evd.core.driver_lines import line_of, text_of
-from evd.core.effects import Level, Note, Now, Send
+from evd.core.effects import Level, Note, Send
 from evd.core.messages import (
     REQUESTS,
     Action,
     Beacon,
     DriverRequest,
-    DriverUpdate,
     RequestStatus,
     Seen,
 )
-from evd.core.requests_file import parse_requests
-
-ALICE = "driver-alice"
-WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
-SESSION = "session-1"
-
-
-class Scene:
-    """A driver, the disk that it saves to, and a clock that a test moves."""
-
-    def __init__(self, file: str = "", disk: DriverDisk = BLANK_DISK, digest: str = "a") -> None:
-        self.settings = DriverSettings(
-            driver_id=ALICE,
-            request_interval_s=4.0,
-            request_timeout_s=10.0,
-            file_digest=digest if file else "",
-            file_lines=parse_requests(file),
-        )
-        self.disk = disk
-        self.mono_s = 100.0
-        self.made = 0
-        self.driver = Driver(self.settings, disk, self.now)
-
-    @property
-    def now(self) -> Now:
-        return Now(self.mono_s, WALL + timedelta(seconds=self.mono_s))
-
-    def restart(self) -> None:
-        """Another process with what this one had on disk."""
-        self.mono_s = 7.0
-        self.driver = Driver(self.settings, self.disk, self.now)
-
-    def tell(self, event: Event) -> list[Effect]:
-        effects = self.driver.handle(event, self.now)
-        for effect in effects:
-            if isinstance(effect, Save):
-                self.disk = effect.disk
-        return effects
-
-    def tick(self, for_s: float = 0.25) -> list[Effect]:
-        """Let `for_s` go by in ticks of a quarter of a second; all effects of that time."""
-        effects: list[Effect] = []
-        for _ in range(round(for_s / 0.25)):
-            self.mono_s += 0.25
-            self.made += 1
-            effects += self.tell(Ticked(f"req-{self.made}"))
-        return effects
-
-    def current(self) -> CurrentSession | None:
-        return self.driver.current
-
-    def beacon(self, up_s: float = 1.0, epoch: int = 1) -> list[Effect]:
-        return self.tell(Beacon("central-1", epoch, up_s))
-
-
-def update(
-    request_id: str, status: RequestStatus, reason: str = "", **more: object
-) -> DriverUpdate:
-    """An update of Central's for Alice."""
-    fields: dict[str, object] = {"cp_id": "CP-001", "driver_id": ALICE, **more}
-    return DriverUpdate(request_id=request_id, status=status, reason=reason, **fields)  # type: ignore[arg-type]
-
-
-def accepted(request_id: str) -> DriverUpdate:
-    """Central has begun a session."""
-    return update(request_id, RequestStatus.ACCEPTED, session_id=SESSION)
-
-
-def progress(request_id: str, kwh: float) -> DriverUpdate:
-    """A reading of the running session."""
-    return update(
-        request_id, RequestStatus.IN_PROGRESS, session_id=SESSION, kw=22.0, kwh=kwh, euros=0.01
-    )
-
-
-def completed(request_id: str) -> DriverUpdate:
-    """The session's end with its totals."""
-    return update(request_id, RequestStatus.COMPLETED, session_id=SESSION, kwh=0.061, euros=0.02)
-
-
-def sent(effects: list[Effect]) -> list[DriverRequest]:
-    """The requests among the effects."""
-    return [
-        e.message for e in effects if isinstance(e, Send) and isinstance(e.message, DriverRequest)
-    ]
-
-
-def told(effects: list[Effect]) -> list[tuple[str, str]]:
-    """What the driver is told among the effects: request and status."""
-    return [(e.update.request_id, e.update.status) for e in effects if isinstance(e, Tell)]
-
-
-def actions(effects: list[Effect]) -> list[str]:
-    """What is asked of Central among the effects."""
-    return [message.action for message in sent(effects)]
+from tests.unit.driver_scene import (
+    ALICE,
+    SESSION,
+    WALL,
+    Scene,
+    accepted,
+    actions,
+    completed,
+    progress,
+    sent,
+    told,
+    update,
+)
 
 
 def test_nothing_is_sent_before_a_beacon_was_heard() -> None:
@@ -392,41 +298,6 @@ def test_open_requests_are_bounded_and_the_oldest_stay() -> None:
     assert len(scene.disk.finals) <= FINALS_MAX
 
 
-def test_the_file_goes_on_after_each_end_and_the_interval() -> None:
-    """Proves: line after line, `any` without a cp_id, the interval between end and next start."""
-    scene = Scene("CP-001\n# lunch\n\nany\n")
-    scene.beacon()
-    [first] = sent(scene.tick())
-    assert first.cp_id == "CP-001"
-    scene.tell(accepted(first.request_id))
-    assert {m.request_id for m in sent(scene.tick(20.0))} == {first.request_id}
-    scene.tell(completed(first.request_id))
-    assert not sent(scene.tick(3.75))
-    [second] = sent(scene.tick(0.25))
-    assert second.cp_id is None
-    scene.tell(update(second.request_id, RequestStatus.DENIED, "none is available"))
-    assert not sent(scene.tick(60.0))
-
-
-def test_the_file_is_taken_up_where_it_was_and_a_changed_one_anew() -> None:
-    """Proves: the place in the file survives a restart; another content begins at its start."""
-    scene = Scene("CP-001\nCP-002\n")
-    scene.beacon()
-    [first] = sent(scene.tick())
-    scene.restart()
-    scene.beacon()
-    assert {m.request_id for m in sent(scene.tick(2.0))} == {first.request_id}
-    scene.tell(completed(first.request_id))
-    scene.tick()
-    same = Scene("CP-001\nCP-002\n", scene.disk)
-    same.beacon()
-    assert not sent(same.tick(3.75))
-    assert [m.cp_id for m in sent(same.tick(0.25))] == ["CP-002"]
-    changed = Scene("CP-007\n", scene.disk, digest="b")
-    changed.beacon()
-    assert [m.cp_id for m in sent(changed.tick())] == ["CP-007"]
-
-
 def test_a_stop_of_this_process_is_nobodys_silence() -> None:
     """Proves: after its own loop stood still the driver's time-out begins anew."""
     scene = Scene()
@@ -505,32 +376,3 @@ def test_the_current_session_is_known_after_a_restart() -> None:
     assert current is not None
     assert (current.session_id, current.cp_id, current.kwh) == (SESSION, "CP-001", None)
     assert current.started_at == WALL
-
-
-@pytest.mark.parametrize(
-    ("told_update", "text"),
-    [
-        (accepted("req-a"), SESSION),
-        (progress("req-a", 0.061), "22.0 kW, 0.061 kWh, 0.0100 €"),
-        (completed("req-a"), "0.061 kWh, 0.02 €"),
-        (attrs.evolve(completed("req-a"), euros=None), "0.061 kWh, no bill yet"),
-        (
-            update("req-a", RequestStatus.FAILED, "engine restarted", kwh=1.5, euros=0.45),
-            "1.500 kWh, 0.45 € (engine restarted)",
-        ),
-        (
-            update("req-a", RequestStatus.DENIED, "CP-001\nis\x1b[2J busy"),
-            "CP-001\\nis\\x1b[2J busy",
-        ),
-    ],
-)
-def test_the_text_of_a_line(told_update: DriverUpdate, text: str) -> None:
-    """Proves: amounts with their units, the reason, and nothing that could forge a line."""
-    assert text_of(told_update) == text
-
-
-def test_a_line() -> None:
-    """Proves: the five columns that other programs read, `-` while no CP is chosen."""
-    told_update = update("req-a", RequestStatus.FAILED, NO_COORDINATOR, cp_id=None)
-    line = line_of(told_update, WALL)
-    assert line == "2026-01-31T12:00:00.000000Z | FAILED | req-a | - | no coordinator"

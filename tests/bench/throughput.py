@@ -1,0 +1,140 @@
+"""Telemetry that one Central takes, with its database written, beside bare consume-and-decode."""
+
+import shutil
+import socket
+import statistics
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import trio
+from confluent_kafka import Producer
+
+from evd.adapters.kafka import open_consumer
+from evd.core import codec
+from evd.core.framing import encode
+from evd.core.messages import TELEMETRY, Telemetry
+from tests.bench.figures import line, spread
+from tests.bench.history import POINTS, running
+from tests.network.network import Network
+from tests.network.waiting import wait_until
+
+# As many as the embedded broker keeps: 5 MiB a partition.
+MESSAGES = 60_000
+SHARE_MIN = 0.25
+RATE_MIN = 10_000.0
+
+
+def load(bootstrap: str) -> None:
+    """Put MESSAGES of telemetry of the running sessions on the topic."""
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "partitioner": "murmur2_random",
+            "linger.ms": 20,
+            "queue.buffering.max.messages": MESSAGES + 1,
+        }
+    )
+    now = datetime.now(UTC)
+    for number in range(MESSAGES):
+        session = running(number % POINTS)
+        reading = Telemetry(
+            session.cp_id,
+            session.boot_id or "",
+            session.session_id,
+            session.driver_id,
+            22.0,
+            (number // POINTS) / 1000,
+            round((number // POINTS) * 0.0003, 4),
+        )
+        producer.produce(TELEMETRY, codec.encode(reading, now, f"m-{number}"), session.cp_id)
+        producer.poll(0)
+    if producer.flush(30):
+        raise TimeoutError("the broker did not take the load")
+
+
+async def _consume(bootstrap: str) -> float:
+    taken, began_s = 0, 0.0
+    async with open_consumer(
+        bootstrap,
+        "bench",
+        {TELEMETRY: "all"},
+        start="committed-else-earliest",
+        group_id="bench",
+        fetch_wait_s=0.005,
+    ) as consumer:
+        with trio.fail_after(60):
+            async for batch in consumer.batches:
+                began_s = began_s or time.perf_counter()
+                for raw in batch:
+                    codec.decode(raw.topic, raw.value)
+                taken += len(batch)
+                if taken >= MESSAGES:
+                    return taken / (time.perf_counter() - began_s)
+    raise RuntimeError("unreachable")
+
+
+def _taken(network: Network) -> int:
+    for each in network.http.get("/metrics").text.splitlines():
+        if each.startswith('evd_messages_total{topic="cp.telemetry"}'):
+            return int(float(each.split()[-1]))
+    return 0
+
+
+def _central(network: Network) -> float:
+    """Messages a second, from the first look at which some were taken to the last one's."""
+    network.central().start()
+    network.wait_healthy()
+    with socket.create_connection(("127.0.0.1", network.control_port)) as monitor:
+        # From the first REGISTER on Central speaks, so each reading is also told to its driver.
+        register = {
+            "type": "REGISTER",
+            "cp_id": "CP-000",
+            "seq": 1,
+            "engine_status": "OK",
+            "ko_cause": None,
+            "instance_id": "bench",
+            "kw_rate": 22.0,
+            "euro_rate": 0.3,
+        }
+        monitor.sendall(encode(orjson.dumps(register)))
+        monitor.recv(4096)
+    load(network.bootstrap)
+    first = wait_until(lambda: _taken(network), 20)
+    began_s = time.perf_counter()
+    wait_until(lambda: (taken := _taken(network)) >= MESSAGES and taken, 60)
+    return (MESSAGES - first) / (time.perf_counter() - began_s)
+
+
+def measure(folder: Path, runs: int, name: str, database: Path) -> float:
+    """Print rate and ratio over `runs`; `database`: a state directory to begin from."""
+    bare, central = [], []
+    for run in range(runs):
+        place = folder / f"run-{run}{name}".replace(" ", "-").replace(",", "")
+        place.mkdir()
+        with Network(place) as network:
+            network.broker.start()
+            wait_until(network.broker_answers, 5)
+            load(network.bootstrap)
+            bare.append(trio.run(_consume, network.bootstrap))
+            network.broker.restart()
+            wait_until(network.broker_answers, 5)
+            shutil.copytree(database, place / "central")
+            central.append(_central(network))
+    share = [a / b for a, b in zip(central, bare, strict=True)]
+    line(f"telemetry consumed and decoded, bare{name}", spread(bare, "/s", 0))
+    rate = statistics.median(central)
+    line(
+        f"telemetry taken by Central{name}",
+        spread(central, "/s", 0),
+        f"at least {RATE_MIN:,.0f}/s",
+        rate >= RATE_MIN,
+    )
+    line(
+        f"Central's share of the bare loop{name}",
+        spread(share, "", 2),
+        f"at least {SHARE_MIN}",
+        statistics.median(share) >= SHARE_MIN,
+    )
+    return rate
