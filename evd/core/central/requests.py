@@ -13,7 +13,7 @@ from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import STRAY, Settlement
 from evd.core.central.state import State
 from evd.core.effects import Level
-from evd.core.messages import Action, DriverRequest, RequestStatus, Seen
+from evd.core.messages import Action, CpState, DriverRequest, RequestStatus, Seen
 from evd.core.registry import Point
 from evd.core.rows import Request, SessionStatus
 
@@ -242,7 +242,12 @@ class Requests:
 
     @staticmethod
     def _is_back(point: Point) -> bool:
-        return point.monitor_ok and (point.report is not None or bool(point.ko_reason))
+        if not point.monitor_ok:
+            return False
+        # An engine that was started with Central is still finding its place in its commands.
+        report = point.report
+        settled = report is not None and report.state is not CpState.DISCONNECTED
+        return settled or bool(point.ko_reason)
 
     def _choose(self, request: Request) -> tuple[Point | None, str]:
         busy = self._busy(request)

@@ -291,3 +291,12 @@ def test_an_engine_that_is_not_free_is_not_available() -> None:
     (update,) = updates(network.ask())
     assert update.status is RequestStatus.DENIED
     assert "its disk fails" in update.reason
+
+
+def test_a_request_waits_for_an_engine_that_starts_with_central() -> None:
+    """Proves: in the grace after Central's start an engine that has yet to find its place in its
+    commands is waited for; the first request of a new network is not DENIED for it."""
+    network = Network()
+    network.register(engine_state=CpState.DISCONNECTED)
+    assert not updates(network.ask())
+    assert [u.status for u in updates(network.status())] == [RequestStatus.ACCEPTED]
