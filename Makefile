@@ -28,7 +28,7 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 	@touch $@
 
 run: install
-	@exec $(BIN)/evd up
+	@exec $(BIN)/evd run
 
 test: install
 	@$(BIN)/pytest -m "not slow and not kafka and not hosts" $(ARGS)

@@ -5,24 +5,35 @@ exported by the librdkafka that it ships, so ctypes reaches them: one broker is 
 listening descriptor is replaced by a socket that we have bound. Everything is in memory.
 """
 
+import contextlib
 import ctypes
 import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
 from confluent_kafka import cimpl
 
 BROKER_ID: Final = 1
-QUERY_TIMEOUT_S: Final = 1.0
+QUERY_TIMEOUT_S: Final = 0.8
+NUDGE_INTERVAL_S: Final = 0.02
 # A burst of reconnecting clients after a restart waits here instead of being refused.
 LISTEN_BACKLOG: Final = 512
 
 _ERROR_BYTES_MAX = 512
 _RD_KAFKA_PRODUCER = 0
+_HANDLE_SETTINGS = {
+    # Warnings and worse; below that it complains of having no bootstrap.servers yet.
+    "log_level": "4",
+    # Connected at once, and not when a first question has waited for it.
+    "enable.sparse.connections": "false",
+    "reconnect.backoff.ms": "20",
+}
 _LIBRARY = ctypes.CDLL(cimpl.__file__)
 _Pointer = ctypes.c_void_p
 _LogCallback = ctypes.CFUNCTYPE(None, _Pointer, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
@@ -161,8 +172,7 @@ class MockCluster:
     """
 
     def __init__(self, listener: socket.socket, topics: Mapping[str, int]) -> None:
-        host, port = advertised_host(listener), listener.getsockname()[1]
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._host, self._port = advertised_host(listener), listener.getsockname()[1]
         # Kept here: librdkafka calls it as long as the handle lives.
         self._log_callback = _LogCallback(_log)
         self._handle = _new_handle(self._log_callback)
@@ -170,15 +180,25 @@ class MockCluster:
         if not self._cluster:
             _handle_destroy(self._handle)
             raise MockClusterFailed("librdkafka could not make its mock cluster")
-        with listener:
-            os.dup2(listener.fileno(), self._own_descriptor())
-        _set_host_port(self._cluster, BROKER_ID, host.encode(), port)
-        # Its thread still waits on the descriptor that was replaced: any command wakes it.
-        _set_rtt(self._cluster, BROKER_ID, 0)
-        for topic, partitions in topics.items():
-            _check(_topic_create(self._cluster, topic.encode(), partitions, 1), f"topic {topic}")
+        own_port = int(_cluster_bootstraps(self._cluster).rsplit(b":", 1)[-1])
+        # Before anybody can reach it: a client that asks for a topic that is not there makes it.
+        with _kept_awake("127.0.0.1", own_port):
+            for topic, partitions in topics.items():
+                code = _topic_create(self._cluster, topic.encode(), partitions, 1)
+                _check(code, f"topic {topic}")
+            _set_host_port(self._cluster, BROKER_ID, self._host.encode(), self._port)
+            with listener:
+                os.dup2(listener.fileno(), _descriptor_listening_on(own_port))
+            # Its thread still waits on the socket that was replaced: any command wakes it.
+            _set_rtt(self._cluster, BROKER_ID, 0)
         # The same handle is the client with which the cluster is asked for its offsets.
         _brokers_add(self._handle, self.address.encode())
+
+    @property
+    def address(self) -> str:
+        """Its host and port, as clients take them."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}"
 
     def watermarks(self, topic: str, partition: int) -> Watermarks:
         """Asked over the network like any client: blocks for QUERY_TIMEOUT_S at the most."""
@@ -201,31 +221,60 @@ class MockCluster:
 
     def close(self) -> None:
         """Ends its threads and connections. Call it once."""
-        _cluster_destroy(self._cluster)
+        with _kept_awake(self._host, self._port):
+            _cluster_destroy(self._cluster)
         _handle_destroy(self._handle)
 
-    def _own_descriptor(self) -> int:
-        """The descriptor on which the mock cluster listens by itself, on a random port."""
-        port = int(_cluster_bootstraps(self._cluster).rsplit(b":", 1)[-1])
-        for name in os.listdir("/dev/fd"):
-            try:
-                with socket.socket(fileno=os.dup(int(name))) as candidate:
-                    listens = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-                    if listens and candidate.getsockname()[1] == port:
-                        return int(name)
-            except OSError as error:
-                # The directory's own descriptor has gone by now; most others are no sockets.
-                if error.errno not in (errno.EBADF, errno.ENOTSOCK):
-                    raise
-        raise MockClusterFailed(f"no descriptor listens on the mock cluster's port {port}")
+
+@contextmanager
+def _kept_awake(host: str, port: int) -> Iterator[None]:
+    """Wakes the mock's thread by connecting to it while a command takes long.
+
+    It misses about one command in thirty, and would sleep on for a second.
+    """
+    done = threading.Event()
+
+    def connect_until_done() -> None:
+        while not done.wait(NUDGE_INTERVAL_S):
+            # At the end nobody listens any more.
+            with contextlib.suppress(OSError):
+                socket.create_connection((host, port), QUERY_TIMEOUT_S).close()
+
+    nudger = threading.Thread(target=connect_until_done, name="nudge", daemon=True)
+    nudger.start()
+    try:
+        yield
+    finally:
+        done.set()
+        nudger.join()
+
+
+def _descriptor_listening_on(port: int) -> int:
+    """This process's descriptor of the socket on which the mock cluster listens by itself."""
+    for name in os.listdir("/dev/fd"):
+        try:
+            candidate = socket.socket(fileno=int(name))
+        except OSError as error:
+            # The directory's own descriptor has gone by now; most others are no sockets.
+            if error.errno not in (errno.EBADF, errno.ENOTSOCK):
+                raise
+            continue
+        listens = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        is_ipv4 = candidate.family == socket.AF_INET
+        is_it = listens and is_ipv4 and candidate.getsockname()[1] == port
+        # Only looked at: the descriptor belongs to whoever opened it.
+        candidate.detach()
+        if is_it:
+            return int(name)
+    raise MockClusterFailed(f"no descriptor listens on the mock cluster's port {port}")
 
 
 def _new_handle(log_callback: Any) -> Any:
     conf = _conf_new()
     reason = ctypes.create_string_buffer(_ERROR_BYTES_MAX)
-    # 4: warnings and worse; below that it complains of having no bootstrap.servers yet.
-    if _conf_set(conf, b"log_level", b"4", reason, _ERROR_BYTES_MAX):
-        raise MockClusterFailed(reason.value.decode())
+    for name, value in _HANDLE_SETTINGS.items():
+        if _conf_set(conf, name.encode(), value.encode(), reason, _ERROR_BYTES_MAX):
+            raise MockClusterFailed(reason.value.decode())
     _conf_set_log_cb(conf, log_callback)
     handle = _handle_new(_RD_KAFKA_PRODUCER, conf, reason, _ERROR_BYTES_MAX)
     if not handle:

@@ -1,4 +1,4 @@
-"""What an engine counts, as plain numbers: the library of metrics is loaded only where it is asked."""
+"""What an engine counts, as plain numbers: a library of metrics is loaded only where one asks."""
 
 import attrs
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -228,7 +229,7 @@ async def test_a_database_replaced_under_way(tmp_path: Path) -> None:
                 await store.commit([a_session(2)])
             other.execute("ROLLBACK")
         for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink()
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         copy.replace(path)
         with pytest.raises(StoreInUse, match="put back from a copy"):
             await store.commit([a_session(2)])
@@ -266,6 +267,15 @@ async def test_a_connection_that_is_cut_off(postgres: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.postgres
+async def test_an_end_and_a_start_at_once(postgres: Path, tmp_path: Path) -> None:
+    """Proves: a Central that ends and begins again is not taken for another one."""
+    url = new_postgres_url(postgres)
+    for epoch in range(1, 21):
+        async with open_store(url, tmp_path) as store:
+            assert (await store.begin_epoch()).epoch == epoch
+
+
+@pytest.mark.postgres
 async def test_one_central_on_a_server(postgres: Path, tmp_path: Path) -> None:
     """Proves: the server keeps a second Central out, and one that lost its lock to another for
     good."""
@@ -286,38 +296,41 @@ async def test_one_central_on_a_server(postgres: Path, tmp_path: Path) -> None:
             assert await second.faults() == []
 
 
+class AnswerLost:
+    """A connection, its own one cursor, whose answer to a COMMIT never arrives."""
+
+    def __init__(self, connection: Any, error: Exception) -> None:
+        self._connection = connection
+        self._error = error
+
+    def cursor(self) -> "AnswerLost":
+        """Itself."""
+        self._cursor = self._connection.cursor()
+        return self
+
+    def execute(self, statement: str, *arguments: object) -> None:
+        """Carry it out, and lose the answer to the last of all."""
+        self._cursor.execute(statement, *arguments)
+        if statement == "COMMIT":
+            self._connection.close()
+            raise self._error
+
+    def executemany(self, *arguments: object) -> None:
+        """Carry them out."""
+        self._cursor.executemany(*arguments)
+
+    def close(self) -> None:
+        """It is closed already."""
+
+
 @pytest.mark.postgres
 async def test_a_commit_in_doubt_is_stored_once(postgres: Path, tmp_path: Path) -> None:
     """Proves: a batch whose answer was lost is not stored a second time when it is repeated."""
     async with open_store(new_postgres_url(postgres), tmp_path) as store:
         await store.commit([a_session(1)])
         writer = store._writer
-        connection = writer._connection
-        assert connection is not None
-
-        class AnswerLost:
-            """The connection, whose answer to a COMMIT never arrives."""
-
-            def cursor(self) -> "AnswerLost":
-                """Itself, as its one cursor."""
-                self._cursor = connection.cursor()
-                return self
-
-            def execute(self, statement: str, *arguments: object) -> None:
-                """Carry it out, and lose the answer to the last of them."""
-                self._cursor.execute(statement, *arguments)
-                if statement == "COMMIT":
-                    connection.close()
-                    raise writer._database.errors("the connection is lost")
-
-            def executemany(self, *arguments: object) -> None:
-                """Carry them out."""
-                self._cursor.executemany(*arguments)
-
-            def close(self) -> None:
-                """It is closed already."""
-
-        writer._connection = AnswerLost()  # type: ignore[assignment]
+        lossy = AnswerLost(writer._connection, writer._database.errors("the connection is lost"))
+        writer._connection = lossy  # type: ignore[assignment]
         with pytest.raises(StoreFailed):
             await store.commit([a_fault(1)])
         await store.commit([a_fault(1)])

@@ -94,6 +94,10 @@ class Disk:
         )
 
 
+class Crashed(Exception):
+    """The engine was killed between two effects."""
+
+
 class Rig:
     """One engine after the other over one disk; `effects` are those since they were last taken."""
 
@@ -109,6 +113,8 @@ class Rig:
         self.central_up = True
         self.beacon_at_s = 1001.0
         self.boots = 0
+        # How many effects are still carried out before the engine is killed; None: all.
+        self.fuse: int | None = None
         # How long the disk takes for each save.
         self.save_s = 0.0
         self.effects: list[Effect] = []
@@ -148,6 +154,10 @@ class Rig:
     def _carry_out(self, effects: list[Effect]) -> None:
         assert not any(isinstance(effect, SAVES) for effect in effects[:-1])
         for effect in effects:
+            if self.fuse is not None:
+                self.fuse -= 1
+                if self.fuse < 0:
+                    raise Crashed
             self.effects.append(effect)
             if isinstance(effect, Exit):
                 self.exited = True

@@ -87,11 +87,17 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to the file at `path` that makes each commit durable before it returns."""
+    """A connection to the file at `path` that makes each commit durable before it returns.
+
+    The file is locked until it is closed: whoever looks into it meanwhile takes a copy of it and
+    of its log.
+    """
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
+        # Else the log's index is mapped memory, in which a full disk is a deadly signal.
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")

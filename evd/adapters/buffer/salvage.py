@@ -16,7 +16,7 @@ from evd.adapters.buffer.database import connect, make_tables, transaction, whol
 BAD_ROWS_MAX: Final = 1_000
 ASIDE_MAX: Final = 1_000
 # The log belongs to its file by its name alone, so they move together.
-_PARTS: Final = ("", "-wal", "-shm")
+_PARTS: Final = ("", "-wal")
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,9 @@ def _rows_in_order(
 ) -> Iterator[tuple[Any, ...]]:
     try:
         connection = sqlite3.connect(path, isolation_level=None)
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        # Else a file that is shorter than its header says is refused as a whole.
+        connection.execute("PRAGMA writable_schema=ON")
     except sqlite3.Error:
         return
     try:

@@ -59,9 +59,11 @@ class Postgresql(Database):
         connection = self._connect()
         try:
             connection.execute("SET synchronous_commit = on")
-            cursor = connection.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,))
-            if cursor.fetchone() != (True,):
-                raise StoreInUse(f"--db-url: {self.name} is in use by another Central")
+            # Waited for: the server lets go of a connection a moment after its client has.
+            connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        except psycopg.errors.LockNotAvailable:
+            connection.close()
+            raise StoreInUse(f"--db-url: {self.name} is in use by another Central") from None
         except BaseException:
             connection.close()
             raise

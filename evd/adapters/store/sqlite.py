@@ -17,10 +17,10 @@ from evd.core.fields import format_time
 
 CACHE_KIB = 32 * 1024
 # The log is copied into the database when it has grown to so many pages of 4 KiB.
-CHECKPOINT_PAGES = 8000
+CHECKPOINT_PAGES = 4000
 LOG_BYTES_MAX = 64 * 1024 * 1024
 # Above this, looking for damage would cost more of a start than the 0.1 s that it may take.
-CHECKED_BYTES_MAX = 64 * 1024 * 1024
+CHECKED_BYTES_MAX = 32 * 1024 * 1024
 
 _PRIMARY_CODE = 0xFF
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

@@ -5,6 +5,8 @@ on its engine's record, or on one of two bounds: its engine's port is gone, or n
 it for long.  Central's own absence counts towards neither.
 """
 
+import math
+
 import attrs
 
 from evd.core.central.ledger import session_id_for
@@ -49,6 +51,7 @@ class Sessions:
         self.settlement = settlement
         self.watches: dict[str, Watch] = {}
         self._strays_s: dict[str, float] = {}
+        self._took_up_s = -math.inf
 
     def begin(self, request: Request, point: Point) -> None:
         """Accept a request: one session at `point`, told to driver and engine."""
@@ -87,6 +90,7 @@ class Sessions:
 
     def took_up(self) -> None:
         """Central was away or stood still: silence in that time proves nothing."""
+        self._took_up_s = self.state.now.mono_s
         for watch in self.watches.values():
             watch.heard_s = self.state.now.mono_s
 
@@ -240,14 +244,17 @@ class Sessions:
             elif self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
                 self._start(session)
             else:
-                self._not_confirmed(session, point)
+                self._not_confirmed(session, watch, point)
         elif report is not None and report.session_id != session.session_id:
             # It says that the session is over: ask for its record.
             self._tell_stop(session)
 
-    def _not_confirmed(self, session: Session, point: Point | None) -> None:
+    def _not_confirmed(self, session: Session, watch: Watch, point: Point | None) -> None:
         now_s = self.state.now.mono_s
         self.stop(session, "its engine did not confirm the start in time", bill=True)
+        # A START that was said while Kafka was away never reached its engine.
+        if self._took_up_s > watch.sent_s:
+            return
         if point is not None and now_s - point.kafka_heard_s <= REPORTS_THROUGH_S:
             self.state.save_breaker(point, point.breaker.at(now_s).failed(now_s))
 

@@ -66,7 +66,8 @@ class Monitor:
             self.checks.restart(now_s)
             self.report.restart(now_s)
         effects = [*self._take(event, now_s)]
-        effects += self.checks.tick(now_s, self.report.central_id)
+        if not self.report.leaving:
+            effects += self.checks.tick(now_s, self.report.central_id)
         effects += self.report.tick(now_s)
         wake_at_s = min(self.checks.wake_at_s, self.report.wake_at_s)
         self._wake_at_s = min(max(wake_at_s, now_s), now_s + TICK_S)
@@ -75,6 +76,9 @@ class Monitor:
     def _take(self, event: Event, now_s: float) -> list[Effect]:
         match event:
             case Ticked():
+                return []
+            case EngineConnected() | EngineLost() | EngineAnswered() if self.report.leaving:
+                # Its engine may be stopping just as well, and that is nobody's fault.
                 return []
             case EngineConnected():
                 return [*self.checks.connected(event, self.report.central_id)]

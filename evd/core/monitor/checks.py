@@ -167,7 +167,10 @@ class EngineChecks:
         threshold = self.verdict.failure_threshold
         if failures < self.verdict.failures <= threshold:
             count = f"{self.verdict.failures}/{threshold}"
-            yield Note(Level.WARNING, f"Health check failed ({count}): {reason}")
+            # One that starts with its monitor is nothing to warn of.
+            starting = self.verdict.status is None and result is not CheckResult.WRONG_CP
+            level = Level.INFO if starting else Level.WARNING
+            yield Note(level, f"Health check failed ({count}): {reason}")
         if self.verdict.status is not EngineStatus.KO:
             return
         if self.verdict.changed:

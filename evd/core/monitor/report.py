@@ -103,6 +103,11 @@ class CentralReport:
         return self._link is _Link.REGISTERED
 
     @property
+    def leaving(self) -> bool:
+        """Whether the monitor was asked to stop."""
+        return self._link in (_Link.LEAVING, _Link.FINISHED)
+
+    @property
     def wake_at_s(self) -> float:
         """When `tick` has something to do at the latest."""
         if self._link is _Link.FINISHED:
@@ -163,7 +168,7 @@ class CentralReport:
 
     def leave(self, reason: str, now_s: float) -> Iterator[Effect]:
         """Say BYE where somebody listens, wait BYE_S for the answer, and finish."""
-        if self._link in (_Link.LEAVING, _Link.FINISHED):
+        if self.leaving:
             return
         if self._link is not _Link.REGISTERED:
             yield from self._finish()
@@ -254,9 +259,11 @@ class CentralReport:
     def _fail(self, reason: str, now_s: float) -> Iterator[Effect]:
         self._close(now_s)
         if self._reminded_s is None or now_s - self._reminded_s >= REMIND_S:
+            # One that starts with its monitors is nothing to warn of.
+            starting = self._reminded_s is None and self.central_id is None
             self._reminded_s = now_s
             yield Note(
-                Level.WARNING,
+                Level.INFO if starting else Level.WARNING,
                 f"Central can't be reached: {reason}; trying for ever,"
                 f" at the longest every {self._delay_max_s:g} s",
             )

@@ -1,0 +1,119 @@
+"""What the operator's tool asks of whoever keeps the processes alive, whichever that is.
+
+A process is named as its supervisor names it, such as `evd-engine:CP-001` or `evd-central`.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+
+class SupervisorFailed(Exception):
+    """The supervisor can't be reached, or refused; the text is a sentence for a person."""
+
+
+class ProcessState(StrEnum):
+    """Where a process stands.  FAILING: it was started, died too soon, and is tried again."""
+
+    RUNNING = "RUNNING"
+    STARTING = "STARTING"
+    FAILING = "FAILING"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    GIVEN_UP = "GIVEN_UP"
+
+
+@attrs.frozen
+class ProcessStatus:
+    """One process: `up_s` since its start, None while it does not run; `detail` for a person."""
+
+    name: str
+    state: ProcessState
+    pid: int | None
+    up_s: float | None
+    detail: str
+
+
+@attrs.frozen
+class Program:
+    """A process as it is to be run: `group` is the program, `member` whose it is, if anybody's.
+
+    `arguments` are its flags, `environment` what is set for it besides.  The paths of its log are
+    None where there is none; `output_log` is that of its standard output where it has its own.
+    """
+
+    group: str
+    member: str | None
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = attrs.field(factory=dict)
+    log: Path | None = None
+    output_log: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that its supervisor knows it by."""
+        return self.group if self.member is None else f"{self.group}:{self.member}"
+
+
+@attrs.frozen
+class Sync:
+    """What a changed set of programs came to, as names."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    # Their files say something new; they run on as they were started.
+    changed: tuple[str, ...] = ()
+    # They run, but nothing says any more that they should.
+    orphaned: tuple[str, ...] = ()
+
+
+class Supervisor(Protocol):
+    """Starts processes, restarts those that die, and can be told of new ones."""
+
+    def pid(self) -> int | None:
+        """The supervisor's own process, None where it does not run."""
+
+    def up(self) -> None:
+        """Start the supervisor with all its programs, or make a running one have what is defined.
+
+        What runs undefined is stopped, what is defined and does not run is started.
+        """
+
+    def shut_down(self) -> None:
+        """Stop all processes, and then the supervisor; returns before it has happened."""
+
+    def programs(self) -> list[Program]:
+        """Every program that is defined, running or not."""
+
+    def status(self) -> list[ProcessStatus]:
+        """Every process that the supervisor has."""
+
+    def starts(self, seconds: int) -> dict[str, int]:
+        """How often each process was started in the last `seconds`."""
+
+    def start(self, names: Sequence[str]) -> None:
+        """Start processes; those that run already are left alone."""
+
+    def stop(self, names: Sequence[str]) -> None:
+        """Stop processes and wait until they have stopped."""
+
+    def kill(self, name: str) -> int:
+        """SIGKILL a process; its number."""
+
+    def add(self, unit: str, programs: Sequence[Program]) -> None:
+        """Define the programs of `unit`, such as `cp-CP-007`, and start them with `sync`."""
+
+    def remove(self, unit: str) -> None:
+        """Forget the programs of `unit`; they must have stopped before `sync`."""
+
+    def has(self, unit: str) -> bool:
+        """Whether `unit` is defined."""
+
+    def sync(self) -> Sync:
+        """Make the running set what is defined, without touching any other process."""
+
+    def drift(self) -> Sync:
+        """What `sync` would do."""

@@ -1,0 +1,304 @@
+"""What each verb does; the way from the command line to the parts that do it."""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+
+import evd
+from evd.adapters.supervisord import Supervisord
+from evd.cli import charge
+from evd.cli.central import CentralAway, CentralRefused
+from evd.cli.doctor import examine
+from evd.cli.errors import ToolFailed
+from evd.cli.follow import Tail, last_lines
+from evd.cli.foreground import end_at_once, process_ids, run_in_foreground
+from evd.cli.network import READY_S, Network, NewCp, cp_ids_from, driver_ids_from, not_running
+from evd.cli.ports import refuse_taken
+from evd.cli.start_lock import changing, starting
+from evd.cli.status import draw, take_snapshot
+from evd.core.fields import FieldError, check_cp_id, check_id
+from evd.core.messages import RequestStatus
+
+STOP_S_MAX: Final = 12.0
+POLL_S: Final = 0.1
+WATCH_S: Final = 1.0
+ANY_CP: Final = "any"
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Do what the command line says; the exit code."""
+    command = _COMMANDS[options.verb, getattr(options, "action", None)]
+    return command(Supervisord(_configuration(options.config)), options)
+
+
+def _configuration(given: Path | None) -> Path:
+    if given is None and (named := os.environ.get("EVD_CONFIG")):
+        given = Path(named)
+    checkout = Path(evd.__file__).parents[1] / "etc" / "supervisord.conf"
+    found = given or next(
+        (each for each in (checkout, Path("etc/supervisord.conf")) if each.exists()), checkout
+    )
+    if not found.is_file():
+        raise ToolFailed(
+            f"There is no {found}: name the network's supervisord.conf with --config.", 2
+        )
+    return found
+
+
+def _console() -> Console:
+    # Off a terminal nobody's width is known, and a cut line tells less than a long one.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def _print_json(fields: object) -> None:
+    print(json.dumps(fields, indent=2))
+
+
+def _run(supervisord: Supervisord, _: argparse.Namespace) -> int:
+    return run_in_foreground(supervisord, _console())
+
+
+def _up(supervisord: Supervisord, _: argparse.Namespace) -> int:
+    if supervisord.pid() is None:
+        with starting(supervisord):
+            refuse_taken(supervisord.programs())
+            supervisord.up()
+    else:
+        with changing(supervisord):
+            supervisord.up()
+    network = Network(supervisord)
+    _wait_until_up(network)
+    print(f"The network is up: {network.central().url}, logs in {supervisord.log.parent}")
+    return 0
+
+
+def _wait_until_up(network: Network) -> None:
+    end_s = time.monotonic() + READY_S
+    while True:
+        lame = not_running(network.supervisor)
+        try:
+            network.central().health()
+            why = ""
+        except (CentralAway, CentralRefused) as error:
+            why = str(error)
+        if not lame and not why:
+            return
+        if time.monotonic() > end_s:
+            told = ", ".join(lame) or why
+            raise ToolFailed(f"After {READY_S:g} s {told}. `evd doctor` may say more.")
+        time.sleep(POLL_S)
+
+
+def _down(supervisord: Supervisord, _: argparse.Namespace) -> int:
+    pid = supervisord.pid()
+    if pid is None:
+        print("The network does not run.")
+        return 0
+    pids = process_ids(supervisord)
+    supervisord.shut_down()
+    end_s = time.monotonic() + STOP_S_MAX
+    while _is_alive(pid):
+        if time.monotonic() > end_s:
+            end_at_once(pid, pids)
+            print(f"Not finished within {STOP_S_MAX:g} s: ended by force.", file=sys.stderr)
+            return 1
+        time.sleep(POLL_S)
+    print("The network is down. What was charged is kept.")
+    return 0
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        # A process that nobody has waited for yet is there, but dead.
+        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except PermissionError:
+        return True
+
+
+def _status(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    snapshot = take_snapshot(supervisord)
+    if options.json:
+        _print_json(snapshot.as_json())
+    else:
+        _console().print(draw(snapshot))
+    return 0 if snapshot.is_well else 1
+
+
+def _watch(supervisord: Supervisord, _: argparse.Namespace) -> int:
+    if not sys.stdout.isatty():
+        raise ToolFailed("evd watch needs a terminal; a script asks evd status --json.", 2)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Live(console=_console(), screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                live.update(draw(take_snapshot(supervisord)), refresh=True)
+                time.sleep(WATCH_S)
+        except KeyboardInterrupt:
+            return 0
+
+
+def _request(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    cp_id = None if options.cp_id == ANY_CP else options.cp_id
+    try:
+        check_id(options.driver_id, "DRIVER")
+        if cp_id is not None:
+            check_cp_id(cp_id, "CP")
+    except FieldError as error:
+        raise ToolFailed(f"{error}.", 2) from None
+    central = Network(supervisord).central()
+    request_id = charge.ask(central, options.driver_id, cp_id)
+    if options.no_wait:
+        _print_json({"request_id": request_id}) if options.json else print(request_id)
+        return 0
+    request = charge.follow(central, request_id, None if options.json else _console())
+    if options.json:
+        _print_json(request)
+    elif bill := charge.bill_of(central, request):
+        print(bill)
+    return 0 if request["status"] == RequestStatus.COMPLETED else 1
+
+
+def _add_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    cp_ids = cp_ids_from(options.names, options.count)
+    network = Network(supervisord)
+    with changing(supervisord):
+        network.add_charging_points(cp_ids, NewCp(options.kw, options.euro))
+    running = supervisord.pid() is not None
+    if running:
+        network.wait_until_on(cp_ids)
+    if options.json:
+        _print_json({"added": cp_ids, "running": running})
+    else:
+        print(f"Added {', '.join(cp_ids)}{'' if running else _NOT_YET}")
+    return 0
+
+
+def _remove_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    network = Network(supervisord)
+    with changing(supervisord):
+        for cp_id in options.names:
+            network.remove_charging_point(cp_id, options.force, print)
+            print(f"Removed {cp_id}; its history stays, and its engine's records on disk")
+    return 0
+
+
+def _add_driver(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    driver_ids = driver_ids_from(options.names, options.count)
+    if options.http_port is not None and len(driver_ids) > 1:
+        raise ToolFailed("--http-port is for one driver.", 2)
+    network = Network(supervisord)
+    with changing(supervisord):
+        ports = network.add_drivers(driver_ids, options.requests, options.http_port)
+    running = supervisord.pid() is not None
+    if options.json:
+        _print_json({"added": [{"driver_id": d, "http_port": p} for d, p in ports.items()]})
+        return 0
+    for driver_id, port in ports.items():
+        where = f"http://127.0.0.1:{port}"
+        print(f"Added {driver_id}, its dashboard: {where}{'' if running else _NOT_YET}")
+    return 0
+
+
+def _remove_driver(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    network = Network(supervisord)
+    with changing(supervisord):
+        for driver_id in options.names:
+            network.remove_driver(driver_id)
+            print(f"Removed {driver_id}")
+    return 0
+
+
+_NOT_YET: Final = " (the network does not run: `evd up` starts it)"
+
+
+def _crash(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    if options.name is not None:
+        name = Network(supervisord).program(options.name).name
+    else:
+        running = [each.name for each in supervisord.status() if each.pid is not None]
+        if not running:
+            raise ToolFailed("No process runs.")
+        name = random.choice(running)
+    pid = supervisord.kill(name)
+    if options.json:
+        _print_json({"killed": name, "pid": pid})
+    else:
+        print(f"Killed {name} (process {pid}) with SIGKILL; its supervisor starts it again")
+    return 0
+
+
+def _logs(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    program = Network(supervisord).program(options.name)
+    paths = [path for path in (program.output_log, program.log) if path is not None]
+    tails = [Tail(path) for path in paths]
+    for path, tail in zip(paths, tails, strict=True):
+        if len(paths) > 1:
+            print(f"== {path}")
+        tail.skip()
+        for line in last_lines(path, options.lines):
+            print(line)
+    while options.follow:
+        for tail in tails:
+            for line in tail.lines():
+                print(line, flush=True)
+        time.sleep(POLL_S)
+    return 0
+
+
+def _doctor(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    findings = examine(supervisord, supervisord.var)
+    if options.json:
+        _print_json([{"what": each.what, "remedy": each.remedy} for each in findings])
+    elif not findings:
+        print("Everything is as it should be.")
+    else:
+        for each in findings:
+            print(f"{each.what}\n    {each.remedy}")
+    return 1 if findings else 0
+
+
+def _accept(supervisord: Supervisord, _: argparse.Namespace) -> int:
+    Network(supervisord).central().accept_recovery()
+    print("Accepted: Central awaits nothing more, and sessions may begin.")
+    return 0
+
+
+def _topics(_: Supervisord, __: argparse.Namespace) -> int:
+    # Loaded late: Kafka's client stands behind it.
+    from evd.cli import topics
+
+    return topics.main([], os.environ)
+
+
+_COMMANDS: Final[
+    Mapping[tuple[str, str | None], Callable[[Supervisord, argparse.Namespace], int]]
+] = {
+    ("run", None): _run,
+    ("up", None): _up,
+    ("down", None): _down,
+    ("status", None): _status,
+    ("watch", None): _watch,
+    ("request", None): _request,
+    ("cp", "add"): _add_cp,
+    ("cp", "remove"): _remove_cp,
+    ("driver", "add"): _add_driver,
+    ("driver", "remove"): _remove_driver,
+    ("crash", None): _crash,
+    ("logs", None): _logs,
+    ("doctor", None): _doctor,
+    ("central", "accept"): _accept,
+    ("topics", None): _topics,
+}

@@ -1,0 +1,238 @@
+"""`evd doctor`: what is not as it should be, and what to do about it."""
+
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from evd.adapters.supervisor import (
+    ProcessState,
+    ProcessStatus,
+    Program,
+    Supervisor,
+    SupervisorFailed,
+)
+from evd.cli.central import CentralAway, CentralRefused
+from evd.cli.errors import ToolFailed
+from evd.cli.network import BROKER, CENTRAL, Network, fetch
+from evd.cli.ports import config_of, describe_holder, endpoints, is_free
+from evd.config import CentralConfig, MetricsConfig, StatefulConfig
+
+# A process that was started more often than this in a minute does not stay up.
+STARTS_MAX: Final = 3
+FLAPPING_S: Final = 60
+DISK_BYTES_MIN: Final = 200_000_000
+CLOCK_S_MAX: Final = 5.0
+
+
+@attrs.frozen
+class Finding:
+    """Something that is not as it should be: what, and what to do."""
+
+    what: str
+    remedy: str
+
+
+def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
+    """Everything that was found, the causes before what follows from them."""
+    findings = [*_disk(var)]
+    try:
+        programs = supervisor.programs()
+    except SupervisorFailed as error:
+        return [*findings, Finding(str(error), "Correct the file that it names.")]
+    findings += [each for program in programs if (each := _wrong_flags(program))]
+    programs = [program for program in programs if _wrong_flags(program) is None]
+    try:
+        findings += _clock(programs)
+        findings += _state_dirs(programs)
+        if supervisor.pid() is None:
+            findings.append(Finding("The network does not run.", "Start it: evd up"))
+            return [*findings, *_ports(programs)]
+        status = supervisor.status()
+        findings += _drift(supervisor)
+        findings += _processes(supervisor, programs, status)
+        findings += [*_broker(programs), *_hung(programs, status)]
+        findings += _central(supervisor, status)
+    except (SupervisorFailed, ToolFailed) as error:
+        findings.append(Finding(str(error), "Until then nothing more can be examined."))
+    return findings
+
+
+def _wrong_flags(program: Program) -> Finding | None:
+    try:
+        config_of(program)
+    except ToolFailed as error:
+        return Finding(str(error), "Correct its file, then: evd up")
+    return None
+
+
+def _disk(var: Path) -> Iterator[Finding]:
+    folder = next(each for each in (var, *var.parents) if each.exists())
+    free = shutil.disk_usage(folder).free
+    if free < DISK_BYTES_MIN:
+        yield Finding(
+            f"Only {free // 1_000_000} MB are free on the disk of {folder}.",
+            "Make room: without a disk no session can begin and no request be taken.",
+        )
+
+
+def _clock(programs: Sequence[Program]) -> Iterator[Finding]:
+    logs = [each.log for each in programs if each.log is not None and each.log.exists()]
+    ahead_s = max((log.stat().st_mtime for log in logs), default=0.0) - time.time()
+    if ahead_s > CLOCK_S_MAX:
+        yield Finding(
+            f"The clock was set back: the newest log is from {ahead_s:.0f} s in the future.",
+            "Keep it right (timedatectl set-ntp true): all records carry it, nothing obeys it.",
+        )
+
+
+def _state_dirs(programs: Sequence[Program]) -> Iterator[Finding]:
+    for program in programs:
+        config = config_of(program)
+        if not isinstance(config, StatefulConfig) or program.log is None:
+            continue
+        folder = program.log.parent.parent.parent / config.state_dir
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            yield Finding(
+                f"{program.name} can't write to its state directory {folder}.",
+                f"Give it back to the user who runs the network: chown -R … {folder}",
+            )
+
+
+def _ports(programs: Sequence[Program]) -> Iterator[Finding]:
+    for endpoint in endpoints(programs):
+        if not is_free(endpoint.host, endpoint.port):
+            yield Finding(
+                f"Port {endpoint.port} ({endpoint.flag} of {endpoint.program}) is in use"
+                f"{describe_holder(endpoint.port)}, though the network does not run.",
+                "Stop what holds it, or give the program another port.",
+            )
+
+
+def _drift(supervisor: Supervisor) -> Iterator[Finding]:
+    drift = supervisor.drift()
+    for names, what, remedy in (
+        (drift.added, "are defined, but the supervisor does not know them", "evd up"),
+        (drift.removed, "are no longer defined, but still listed", "evd up"),
+        (drift.orphaned, "run, though nothing defines them any more", "evd up (stops them)"),
+        (drift.changed, "run with other settings than their files say", "evd down, then evd up"),
+    ):
+        if names:
+            yield Finding(f"{', '.join(names)}: these {what}.", f"Take it up: {remedy}")
+
+
+def _processes(
+    supervisor: Supervisor, programs: Sequence[Program], status: Sequence[ProcessStatus]
+) -> Iterator[Finding]:
+    logs = {each.name: each.log for each in programs}
+    starts = supervisor.starts(FLAPPING_S)
+    for each in status:
+        count = starts.get(each.name, 0)
+        look = f"See why: evd logs {each.name}"
+        if each.state is ProcessState.STOPPED:
+            yield Finding(f"{each.name} is stopped.", "Start it: evd up")
+        elif count > STARTS_MAX:
+            last = _last_words(logs.get(each.name))
+            yield Finding(
+                f"{each.name} does not stay up: {count} starts in the last minute.{last}", look
+            )
+        elif each.state is not ProcessState.RUNNING and each.state is not ProcessState.STARTING:
+            yield Finding(f"{each.name} is {each.state}: {each.detail}.", look)
+
+
+def _last_words(log: Path | None) -> str:
+    # Loaded late: rich stands behind it.
+    from evd.cli.follow import last_lines
+
+    lines = last_lines(log, 1) if log is not None else []
+    return f" It said last: {lines[-1].strip()}" if lines else ""
+
+
+def _hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
+    """Processes that are there and do not answer: nothing else notices them."""
+    running = {each.name: each for each in status if each.state is ProcessState.RUNNING}
+    # The broker first: what the others lack may be that.
+    for program in sorted(programs, key=lambda each: each.group != BROKER):
+        config = config_of(program)
+        process = running.get(program.name)
+        if process is None or not isinstance(config, MetricsConfig) or not config.metrics_port:
+            continue
+        answer = fetch(config.metrics_host, config.metrics_port, "/health")
+        if answer is None:
+            yield Finding(
+                f"{program.name} (process {process.pid}) does not answer: it hangs.",
+                f"Let it be started anew: evd crash {program.name}",
+            )
+        elif answer[0] != 200:
+            yield Finding(
+                f"{program.name} can't do its work: {_reason(answer[1])}.",
+                f"See why: evd logs {program.name}",
+            )
+
+
+def _reason(body: str) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return "it does not say why"
+
+
+def _broker(programs: Sequence[Program]) -> Iterator[Finding]:
+    for program in programs:
+        config = config_of(program)
+        if not isinstance(config, CentralConfig):
+            continue
+        for address in config.kafka_bootstrap.split(","):
+            host, _, port = address.rpartition(":")
+            try:
+                with socket.create_connection((host.strip("[]"), int(port)), timeout=2.0):
+                    pass
+            except OSError as error:
+                yield Finding(
+                    f"The broker at {address} can't be reached: {error.strerror or error}.",
+                    "See whether evd-broker, or your Kafka, runs: evd logs evd-broker",
+                )
+
+
+def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterator[Finding]:
+    central = Network(supervisor).central()
+    look = f"See why: evd logs {CENTRAL}"
+    try:
+        began_s = time.monotonic()
+        central.health()
+        took_s = time.monotonic() - began_s
+        if took_s > 1.0:
+            yield Finding(f"Central takes {took_s:.1f} s for an answer.", look)
+    except CentralAway as error:
+        if any(each.name == CENTRAL and each.state is ProcessState.RUNNING for each in status):
+            yield Finding(f"{error}", f"If it hangs, let it be started anew: evd crash {CENTRAL}")
+        return
+    except CentralRefused as error:
+        yield Finding(f"{error}.", look)
+    for view in central.charging_points()["charging_points"]:
+        yield from _charging_point(view)
+
+
+def _charging_point(view: dict[str, Any]) -> Iterator[Finding]:
+    cp_id = view["cp_id"]
+    if view["state"] == "BROKEN":
+        yield Finding(
+            f"{cp_id} is BROKEN: {view['unavailable_reason']}.",
+            f"See why its engine fails: evd logs evd-engine:{cp_id}",
+        )
+    elif view["state"] == "DISCONNECTED":
+        yield Finding(
+            f"{cp_id} is DISCONNECTED: its monitor is not there.",
+            f"See why: evd logs evd-monitor:{cp_id}; if it was taken away: evd cp remove {cp_id}",
+        )
+    elif view["breaker"] == "OPEN":
+        yield Finding(
+            f"The breaker of {cp_id} is OPEN: five sessions in a row failed there.",
+            f"It tries again within a minute; see why: evd logs evd-engine:{cp_id}",
+        )

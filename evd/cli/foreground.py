@@ -1,0 +1,159 @@
+"""`evd run`: the whole network in the foreground, for as long as the command runs.
+
+Whatever ends the command ends the network: a signal within STOP_S_MAX, its sudden death by the
+signal that supervisord then gets.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import Final
+
+import attrs
+from rich.console import Console
+
+from evd.adapters.supervisor import Program, SupervisorFailed
+from evd.adapters.supervisord import Supervisord
+from evd.cli.errors import ToolFailed
+from evd.cli.follow import Life
+from evd.cli.network import Network
+from evd.cli.ports import config_of, refuse_taken
+from evd.cli.start_lock import starting
+from evd.config import DriverConfig
+
+STOP_S_MAX: Final = 9.0
+LOOK_S: Final = 0.1
+# How often new charging points and drivers are looked for.
+RESCAN_S: Final = 2.0
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@attrs.define
+class Stop:
+    """Whether somebody wants it to end."""
+
+    asked: bool = False
+    at_once: bool = False
+    _asked_s: float = 0.0
+
+    def listen(self) -> None:
+        """Take the signals; a second one, not the same keystroke, means: at once."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._receive)
+
+    def _receive(self, _: int, __: FrameType | None) -> None:
+        now_s = time.monotonic()
+        self.at_once = self.asked and now_s - self._asked_s > 1.0
+        self._asked_s = self._asked_s if self.asked else now_s
+        self.asked = True
+
+
+def run_in_foreground(supervisord: Supervisord, console: Console) -> int:
+    """Start everything, show its life, and stop everything; the exit code."""
+    stop = Stop()
+    stop.listen()
+    network = Network(supervisord)
+    with starting(supervisord):
+        programs = supervisord.programs()
+        refuse_taken(programs)
+        life = Life(console)
+        life.follow(programs, from_now=True)
+        child = supervisord.launch()
+    try:
+        _greet(network, supervisord, programs, console)
+        code = _watch(supervisord, child, life, stop)
+    finally:
+        _stop(supervisord, child, stop, console)
+    life.show()
+    if stop.asked:
+        console.print("Stopped. What was charged is kept: the next start goes on from there.")
+    return code
+
+
+def _greet(
+    network: Network, supervisord: Supervisord, programs: Sequence[Program], console: Console
+) -> None:
+    lines = [("Dashboard", network.central().url)]
+    for program in programs:
+        config = config_of(program)
+        if isinstance(config, DriverConfig) and config.http_port:
+            lines.append((config.driver_id, f"http://{config.http_host}:{config.http_port}"))
+    lines += [
+        ("Logs", str(supervisord.log.parent)),
+        ("State", str(supervisord.var)),
+        ("Stop", "Ctrl-C"),
+    ]
+    for name, where in lines:
+        console.print(f"{name:<13} {where}", highlight=False, soft_wrap=True)
+
+
+def _watch(
+    supervisord: Supervisord, child: "subprocess.Popen[bytes]", life: Life, stop: Stop
+) -> int:
+    scanned_s = time.monotonic()
+    while not stop.asked:
+        if child.poll() is not None:
+            if _was_told_to_end(child):
+                return 0
+            raise ToolFailed(f"supervisord ended by itself: see {supervisord.log}.")
+        life.show()
+        if time.monotonic() - scanned_s > RESCAN_S:
+            scanned_s = time.monotonic()
+            life.follow(supervisord.programs(), from_now=False)
+        time.sleep(LOOK_S)
+    return 0
+
+
+def _was_told_to_end(child: "subprocess.Popen[bytes]") -> bool:
+    # `evd down` in another terminal.
+    return child.returncode == 0
+
+
+def _stop(
+    supervisord: Supervisord, child: "subprocess.Popen[bytes]", stop: Stop, console: Console
+) -> None:
+    if child.poll() is not None:
+        return
+    console.print("Stopping …")
+    end_s = time.monotonic() + STOP_S_MAX
+    pids = process_ids(supervisord)
+    try:
+        supervisord.shut_down()
+    except SupervisorFailed:
+        child.terminate()
+    while child.poll() is None:
+        if stop.at_once or time.monotonic() > end_s:
+            end_at_once(child.pid, pids)
+            child.wait()
+            return
+        time.sleep(0.05)
+
+
+def process_ids(supervisord: Supervisord) -> list[int]:
+    """The processes that supervisord has now."""
+    try:
+        return [each.pid for each in supervisord.status() if each.pid is not None]
+    except SupervisorFailed:
+        return []
+
+
+def end_at_once(supervisord_pid: int, pids: Sequence[int]) -> None:
+    """SIGKILL supervisord and then its processes, which nobody starts again."""
+    children = [pid for pid in pids if _parent(pid) == supervisord_pid]
+    for pid in (supervisord_pid, *children):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name in parentheses may hold anything, spaces and parentheses too.
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None

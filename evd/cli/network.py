@@ -1,0 +1,360 @@
+"""The network as the operator sees it: charging points and drivers that come and go.
+
+Nothing here says which supervisor keeps the processes alive.
+"""
+
+import contextlib
+import http.client
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from evd.adapters.supervisor import ProcessState, Program, Supervisor, SupervisorFailed
+from evd.cli.central import Central, CentralAway, CentralRefused
+from evd.cli.errors import ToolFailed
+from evd.cli.ports import (
+    DASHBOARD_PORTS,
+    HEALTH_PORTS,
+    METRICS_PORTS,
+    PortChoice,
+    config_of,
+    is_free,
+)
+from evd.config import CentralConfig, EngineConfig, read_requests_file
+from evd.core.fields import FieldError, check_cp_id, check_id
+from evd.flags import ConfigError
+
+ENGINE: Final = "evd-engine"
+MONITOR: Final = "evd-monitor"
+DRIVER: Final = "evd-driver"
+CENTRAL: Final = "evd-central"
+BROKER: Final = "evd-broker"
+
+READY_S: Final = 20.0
+SESSION_END_S: Final = 30.0
+FORGET_S: Final = 5.0
+POLL_S: Final = 0.2
+
+_NUMBERED: Final = re.compile(r"(?P<stem>.*?)(?P<number>[0-9]+)", re.S)
+
+Say = Callable[[str], None]
+
+
+@attrs.frozen
+class NewCp:
+    """What the operator says of new charging points; None: the engine's own default."""
+
+    kw: str | None = None
+    euro: str | None = None
+
+
+@attrs.define
+class Network:
+    """The programs under one supervisor, and the Central among them."""
+
+    supervisor: Supervisor
+
+    def central(self) -> Central:
+        """Central, where its configuration says that it listens."""
+        for program in self.supervisor.programs():
+            if program.group == CENTRAL:
+                config = config_of(program)
+                if isinstance(config, CentralConfig):
+                    return Central(config.http_host, config.http_port)
+        raise ToolFailed("No program evd-central is defined here.")
+
+    def program(self, name: str) -> Program:
+        """The program that `name` means: its full name, or the end of it where that is clear."""
+        found = [each for each in self.supervisor.programs() if name in _names_for(each)]
+        if not found:
+            known = ", ".join(each.name for each in self.supervisor.programs())
+            raise ToolFailed(f"There is no program {name!r}. There are {known}.", 2)
+        if len(found) > 1:
+            names = " or ".join(each.name for each in found)
+            raise ToolFailed(f"{name!r} may be {names}: which one?", 2)
+        return found[0]
+
+    def add_charging_points(self, cp_ids: Sequence[str], new: NewCp) -> None:
+        """Define charging points and start them; none of them if one is wrong."""
+        units = {cp_id: f"cp-{cp_id}" for cp_id in cp_ids}
+        programs = self.supervisor.programs()
+        self._refuse_known(units, programs)
+        ports = PortChoice(programs)
+        made = {units[cp_id]: _charging_point(cp_id, new, ports) for cp_id in cp_ids}
+        self._define(made)
+
+    def add_drivers(
+        self, driver_ids: Sequence[str], requests: Path | None, http_port: int | None
+    ) -> dict[str, int]:
+        """Define drivers and start them; the port of each one's dashboard."""
+        units = {driver_id: f"driver-{driver_id}" for driver_id in driver_ids}
+        programs = self.supervisor.programs()
+        self._refuse_known(units, programs)
+        ports = PortChoice(programs)
+        if http_port is not None and not is_free("127.0.0.1", http_port):
+            raise ToolFailed(f"Port {http_port} is in use: choose another --http-port.")
+        dashboards = {
+            driver_id: ports.take(DASHBOARD_PORTS) if http_port is None else http_port
+            for driver_id in driver_ids
+        }
+        made = {
+            units[driver_id]: [_driver(driver_id, requests, dashboards[driver_id], ports)]
+            for driver_id in driver_ids
+        }
+        self._define(made)
+        return dashboards
+
+    def wait_until_on(self, cp_ids: Sequence[str]) -> None:
+        """Return once Central shows all of them ON; ToolFailed names those that are not."""
+        central = self.central()
+        missing: dict[str, str] = {}
+        end_s = time.monotonic() + READY_S
+        while time.monotonic() < end_s:
+            shown = {each["cp_id"]: each for each in central.charging_points()["charging_points"]}
+            missing = {
+                cp_id: shown[cp_id]["state"] if cp_id in shown else "not registered"
+                for cp_id in cp_ids
+                if cp_id not in shown or shown[cp_id]["state"] != "ON"
+            }
+            if not missing:
+                return
+            time.sleep(POLL_S)
+        states = ", ".join(f"{cp_id} is {state}" for cp_id, state in missing.items())
+        raise ToolFailed(f"After {READY_S:g} s {states}: `evd doctor` may say why.")
+
+    def remove_charging_point(self, cp_id: str, force: bool, say: Say) -> None:
+        """End its session, wait until its records are confirmed, stop it and forget it.
+
+        Without `force` nothing is removed while a record could be lost.
+        """
+        programs = [each for each in self.supervisor.programs() if each.member == cp_id]
+        cp_programs = [each for each in programs if each.group in (ENGINE, MONITOR)]
+        unit = f"cp-{cp_id}"
+        if not cp_programs or not self.supervisor.has(unit):
+            raise ToolFailed(f"There is no charging point {cp_id} here.")
+        engine = next(each for each in cp_programs if each.group == ENGINE)
+        if self.supervisor.pid() is not None:
+            self._settle(cp_id, engine, force, say)
+            # The monitor first: it says BYE, and nobody sees the engine's end as a fault.
+            for group in (MONITOR, ENGINE):
+                self._stop([each.name for each in cp_programs if each.group == group])
+        elif not force:
+            raise ToolFailed(
+                f"The network does not run, so nobody can say whether Central has all records of"
+                f" {cp_id}. Start it (`evd up`), or remove it with --force: its engine's records"
+                f" stay on its disk."
+            )
+        self._forget(cp_id, say)
+        self.supervisor.remove(unit)
+        self._sync_if_up()
+
+    def remove_driver(self, driver_id: str) -> None:
+        """Stop a driver and forget it; a session of its goes on, and is billed."""
+        unit = f"driver-{driver_id}"
+        names = [
+            each.name
+            for each in self.supervisor.programs()
+            if each.group == DRIVER and each.member == driver_id
+        ]
+        if not names or not self.supervisor.has(unit):
+            raise ToolFailed(f"There is no driver {driver_id} here.")
+        if self.supervisor.pid() is not None:
+            self._stop(names)
+        self.supervisor.remove(unit)
+        self._sync_if_up()
+
+    def _refuse_known(self, units: dict[str, str], programs: Sequence[Program]) -> None:
+        members = {each.member for each in programs}
+        for name, unit in units.items():
+            if self.supervisor.has(unit) or name in members:
+                raise ToolFailed(f"{name} is there already: nothing was added.")
+
+    def _define(self, units: dict[str, list[Program]]) -> None:
+        defined: list[str] = []
+        try:
+            for unit, programs in units.items():
+                defined.append(unit)
+                self.supervisor.add(unit, programs)
+        except (OSError, SupervisorFailed):
+            # All or none.
+            for unit in defined:
+                with contextlib.suppress(OSError):
+                    self.supervisor.remove(unit)
+            raise
+        self._sync_if_up()
+
+    def _sync_if_up(self) -> None:
+        if self.supervisor.pid() is not None:
+            self.supervisor.sync()
+
+    def _stop(self, names: Sequence[str]) -> None:
+        present = {each.name for each in self.supervisor.status()}
+        self.supervisor.stop([name for name in names if name in present])
+
+    def _settle(self, cp_id: str, engine: Program, force: bool, say: Say) -> None:
+        """Wait until nothing of the charging point is open any more."""
+        lost = ""
+        try:
+            central = self.central()
+            if central.charging_point(cp_id) is not None:
+                central.stop_cp(cp_id)
+            end_s = time.monotonic() + SESSION_END_S
+            while lost := _what_is_open(central, cp_id, engine):
+                if force or time.monotonic() > end_s:
+                    break
+                time.sleep(POLL_S)
+        except CentralAway as error:
+            lost = f"{error} So nobody can say whether it has all records"
+        except CentralRefused as error:
+            lost = str(error)
+        if not lost:
+            return
+        if not force:
+            raise ToolFailed(
+                f"{cp_id} was not removed. {lost.rstrip('.')}."
+                " Its engine keeps on sending what is not confirmed: try again later, or remove it"
+                " with --force; what is not confirmed then stays on its disk alone."
+            )
+        say(f"{cp_id}: removed by force. {lost.rstrip('.')}.")
+
+    def _forget(self, cp_id: str, say: Say) -> None:
+        """Take it off Central's list, once Central sees that its monitor has left."""
+        end_s = time.monotonic() + FORGET_S
+        while True:
+            try:
+                self.central().forget_cp(cp_id)
+                return
+            except CentralRefused as error:
+                if error.status == 404:
+                    return
+                if time.monotonic() > end_s:
+                    say(f"{cp_id} stays on Central's list: {error}")
+                    return
+            except CentralAway as error:
+                say(f"{cp_id} stays on Central's list: {error}")
+                return
+            time.sleep(POLL_S)
+
+
+def cp_ids_from(names: Sequence[str], count: int) -> list[str]:
+    """The ids that the operator means: `7` is CP-007, and `--count` counts on from there."""
+    starts = [f"CP-{int(name):03d}" if name.isdecimal() else name for name in names]
+    return _counted(starts, count, check_cp_id, "an id")
+
+
+def driver_ids_from(names: Sequence[str], count: int) -> list[str]:
+    """The drivers' ids; `--count` counts on from the number at the end of the first."""
+    return _counted(names, count, lambda name: check_id(name, "driver_id"), "a name")
+
+
+def _counted(
+    starts: Sequence[str], count: int, check: Callable[[str], str], what: str
+) -> list[str]:
+    found = list(starts)
+    if count > 1:
+        numbered = _NUMBERED.fullmatch(starts[0])
+        if len(starts) > 1 or numbered is None:
+            raise ToolFailed(
+                f"--count needs one {what.split()[-1]} that ends in a number, such as CP-007.", 2
+            )
+        first, width = int(numbered["number"]), len(numbered["number"])
+        found = [f"{numbered['stem']}{first + n:0{width}d}" for n in range(count)]
+    for name in found:
+        try:
+            check(name)
+        except FieldError as error:
+            raise ToolFailed(f"{name!r} can't be {what}: it {error.why}.", 2) from None
+    if len(set(found)) < len(found):
+        raise ToolFailed(f"Each can be added once: {', '.join(found)}.", 2)
+    return found
+
+
+def _charging_point(cp_id: str, new: NewCp, ports: PortChoice) -> list[Program]:
+    health_port = str(ports.take(HEALTH_PORTS))
+    flags = ["--cp-id", cp_id, "--health-port", health_port]
+    if new.kw is not None:
+        flags += ["--kw-rate", new.kw]
+    if new.euro is not None:
+        flags += ["--euro-rate", new.euro]
+    engine = Program(ENGINE, cp_id, (*flags, "--metrics-port", str(ports.take(METRICS_PORTS))))
+    monitor = Program(
+        MONITOR,
+        cp_id,
+        (
+            *("--cp-id", cp_id, "--cp-e-port", health_port),
+            *("--metrics-port", str(ports.take(METRICS_PORTS))),
+        ),
+    )
+    # What is wrong with a rate is said now, and not by a process that dies again and again.
+    config_of(engine)
+    config_of(monitor)
+    return [engine, monitor]
+
+
+def _driver(driver_id: str, requests: Path | None, http_port: int, ports: PortChoice) -> Program:
+    flags = ["--driver-id", driver_id, "--http-port", str(http_port)]
+    if requests is not None:
+        try:
+            read_requests_file(requests)
+        except ConfigError as error:
+            raise ToolFailed(f"{error}.", 2) from None
+        flags += ["--requests-file", str(requests.resolve())]
+    program = Program(DRIVER, driver_id, (*flags, "--metrics-port", str(ports.take(METRICS_PORTS))))
+    config_of(program)
+    return program
+
+
+def _names_for(program: Program) -> Iterator[str]:
+    yield program.name
+    yield program.name.removeprefix("evd-")
+    if program.member is not None:
+        yield program.member
+
+
+def _what_is_open(central: Central, cp_id: str, engine: Program) -> str:
+    """What would be lost if the charging point went now; empty if nothing."""
+    active = central.sessions(cp_id=cp_id, status="ACTIVE", limit=1)
+    if active:
+        return f"Session {active[0]['session_id']} is still open"
+    config = config_of(engine)
+    if not isinstance(config, EngineConfig) or not config.metrics_port:
+        return ""
+    count = unconfirmed_count(config.metrics_host, config.metrics_port)
+    if count is None:
+        return "Its engine does not answer, so nobody can say what it has not handed over yet"
+    return f"Its engine keeps {count} records that Central has not confirmed" if count else ""
+
+
+def unconfirmed_count(host: str, port: int) -> int | None:
+    """How many records an engine keeps for Central, None if it does not answer."""
+    text = fetch(host, port, "/metrics")
+    if text is None:
+        return None
+    found = re.search(r"^evd_sessions_buffered (\S+)$", text[1], re.M)
+    return int(float(found[1])) if found else None
+
+
+def fetch(host: str, port: int, path: str, timeout_s: float = 2.0) -> tuple[int, str] | None:
+    """Status and body of a page of one of our programs, None if nobody answers."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def not_running(supervisor: Supervisor) -> list[str]:
+    """The processes that should run and do not, each with its state."""
+    return [
+        f"{each.name} is {each.state}"
+        for each in supervisor.status()
+        if each.state is not ProcessState.RUNNING
+    ]

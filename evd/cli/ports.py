@@ -1,0 +1,169 @@
+"""The ports of the network's programs: which they use, which are free, who holds one."""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from evd.adapters.supervisor import Program
+from evd.cli.errors import ToolFailed
+from evd.config import (
+    ProgramConfig,
+    broker_config,
+    central_config,
+    driver_config,
+    engine_config,
+    monitor_config,
+)
+from evd.flags import ConfigError
+
+# Below the ports that the kernel gives to outgoing connections.
+HEALTH_PORTS: Final = (*range(8001, 8100), *range(20000, 21000))
+DASHBOARD_PORTS: Final = (*range(8100, 8200), *range(21000, 22000))
+METRICS_PORTS: Final = (*range(9201, 9600), *range(22000, 25000))
+
+_PARSERS: Final[Mapping[str, Callable[[Sequence[str], Mapping[str, str]], ProgramConfig]]] = {
+    "evd-broker": broker_config,
+    "evd-central": central_config,
+    "evd-engine": engine_config,
+    "evd-monitor": monitor_config,
+    "evd-driver": driver_config,
+}
+# Ports that a program listens on, each with the field of its host.
+_LISTENS: Final = {
+    "listen_port": "listen_host",
+    "http_port": "http_host",
+    "feed_port": "http_host",
+    "health_port": "health_host",
+    "metrics_port": "metrics_host",
+}
+_LISTENING: Final = "0A"
+
+
+@attrs.frozen
+class Endpoint:
+    """Where a program listens, and the flag that says so."""
+
+    program: str
+    flag: str
+    host: str
+    port: int
+
+
+@attrs.frozen
+class Holder:
+    """A process that listens on a port."""
+
+    pid: int
+    command: str
+
+
+def config_of(program: Program) -> ProgramConfig | None:
+    """What a program has been told, None for one that is not ours; ToolFailed where it is wrong."""
+    parse = _PARSERS.get(program.group)
+    if parse is None:
+        return None
+    try:
+        return parse(program.arguments, {**os.environ, **program.environment})
+    except ConfigError as error:
+        raise ToolFailed(f"{program.name} can't be started: {error}.", 2) from None
+
+
+def endpoints(programs: Iterable[Program]) -> Iterator[Endpoint]:
+    """Everywhere that these programs listen."""
+    for program in programs:
+        config = config_of(program)
+        for field, host_field in _LISTENS.items():
+            port = getattr(config, field, 0)
+            if port:
+                flag = "--" + field.replace("_", "-")
+                yield Endpoint(program.name, flag, getattr(config, host_field), port)
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a program could listen there now; an address that is not ours counts as free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As the daemons do: a connection that is only fading away is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except socket.gaierror:
+            return True
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def refuse_taken(programs: Sequence[Program]) -> None:
+    """ToolFailed, naming port and holder, if one of these programs could not listen."""
+    users: dict[tuple[str, int], Endpoint] = {}
+    for endpoint in endpoints(programs):
+        other = users.setdefault((endpoint.host, endpoint.port), endpoint)
+        if other is not endpoint:
+            raise ToolFailed(
+                f"Port {endpoint.port} is given to both {other.program} ({other.flag})"
+                f" and {endpoint.program} ({endpoint.flag})."
+            )
+    for endpoint in users.values():
+        if not is_free(endpoint.host, endpoint.port):
+            raise ToolFailed(
+                f"Port {endpoint.port} ({endpoint.flag} of {endpoint.program}) is in use"
+                f"{describe_holder(endpoint.port)}: nothing was started."
+            )
+
+
+def describe_holder(port: int) -> str:
+    """` by <command> (process <pid>)`, or nothing where that is not to be seen."""
+    found = holder(port)
+    return f" by {found.command} (process {found.pid})" if found else ""
+
+
+def holder(port: int) -> Holder | None:
+    """Who listens on the port, as far as this user may see it."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    for folder in Path("/proc").iterdir() if sockets else ():
+        # A process may end while it is looked at, or belong to somebody else.
+        with contextlib.suppress(OSError):
+            if folder.name.isdecimal() and any(
+                os.readlink(fd) in sockets for fd in (folder / "fd").iterdir()
+            ):
+                return Holder(int(folder.name), _command(folder))
+    return None
+
+
+def _listening_inodes(port: int) -> Iterator[str]:
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                    yield fields[9]
+
+
+def _command(folder: Path) -> str:
+    words = (folder / "cmdline").read_bytes().split(b"\0")
+    names = [Path(os.fsdecode(word)).name for word in words if word]
+    # For a script the interpreter says little.
+    is_script = len(names) > 1 and names[0].startswith("python") and not names[1].startswith("-")
+    return names[1] if is_script else (names[0] if names else "an unnamed program")
+
+
+class PortChoice:
+    """Hands out ports that nobody listens on and no program of the network was given."""
+
+    def __init__(self, programs: Iterable[Program]) -> None:
+        self._taken = {endpoint.port for endpoint in endpoints(programs)}
+
+    def take(self, candidates: Sequence[int]) -> int:
+        """The first free one of `candidates`."""
+        for port in candidates:
+            if port not in self._taken and is_free("127.0.0.1", port):
+                self._taken.add(port)
+                return port
+        raise ToolFailed(f"No port from {candidates[0]} to {candidates[-1]} is free.")

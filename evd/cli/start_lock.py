@@ -1,0 +1,48 @@
+"""One change at a time: who starts the network or adds to it keeps others waiting."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from evd.adapters.supervisord import Supervisord
+from evd.cli.errors import ToolFailed
+
+WAIT_S: Final = 30.0
+
+
+@contextlib.contextmanager
+def changing(supervisord: Supervisord) -> Iterator[None]:
+    """Hold the lock for the block: two commands never choose the same port."""
+    supervisord.make_folders()
+    fd = os.open(supervisord.var / "run" / "change.lock", os.O_RDWR | os.O_CREAT, 0o640)
+    end_s = time.monotonic() + WAIT_S
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end_s:
+                    raise ToolFailed(
+                        f"Another evd command has been at work here for {WAIT_S:g} s."
+                    ) from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def starting(supervisord: Supervisord) -> Iterator[None]:
+    """Hold the lock while the network is started; ToolFailed where it runs already."""
+    with changing(supervisord):
+        pid = supervisord.pid()
+        if pid is not None:
+            raise ToolFailed(
+                f"The network runs already (supervisord is process {pid}): `evd status` shows it,"
+                " `evd down` stops it."
+            )
+        yield

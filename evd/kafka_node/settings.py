@@ -1,0 +1,91 @@
+"""A node's server.properties: what it says of itself, over what etc/kafka says of every node."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from evd.kafka_node.installation import SETTINGS_DIR
+
+# From so many nodes on each partition has three copies.
+CLUSTER_NODES_MIN: Final = 3
+REPLICATION_MAX: Final = 3
+
+_VOTER: Final = re.compile(
+    r"(?P<node_id>[0-9]{1,5})@(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})"
+    r":(?P<directory_id>[A-Za-z0-9_-]{22})"
+)
+
+
+@attrs.frozen
+class Voter:
+    """One node of a cluster as all of them know it; `directory_id` names its disk."""
+
+    node_id: int
+    host: str
+    controller_port: int
+    directory_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Voter":
+        """Reads `<node>@<host>:<controller port>:<directory id>`. Raises ValueError."""
+        match = _VOTER.fullmatch(text)
+        if match is None:
+            raise ValueError("must be node@host:port:directory-id, with commas between them")
+        return cls(int(match["node_id"]), match["host"], int(match["port"]), match["directory_id"])
+
+    def __str__(self) -> str:
+        return f"{self.node_id}@{self.host}:{self.controller_port}:{self.directory_id}"
+
+
+@attrs.frozen(kw_only=True)
+class Node:
+    """One node: where it listens, where it keeps its data, and with whom it forms a cluster.
+
+    `host` is what clients and other nodes are told to connect to. A node alone has no voters.
+    """
+
+    node_id: int
+    host: str
+    port: int
+    controller_port: int
+    data_dir: Path
+    voters: tuple[Voter, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """The broker's address, as clients are told it."""
+        return f"{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def replication(self) -> int:
+        """How many copies a topic has here."""
+        return REPLICATION_MAX if len(self.voters) >= CLUSTER_NODES_MIN else 1
+
+
+def server_properties(node: Node, log_dir: Path) -> str:
+    """The text of the node's server.properties, its logs in `log_dir`."""
+    files = ["node.properties"]
+    if len(node.voters) >= CLUSTER_NODES_MIN:
+        files.append("cluster.properties")
+    own = _own_settings(node) | {"log.dirs": str(log_dir)}
+    lines = [f"{name}={value}" for name, value in own.items()]
+    return "\n".join([*((SETTINGS_DIR / file).read_text() for file in files), *lines, ""])
+
+
+def _own_settings(node: Node) -> dict[str, str]:
+    host = _bracketed(node.host)
+    listeners = f"BROKER://{host}:{node.port},CONTROLLER://{host}:{node.controller_port}"
+    controllers = [f"{voter.host}:{voter.controller_port}" for voter in node.voters]
+    return {
+        "node.id": str(node.node_id),
+        "listeners": listeners,
+        "advertised.listeners": listeners,
+        "controller.quorum.bootstrap.servers": ",".join(controllers)
+        or f"{host}:{node.controller_port}",
+    }
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

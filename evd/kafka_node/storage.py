@@ -1,0 +1,79 @@
+"""A node's directory: its settings, and its logs as Kafka formats them before the first start.
+
+Formatting is whole or not at all, so that a node killed in it begins anew: it is done beside the
+place of the logs and then moved there.
+"""
+
+import base64
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+from typing import Final
+
+from evd.kafka_node.installation import Installation
+from evd.kafka_node.settings import Node, server_properties
+
+FORMAT_TIMEOUT_S: Final = 60.0
+
+
+class StorageFailed(Exception):
+    """The node's directory could not be prepared: one sentence."""
+
+
+def new_id() -> str:
+    """A random id in the form that Kafka gives to clusters and directories."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+
+
+def prepare(node: Node, installation: Installation, cluster_id: str | None = None) -> Path:
+    """Formats the node's logs if there are none, and writes its settings; the settings' path.
+
+    Without a `cluster_id` a new one is drawn with each formatting, by which readers know that the
+    data are other ones. Raises StorageFailed.
+    """
+    log_dir = node.data_dir / "log"
+    try:
+        node.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not log_dir.exists():
+            _format(node, installation, cluster_id or new_id(), log_dir)
+        return _write(node.data_dir / "server.properties", server_properties(node, log_dir))
+    except OSError as error:
+        raise StorageFailed(f"{node.data_dir}: {error.strerror}") from None
+
+
+def _format(node: Node, installation: Installation, cluster_id: str, log_dir: Path) -> None:
+    unfinished = node.data_dir / "log.unfinished"
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    settings = _write(node.data_dir / "format.properties", server_properties(node, unfinished))
+    voters = ",".join(map(str, node.voters))
+    command = installation.command(
+        "kafka.tools.StorageTool",
+        *("format", "--cluster-id", cluster_id, "--config", str(settings)),
+        *(("--initial-controllers", voters) if voters else ("--standalone",)),
+    )
+    try:
+        subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=FORMAT_TIMEOUT_S,
+            check=True,
+        )
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr + error.stdout).strip().splitlines() or ["it says nothing"]
+        raise StorageFailed(f"{node.data_dir} could not be formatted: {said[-1]}") from None
+    except subprocess.TimeoutExpired:
+        raise StorageFailed(f"{node.data_dir}: formatting takes too long") from None
+    unfinished.rename(log_dir)
+    settings.unlink()
+
+
+def _write(path: Path, text: str) -> Path:
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(text)
+    os.replace(unfinished, path)
+    return path
