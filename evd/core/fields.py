@@ -19,6 +19,8 @@ TEXT_CHARS_MAX = 1000
 # 2**53: beyond it a JSON number is no longer exact.
 COUNT_MAX = 9_007_199_254_740_992
 
+# More than any charging point delivers or costs; beyond it whole units would not fit a database.
+AMOUNT_MAX = 1e9
 KWH_DECIMALS = 6
 EUROS_DECIMALS = 4
 
@@ -198,6 +200,8 @@ def object_field(kind: Any, *, optional: bool = False) -> Any:
 def _with_decimals(decimals: int) -> Callable[[Any, str], float]:
     def check(value: object, name: str) -> float:
         number = check_number(value, name)
+        if number > AMOUNT_MAX:
+            raise FieldError(name, f"must be at most {AMOUNT_MAX:g}")
         if round(number, decimals) != number:
             raise FieldError(name, f"must have at most {decimals} decimals")
         return number

@@ -50,6 +50,7 @@ class Stranger:
 
     boot_id: str
     first_s: float
+    last_s: float
     told: bool = False
 
 

@@ -32,6 +32,7 @@ from evd.core.rows import ChargingPoint, EventType, HealthSnapshot
 HEARTBEATS_PER_TIMEOUT = 3
 # A restarted engine's reports may cross its monitor's word by this much; a twin's go on.
 STRANGER_S = 5.0
+STRANGER_SILENT_S = 10.0
 SNAPSHOT_S = 60.0
 
 
@@ -234,8 +235,10 @@ class Monitors:
     def _stranger(self, point: Point, status: CpStatus, now_s: float) -> None:
         stranger = point.stranger
         if stranger is None or stranger.boot_id != status.boot_id:
-            point.stranger = Stranger(status.boot_id, now_s)
-        elif (
+            point.stranger = Stranger(status.boot_id, now_s, now_s)
+            return
+        stranger = point.stranger = attrs.evolve(stranger, last_s=now_s)
+        if (
             not stranger.told
             and now_s - stranger.first_s >= STRANGER_S
             and point.monitor_ok
@@ -245,6 +248,15 @@ class Monitors:
             point.stranger = attrs.evolve(stranger, told=True)
             why = f"duplicate engine: boot {status.boot_id} reports beside its own"
             self._event(point, EventType.FAULT, why, Level.ERROR)
+
+    def _stranger_gone(self, point: Point) -> None:
+        stranger, now_s = point.stranger, self.state.now.mono_s
+        if stranger is None or now_s - stranger.last_s < STRANGER_SILENT_S:
+            return
+        point.stranger = None
+        if stranger.told:
+            why = f"the duplicate engine, boot {stranger.boot_id}, is silent"
+            self._event(point, EventType.RECOVERY, why, Level.INFO)
 
     def took_up(self) -> None:
         """Central stood still: nobody was silent but itself."""
@@ -264,6 +276,7 @@ class Monitors:
                 self._lost(point, f"no heartbeat for {span:g} s")
             elif point.connection is None and point.row.connected and self._overdue():
                 self._lost(point, "its monitor did not come back after Central's start")
+            self._stranger_gone(point)
             self._snapshot(point)
 
     def _overdue(self) -> bool:

@@ -237,3 +237,13 @@ def test_the_operator_ends_the_wait_after_a_restore() -> None:
     (reply,) = [e for e in network.tell(RecoveryAccepted(1)) if isinstance(e, Reply)]
     assert reply.status == 202
     assert [u.status for u in updates(network.ask())] == [RequestStatus.ACCEPTED]
+
+
+def test_a_duplicate_engine_that_falls_silent_is_a_recovery() -> None:
+    """Proves: the fault of a second engine ends with it, and does not count as down for ever."""
+    network = ready()
+    for number in range(10):
+        network.run(1)
+        network.status(boot_id="boot-twin", seq=number)
+    assert events(network.run(9)) == []
+    assert events(network.run(2)) == ["RECOVERY"]
