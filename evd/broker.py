@@ -86,13 +86,13 @@ class Survey:
     async def run(self) -> None:
         """Looks every SURVEY_INTERVAL_S, until cancelled."""
         while True:
+            await trio.sleep(SURVEY_INTERVAL_S)
             try:
                 await trio.to_thread.run_sync(self._look_at_all, trio.current_time())
                 self.failure = None
             except MockClusterFailed as error:
                 logger.warning("the broker does not answer itself: %s", error)
                 self.failure = str(error)
-            await trio.sleep(SURVEY_INTERVAL_S)
 
     def _look_at_all(self, now_s: float) -> None:
         for topic, partitions in PARTITIONS.items():

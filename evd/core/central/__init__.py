@@ -112,6 +112,7 @@ class Central:
 
     def missing(self, events: Iterable[Event]) -> tuple[set[str], set[str]]:
         """The ids of requests and of sessions that these events name and memory does not hold."""
+        ledger = self._state.ledger
         request_ids: set[str] = set()
         session_ids: set[str] = set()
         for event in events:
@@ -125,7 +126,9 @@ class Central:
                 session_ids.add(event.session_id)
             elif isinstance(event, MonitorSaid) and isinstance(event.message, Heartbeat):
                 session_ids.add(event.message.session_id or "")
-        ledger = self._state.ledger
+            elif isinstance(event, Ticked):
+                # A session may outlive its request, which is then not among the open ones.
+                request_ids.update(session.request_id for session in ledger.active())
         request_ids.discard("")
         session_ids.discard("")
         return request_ids - ledger.requests.keys(), session_ids - ledger.sessions.keys()
@@ -147,7 +150,7 @@ class Central:
             self._broker_s, self._broker_up = now_s, True
             self._requests.decide_all()
             self._sessions.level()
-        elif now_s - self._broker_s > AWAY_S:
+        else:
             self._broker_up = False
         self._operator.tick()
         if now_s - self._beacon_s >= BEACON_S:
