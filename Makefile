@@ -8,8 +8,8 @@ SECONDS ?= 600
 SEED ?= 1
 
 .DEFAULT_GOAL := install
-.PHONY: install run test bench sim mutants chaos recovery kafka test-kafka wheelhouse test-hosts \
-        lint types clean
+.PHONY: install run test test-faults bench sim mutants chaos recovery kafka test-kafka \
+        wheelhouse test-hosts lint types clean
 
 install: $(STAMP)
 
@@ -32,6 +32,9 @@ run: install
 
 test: install
 	@$(BIN)/pytest -m "not slow and not kafka and not hosts" $(ARGS)
+
+test-faults: install
+	@$(BIN)/pytest -m faults $(ARGS)
 
 bench: install
 	@$(BIN)/python -m tests.bench

@@ -33,8 +33,8 @@ from evd.adapters.supervisor import (
 from evd.adapters.supervisord_plugin import fold
 
 RPC_S: Final = 5.0
-# How long Central and the broker wait for the others to end.
-EARLY_STOP_S: Final = 4.0
+# How long Central and the broker wait for the others: a daemon that lives ends within 5 s.
+EARLY_STOP_S: Final = 5.0
 STOP_S: Final = 12.0
 LAUNCH_S: Final = 10.0
 # supervisord binds `<path>.<pid>` before it links it to its place.
@@ -153,8 +153,12 @@ class Supervisord:
         for each in early:
             self._call("supervisor.stopProcess", each.name, False, suffer=_FAULT_NOT_RUNNING)
         end_s = time.monotonic() + EARLY_STOP_S
-        while time.monotonic() < end_s and self._any_alive([each.name for each in early]):
+        names = [each.name for each in early]
+        while time.monotonic() < end_s and self._any_alive(names):
             time.sleep(0.05)
+        for each in self.status():
+            if each.name in names and each.pid is not None:
+                _kill(each)
         self._call("supervisor.shutdown")
 
     def programs(self) -> list[Program]:
@@ -204,16 +208,12 @@ class Supervisord:
 
     def kill(self, name: str) -> int:
         """SIGKILL a process; its number."""
-        pid = next((each.pid for each in self.status() if each.name == name), None)
-        if pid is None:
+        found = next((each for each in self.status() if each.name == name), None)
+        if found is None or found.pid is None:
             raise SupervisorFailed(f"{name} does not run.")
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            raise SupervisorFailed(f"{name} (process {pid}) ended just now.") from None
-        except PermissionError:
-            raise SupervisorFailed(f"{name} (process {pid}) belongs to another user.") from None
-        return pid
+        if not _kill(found):
+            raise SupervisorFailed(f"{name} (process {found.pid}) ended just now.")
+        return found.pid
 
     def has(self, unit: str) -> bool:
         """Whether the unit is defined."""
@@ -382,6 +382,20 @@ def _sync(result: object) -> Sync:
 
 def _hides(path: Path) -> bool:
     return "numprocs = 0" in path.read_text(errors="replace")
+
+
+def _kill(process: ProcessStatus) -> bool:
+    """SIGKILL a process; whether it was still there."""
+    pid = process.pid
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        raise SupervisorFailed(f"{process.name} (process {pid}) belongs to another user.") from None
+    return True
 
 
 def _last_line(text: str) -> str:

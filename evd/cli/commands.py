@@ -88,14 +88,14 @@ def _wait_until_up(network: Network) -> None:
         lame = not_running(network.supervisor)
         try:
             network.central().health()
-            why = ""
+            lame += network.not_on()
         except (CentralAway, CentralRefused) as error:
-            why = str(error)
-        if not lame and not why:
+            lame.append(str(error))
+        if not lame:
             return
         if time.monotonic() > end_s:
-            told = ", ".join(lame) or why
-            raise ToolFailed(f"After {READY_S:g} s {told}. `evd doctor` may say more.")
+            told = ", ".join(lame)
+            raise ToolFailed(f"After {READY_S:g} s: {told}. `evd doctor` may say more.")
         time.sleep(POLL_S)
 
 

@@ -4,6 +4,7 @@ Whatever ends the command ends the network: a signal within STOP_S_MAX, its sudd
 signal that supervisord then gets.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,6 +26,8 @@ from evd.cli.start_lock import starting
 from evd.config import DriverConfig
 
 STOP_S_MAX: Final = 9.0
+# Of these 10 s, what is left for an end by force.
+LAST_S: Final = 0.5
 LOOK_S: Final = 0.1
 # How often new charging points and drivers are looked for.
 RESCAN_S: Final = 2.0
@@ -141,13 +144,20 @@ def process_ids(supervisord: Supervisord) -> list[int]:
 
 
 def end_at_once(supervisord_pid: int, pids: Sequence[int]) -> None:
-    """SIGKILL supervisord and then its processes, which nobody starts again."""
+    """SIGKILL a stopping supervisord's processes, and itself if it does not end then."""
     children = [pid for pid in pids if _parent(pid) == supervisord_pid]
-    for pid in (supervisord_pid, *children):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    for pid in children:
+        _kill(pid)
+    # Who waits for them is supervisord; without it they might stay as zombies.
+    end_s = time.monotonic() + LAST_S
+    while time.monotonic() < end_s and any(_parent(pid) == supervisord_pid for pid in children):
+        time.sleep(0.02)
+    _kill(supervisord_pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _parent(pid: int) -> int | None:

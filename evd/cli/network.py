@@ -110,21 +110,25 @@ class Network:
 
     def wait_until_on(self, cp_ids: Sequence[str]) -> None:
         """Return once Central shows all of them ON; ToolFailed names those that are not."""
-        central = self.central()
-        missing: dict[str, str] = {}
         end_s = time.monotonic() + READY_S
-        while time.monotonic() < end_s:
-            shown = {each["cp_id"]: each for each in central.charging_points()["charging_points"]}
-            missing = {
-                cp_id: shown[cp_id]["state"] if cp_id in shown else "not registered"
-                for cp_id in cp_ids
-                if cp_id not in shown or shown[cp_id]["state"] != "ON"
-            }
-            if not missing:
-                return
+        while missing := self.not_on(cp_ids):
+            if time.monotonic() > end_s:
+                told = ", ".join(missing)
+                raise ToolFailed(f"After {READY_S:g} s: {told}. `evd doctor` may say why.")
             time.sleep(POLL_S)
-        states = ", ".join(f"{cp_id} is {state}" for cp_id, state in missing.items())
-        raise ToolFailed(f"After {READY_S:g} s {states}: `evd doctor` may say why.")
+
+    def not_on(self, cp_ids: Sequence[str] | None = None) -> list[str]:
+        """Those of this network's charging points, or of `cp_ids`, that are not ON, with why."""
+        if cp_ids is None:
+            programs = self.supervisor.programs()
+            cp_ids = [each.member for each in programs if each.group == MONITOR and each.member]
+        points = self.central().charging_points()["charging_points"]
+        states = {each["cp_id"]: each["state"] for each in points}
+        return [
+            f"{cp_id} is {states.get(cp_id, 'not registered')}"
+            for cp_id in cp_ids
+            if states.get(cp_id) != "ON"
+        ]
 
     def remove_charging_point(self, cp_id: str, force: bool, say: Say) -> None:
         """End its session, wait until its records are confirmed, stop it and forget it.

@@ -38,7 +38,7 @@ HEAP_MB_MAX = 65_536
 PARTITIONS_MAX = 1000
 EXIT_FAILED = 1
 
-_CLUSTER_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_CLUSTER_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
 
 
 def _voters(text: str) -> tuple[Voter, ...]:
@@ -47,7 +47,7 @@ def _voters(text: str) -> tuple[Voter, ...]:
 
 def _cluster_id(text: str) -> str:
     if _CLUSTER_ID.fullmatch(text) is None:
-        raise ValueError("must be 22 characters of A-Z, a-z, 0-9, - and _")
+        raise ValueError("must be 22 characters of A-Z, a-z, 0-9, _ and -, the first no -")
     return text
 
 

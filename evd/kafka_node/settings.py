@@ -14,7 +14,7 @@ REPLICATION_MAX: Final = 3
 
 _VOTER: Final = re.compile(
     r"(?P<node_id>[0-9]{1,5})@(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})"
-    r":(?P<directory_id>[A-Za-z0-9_-]{22})"
+    r":(?P<directory_id>[A-Za-z0-9_][A-Za-z0-9_-]{21})"
 )
 
 

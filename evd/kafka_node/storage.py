@@ -24,7 +24,10 @@ class StorageFailed(Exception):
 
 def new_id() -> str:
     """A random id in the form that Kafka gives to clusters and directories."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+    # As Kafka does: a leading hyphen would be taken for a flag.
+    while (drawn := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()).startswith("-"):
+        pass
+    return drawn.rstrip("=")
 
 
 def prepare(node: Node, installation: Installation, cluster_id: str | None = None) -> Path:

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 import trio
+from confluent_kafka import Producer
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
@@ -107,6 +109,26 @@ def broker() -> Iterator[BrokerProcess]:
         yield process
     finally:
         process.close()
+
+
+@pytest.fixture(scope="session")
+def steady_broker() -> Iterator[BrokerProcess]:
+    """A broker for all tests that leave it alone."""
+    process = BrokerProcess()
+    try:
+        process.start_now()
+        yield process
+    finally:
+        process.close()
+
+
+@pytest.fixture
+def topic(steady_broker: BrokerProcess) -> str:
+    """A topic of the steady broker for one test alone, with 4 partitions."""
+    name = f"topic-{uuid4().hex}"
+    # The embedded broker makes what a producer asks for.
+    Producer({"bootstrap.servers": steady_broker.bootstrap}).list_topics(name, timeout=5)
+    return name
 
 
 @pytest.fixture

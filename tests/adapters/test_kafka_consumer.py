@@ -22,50 +22,54 @@ async def read_all(consumer: Consumer, count: int, timeout_s: float = 5.0) -> Ba
     return read
 
 
-async def write(bootstrap: str, *values: bytes) -> None:
+async def write(bootstrap: str, topic: str, *values: bytes) -> None:
     """Writes and waits until the broker has all of it."""
     async with open_producer(bootstrap, "writer") as producer:
         for value in values:
-            await producer.send(TOPIC, "CP-001", value)
+            await producer.send(topic, "CP-001", value)
 
 
-async def test_from_the_end_it_reads_what_comes_after(broker: BrokerProcess) -> None:
+async def test_from_the_end_it_reads_what_comes_after(
+    steady_broker: BrokerProcess, topic: str
+) -> None:
     """Proves: once placed, a reader from the end misses nothing and gets nothing older."""
-    await write(broker.bootstrap, b"old")
-    async with open_consumer(broker.bootstrap, "c", {TOPIC: "all"}, start="end") as consumer:
+    await write(steady_broker.bootstrap, topic, b"old")
+    async with open_consumer(steady_broker.bootstrap, "c", {topic: "all"}, start="end") as consumer:
         with trio.fail_after(5):
             await consumer.placed.wait()
         assert consumer.healthy
-        await write(broker.bootstrap, b"new")
+        await write(steady_broker.bootstrap, topic, b"new")
         assert [message.value for message in await read_all(consumer, 1)] == [b"new"]
 
 
-async def test_a_key_is_read_from_its_partition_alone(broker: BrokerProcess) -> None:
+async def test_a_key_is_read_from_its_partition_alone(
+    steady_broker: BrokerProcess, topic: str
+) -> None:
     """Proves: an engine gets its own commands, and none from other partitions."""
     keys = [f"CP-{number:03}" for number in range(20)]
     async with open_consumer(
-        broker.bootstrap, "c", {TOPIC: "CP-003", OTHER_TOPIC: "CP-003"}, start="end"
+        steady_broker.bootstrap, "c", {topic: "CP-003", OTHER_TOPIC: "CP-003"}, start="end"
     ) as consumer:
         await consumer.placed.wait()
-        async with open_producer(broker.bootstrap, "writer") as producer:
+        async with open_producer(steady_broker.bootstrap, "writer") as producer:
             for key in keys:
-                await producer.send(TOPIC, key, b"x")
+                await producer.send(topic, key, b"x")
             await producer.send(OTHER_TOPIC, "CP-003", b"last")
         wanted = partition_for(b"CP-003", 4)
         expected = {key.encode() for key in keys if partition_for(key.encode(), 4) == wanted}
         read = await read_all(consumer, len(expected) + 1)
-    assert {message.key for message in read if message.topic == TOPIC} == expected
+    assert {message.key for message in read if message.topic == topic} == expected
     assert {message.partition for message in read} == {wanted}
 
 
-async def test_goes_on_behind_what_was_committed(broker: BrokerProcess) -> None:
+async def test_goes_on_behind_what_was_committed(steady_broker: BrokerProcess, topic: str) -> None:
     """Proves: a restarted reader takes up where its last commit stood; without one at the start."""
 
     async def read_as(group_id: str, count: int) -> Batch:
         async with open_consumer(
-            broker.bootstrap,
+            steady_broker.bootstrap,
             "c",
-            {TOPIC: "all"},
+            {topic: "all"},
             start="committed-else-earliest",
             group_id=group_id,
         ) as consumer:
@@ -76,7 +80,7 @@ async def test_goes_on_behind_what_was_committed(broker: BrokerProcess) -> None:
                 consumer.commit({(message.topic, message.partition): message.offset + 1})
             return read
 
-    await write(broker.bootstrap, *(b"%d" % number for number in range(10)))
+    await write(steady_broker.bootstrap, topic, *(b"%d" % number for number in range(10)))
     assert len(await read_as("alice", 10)) == 10
     again = await read_as("alice", 5)
     assert [int(message.value) for message in again] == [5, 6, 7, 8, 9]
@@ -92,27 +96,29 @@ async def test_a_reader_from_the_committed_needs_a_group(absent_broker: BrokerPr
             pass
 
 
-async def test_a_null_value_is_empty(broker: BrokerProcess) -> None:
+async def test_a_null_value_is_empty(steady_broker: BrokerProcess, topic: str) -> None:
     """Proves: a message without a value (a tombstone) is read like any bad message."""
     async with (
-        open_consumer(broker.bootstrap, "c", {TOPIC: "all"}, start="end") as consumer,
-        open_producer(broker.bootstrap, "p") as producer,
+        open_consumer(steady_broker.bootstrap, "c", {topic: "all"}, start="end") as consumer,
+        open_producer(steady_broker.bootstrap, "p") as producer,
     ):
         await consumer.placed.wait()
-        await producer.send(TOPIC, "CP-001", None)  # type: ignore[arg-type]
+        await producer.send(topic, "CP-001", None)  # type: ignore[arg-type]
         (message,) = await read_all(consumer, 1)
     assert message.value == b""
 
 
-async def test_a_slow_reader_loses_nothing(broker: BrokerProcess) -> None:
+async def test_a_slow_reader_loses_nothing(steady_broker: BrokerProcess, topic: str) -> None:
     """Proves: whoever does not take batches holds up the reading, within bounds, and no more."""
     async with (
-        open_consumer(broker.bootstrap, "c", {TOPIC: "all"}, start="end", batch_max=10) as consumer,
-        open_producer(broker.bootstrap, "p") as producer,
+        open_consumer(
+            steady_broker.bootstrap, "c", {topic: "all"}, start="end", batch_max=10
+        ) as consumer,
+        open_producer(steady_broker.bootstrap, "p") as producer,
     ):
         await consumer.placed.wait()
         for number in range(3000):
-            producer.post(TOPIC, "CP-001", b"%d" % number)
+            producer.post(topic, "CP-001", b"%d" % number)
         assert await producer.flush(5)
         with trio.fail_after(5):
             while consumer.batches.statistics().tasks_waiting_send == 0:
@@ -130,13 +136,15 @@ async def test_the_end_is_quick_without_a_broker(absent_broker: BrokerProcess) -
     assert time.monotonic() - began_s < 1
 
 
-async def test_the_end_is_quick_while_nobody_takes_a_batch(broker: BrokerProcess) -> None:
+async def test_the_end_is_quick_while_nobody_takes_a_batch(
+    steady_broker: BrokerProcess, topic: str
+) -> None:
     """Proves: an owner thread that waits to hand over a batch ends with its reader."""
     async with open_consumer(
-        broker.bootstrap, "c", {TOPIC: "all"}, start="end", batch_max=1
+        steady_broker.bootstrap, "c", {topic: "all"}, start="end", batch_max=1
     ) as consumer:
         await consumer.placed.wait()
-        await write(broker.bootstrap, *(b"x" for _ in range(10)))
+        await write(steady_broker.bootstrap, topic, *(b"x" for _ in range(10)))
         with trio.fail_after(5):
             while consumer.batches.statistics().tasks_waiting_send == 0:
                 await trio.sleep(0.01)

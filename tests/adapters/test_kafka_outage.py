@@ -23,6 +23,8 @@ from tests.adapters.conftest import BrokerProcess
 TOPIC = "cp.sessions"
 KEY = "CP-001"
 RECOVERY_S_MAX = 5.0
+HANG_S_MAX = 10.0
+CLOSE_S_MAX = 2.0
 
 
 @attrs.frozen
@@ -187,13 +189,13 @@ async def test_a_dead_and_a_hanging_broker_are_noticed(broker: BrokerProcess) ->
         await until_health_is(pair, good=True, timeout_s=RECOVERY_S_MAX)
         broker.pause()
         pair.producer.post(TOPIC, KEY, b"y")
-        await until_health_is(pair, good=False, timeout_s=RECOVERY_S_MAX)
+        await until_health_is(pair, good=False, timeout_s=HANG_S_MAX)
         broker.resume()
         await until_health_is(pair, good=True, timeout_s=RECOVERY_S_MAX)
         broker.kill()
-        await until_health_is(pair, good=False, timeout_s=1)
+        await until_health_is(pair, good=False, timeout_s=RECOVERY_S_MAX)
         began_s = time.monotonic()
-    assert time.monotonic() - began_s < 1.5
+    assert time.monotonic() - began_s < CLOSE_S_MAX
 
 
 async def test_what_waits_is_delivered_when_the_broker_is_back(broker: BrokerProcess) -> None:
@@ -201,7 +203,7 @@ async def test_what_waits_is_delivered_when_the_broker_is_back(broker: BrokerPro
     async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
         await pair.send(b"first")
         broker.kill()
-        await until_health_is(pair, good=False, timeout_s=1)
+        await until_health_is(pair, good=False, timeout_s=RECOVERY_S_MAX)
         for number in range(100):
             assert pair.producer.post(TOPIC, KEY, b"%d" % number)
         await broker.start()

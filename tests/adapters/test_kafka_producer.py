@@ -21,7 +21,7 @@ CLUSTER_AUTHORIZATION_FAILED = 31
 
 
 @asynccontextmanager
-async def everything_of(bootstrap: str, topic: str = TOPIC) -> AsyncIterator[list[RawMessage]]:
+async def everything_of(bootstrap: str, topic: str) -> AsyncIterator[list[RawMessage]]:
     """All that is written to the topic from now on, as it comes."""
     read: list[RawMessage] = []
     async with (
@@ -46,11 +46,14 @@ async def until_there_are(read: list[RawMessage], count: int) -> None:
             await trio.sleep(0.005)
 
 
-async def test_keeps_the_order_of_a_partition(broker: BrokerProcess) -> None:
+async def test_keeps_the_order_of_a_partition(steady_broker: BrokerProcess, topic: str) -> None:
     """Proves: messages of one key arrive once each and in the order in which they were sent."""
-    async with everything_of(broker.bootstrap) as read, open_producer(broker.bootstrap, "p") as p:
+    async with (
+        everything_of(steady_broker.bootstrap, topic) as read,
+        open_producer(steady_broker.bootstrap, "p") as p,
+    ):
         for number in range(2000):
-            assert p.post(TOPIC, f"CP-{number % 7}", b"%d" % number)
+            assert p.post(topic, f"CP-{number % 7}", b"%d" % number)
         await until_there_are(read, 2000)
         assert await p.flush(5)
     for cp in range(7):
@@ -60,24 +63,32 @@ async def test_keeps_the_order_of_a_partition(broker: BrokerProcess) -> None:
     assert p.in_flight == 0
 
 
-async def test_writes_a_key_to_the_partition_that_readers_expect(broker: BrokerProcess) -> None:
+async def test_writes_a_key_to_the_partition_that_readers_expect(
+    steady_broker: BrokerProcess, topic: str
+) -> None:
     """Proves: a reader of one key's partition finds its messages there."""
     keys = [f"CP-{number:03}" for number in range(50)]
-    async with everything_of(broker.bootstrap) as read, open_producer(broker.bootstrap, "p") as p:
+    async with (
+        everything_of(steady_broker.bootstrap, topic) as read,
+        open_producer(steady_broker.bootstrap, "p") as p,
+    ):
         for key in keys:
-            await p.send(TOPIC, key, b"{}")
+            await p.send(topic, key, b"{}")
         await until_there_are(read, len(keys))
     for message in read:
         assert message.key is not None
         assert message.partition == partition_for(message.key, 4)
 
 
-async def test_carries_any_bytes(broker: BrokerProcess) -> None:
+async def test_carries_any_bytes(steady_broker: BrokerProcess, topic: str) -> None:
     """Proves: keys and values that are no UTF-8, and messages without a key, get through."""
-    async with everything_of(broker.bootstrap) as read, open_producer(broker.bootstrap, "p") as p:
-        await p.send(TOPIC, b"\xff\x00", b"\x80", {"error": b"\xfe"})
-        await p.send(TOPIC, None, b"")
-        await p.send(TOPIC, "\udc80", b"x")
+    async with (
+        everything_of(steady_broker.bootstrap, topic) as read,
+        open_producer(steady_broker.bootstrap, "p") as p,
+    ):
+        await p.send(topic, b"\xff\x00", b"\x80", {"error": b"\xfe"})
+        await p.send(topic, None, b"")
+        await p.send(topic, "\udc80", b"x")
         await until_there_are(read, 3)
     assert {(message.key, message.value) for message in read} == {
         (b"\xff\x00", b"\x80"),
@@ -86,11 +97,11 @@ async def test_carries_any_bytes(broker: BrokerProcess) -> None:
     }
 
 
-async def test_dead_letters_keep_their_headers(broker: BrokerProcess) -> None:
+async def test_dead_letters_keep_their_headers(steady_broker: BrokerProcess) -> None:
     """Proves: the headers of a message arrive as they were given."""
-    async with open_producer(broker.bootstrap, "p") as producer:
+    async with open_producer(steady_broker.bootstrap, "p") as producer:
         await producer.send("evd.dead-letters", None, b"?", {"topic": b"cp.status", "error": b"x"})
-    settings = {"bootstrap.servers": broker.bootstrap, "group.id": "any"}
+    settings = {"bootstrap.servers": steady_broker.bootstrap, "group.id": "any"}
     reader = confluent_kafka.Consumer(settings)
     try:
         reader.assign(
@@ -103,13 +114,15 @@ async def test_dead_letters_keep_their_headers(broker: BrokerProcess) -> None:
         reader.close()
 
 
-async def test_a_message_too_large_is_refused_at_once(broker: BrokerProcess) -> None:
+async def test_a_message_too_large_is_refused_at_once(
+    steady_broker: BrokerProcess, topic: str
+) -> None:
     """Proves: one impossible message is dropped and counted, and the next one is sent."""
-    async with open_producer(broker.bootstrap, "p") as producer:
-        assert not producer.post(TOPIC, "CP-001", bytes(2_000_000))
-        with pytest.raises(SendFailed, match=TOPIC):
-            await producer.send(TOPIC, "CP-001", bytes(2_000_000))
-        await producer.send(TOPIC, "CP-001", b"x")
+    async with open_producer(steady_broker.bootstrap, "p") as producer:
+        assert not producer.post(topic, "CP-001", bytes(2_000_000))
+        with pytest.raises(SendFailed, match=topic):
+            await producer.send(topic, "CP-001", bytes(2_000_000))
+        await producer.send(topic, "CP-001", b"x")
         assert producer.dropped_count == 2
         assert producer.delivered_count == 1
 
@@ -147,24 +160,26 @@ async def test_the_end_is_quick_without_a_broker(absent_broker: BrokerProcess) -
     assert not producer.post(TOPIC, "CP-001", b"x")
 
 
-async def test_the_end_sends_what_is_queued(broker: BrokerProcess) -> None:
+async def test_the_end_sends_what_is_queued(steady_broker: BrokerProcess, topic: str) -> None:
     """Proves: a stop loses no message that a working broker could still take."""
-    async with everything_of(broker.bootstrap) as read:
-        async with open_producer(broker.bootstrap, "p") as producer:
-            await producer.send(TOPIC, "CP-001", b"first")
+    async with everything_of(steady_broker.bootstrap, topic) as read:
+        async with open_producer(steady_broker.bootstrap, "p") as producer:
+            await producer.send(topic, "CP-001", b"first")
             for _ in range(500):
-                producer.post(TOPIC, "CP-001", b"x")
+                producer.post(topic, "CP-001", b"x")
         await until_there_are(read, 501)
     assert producer.delivered_count == 501
 
 
-async def test_a_stop_from_outside_sends_what_is_queued(broker: BrokerProcess) -> None:
+async def test_a_stop_from_outside_sends_what_is_queued(
+    steady_broker: BrokerProcess, topic: str
+) -> None:
     """Proves: being cancelled is an end like any other."""
-    async with everything_of(broker.bootstrap) as read:
+    async with everything_of(steady_broker.bootstrap, topic) as read:
         with trio.CancelScope() as scope:
-            async with open_producer(broker.bootstrap, "p") as producer:
-                await producer.send(TOPIC, "CP-001", b"first")
-                producer.post(TOPIC, "CP-001", b"last")
+            async with open_producer(steady_broker.bootstrap, "p") as producer:
+                await producer.send(topic, "CP-001", b"first")
+                producer.post(topic, "CP-001", b"last")
                 scope.cancel()
                 await trio.sleep_forever()
         await until_there_are(read, 2)

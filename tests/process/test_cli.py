@@ -1,0 +1,219 @@
+"""The tool against a whole network: up, looking, adding, removing, crashing, down."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evd.adapters.supervisord import Supervisord
+from evd.cli.status import Snapshot, take_snapshot
+from tests.process.networks import CHECKOUT, Network, network_in
+
+BOUND_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A small network that is up; each test leaves it as it found it."""
+    with network_in(tmp_path_factory.mktemp("net")) as found:
+        found.keep("broker", "central", "cp-CP-001", "cp-CP-002")
+        up = found.evd("up")
+        assert up.returncode == 0, up.stderr
+        yield found
+
+
+def wait_for(what: str, condition: Callable[[], object]) -> None:
+    """Until it holds."""
+    end_s = time.monotonic() + BOUND_S
+    while not condition():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.1)
+
+
+def snapshot(network: Network) -> Snapshot:
+    """What `evd status` shows."""
+    return take_snapshot(Supervisord(network.conf))
+
+
+def pids(network: Network) -> dict[str, int | None]:
+    """The processes by name."""
+    return {each.name: each.pid for each in snapshot(network).processes}
+
+
+def states(network: Network) -> dict[str, str]:
+    """What Central shows."""
+    return {each["cp_id"]: each["state"] for each in snapshot(network).charging_points}
+
+
+def point(network: Network, cp_id: str) -> dict[str, Any]:
+    """One charging point as Central shows it."""
+    found = [each for each in snapshot(network).charging_points if each["cp_id"] == cp_id]
+    return found[0] if found else {}
+
+
+def wait_until_well(network: Network) -> None:
+    """Until every charging point is ON, and every process runs."""
+    wait_for(
+        "all is well",
+        lambda: snapshot(network).is_well and set(states(network).values()) == {"ON"},
+    )
+
+
+def test_adding_restarts_nothing(network: Network) -> None:
+    """Proves: charging points and drivers are added to a running network, by files of their own,
+    without a restart or an edit of anything; removing them leaves no trace but their history."""
+    wait_until_well(network)
+    before = pids(network)
+    etc = {path: path.read_bytes() for path in (network.root / "etc").rglob("*.conf")}
+    added = network.evd("cp", "add", "7", "--kw", "75", "--euro", "0.38", "--count", "3")
+    assert added.returncode == 0, added.stderr
+    assert states(network).keys() >= {"CP-007", "CP-008", "CP-009"}
+    added_point = point(network, "CP-008")
+    assert (added_point["kw_rate"], added_point["euro_rate"]) == (75.0, 0.38)
+    assert "evd-monitor:CP-009" in network.ctl("status")
+    assert network.evd("driver", "add", "carol", "--json").returncode == 0
+    again = network.evd("cp", "add", "10", "8")
+    assert (again.returncode, again.stderr) == (
+        1,
+        "evd: CP-008 is there already: nothing was added.\n",
+    )
+    assert network.evd("cp", "remove", "CP-007", "CP-008", "CP-009").returncode == 0
+    assert network.evd("driver", "remove", "carol").returncode == 0
+    assert pids(network) == before
+    assert states(network).keys() == {"CP-001", "CP-002"}
+    assert etc == {path: path.read_bytes() for path in (network.root / "etc").rglob("*.conf")}
+
+
+@pytest.mark.slow
+def test_several_at_once(network: Network) -> None:
+    """Proves: commands that run at the same time never give a port to two."""
+    commands = [
+        subprocess.Popen(
+            network.command("driver", "add", f"d-{n}"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(3)
+    ]
+    for each in commands:
+        _, errors = each.communicate(timeout=BOUND_S)
+        assert each.returncode == 0, errors
+    wait_for("all drivers run", lambda: snapshot(network).is_well)
+    assert network.evd("driver", "remove", "d-0", "d-1", "d-2").returncode == 0
+
+
+def test_a_request_to_its_end(network: Network) -> None:
+    """Proves: a request is told with each change to its final status, and its code says which."""
+    wait_until_well(network)
+    denied = network.evd("request", "zoe", "CP-404")
+    assert denied.returncode == 1
+    assert denied.stdout.split()[:2] == ["DENIED", "CP-404"]
+
+
+def test_removing_ends_the_session_first(network: Network) -> None:
+    """Proves: a charging point that is removed in mid-session ends it, bills it, and is gone only
+    when Central has its record."""
+    wait_until_well(network)
+    assert network.evd("cp", "add", "busy-1").returncode == 0
+    with subprocess.Popen(
+        network.command("request", "yan", "busy-1"), stdout=subprocess.PIPE, text=True
+    ) as request:
+        wait_for("it supplies", lambda: point(network, "busy-1").get("telemetry"))
+        removed = network.evd("cp", "remove", "busy-1")
+        assert removed.returncode == 0, removed.stderr
+        told, _ = request.communicate(timeout=BOUND_S)
+    assert request.returncode == 0
+    assert "COMPLETED" in told
+    assert "kWh" in told.splitlines()[-1]
+    assert "busy-1" not in states(network)
+
+
+def test_crash_and_doctor(network: Network) -> None:
+    """Proves: a killed process is named and started again; a hung one, which no supervisor sees,
+    is found by the doctor with what to do; and a healthy network has no findings."""
+    wait_until_well(network)
+    pid = pids(network)["evd-engine:CP-001"]
+    crashed = network.evd("crash", "evd-engine:CP-001")
+    assert crashed.stdout == (
+        f"Killed evd-engine:CP-001 (process {pid}) with SIGKILL; its supervisor starts it again\n"
+    )
+    wait_until_well(network)
+    assert pids(network)["evd-engine:CP-001"] != pid
+    healthy = network.evd("doctor")
+    assert (healthy.returncode, healthy.stdout) == (0, "Everything is as it should be.\n")
+    hung = pids(network)["evd-engine:CP-002"]
+    assert hung is not None
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        found = network.evd("doctor", "--json")
+    finally:
+        os.kill(hung, signal.SIGCONT)
+    assert found.returncode == 1
+    whats = [each["what"] for each in json.loads(found.stdout)]
+    assert f"evd-engine:CP-002 (process {hung}) does not answer: it hangs." in whats
+    wait_until_well(network)
+
+
+def test_a_stopped_process_is_shown_and_started(network: Network) -> None:
+    """Proves: what supervisorctl stops is DISCONNECTED within a second, is a finding, and `evd up`
+    starts it."""
+    wait_until_well(network)
+    assert network.ctl("stop", "evd-monitor:CP-001") == "evd-monitor:CP-001: stopped\n"
+    wait_for("DISCONNECTED", lambda: states(network)["CP-001"] == "DISCONNECTED")
+    assert "evd-monitor:CP-001 is STOPPED" in network.evd("status").stdout
+    assert "evd-monitor:CP-001 is stopped." in network.evd("doctor").stdout
+    assert network.evd("up").returncode == 0
+    wait_until_well(network)
+
+
+def test_logs(network: Network) -> None:
+    """Proves: a program's log is found by its name."""
+    shown = network.evd("logs", "monitor:CP-001", "-n", "1000").stdout
+    assert "| CP_M:CP-001 | Registered with Central" in shown
+
+
+def test_a_second_network_on_the_same_ports(network: Network, tmp_path: Path) -> None:
+    """Proves: a port that is taken is named with who has it, and nothing is half started."""
+    with network_in(tmp_path) as other:
+        for path in (other.root / "etc").rglob("*.conf"):
+            relative = path.relative_to(other.root)
+            mine = network.root / relative
+            path.write_bytes(mine.read_bytes()) if mine.exists() else path.unlink()
+        for verb in ("up", "run"):
+            refused = other.evd(verb)
+            assert refused.returncode == 1
+            assert refused.stdout == ""
+            assert refused.stderr.startswith("evd: Port ")
+            assert " is in use by evd-" in refused.stderr
+            assert len(refused.stderr.splitlines()) == 1
+        assert other.evd("down").stdout == "The network does not run.\n"
+    again = network.evd("run")
+    assert again.returncode == 1
+    assert again.stderr.startswith("evd: The network runs already")
+
+
+def test_down_leaves_no_process(network: Network) -> None:
+    """Proves: `evd down` ends every process that the network had."""
+    wait_until_well(network)
+    running = pids(network)
+    down = network.evd("down")
+    assert down.returncode == 0, down.stderr
+    assert not [name for name, pid in running.items() if Path(f"/proc/{pid}").exists()]
+    assert network.evd("status").returncode == 1
+
+
+def test_the_checkout_stays_clean() -> None:
+    """Proves: what the tool writes is ignored by git."""
+    done = subprocess.run(
+        ["git", "-C", str(CHECKOUT), "check-ignore", "var/supervisord.d/cp-CP-007.conf"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0

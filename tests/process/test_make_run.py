@@ -1,0 +1,145 @@
+"""`make run`: one command, a living network, and nothing left of it afterwards."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+
+from evd.adapters.supervisord import Supervisord
+from tests.process.networks import CHECKOUT, Network, network_in
+
+pytestmark = pytest.mark.slow
+
+LIFE_S = 15.0
+STOP_S = 10.0
+# A busy machine is given more time before a test gives up.
+BOUND_S = 45.0
+
+
+@attrs.frozen
+class Run:
+    """`make run` with its output in a file, as without a terminal."""
+
+    process: "subprocess.Popen[bytes]"
+    output: Path
+    began_s: float
+
+    def text(self) -> str:
+        """What it wrote so far."""
+        return self.output.read_text()
+
+    def wait_for(self, pattern: str) -> float:
+        """Until a line matches; the seconds since the start."""
+        while not re.search(pattern, self.text(), re.M):
+            elapsed_s = time.monotonic() - self.began_s
+            assert elapsed_s < BOUND_S, f"no line like {pattern!r} in:\n{self.text()}"
+            assert self.process.poll() is None, self.text()
+            time.sleep(0.1)
+        return time.monotonic() - self.began_s
+
+
+@contextmanager
+def make_run(network: Network, output: Path) -> Iterator[Run]:
+    """`make run` for the block, killed at its end at the latest."""
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            ["make", "-C", str(CHECKOUT), "--no-print-directory", "run"],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "EVD_CONFIG": str(network.conf)},
+            start_new_session=True,
+        )
+    try:
+        yield Run(process, output, time.monotonic())
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def processes_of(network: Network) -> list[int]:
+    """supervisord's process and all of its programs'."""
+    supervisord = Supervisord(network.conf)
+    pid = supervisord.pid()
+    assert pid is not None
+    return [pid, *(each.pid for each in supervisord.status() if each.pid is not None)]
+
+
+def alive(pids: list[int]) -> list[int]:
+    """Those that still exist."""
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+def test_make_run(tmp_path: Path) -> None:
+    """Proves: within 15 s sessions are delivered and told in readable lines; Ctrl-C leaves no
+    process within 10 s; a second run finds the history, and takes up where the first ended."""
+    with network_in(tmp_path / "net") as network:
+        with make_run(network, tmp_path / "first") as run:
+            elapsed_s = run.wait_for(r"driver-\w+ +IN_PROGRESS +CP-\d+ +\d+\.\d kW, .* kWh, .* €")
+            assert elapsed_s <= LIFE_S
+            run.wait_for(r"^Dashboard +http://127\.0\.0\.1:\d+$")
+            run.wait_for(r"^Logs +\S+/var/log$")
+            run.wait_for(r"COMPLETED +CP-\d+ +\d+\.\d+ kWh, \d+\.\d\d €")
+            assert "\x1b" not in run.text()
+            pids = processes_of(network)
+            assert len(pids) == 11
+            stopped_s = time.monotonic()
+            os.killpg(run.process.pid, signal.SIGINT)
+            run.process.wait(timeout=STOP_S)
+            assert time.monotonic() - stopped_s <= STOP_S
+            assert alive(pids) == []
+        with make_run(network, tmp_path / "second") as run:
+            run.wait_for("driver-alice +(ACCEPTED|FAILED)")
+            sessions = network.evd("status", "--json")
+            assert sessions.stdout
+            pids = processes_of(network)
+            second = subprocess.run(
+                network.command("run"), capture_output=True, text=True, timeout=30, check=False
+            )
+            assert second.returncode == 1
+            assert re.fullmatch(r"evd: The network runs already .*\n", second.stderr)
+            assert alive(pids) == pids
+            run.process.send_signal(signal.SIGTERM)
+            run.process.wait(timeout=STOP_S)
+            assert alive(pids) == []
+
+
+def test_its_sudden_death_stops_the_network(tmp_path: Path) -> None:
+    """Proves: a `make run` that is killed with everything around it leaves no process either."""
+    with network_in(tmp_path / "net") as network:
+        network.keep("broker", "central", "cp-CP-001")
+        with make_run(network, tmp_path / "output") as run:
+            run.wait_for("CP-001 registered")
+            pids = processes_of(network)
+            os.killpg(run.process.pid, signal.SIGKILL)
+            run.process.wait()
+        end_s = time.monotonic() + 20
+        while alive(pids):
+            assert time.monotonic() < end_s, alive(pids)
+            time.sleep(0.1)
+
+
+def test_a_hung_process_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """Proves: what does not stop by itself is ended, within the same 10 s."""
+    with network_in(tmp_path / "net") as network:
+        network.keep("broker", "central", "cp-CP-001")
+        with make_run(network, tmp_path / "output") as run:
+            run.wait_for("CP-001 registered")
+            pids = processes_of(network)
+            status = {each.name: each.pid for each in Supervisord(network.conf).status()}
+            hung = status["evd-engine:CP-001"]
+            assert hung is not None
+            os.kill(hung, signal.SIGSTOP)
+            stopped_s = time.monotonic()
+            os.killpg(run.process.pid, signal.SIGINT)
+            run.process.wait(timeout=STOP_S + 1)
+            assert time.monotonic() - stopped_s <= STOP_S
+            assert alive(pids) == []
