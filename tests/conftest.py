@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 import trio._core._run as trio_run
+from hypothesis import HealthCheck, settings
 
 SEED = 20260131
+
+# How fast this machine is at the moment is no property of the code.
+settings.register_profile("evd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("evd")
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import faulthandler
 import functools
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -32,6 +33,8 @@ from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
 GRACE_S = 4.0
 HARD_END_S = 4.5
 LAST_END_S = 4.8
+# Each connection is an open file; the usual limit of 1,024 is there for programs that use select().
+FILES_WANTED = 65_536
 # A terminal and a supervisor may both pass on the same Ctrl-C.
 SAME_SIGNAL_S = 0.2
 
@@ -68,6 +71,14 @@ class Lifecycle:
         self.stopping.set()
 
 
+def raise_file_limit() -> None:
+    """Have as many open files as the system allows this process, up to FILES_WANTED."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
 def run_program(
     parse: Callable[[Sequence[str], Mapping[str, str]], C],
     main: Callable[[C, Lifecycle], Awaitable[int | None]],
@@ -75,6 +86,7 @@ def run_program(
     """The whole of a daemon's entry point: flags, state directory, log, `main`, exit code."""
     config = parse_or_exit(parse)
     logs.configure(config.component, config.log_level, config.log_format)
+    raise_file_limit()
     if isinstance(config, StatefulConfig):
         try:
             make_state_dir(config.state_dir)

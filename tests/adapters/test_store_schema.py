@@ -17,7 +17,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, pool
 
 from evd.adapters.store import StoreFailed, open_store
-from evd.adapters.store.database import Database, database_at
+from evd.adapters.store.address import database_at
+from evd.adapters.store.database import Database
 from evd.adapters.store.schema import MIGRATIONS, bring_to_head
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.tables import SCHEMA_HEAD, charging_sessions, metadata, requests

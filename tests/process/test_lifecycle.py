@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+import resource
 import secrets
 import signal
 import socket
@@ -104,6 +105,19 @@ async def test_the_state_directory_is_made(tmp_path: Path) -> None:
     async with started("returns", tmp_path) as daemon:
         assert (await daemon.end())[0] == 0
     assert (tmp_path / "state").is_dir()
+
+
+async def test_it_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
+    """Proves: a thousand monitors do not end at a shell's usual limit of open files."""
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        async with started("stops_when_told", tmp_path) as daemon:
+            await daemon.hear("READY=1")
+            soft, _ = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
+    assert soft == min(hard, lifecycle.FILES_WANTED) > 1024
 
 
 @pytest.mark.parametrize(("way", "expected"), [("returns", 0), ("returns_a_code", 7)])

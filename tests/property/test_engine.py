@@ -38,6 +38,8 @@ class AnyLife(RuleBasedStateMachine):
         self.ended: dict[str, SessionRecord] = {}
         self.refused: dict[str, SessionRecord] = {}
         self.seqs: dict[str, int] = {}
+        # Central decides once for which life of the engine a session is.
+        self.boots: dict[str, str] = {}
         self.told_kwh: dict[str, float] = {}
 
     @initialize(heard=st.booleans())
@@ -78,21 +80,23 @@ class AnyLife(RuleBasedStateMachine):
     def start(self, session_id: str, good_for_s: float) -> None:
         """A START for this boot is always answered."""
         until_up_s = max(0.0, self.rig.up_s + good_for_s)
+        boot_id = self.boots.setdefault(session_id, self.rig.boot_id)
         before = len(self.rig.effects)
-        if self.step(self.rig.start, session_id, "", until_up_s):
+        if self.step(self.rig.start, session_id, boot_id, until_up_s):
             self.must_be_answered(session_id, before)
 
     @rule(session_id=SESSION_IDS, bill=st.booleans())
     def stop(self, session_id: str, bill: bool) -> None:
         """So is a STOP."""
+        boot_id = self.boots.setdefault(session_id, self.rig.boot_id)
         before = len(self.rig.effects)
-        if self.step(self.rig.stop, session_id, "", bill):
+        if self.step(self.rig.stop, session_id, boot_id, bill):
             self.must_be_answered(session_id, before)
 
     def must_be_answered(self, session_id: str, before: int) -> None:
         """By a report, a record, or a record that only waits for the disk."""
         rig, effects = self.rig, self.rig.effects[before:]
-        if rig.disk.central_id != CENTRAL:
+        if rig.disk.central_id != CENTRAL or self.boots[session_id] != rig.boot_id:
             return
         reported = any(each.session_id == session_id for each in messages(effects, CpStatus))
         recorded = any(each.session_id == session_id for each in records(effects))

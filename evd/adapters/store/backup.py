@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from evd.adapters.store.database import Database, database_at
+from evd.adapters.store.address import database_at
+from evd.adapters.store.database import Database
 from evd.adapters.store.failures import StoreFailed, StoreRefused
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.sqlite import Sqlite

@@ -5,9 +5,8 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
 
 from evd.adapters.store.failures import StoreRefused
 
@@ -85,25 +84,3 @@ class Database(ABC):
 def storable(words: str) -> str:
     """`words` without what a database can't hold."""
     return words if words.isascii() and "\0" not in words else _UNSTORABLE.sub("\ufffd", words)
-
-
-def database_at(db_url: str) -> Database:
-    """The database that `--db-url` names; raises StoreRefused."""
-    try:
-        url = make_url(db_url)
-    except ArgumentError:
-        raise StoreRefused("--db-url: is not the address of a database") from None
-    if url.drivername == "sqlite" and url.database:
-        from evd.adapters.store.sqlite import Sqlite
-
-        return Sqlite(url)
-    if url.drivername == "postgresql+psycopg":
-        # Only here: psycopg is an extra, and its import costs 150 ms.
-        try:
-            from evd.adapters.store.postgresql import Postgresql
-        except ImportError:
-            raise StoreRefused(
-                "--db-url: PostgreSQL needs psycopg: pip install 'evd[postgres]'"
-            ) from None
-        return Postgresql(url)
-    raise StoreRefused("--db-url: must begin with sqlite:///<file> or postgresql+psycopg://")

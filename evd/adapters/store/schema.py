@@ -35,12 +35,12 @@ def bring_to_head(database: Database, connection: DBAPIConnection) -> None:
 
 def migrate(database: Database) -> None:
     """Run the steps that the database has not had; raises StoreFailed."""
+    # It tells of itself at INFO, from its import on, which is not for an operator.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     # Only here: its import costs 0.3 s, and an ordinary start has no step to run.
     from alembic import command
     from alembic.config import Config
 
-    # It tells of itself at INFO, which is not for an operator.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     engine = create_engine(database.url, poolclass=pool.NullPool)

@@ -8,8 +8,9 @@ from pathlib import Path
 import trio
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from evd.adapters.store.address import database_at
 from evd.adapters.store.backup import copy_database
-from evd.adapters.store.database import Database, database_at
+from evd.adapters.store.database import Database
 from evd.adapters.store.failures import StoreFailed
 from evd.adapters.store.queries import Queries
 from evd.adapters.store.reader import Readers
