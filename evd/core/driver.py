@@ -95,9 +95,9 @@ class Driver:
         self._disk = disk
         if settings.file_digest != disk.file_digest:
             self._disk = attrs.evolve(disk, file_digest=settings.file_digest, file_line=0)
-        # What is on disk now; and both as they were before the last step.
-        self._saved = disk
-        self._before = (self._disk, self._saved)
+        # What is on disk now, None where nobody can tell; and what was meant before the last step.
+        self._saved: DriverDisk | None = disk
+        self._before = self._disk
         self._beacon: Beacon | None = None
         self._stall = StallWatch()
         self._asking = {each.request_id: _Asking(now.mono_s) for each in disk.requests}
@@ -141,9 +141,10 @@ class Driver:
     def handle(self, event: Event, now: Now) -> list[Effect]:
         """What must be done about `event`, in this order."""
         if isinstance(event, SaveFailed):
-            self._disk, self._saved = self._before
+            # It may have reached the disk all the same: the next step saves what holds now.
+            self._disk, self._saved = self._before, None
             return []
-        self._before = (self._disk, self._saved)
+        self._before = self._disk
         self._effects = []
         match event:
             case Beacon():

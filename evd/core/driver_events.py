@@ -98,7 +98,7 @@ class StopAsked:
 
 @attrs.frozen(slots=True)
 class SaveFailed:
-    """The last step's Save did not reach the disk, and nothing behind it was done."""
+    """The last step's Save may not have reached the disk, and nothing behind it was done."""
 
 
 Wanted = AskWanted | CancelWanted | StopWanted

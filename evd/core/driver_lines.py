@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from evd.core.fields import format_time
+from evd.core.fields import format_time, printable
 from evd.core.messages import DriverUpdate, RequestStatus
 
 NO_CP = "-"
@@ -17,7 +17,7 @@ def line_of(update: DriverUpdate, when: datetime) -> str:
 def text_of(update: DriverUpdate) -> str:
     """The amounts, and the reason where there is one: `22.0 kW, 0.061 kWh, 0.0183 €`."""
     amounts = _amounts(update)
-    reason = _on_one_line(update.reason)
+    reason = printable(update.reason)
     if not amounts:
         return reason or _without_reason(update)
     return f"{amounts} ({reason})" if reason else amounts
@@ -42,10 +42,3 @@ def _without_reason(update: DriverUpdate) -> str:
     if update.status is RequestStatus.ACCEPTED and update.session_id:
         return update.session_id
     return "no reason given" if update.status is RequestStatus.DENIED else update.status.lower()
-
-
-def _on_one_line(text: str) -> str:
-    # What comes from outside must not forge a line of its own, or steer a terminal.
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -71,6 +71,16 @@ def clip(text: str) -> str:
     return text if len(text) <= TEXT_CHARS_MAX else text[: TEXT_CHARS_MAX - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """`text` on one line, as it may be logged and printed.
+
+    What comes from outside can then neither forge a line of its own nor steer a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 def check_number(value: object, name: str) -> float:
     """A finite number of at least 0; true and false are no numbers."""
     if type(value) is not float and type(value) is not int:

@@ -188,6 +188,12 @@ class Point:
         )
         return True
 
+    def forget_session(self, session_id: str) -> None:
+        """Central closed this session without its engine: believe no more what it said of it."""
+        report = self.report
+        if report is not None and report.session_id == session_id:
+            self.report = attrs.evolve(report, session_id=None, request_id=None, driver_id=None)
+
     def view(self, assigned: tuple[str, str] | None, now_s: float) -> CpView:
         """How it is shown; `assigned` is the (session_id, driver_id) that Central has open."""
         session_id, driver_id = assigned or (None, None)

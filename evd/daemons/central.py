@@ -16,7 +16,7 @@ from evd.adapters.http.serving import serve_app
 from evd.adapters.kafka import open_consumer, open_producer
 from evd.adapters.kafka.mail import Mail
 from evd.adapters.metrics import Metrics
-from evd.adapters.store import StoreRefused, open_store
+from evd.adapters.store import StoreFailed, StoreRefused, open_store
 from evd.config import CentralConfig, central_config
 from evd.core.central import CentralSettings
 from evd.daemons.central_desk import Desk
@@ -43,6 +43,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     # Bound before anything is begun: a port in use leaves nothing half started.
     control = await listen("--listen-port", config.listen_host, config.listen_port)
     web = await listen("--http-port", config.http_host, config.http_port)
+    await _look_at_database(config)
     metrics = CentralMetrics(Metrics())
     inbox = Inbox()
     async with (
@@ -60,10 +61,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         desk = Desk(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
         mail = Mail(producer, metrics.dead_letter)
         life = Life(_settings(config), consumer, mail, inbox, desk, metrics, nursery)
-        try:
-            await nursery.start(life.live_on, lambda: open_store(config.db_url, config.state_dir))
-        except StoreRefused as error:
-            raise ConfigError(str(error)) from None
+        await nursery.start(life.live_on, lambda: open_store(config.db_url, config.state_dir))
         nursery.start_soon(life.tick)
         nursery.start_soon(life.read)
         monitors = await nursery.start(_serve_monitors, life, control)
@@ -74,6 +72,18 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         monitors.cancel()
         await producer.flush(FLUSH_S)
         nursery.cancel_scope.cancel()
+
+
+async def _look_at_database(config: CentralConfig) -> None:
+    """ConfigError, the one line of this start, where an operator must see to it first."""
+    try:
+        async with open_store(config.db_url, config.state_dir):
+            pass
+    except StoreRefused as error:
+        raise ConfigError(str(error)) from None
+    except StoreFailed:
+        # It may work soon: the first life tells what is wrong, and waits for it.
+        pass
 
 
 def _settings(config: CentralConfig) -> CentralSettings:

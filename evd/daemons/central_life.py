@@ -14,7 +14,7 @@ import trio
 from evd import logs
 from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.mail import Mail
-from evd.adapters.store import Store, StoreFailed
+from evd.adapters.store import Store, StoreFailed, StoreRefused
 from evd.core.central import Central, CentralSettings, Effect, Save
 from evd.core.central.events import Answer, HangUp, Polled, Reply, Ticked
 from evd.core.effects import Note, Send
@@ -23,6 +23,7 @@ from evd.daemons.central_desk import Desk, now
 from evd.daemons.central_inbox import Inbox
 from evd.daemons.central_metrics import CentralMetrics
 from evd.daemons.central_monitors import Connections
+from evd.flags import ConfigError
 
 TICK_S = 0.25
 # Between two attempts to begin anew after the database failed.
@@ -66,7 +67,7 @@ class Life:
     async def live_on(self, open_store: OpenStore, task_status: trio.TaskStatus[None]) -> None:
         """One life after another, each from what is stored; started after the first attempt.
 
-        StoreRefused where an operator must do something first.
+        ConfigError where an operator must do something first, whenever that is found.
         """
         started = False
         while True:
@@ -79,6 +80,8 @@ class Life:
                     await self._live(core, store)
             except StoreFailed as error:
                 self._fail(error)
+            except StoreRefused as error:
+                raise ConfigError(str(error)) from None
             if not started:
                 task_status.started()
             started = True

@@ -92,7 +92,10 @@ def run_program(
             make_state_dir(config.state_dir)
         except ConfigError as error:
             sys.exit(refuse(error))
-    sys.exit(run_daemon(functools.partial(main, config)))
+    code = run_daemon(functools.partial(main, config))
+    # Not by the interpreter's own end: what libraries do there may take long or hang, and what must
+    # outlive this process is on disk.
+    os._exit(code)
 
 
 def run_daemon(main: Callable[[Lifecycle], Awaitable[int | None]]) -> int:
@@ -105,9 +108,6 @@ def run_daemon(main: Callable[[Lifecycle], Awaitable[int | None]]) -> int:
     # The one place that takes everything: whatever it is, it is told once and the process ends.
     except Exception as error:  # noqa: BLE001
         return _exit_code(error)
-    finally:
-        # What the interpreter still has to do at its own end is bounded too.
-        _bound_the_end()
 
 
 async def _supervise(

@@ -215,7 +215,7 @@ class World:
             self.end_a_session(1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, 692), st.integers(0, 29)), max_size=120))
 def test_each_request_has_one_final_status(steps: list[tuple[int, int]]) -> None:
     """Proves: whatever is lost, repeated, crashed or not saved, each request that was begun ends

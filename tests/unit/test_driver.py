@@ -337,6 +337,21 @@ def test_a_failed_save_takes_the_step_back() -> None:
     assert told(scene.tell(completed("req-b"))) == [("req-b", RequestStatus.COMPLETED)]
 
 
+def test_a_save_that_failed_and_was_done_all_the_same_revives_nothing() -> None:
+    """Proves: a request that was refused because it could not be saved is not begun later."""
+    scene = Scene()
+    scene.beacon()
+    save = scene.tell(AskWanted("req-refused", "CP-001", None))[0]
+    assert isinstance(save, Save)
+    scene.driver.handle(SaveFailed(), scene.now)
+    assert scene.disk.requests
+    scene.tick()
+    assert not scene.disk.requests
+    scene.restart()
+    scene.beacon()
+    assert not sent(scene.tick(5.0))
+
+
 def test_what_others_asked_for_this_driver_is_told_and_can_be_stopped() -> None:
     """Proves: a request made elsewhere for this driver is shown, ended by it, and told once."""
     scene = Scene()

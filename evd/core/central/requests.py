@@ -15,7 +15,7 @@ from evd.core.central.state import State
 from evd.core.effects import Level
 from evd.core.messages import Action, CpState, DriverRequest, RequestStatus, Seen
 from evd.core.registry import Point
-from evd.core.rows import Request, SessionStatus
+from evd.core.rows import Request, SessionStatus, ShownState
 
 CANCELLED = "cancelled"
 BEACON_AGE_S_MAX = 5.0
@@ -25,13 +25,15 @@ WAITING_MAX = 10_000
 
 @attrs.frozen(slots=True)
 class Waiting:
-    """A request that is not decided yet; `seen` is None where it came by HTTP."""
+    """A request that is not decided yet, come at the monotonic `since_s`; `seen` is None where it
+    came by HTTP."""
 
     request_id: str
     driver_id: str
     cp_id: str | None
     action: Action
     seen: Seen | None
+    since_s: float
 
 
 class Requests:
@@ -79,12 +81,14 @@ class Requests:
         elif row is None and (
             message.request_id in self.waiting or len(self.waiting) < WAITING_MAX
         ):
+            before = self.waiting.get(message.request_id)
             self.waiting[message.request_id] = Waiting(
                 message.request_id,
                 message.driver_id,
                 message.cp_id,
                 message.action,
                 message.seen,
+                before.since_s if before is not None else self.state.now.mono_s,
             )
 
     def charge_asked(self, event: ChargeAsked) -> None:
@@ -115,7 +119,7 @@ class Requests:
             )
             state.save_request(row)
             self.waiting[row.request_id] = Waiting(
-                row.request_id, row.driver_id, row.cp_id, Action.START, None
+                row.request_id, row.driver_id, row.cp_id, Action.START, None, state.now.mono_s
             )
         state.effects.append(Reply(event.call, 202, {"request_id": event.request_id}))
 
@@ -202,9 +206,9 @@ class Requests:
             return
         if state.in_grace and not self._all_back(waiting.cp_id):
             return
-        del self.waiting[waiting.request_id]
         row = state.ledger.requests.get(waiting.request_id)
         if row is not None and row.status is not RequestStatus.PENDING:
+            del self.waiting[waiting.request_id]
             self.settlement.answer(row)
             return
         request = row or Request(
@@ -218,9 +222,13 @@ class Requests:
             updated_at=state.now.wall,
         )
         if waiting.action is Action.STOP:
+            del self.waiting[waiting.request_id]
             self._finish(request, RequestStatus.FAILED, "no such request")
             return
         point, why = self._choose(request)
+        if point is None and self._comes_soon(waiting) and not self._busy(request):
+            return
+        del self.waiting[waiting.request_id]
         if point is None:
             self._finish(request, RequestStatus.DENIED, why)
         else:
@@ -248,6 +256,20 @@ class Requests:
         report = point.report
         settled = report is not None and report.state is not CpState.DISCONNECTED
         return settled or bool(point.ko_reason)
+
+    def _comes_soon(self, waiting: Waiting) -> bool:
+        """Whether an engine that it may be about is just finding its place in its commands.
+
+        So does every engine after a loss of the broker's data; it is not waited for any longer
+        than a monitor is after a start.
+        """
+        state = self.state
+        if state.now.mono_s - waiting.since_s >= state.settings.restart_grace_s:
+            return False
+        if waiting.cp_id is None:
+            return any(_finds_its_place(point) for point in state.points.values())
+        point = state.points.get(waiting.cp_id)
+        return point is not None and _finds_its_place(point)
 
     def _choose(self, request: Request) -> tuple[Point | None, str]:
         busy = self._busy(request)
@@ -283,3 +305,9 @@ class Requests:
             if now_s - report.heard_s < lost_s:
                 return f"{driver_id} has the running session {report.session_id}"
         return ""
+
+
+def _finds_its_place(point: Point) -> bool:
+    report = point.report
+    found = report is None or report.state is not CpState.DISCONNECTED
+    return point.shown is ShownState.ON and not found

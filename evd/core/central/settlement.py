@@ -59,6 +59,10 @@ class Settlement:
             reason=f"estimated: {why}" if session.billable else f"{STRAY}: {why}",
         )
         self._close(closed, RequestStatus.FAILED, closed.reason)
+        point = state.points.get(session.cp_id)
+        if point is not None:
+            # Its driver is free again; an engine that runs it still will say so again.
+            point.forget_session(session.session_id)
 
     def recorded(self, record: SessionRecord) -> None:
         """An engine's record came in: the one thing that settles a session."""

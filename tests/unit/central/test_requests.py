@@ -300,3 +300,28 @@ def test_a_request_waits_for_an_engine_that_starts_with_central() -> None:
     network.register(engine_state=CpState.DISCONNECTED)
     assert not updates(network.ask())
     assert [u.status for u in updates(network.status())] == [RequestStatus.ACCEPTED]
+
+
+def test_a_request_waits_for_an_engine_that_finds_its_place_again() -> None:
+    """Proves: after the broker's death a driver is not DENIED the charging point that will be there
+    in a moment; nor is one who lets Central choose."""
+    for cp_id in ("CP-001", None):
+        network = ready()
+        network.status(state=CpState.DISCONNECTED)
+        assert not updates(network.ask(cp_id=cp_id))
+        assert [u.status for u in updates(network.status())] == [RequestStatus.ACCEPTED]
+
+
+def test_an_engine_that_does_not_find_its_place_is_not_waited_for() -> None:
+    """Proves: the wait ends after 3 s with the reason, though its driver goes on repeating; who
+    has a session already does not wait at all."""
+    network = ready("CP-001", "CP-002")
+    network.ask("req-2", "CP-002")
+    network.status(state=CpState.DISCONNECTED)
+    assert [u.status for u in updates(network.ask())] == [RequestStatus.DENIED]
+    assert not updates(network.ask("req-3", driver_id="driver-bob"))
+    network.run(2.75)
+    assert not updates(network.ask("req-3", driver_id="driver-bob"))
+    (update,) = [u for u in updates(network.run(0.5)) if u.request_id == "req-3"]
+    assert update.status is RequestStatus.DENIED
+    assert "DISCONNECTED" in update.reason

@@ -110,6 +110,20 @@ def test_an_engine_gone_for_thirty_seconds_ends_its_session_as_an_estimate() -> 
     assert (network.session().estimated, network.session().cost_cents) == (False, 2)
 
 
+def test_the_driver_of_an_estimated_session_charges_elsewhere() -> None:
+    """Proves: once Central has closed a session whose engine is gone, that engine's last report
+    holds its driver up no longer."""
+    network = ready("CP-001", "CP-002", engine_gone_after_s=5.0)
+    begun(network)
+    for _ in range(7):
+        network.engine_gone()
+        network.heartbeat("CP-002")
+        network.run(1, beat=False)
+    assert network.session().estimated
+    network.ask("req-2", "CP-002")
+    assert network.request("req-2").status is RequestStatus.ACCEPTED
+
+
 def test_a_refusing_port_of_another_boot_proves_nothing() -> None:
     """Proves: `refused` counts only for the boot that this monitor has had a PONG from."""
     network = ready()
