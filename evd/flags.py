@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import attrs
 
-from evd.core.fields import FieldError, check_cp_id, check_id
+from evd.core.fields import FieldError, check_cp_id, check_id, printable
 
 DURATION_S_MAX = 31_536_000.0
 DURATION_S_MIN = 0.001
@@ -202,8 +202,7 @@ def parse_or_exit(
 def refuse(error: ConfigError) -> int:
     """Say on stderr, in exactly one line, what to correct; the exit code for it."""
     # A newline inside a value must not make two lines of one error.
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in str(error))
-    line = f"{Path(sys.argv[0]).name}: {text}\n"
+    line = f"{Path(sys.argv[0]).name}: {printable(str(error))}\n"
     # Where nobody reads stderr the code says it alone.
     with contextlib.suppress(OSError):
         os.write(2, line.encode(errors="backslashreplace"))

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from evd.core.fields import printable
+
 STDERR_FD = 2
 # A pipe that is ready takes this much at once, whatever else it holds.
 WRITE_BYTES_MAX = select.PIPE_BUF
@@ -65,13 +67,6 @@ def _message(record: logging.LogRecord) -> str:
         return f"{record.msg} {record.args}"
 
 
-def _printable(text: str) -> str:
-    """`text` on one line: what comes from outside must not forge a line of its own."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
 class TextLines(logging.Formatter):
     """`2026-01-31 12:00:00 | INFO | CP_E:CP-001 | text`, the time in UTC; a traceback follows."""
 
@@ -85,7 +80,7 @@ class TextLines(logging.Formatter):
         return f"{second} | {self._untimed(record)}"
 
     def _untimed(self, record: logging.LogRecord) -> str:
-        line = f"{record.levelname} | {self._component} | {_printable(_message(record))}"
+        line = f"{record.levelname} | {self._component} | {printable(_message(record))}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final, Protocol
 
 import attrs
 from litestar import Litestar, Response, delete, get, post
+from litestar.di import NamedDependency
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.openapi.spec.schema import Schema
-from litestar.params import Dependency, Parameter
+from litestar.params import Parameter, SkipValidation
 
 from evd.adapters.central_api import (
     CentralApi,
@@ -108,8 +109,8 @@ class Notification:
         return cls(**{field.name: getattr(update, field.name) for field in attrs.fields(cls)})
 
 
-DeskHere = Annotated[DriverDesk, Dependency(skip_validation=True)]
-CentralHere = Annotated[CentralApi, Dependency(skip_validation=True)]
+DeskHere = NamedDependency[SkipValidation[DriverDesk]]
+CentralHere = NamedDependency[SkipValidation[CentralApi]]
 DriverIdInPath = Annotated[str, Parameter(description="this dashboard's driver")]
 OnlyAvailable = Annotated[
     str | None,

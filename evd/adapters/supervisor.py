@@ -85,6 +85,9 @@ class Supervisor(Protocol):
     def shut_down(self) -> None:
         """Stop all processes, and then the supervisor; returns before it has happened."""
 
+    def left_behind(self) -> list[int]:
+        """The processes that a supervisor that was killed has left running."""
+
     def programs(self) -> list[Program]:
         """Every program that is defined, running or not."""
 

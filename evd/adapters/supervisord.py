@@ -43,6 +43,7 @@ SOCKET_PATH_BYTES_MAX: Final = 107 - len(".4194304")
 # Started first, stopped last: drivers end before engines, those before Central and the broker.
 PRIORITIES: Final = {
     "evd-broker": 10,
+    "evd-kafka": 10,
     "evd-central": 20,
     "evd-engine": 30,
     "evd-monitor": 40,
@@ -96,6 +97,10 @@ class Supervisord:
                 folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             except OSError as error:
                 raise SupervisorFailed(f"Can't make {folder}: {error.strerror}.") from None
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise SupervisorFailed(
+                    f"Can't write to {folder}: give it to the user who runs the network."
+                )
 
     def up(self) -> None:
         """Start supervisord in the background, or have a running one start what does not run."""
@@ -149,7 +154,9 @@ class Supervisord:
         """Stop all processes, and then supervisord; returns before it has happened."""
         # By itself supervisord stops one group after the other.  These need not wait for each
         # other, only Central and the broker for them.
-        early = [each for each in self.status() if ":" in each.name and each.pid is not None]
+        running = [each for each in self.status() if ":" in each.name and each.pid is not None]
+        # A monitor before its engine, whose end it would take for a fault.
+        early = sorted(running, key=lambda each: -PRIORITIES.get(each.name.partition(":")[0], 0))
         for each in early:
             self._call("supervisor.stopProcess", each.name, False, suffer=_FAULT_NOT_RUNNING)
         end_s = time.monotonic() + EARLY_STOP_S
@@ -161,6 +168,22 @@ class Supervisord:
                 _kill(each)
         self._call("supervisor.shutdown")
 
+    def left_behind(self) -> list[int]:
+        """The processes that a supervisord that was killed has left running."""
+        if self.pid() is not None:
+            return []
+        # What supervisord tells each of its processes.
+        mark = b"SUPERVISOR_SERVER_URL=unix://" + os.fsencode(self._socket)
+        found = []
+        for folder in Path("/proc").iterdir():
+            # A process may end while it is looked at, or belong to somebody else.
+            with contextlib.suppress(OSError):
+                if folder.name.isdecimal() and mark in (folder / "environ").read_bytes().split(
+                    b"\0"
+                ):
+                    found.append(int(folder.name))
+        return [pid for pid in found if pid != os.getpid()]
+
     def programs(self) -> list[Program]:
         """Every program that its files define."""
         self.make_folders()
@@ -169,8 +192,7 @@ class Supervisord:
         try:
             options.process_config(do_usage=False)
         except ValueError as error:
-            raise SupervisorFailed(f"{self.conf}: {error}") from None
-        factories = options.configroot.supervisord.rpcinterface_factories
+            raise SupervisorFailed(" ".join(f"{self.conf}: {error}".split())) from None
         factories = options.configroot.supervisord.rpcinterface_factories
         groups = next((each["groups"] for _, _, each in factories if "groups" in each), "")
         return [

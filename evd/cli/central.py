@@ -98,8 +98,11 @@ class Central:
             raise CentralAway(
                 f"Central at {self.url} does not answer within {ANSWER_S:g} s."
             ) from None
-        except (OSError, http.client.HTTPException) as error:
-            raise CentralAway(f"Central at {self.url} can't be reached: {error}.") from None
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise CentralAway(f"Central at {self.url} can't be reached: {why}.") from None
+        except http.client.HTTPException:
+            raise CentralAway(f"What answers at {self.url} is not Central.") from None
         finally:
             connection.close()
         fields = _object(content)

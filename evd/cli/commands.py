@@ -16,12 +16,13 @@ from rich.live import Live
 
 import evd
 from evd.adapters.supervisord import Supervisord
-from evd.cli import charge
+from evd.cli import charge, database
+from evd.cli.broker import KAFKA_READY_S, choose_broker
 from evd.cli.central import CentralAway, CentralRefused
 from evd.cli.doctor import examine
 from evd.cli.errors import ToolFailed
 from evd.cli.follow import Tail, last_lines
-from evd.cli.foreground import end_at_once, process_ids, run_in_foreground
+from evd.cli.foreground import end_at_once, end_left_behind, run_in_foreground
 from evd.cli.network import READY_S, Network, NewCp, cp_ids_from, driver_ids_from, not_running
 from evd.cli.ports import refuse_taken
 from evd.cli.start_lock import changing, starting
@@ -68,22 +69,24 @@ def _run(supervisord: Supervisord, _: argparse.Namespace) -> int:
     return run_in_foreground(supervisord, _console())
 
 
-def _up(supervisord: Supervisord, _: argparse.Namespace) -> int:
+def _up(supervisord: Supervisord, options: argparse.Namespace) -> int:
     if supervisord.pid() is None:
         with starting(supervisord):
+            on_kafka = choose_broker(supervisord, options.kafka)
             refuse_taken(supervisord.programs())
             supervisord.up()
     else:
         with changing(supervisord):
+            on_kafka = choose_broker(supervisord, options.kafka)
             supervisord.up()
     network = Network(supervisord)
-    _wait_until_up(network)
+    _wait_until_up(network, KAFKA_READY_S if on_kafka else READY_S)
     print(f"The network is up: {network.central().url}, logs in {supervisord.log.parent}")
     return 0
 
 
-def _wait_until_up(network: Network) -> None:
-    end_s = time.monotonic() + READY_S
+def _wait_until_up(network: Network, within_s: float) -> None:
+    end_s = time.monotonic() + within_s
     while True:
         lame = not_running(network.supervisor)
         try:
@@ -95,21 +98,27 @@ def _wait_until_up(network: Network) -> None:
             return
         if time.monotonic() > end_s:
             told = ", ".join(lame)
-            raise ToolFailed(f"After {READY_S:g} s: {told}. `evd doctor` may say more.")
+            raise ToolFailed(
+                f"After {within_s:g} s: {told.rstrip('.')}. `evd doctor` may say more."
+            )
         time.sleep(POLL_S)
 
 
 def _down(supervisord: Supervisord, _: argparse.Namespace) -> int:
     pid = supervisord.pid()
     if pid is None:
-        print("The network does not run.")
+        count = end_left_behind(supervisord)
+        print(
+            f"supervisord had been killed; the {count} processes that it left were stopped."
+            if count
+            else "The network does not run."
+        )
         return 0
-    pids = process_ids(supervisord)
     supervisord.shut_down()
     end_s = time.monotonic() + STOP_S_MAX
     while _is_alive(pid):
         if time.monotonic() > end_s:
-            end_at_once(pid, pids)
+            end_at_once(pid)
             print(f"Not finished within {STOP_S_MAX:g} s: ended by force.", file=sys.stderr)
             return 1
         time.sleep(POLL_S)
@@ -178,7 +187,10 @@ def _add_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
         network.add_charging_points(cp_ids, NewCp(options.kw, options.euro))
     running = supervisord.pid() is not None
     if running:
-        network.wait_until_on(cp_ids)
+        try:
+            network.wait_until_on(cp_ids)
+        except ToolFailed as error:
+            raise ToolFailed(f"Added {', '.join(cp_ids)}. {error}") from None
     if options.json:
         _print_json({"added": cp_ids, "running": running})
     else:
@@ -189,7 +201,7 @@ def _add_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
 def _remove_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
     network = Network(supervisord)
     with changing(supervisord):
-        for cp_id in options.names:
+        for cp_id in cp_ids_from(options.names):
             network.remove_charging_point(cp_id, options.force, print)
             print(f"Removed {cp_id}; its history stays, and its engine's records on disk")
     return 0
@@ -270,6 +282,22 @@ def _doctor(supervisord: Supervisord, options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
+def _back_up(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    database.back_up(Network(supervisord), supervisord.root, options.file)
+    print(f"Copied Central's database to {options.file}")
+    return 0
+
+
+def _restore(supervisord: Supervisord, options: argparse.Namespace) -> int:
+    with changing(supervisord):
+        database.restore(Network(supervisord), supervisord.root, options.file)
+    print(
+        f"Restored from {options.file}. Central begins no session until every charging point has"
+        " sent what the copy lacks, or you say: evd central accept"
+    )
+    return 0
+
+
 def _accept(supervisord: Supervisord, _: argparse.Namespace) -> int:
     Network(supervisord).central().accept_recovery()
     print("Accepted: Central awaits nothing more, and sessions may begin.")
@@ -299,6 +327,8 @@ _COMMANDS: Final[
     ("crash", None): _crash,
     ("logs", None): _logs,
     ("doctor", None): _doctor,
+    ("central", "backup"): _back_up,
+    ("central", "restore"): _restore,
     ("central", "accept"): _accept,
     ("topics", None): _topics,
 }

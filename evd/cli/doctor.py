@@ -20,13 +20,15 @@ from evd.adapters.supervisor import (
 )
 from evd.cli.central import CentralAway, CentralRefused
 from evd.cli.errors import ToolFailed
-from evd.cli.network import BROKER, CENTRAL, Network, fetch
-from evd.cli.ports import config_of, describe_holder, endpoints, is_free
+from evd.cli.network import BROKER, CENTRAL, KAFKA, MONITOR, Network, fetch
+from evd.cli.ports import config_of, describe_holder, endpoints, holder, is_free
 from evd.config import CentralConfig, MetricsConfig, StatefulConfig
 
 # A process that was started more often than this in a minute does not stay up.
 STARTS_MAX: Final = 3
 FLAPPING_S: Final = 60
+# What a process that has just been started says of itself counts after that.
+SETTLED_S: Final = 5.0
 DISK_BYTES_MIN: Final = 200_000_000
 CLOCK_S_MAX: Final = 5.0
 
@@ -45,20 +47,25 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
     try:
         programs = supervisor.programs()
     except SupervisorFailed as error:
-        return [*findings, Finding(str(error), "Correct the file that it names.")]
+        return [*findings, Finding(str(error), "Correct that first: nothing can be started so.")]
     findings += [each for program in programs if (each := _wrong_flags(program))]
     programs = [program for program in programs if _wrong_flags(program) is None]
     try:
         findings += _clock(programs)
         findings += _state_dirs(programs)
         if supervisor.pid() is None:
+            if left := supervisor.left_behind():
+                what = f"The supervisor was killed, and {len(left)} of its processes still run."
+                return [*findings, Finding(what, "Stop them: evd down; then start anew: evd up")]
             findings.append(Finding("The network does not run.", "Start it: evd up"))
             return [*findings, *_ports(programs)]
         status = supervisor.status()
         findings += _drift(supervisor)
         findings += _processes(supervisor, programs, status)
-        findings += [*_broker(programs), *_hung(programs, status)]
+        findings += _broker(programs)
         findings += _central(supervisor, status)
+        findings += hung(programs, status)
+        findings += _charging_points(supervisor, programs)
     except (SupervisorFailed, ToolFailed) as error:
         findings.append(Finding(str(error), "Until then nothing more can be examined."))
     return findings
@@ -101,17 +108,19 @@ def _state_dirs(programs: Sequence[Program]) -> Iterator[Finding]:
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             yield Finding(
                 f"{program.name} can't write to its state directory {folder}.",
-                f"Give it back to the user who runs the network: chown -R … {folder}",
+                f"Give it to the user who runs the network: chown -R USER {folder}",
             )
 
 
 def _ports(programs: Sequence[Program]) -> Iterator[Finding]:
     for endpoint in endpoints(programs):
         if not is_free(endpoint.host, endpoint.port):
+            found = holder(endpoint.port)
+            end_it = f"End it (kill {found.pid})" if found else "Stop what holds it"
             yield Finding(
                 f"Port {endpoint.port} ({endpoint.flag} of {endpoint.program}) is in use"
                 f"{describe_holder(endpoint.port)}, though the network does not run.",
-                "Stop what holds it, or give the program another port.",
+                f"{end_it}, or give the program another port.",
             )
 
 
@@ -154,14 +163,17 @@ def _last_words(log: Path | None) -> str:
     return f" It said last: {lines[-1].strip()}" if lines else ""
 
 
-def _hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
-    """Processes that are there and do not answer: nothing else notices them."""
+def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
+    """Processes that are there and do not answer, which nothing else notices, or say why not."""
     running = {each.name: each for each in status if each.state is ProcessState.RUNNING}
+    unable: dict[str, list[str]] = {}
     # The broker first: what the others lack may be that.
     for program in sorted(programs, key=lambda each: each.group != BROKER):
         config = config_of(program)
         process = running.get(program.name)
-        if process is None or not isinstance(config, MetricsConfig) or not config.metrics_port:
+        if process is None or (process.up_s or 0.0) < SETTLED_S:
+            continue
+        if not isinstance(config, MetricsConfig) or not config.metrics_port:
             continue
         answer = fetch(config.metrics_host, config.metrics_port, "/health")
         if answer is None:
@@ -170,10 +182,13 @@ def _hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Itera
                 f"Let it be started anew: evd crash {program.name}",
             )
         elif answer[0] != 200:
-            yield Finding(
-                f"{program.name} can't do its work: {_reason(answer[1])}.",
-                f"See why: evd logs {program.name}",
-            )
+            unable.setdefault(_reason(answer[1]), []).append(program.name)
+    # Once for all that lack the same.
+    for reason, names in unable.items():
+        yield Finding(
+            f"{', '.join(names)} can't do {'its' if len(names) == 1 else 'their'} work: {reason}.",
+            f"See why: evd logs {names[0]}",
+        )
 
 
 def _reason(body: str) -> str:
@@ -184,6 +199,7 @@ def _reason(body: str) -> str:
 
 
 def _broker(programs: Sequence[Program]) -> Iterator[Finding]:
+    own = next((each.name for each in programs if each.group in (BROKER, KAFKA)), None)
     for program in programs:
         config = config_of(program)
         if not isinstance(config, CentralConfig):
@@ -196,7 +212,7 @@ def _broker(programs: Sequence[Program]) -> Iterator[Finding]:
             except OSError as error:
                 yield Finding(
                     f"The broker at {address} can't be reached: {error.strerror or error}.",
-                    "See whether evd-broker, or your Kafka, runs: evd logs evd-broker",
+                    f"See whether it runs: evd logs {own}" if own else "See whether it runs.",
                 )
 
 
@@ -212,14 +228,22 @@ def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterato
     except CentralAway as error:
         if any(each.name == CENTRAL and each.state is ProcessState.RUNNING for each in status):
             yield Finding(f"{error}", f"If it hangs, let it be started anew: evd crash {CENTRAL}")
-        return
     except CentralRefused as error:
         yield Finding(f"{error}.", look)
-    for view in central.charging_points()["charging_points"]:
-        yield from _charging_point(view)
 
 
-def _charging_point(view: dict[str, Any]) -> Iterator[Finding]:
+def _charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iterator[Finding]:
+    try:
+        views = Network(supervisor).central().charging_points()["charging_points"]
+    except (CentralAway, CentralRefused):
+        # A finding already.
+        return
+    ours = {each.member for each in programs if each.group == MONITOR}
+    for view in views:
+        yield from _charging_point(view, is_ours=view["cp_id"] in ours)
+
+
+def _charging_point(view: dict[str, Any], *, is_ours: bool) -> Iterator[Finding]:
     cp_id = view["cp_id"]
     if view["state"] == "BROKEN":
         yield Finding(
@@ -229,7 +253,9 @@ def _charging_point(view: dict[str, Any]) -> Iterator[Finding]:
     elif view["state"] == "DISCONNECTED":
         yield Finding(
             f"{cp_id} is DISCONNECTED: its monitor is not there.",
-            f"See why: evd logs evd-monitor:{cp_id}; if it was taken away: evd cp remove {cp_id}",
+            f"See why: evd logs evd-monitor:{cp_id}"
+            if is_ours
+            else f"No program here is its monitor; if it was taken away: evd cp remove {cp_id}",
         )
     elif view["breaker"] == "OPEN":
         yield Finding(

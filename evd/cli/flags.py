@@ -1,9 +1,12 @@
 """The tool's command line: every verb with its flags, and the help for them."""
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
+
+from evd.flags import EURO_RATE, KW, Kind
 
 _EPILOG = """\
 The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another
@@ -45,7 +48,12 @@ def _verb(verbs: "argparse._SubParsersAction[_Parser]", name: str, text: str) ->
 
 def _add_running(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     _verb(verbs, "run", "start the network in the foreground and show its life; Ctrl-C stops it")
-    _verb(verbs, "up", "start the network in the background, or what of it does not run")
+    up = _verb(verbs, "up", "start the network in the background, or what of it does not run")
+    up.add_argument(
+        "--kafka",
+        action=argparse.BooleanOptionalAction,
+        help="from now on run on a node of Apache Kafka (make kafka), or again on evd-broker",
+    )
     _verb(verbs, "down", "stop the network; what was charged is kept")
     topics = _verb(verbs, "topics", "make the topics on a real Kafka (evd topics --help)")
     topics.set_defaults(verb="topics")
@@ -77,14 +85,16 @@ def _add_changing(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     )
     add = _verb(cp, "add", "add charging points: 7 is CP-007, anything else is taken as it is")
     add.add_argument("names", metavar="N|ID", nargs="+")
-    add.add_argument("--kw", metavar="KW", help="power in kW (default 22)")
-    add.add_argument("--euro", metavar="EURO", help="price in euro/kWh (default 0.30)")
+    add.add_argument("--kw", type=_as(KW), metavar="KW", help="power in kW (default 22)")
+    add.add_argument(
+        "--euro", type=_as(EURO_RATE), metavar="EURO", help="price in euro/kWh (default 0.30)"
+    )
     add.add_argument(
         "--count", type=_whole(COUNT_MAX), default=1, metavar="K", help="so many, counted on"
     )
     _add_json(add)
     remove = _verb(cp, "remove", "end a charging point's session, wait for its bill, remove it")
-    remove.add_argument("names", metavar="ID", nargs="+")
+    remove.add_argument("names", metavar="N|ID", nargs="+")
     remove.add_argument("--force", action="store_true", help="also where a record may be lost")
 
     driver = _verb(verbs, "driver", "add or remove drivers").add_subparsers(
@@ -106,9 +116,15 @@ def _add_changing(verbs: "argparse._SubParsersAction[_Parser]") -> None:
     crash = _verb(verbs, "crash", "SIGKILL a process, a random one without NAME")
     crash.add_argument("name", metavar="NAME", nargs="?")
     _add_json(crash)
-    central = _verb(verbs, "central", "decide for Central").add_subparsers(
+    central = _verb(verbs, "central", "look after Central's database").add_subparsers(
         dest="action", metavar="ACTION", required=True
     )
+    backup = _verb(central, "backup", "copy the database to a new file, also while Central runs")
+    backup.add_argument("file", metavar="FILE", type=Path)
+    restore = _verb(
+        central, "restore", "put a copy in its place; what was there is kept as .replaced"
+    )
+    restore.add_argument("file", metavar="FILE", type=Path)
     _verb(central, "accept", "after a restore: nothing more is awaited, sessions may begin again")
 
 
@@ -116,9 +132,22 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for a script")
 
 
+def _as(kind: Kind) -> Callable[[str], str]:
+    """The text itself, once it is known that a program will take it for `kind`."""
+
+    def read(text: str) -> str:
+        try:
+            kind.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from None
+        return text
+
+    return read
+
+
 def _whole(high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or not 1 <= int(text) <= high:
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= high:
             raise argparse.ArgumentTypeError(
                 f"must be a whole number from 1 to {high}, not {text!r}"
             )

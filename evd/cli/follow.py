@@ -27,7 +27,7 @@ _STATUS_COLORS: Final = {
 }
 _LEVEL_COLORS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 # Of Central's lines at INFO, those that tell of a charging point's coming and going.
-_CENTRAL_WORDS: Final = ("FAULT", "RECOVER", "CONNECTED", "registered", "removed")
+_CENTRAL_WORDS: Final = ("registered", "connected again", "recovered", "removed")
 
 
 @attrs.define

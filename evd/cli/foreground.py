@@ -1,7 +1,8 @@
 """`evd run`: the whole network in the foreground, for as long as the command runs.
 
 Whatever ends the command ends the network: a signal within STOP_S_MAX, its sudden death by the
-signal that supervisord then gets.
+signal that supervisord then gets.  A supervisord that dies ends it too: what it leaves behind is
+stopped.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -28,6 +30,8 @@ from evd.config import DriverConfig
 STOP_S_MAX: Final = 9.0
 # Of these 10 s, what is left for an end by force.
 LAST_S: Final = 0.5
+# How long what a dead supervisord left behind may take to stop.
+LEFT_BEHIND_S: Final = 6.0
 LOOK_S: Final = 0.1
 # How often new charging points and drivers are looked for.
 RESCAN_S: Final = 2.0
@@ -70,6 +74,7 @@ def run_in_foreground(supervisord: Supervisord, console: Console) -> int:
         code = _watch(supervisord, child, life, stop)
     finally:
         _stop(supervisord, child, stop, console)
+        end_left_behind(supervisord)
     life.show()
     if stop.asked:
         console.print("Stopped. What was charged is kept: the next start goes on from there.")
@@ -87,6 +92,7 @@ def _greet(
     lines += [
         ("Logs", str(supervisord.log.parent)),
         ("State", str(supervisord.var)),
+        ("Try", "in another terminal: .venv/bin/evd request driver-carol any"),
         ("Stop", "Ctrl-C"),
     ]
     for name, where in lines:
@@ -101,7 +107,9 @@ def _watch(
         if child.poll() is not None:
             if _was_told_to_end(child):
                 return 0
-            raise ToolFailed(f"supervisord ended by itself: see {supervisord.log}.")
+            raise ToolFailed(
+                f"supervisord ended by itself, and with it the network: see {supervisord.log}."
+            )
         life.show()
         if time.monotonic() - scanned_s > RESCAN_S:
             scanned_s = time.monotonic()
@@ -122,42 +130,49 @@ def _stop(
         return
     console.print("Stopping …")
     end_s = time.monotonic() + STOP_S_MAX
-    pids = process_ids(supervisord)
     try:
         supervisord.shut_down()
     except SupervisorFailed:
         child.terminate()
     while child.poll() is None:
         if stop.at_once or time.monotonic() > end_s:
-            end_at_once(child.pid, pids)
+            end_at_once(child.pid)
             child.wait()
             return
         time.sleep(0.05)
 
 
-def process_ids(supervisord: Supervisord) -> list[int]:
-    """The processes that supervisord has now."""
-    try:
-        return [each.pid for each in supervisord.status() if each.pid is not None]
-    except SupervisorFailed:
-        return []
-
-
-def end_at_once(supervisord_pid: int, pids: Sequence[int]) -> None:
+def end_at_once(supervisord_pid: int) -> None:
     """SIGKILL a stopping supervisord's processes, and itself if it does not end then."""
-    children = [pid for pid in pids if _parent(pid) == supervisord_pid]
-    for pid in children:
-        _kill(pid)
+    for pid in _children_of(supervisord_pid):
+        _send(pid, signal.SIGKILL)
     # Who waits for them is supervisord; without it they might stay as zombies.
     end_s = time.monotonic() + LAST_S
-    while time.monotonic() < end_s and any(_parent(pid) == supervisord_pid for pid in children):
+    while time.monotonic() < end_s and _children_of(supervisord_pid):
         time.sleep(0.02)
-    _kill(supervisord_pid)
+    _send(supervisord_pid, signal.SIGKILL)
 
 
-def _kill(pid: int) -> None:
+def end_left_behind(supervisord: Supervisord) -> int:
+    """Stop what a killed supervisord left running, by force if it takes too long; how many."""
+    found = supervisord.left_behind()
+    for number, patience_s in ((signal.SIGTERM, LEFT_BEHIND_S), (signal.SIGKILL, LAST_S)):
+        end_s = time.monotonic() + patience_s
+        for pid in supervisord.left_behind():
+            _send(pid, number)
+        while time.monotonic() < end_s and supervisord.left_behind():
+            time.sleep(0.05)
+    return len(found)
+
+
+def _children_of(parent: int) -> list[int]:
+    found = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal())
+    return [pid for pid in found if _parent(pid) == parent]
+
+
+def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 def _parent(pid: int) -> int | None:

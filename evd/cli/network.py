@@ -26,6 +26,7 @@ from evd.cli.ports import (
 )
 from evd.config import CentralConfig, EngineConfig, read_requests_file
 from evd.core.fields import FieldError, check_cp_id, check_id
+from evd.core.messages import CpState
 from evd.flags import ConfigError
 
 ENGINE: Final = "evd-engine"
@@ -33,11 +34,13 @@ MONITOR: Final = "evd-monitor"
 DRIVER: Final = "evd-driver"
 CENTRAL: Final = "evd-central"
 BROKER: Final = "evd-broker"
+KAFKA: Final = "evd-kafka"
 
-READY_S: Final = 20.0
+READY_S: Final = 30.0
 SESSION_END_S: Final = 30.0
 FORGET_S: Final = 5.0
 POLL_S: Final = 0.2
+NAME_CHARS_SHOWN: Final = 80
 
 _NUMBERED: Final = re.compile(r"(?P<stem>.*?)(?P<number>[0-9]+)", re.S)
 
@@ -60,11 +63,16 @@ class Network:
 
     def central(self) -> Central:
         """Central, where its configuration says that it listens."""
+        config = self.central_config()
+        return Central(config.http_host, config.http_port)
+
+    def central_config(self) -> CentralConfig:
+        """What Central has been told."""
         for program in self.supervisor.programs():
             if program.group == CENTRAL:
                 config = config_of(program)
                 if isinstance(config, CentralConfig):
-                    return Central(config.http_host, config.http_port)
+                    return config
         raise ToolFailed("No program evd-central is defined here.")
 
     def program(self, name: str) -> Program:
@@ -139,7 +147,8 @@ class Network:
         cp_programs = [each for each in programs if each.group in (ENGINE, MONITOR)]
         unit = f"cp-{cp_id}"
         if not cp_programs or not self.supervisor.has(unit):
-            raise ToolFailed(f"There is no charging point {cp_id} here.")
+            self._forget_foreign(cp_id)
+            return
         engine = next(each for each in cp_programs if each.group == ENGINE)
         if self.supervisor.pid() is not None:
             self._settle(cp_id, engine, force, say)
@@ -201,10 +210,11 @@ class Network:
 
     def _settle(self, cp_id: str, engine: Program, force: bool, say: Say) -> None:
         """Wait until nothing of the charging point is open any more."""
-        lost = ""
+        central, lost, was_stopped = self.central(), "", True
         try:
-            central = self.central()
-            if central.charging_point(cp_id) is not None:
+            view = central.charging_point(cp_id)
+            if view is not None:
+                was_stopped = view["engine_state"] == CpState.STOPPED
                 central.stop_cp(cp_id)
             end_s = time.monotonic() + SESSION_END_S
             while lost := _what_is_open(central, cp_id, engine):
@@ -218,12 +228,26 @@ class Network:
         if not lost:
             return
         if not force:
+            if not was_stopped:
+                # As it was; who can't be told has forgotten the stop, or remembers it and says so.
+                with contextlib.suppress(CentralAway, CentralRefused):
+                    central.resume_cp(cp_id)
             raise ToolFailed(
                 f"{cp_id} was not removed. {lost.rstrip('.')}."
                 " Its engine keeps on sending what is not confirmed: try again later, or remove it"
                 " with --force; what is not confirmed then stays on its disk alone."
             )
         say(f"{cp_id}: removed by force. {lost.rstrip('.')}.")
+
+    def _forget_foreign(self, cp_id: str) -> None:
+        """Take one that is none of ours off Central's list; ToolFailed if it is not on it."""
+        try:
+            known = self.central().charging_point(cp_id) is not None
+        except CentralAway:
+            known = False
+        if not known:
+            raise ToolFailed(f"There is no charging point {cp_id} here.")
+        self.central().forget_cp(cp_id)
 
     def _forget(self, cp_id: str, say: Say) -> None:
         """Take it off Central's list, once Central sees that its monitor has left."""
@@ -239,14 +263,14 @@ class Network:
                     say(f"{cp_id} stays on Central's list: {error}")
                     return
             except CentralAway as error:
-                say(f"{cp_id} stays on Central's list: {error}")
+                say(f"{cp_id} stays on Central's list: {error} When it can: evd cp remove {cp_id}")
                 return
             time.sleep(POLL_S)
 
 
-def cp_ids_from(names: Sequence[str], count: int) -> list[str]:
+def cp_ids_from(names: Sequence[str], count: int = 1) -> list[str]:
     """The ids that the operator means: `7` is CP-007, and `--count` counts on from there."""
-    starts = [f"CP-{int(name):03d}" if name.isdecimal() else name for name in names]
+    starts = [f"CP-{name.lstrip('0') or '0':0>3}" if name.isdecimal() else name for name in names]
     return _counted(starts, count, check_cp_id, "an id")
 
 
@@ -271,7 +295,8 @@ def _counted(
         try:
             check(name)
         except FieldError as error:
-            raise ToolFailed(f"{name!r} can't be {what}: it {error.why}.", 2) from None
+            shown = repr(name[:NAME_CHARS_SHOWN])
+            raise ToolFailed(f"{shown} can't be {what}: it {error.why}.", 2) from None
     if len(set(found)) < len(found):
         raise ToolFailed(f"Each can be added once: {', '.join(found)}.", 2)
     return found

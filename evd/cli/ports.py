@@ -21,14 +21,19 @@ from evd.config import (
     monitor_config,
 )
 from evd.flags import ConfigError
+from evd.kafka_node.config import KafkaNodeConfig, kafka_node_config
+
+Config = ProgramConfig | KafkaNodeConfig
 
 # Below the ports that the kernel gives to outgoing connections.
 HEALTH_PORTS: Final = (*range(8001, 8100), *range(20000, 21000))
 DASHBOARD_PORTS: Final = (*range(8100, 8200), *range(21000, 22000))
+CONTROLLER_PORTS: Final = (*range(9093, 9100), *range(25000, 26000))
 METRICS_PORTS: Final = (*range(9201, 9600), *range(22000, 25000))
 
-_PARSERS: Final[Mapping[str, Callable[[Sequence[str], Mapping[str, str]], ProgramConfig]]] = {
+_PARSERS: Final[Mapping[str, Callable[[Sequence[str], Mapping[str, str]], Config]]] = {
     "evd-broker": broker_config,
+    "evd-kafka": kafka_node_config,
     "evd-central": central_config,
     "evd-engine": engine_config,
     "evd-monitor": monitor_config,
@@ -37,6 +42,7 @@ _PARSERS: Final[Mapping[str, Callable[[Sequence[str], Mapping[str, str]], Progra
 # Ports that a program listens on, each with the field of its host.
 _LISTENS: Final = {
     "listen_port": "listen_host",
+    "controller_port": "listen_host",
     "http_port": "http_host",
     "feed_port": "http_host",
     "health_port": "health_host",
@@ -63,7 +69,7 @@ class Holder:
     command: str
 
 
-def config_of(program: Program) -> ProgramConfig | None:
+def config_of(program: Program) -> Config | None:
     """What a program has been told, None for one that is not ours; ToolFailed where it is wrong."""
     parse = _PARSERS.get(program.group)
     if parse is None:

@@ -45,4 +45,10 @@ def starting(supervisord: Supervisord) -> Iterator[None]:
                 f"The network runs already (supervisord is process {pid}): `evd status` shows it,"
                 " `evd down` stops it."
             )
+        left = supervisord.left_behind()
+        if left:
+            raise ToolFailed(
+                f"supervisord was killed, and {len(left)} of its processes still run:"
+                " `evd down` stops them."
+            )
         yield

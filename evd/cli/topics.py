@@ -36,9 +36,9 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Prints a line for each topic; 1 if they could not be made."""
     config = parse_or_exit(topics_config, argv, env)
     try:
-        lines = ensure_topics(config.kafka_bootstrap, config.partitions, config.replication)
+        topics = ensure_topics(config.kafka_bootstrap, config.partitions, config.replication)
     except TopicsFailed as error:
         print(f"evd topics: {error}", file=sys.stderr)
         return 1
-    print("\n".join(lines))
+    print("\n".join(each.line for each in topics))
     return 0

@@ -1,6 +1,7 @@
 """What a failing disk, a damaged file or a lost server does to Central's database."""
 
 import contextlib
+import errno
 import os
 import re
 import sqlite3
@@ -14,6 +15,7 @@ import pytest
 import trio
 
 from evd.adapters.store import Store, StoreFailed, StoreInUse, StoreRefused, open_store
+from evd.adapters.store.lock import FileLock
 from tests.adapters.databases import connect, new_postgres_url, postgres_server
 from tests.adapters.store_rows import a_charging_point, a_fault, a_session
 
@@ -120,6 +122,21 @@ async def test_a_disk_that_is_full_at_the_start(small_disk: Path) -> None:
     filler.unlink()
     async with open_store(url_of(small_disk / "central.db"), small_disk) as store:
         await store.begin_epoch()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, errno.ENOSPC])
+async def test_a_disk_that_gives_no_lock_may_give_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Proves: a lock that a failing disk does not give is no word to an operator: Central waits."""
+
+    def fail(_: FileLock) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(FileLock, "acquire", fail)
+    with pytest.raises(StoreFailed, match=rf"^--db-url: .* {os.strerror(number)}$"):
+        async with open_store(url_of(tmp_path / "central.db"), tmp_path):
+            pass
 
 
 @needs_root

@@ -1,7 +1,7 @@
 """A network of real programs: one broker, one Central, charging points, drivers."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 
+from tests.network import brokers
 from tests.network.processes import Program, free_port, listens
 from tests.network.waiting import wait_until
 
-READY_S_MAX = 15.0
+READY_S_MAX = brokers.READY_S_MAX
 
 Fields = dict[str, Any]
 
@@ -36,9 +37,17 @@ class ChargingPoint:
 class Network:
     """Everything that a test needs of a network; ends all of it at the end of the `with`."""
 
-    def __init__(self, folder: Path, *, bootstrap: str | None = None) -> None:
-        """`bootstrap`: a Kafka of the test's own, instead of the embedded broker."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bootstrap: str | None = None,
+        envs: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """`bootstrap`: a Kafka of the test's own, instead of the embedded broker.
+        `envs`: more environment variables for programs, by their names."""
         self.folder = folder
+        self.envs = envs or {}
         self.broker_port = free_port()
         self.bootstrap = bootstrap or f"127.0.0.1:{self.broker_port}"
         self.control_port = free_port()
@@ -72,14 +81,14 @@ class Network:
         """Make a program, not started yet; its name stays with it."""
         if name in self.programs:
             raise ValueError(f"there is a {name} already")
-        self.programs[name] = Program(name, argv, self.folder)
+        self.programs[name] = Program(name, argv, self.folder, self.envs.get(name))
         return self.programs[name]
 
     @property
     def broker(self) -> Program:
-        """The embedded broker."""
+        """The broker on its port: see `brokers` for which."""
         if "broker" not in self.programs:
-            self.program("broker", "evd-broker", "--listen-port", str(self.broker_port))
+            self.programs["broker"] = brokers.make_broker(self.folder, self.broker_port)
         return self.programs["broker"]
 
     def central(self, *flags: str) -> Program:

@@ -1,23 +1,30 @@
 """One real program: started, killed, hung, woken, stopped; its output in files."""
 
+import fcntl
+import functools
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.network.waiting import wait_until
 
 BIN = Path(sys.executable).parent
 STOP_S_MAX = 6.0
+# Below the ephemeral ports; whoever comes back to its first port has long ended what had it.
+PORT_MIN, PORT_MAX, PORTS_PER_PROCESS = 11_000, 32_000, 500
 
 
 def free_port() -> int:
     """A loopback port that nobody listens on, out of the kernel's range for outgoing ones."""
-    for port in _PORTS:
+    for _ in range(PORTS_PER_PROCESS):
+        port = next(_own_ports())
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -28,13 +35,21 @@ def free_port() -> int:
     raise RuntimeError("no free port left")
 
 
-def _ports() -> list[int]:
-    # An own range for each process of a parallel run, below the ephemeral ports.
-    first = 11_000 + (os.getpid() * 37) % 20_000
-    return list(range(first, 32_000)) + list(range(11_000, first))
-
-
-_PORTS = iter(_ports())
+@functools.cache
+def _own_ports() -> Iterator[int]:
+    """A block of ports of this process alone, again and again; tests may run in parallel."""
+    folder = Path(tempfile.gettempdir()) / f"evd-test-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for first in range(PORT_MIN, PORT_MAX, PORTS_PER_PROCESS):
+        # Never closed: the lock, which no program started from here inherits, ends with us.
+        lock = os.open(folder / str(first), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        return itertools.cycle(range(first, first + PORTS_PER_PROCESS))
+    raise RuntimeError("every block of ports is taken by another process")
 
 
 class Program:

@@ -3,6 +3,7 @@
 `python -m tests.process.fake_daemon WAY [flags of evd-engine]`
 """
 
+import atexit
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -12,11 +13,6 @@ import trio
 from evd.config import EngineConfig, engine_config
 from evd.daemons import lifecycle
 from evd.daemons.lifecycle import Lifecycle, listen, run_program
-
-# The bounds of a stop, ten times as short, so that a test of each costs half a second.
-lifecycle.GRACE_S = 0.4
-lifecycle.HARD_END_S = 0.5
-lifecycle.LAST_END_S = 0.6
 
 FOREVER_S = 3600
 
@@ -83,6 +79,20 @@ async def hangs(_: EngineConfig, life: Lifecycle) -> None:
     time.sleep(FOREVER_S)  # noqa: ASYNC251
 
 
+async def lingers(_: EngineConfig, life: Lifecycle) -> None:
+    """Stop as it should, and leave a library behind that hangs at the interpreter's end."""
+    atexit.register(time.sleep, FOREVER_S)
+    life.ready()
+    await life.stopping.wait()
+
+
+def shorten_the_bounds() -> None:
+    """Of a stop, by ten, so that a test of each costs half a second."""
+    lifecycle.GRACE_S = 0.4
+    lifecycle.HARD_END_S = 0.5
+    lifecycle.LAST_END_S = 0.6
+
+
 WAYS: dict[str, Callable[[EngineConfig, Lifecycle], Awaitable[int | None]]] = {
     way.__name__: way
     for way in (
@@ -95,8 +105,12 @@ WAYS: dict[str, Callable[[EngineConfig, Lifecycle], Awaitable[int | None]]] = {
         shields,
         blocks,
         hangs,
+        lingers,
     )
 }
 
 if __name__ == "__main__":
-    run_program(engine_config, WAYS[sys.argv.pop(1)])
+    way = WAYS[sys.argv.pop(1)]
+    if way in (ignores, shields, blocks, hangs):
+        shorten_the_bounds()
+    run_program(engine_config, way)

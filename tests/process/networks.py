@@ -2,14 +2,16 @@
 
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
+
+from evd.adapters.supervisord import Supervisord
+from tests.network.processes import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -74,7 +76,7 @@ def network_in(root: Path) -> Iterator[Network]:
     shutil.copytree(CHECKOUT / "etc", root / "etc")
     files = [root / "etc" / "supervisord.conf", *(root / "etc" / "supervisord.d").glob("*.conf")]
     named = sorted({int(port) for path in files for port in _PORTS.findall(path.read_text())})
-    ports = dict(zip(named, free_ports(len(named)), strict=True))
+    ports = {port: free_port() for port in named}
     for path in files:
         text = _PORTS.sub(lambda match: str(ports[int(match[0])]), path.read_text())
         path.write_text(text.replace("%(here)s/../.venv/bin", str(BIN)))
@@ -82,13 +84,5 @@ def network_in(root: Path) -> Iterator[Network]:
     try:
         yield network
     finally:
-        network.evd("down")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+        if Supervisord(network.conf).pid() is not None:
+            network.evd("down")

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from evd.adapters.supervisord import Supervisord
+from evd.cli import network as cli_network
+from evd.cli.central import Central
+from evd.cli.doctor import SETTLED_S
 from evd.cli.status import Snapshot, take_snapshot
 from tests.process.networks import CHECKOUT, Network, network_in
 
@@ -41,9 +44,19 @@ def snapshot(network: Network) -> Snapshot:
     return take_snapshot(Supervisord(network.conf))
 
 
+def central(network: Network) -> Central:
+    """Its Central."""
+    return cli_network.Network(Supervisord(network.conf)).central()
+
+
 def pids(network: Network) -> dict[str, int | None]:
     """The processes by name."""
     return {each.name: each.pid for each in snapshot(network).processes}
+
+
+def up_s(network: Network, name: str) -> float:
+    """How long a process has been running."""
+    return next(each.up_s or 0.0 for each in snapshot(network).processes if each.name == name)
 
 
 def states(network: Network) -> dict[str, str]:
@@ -71,19 +84,19 @@ def test_adding_restarts_nothing(network: Network) -> None:
     wait_until_well(network)
     before = pids(network)
     etc = {path: path.read_bytes() for path in (network.root / "etc").rglob("*.conf")}
-    added = network.evd("cp", "add", "7", "--kw", "75", "--euro", "0.38", "--count", "3")
+    added = network.evd("cp", "add", "7", "--kw", "75", "--euro", "0.38", "--count", "2")
     assert added.returncode == 0, added.stderr
-    assert states(network).keys() >= {"CP-007", "CP-008", "CP-009"}
+    assert states(network).keys() >= {"CP-007", "CP-008"}
     added_point = point(network, "CP-008")
     assert (added_point["kw_rate"], added_point["euro_rate"]) == (75.0, 0.38)
-    assert "evd-monitor:CP-009" in network.ctl("status")
+    assert "evd-monitor:CP-008" in network.ctl("status")
     assert network.evd("driver", "add", "carol", "--json").returncode == 0
     again = network.evd("cp", "add", "10", "8")
     assert (again.returncode, again.stderr) == (
         1,
         "evd: CP-008 is there already: nothing was added.\n",
     )
-    assert network.evd("cp", "remove", "CP-007", "CP-008", "CP-009").returncode == 0
+    assert network.evd("cp", "remove", "7", "CP-008").returncode == 0
     assert network.evd("driver", "remove", "carol").returncode == 0
     assert pids(network) == before
     assert states(network).keys() == {"CP-001", "CP-002"}
@@ -150,6 +163,7 @@ def test_crash_and_doctor(network: Network) -> None:
     assert (healthy.returncode, healthy.stdout) == (0, "Everything is as it should be.\n")
     hung = pids(network)["evd-engine:CP-002"]
     assert hung is not None
+    wait_for("it has settled", lambda: up_s(network, "evd-engine:CP-002") > SETTLED_S)
     os.kill(hung, signal.SIGSTOP)
     try:
         found = network.evd("doctor", "--json")
@@ -179,6 +193,22 @@ def test_logs(network: Network) -> None:
     assert "| CP_M:CP-001 | Registered with Central" in shown
 
 
+@pytest.mark.slow
+def test_a_copy_of_the_database(network: Network, tmp_path: Path) -> None:
+    """Proves: Central's database is copied while it runs, and put back by one command each; the
+    Central that comes back is another one, and every charging point is there again."""
+    wait_until_well(network)
+    copy = tmp_path / "central.db"
+    assert network.evd("central", "backup", str(copy)).returncode == 0
+    again = network.evd("central", "backup", str(copy))
+    assert (again.returncode, again.stderr) == (1, f"evd: {copy} exists already.\n")
+    before = central(network).health()["central_id"]
+    restored = network.evd("central", "restore", str(copy))
+    assert restored.returncode == 0, restored.stderr
+    wait_until_well(network)
+    assert central(network).health()["central_id"] != before
+
+
 def test_a_second_network_on_the_same_ports(network: Network, tmp_path: Path) -> None:
     """Proves: a port that is taken is named with who has it, and nothing is half started."""
     with network_in(tmp_path) as other:
@@ -193,7 +223,7 @@ def test_a_second_network_on_the_same_ports(network: Network, tmp_path: Path) ->
             assert refused.stderr.startswith("evd: Port ")
             assert " is in use by evd-" in refused.stderr
             assert len(refused.stderr.splitlines()) == 1
-        assert other.evd("down").stdout == "The network does not run.\n"
+        assert Supervisord(other.conf).pid() is None
     again = network.evd("run")
     assert again.returncode == 1
     assert again.stderr.startswith("evd: The network runs already")
@@ -207,6 +237,27 @@ def test_down_leaves_no_process(network: Network) -> None:
     assert down.returncode == 0, down.stderr
     assert not [name for name, pid in running.items() if Path(f"/proc/{pid}").exists()]
     assert network.evd("status").returncode == 1
+
+
+def test_what_a_killed_supervisor_left_behind(tmp_path: Path) -> None:
+    """Proves: where supervisord was killed, its processes are known, refuse a new start, and are
+    ended by `evd down`; those of another network are not touched."""
+    with network_in(tmp_path) as network:
+        url = f"unix://{network.root}/var/run/supervisord.sock"
+        mine, other = (
+            subprocess.Popen(["sleep", "60"], env={**os.environ, "SUPERVISOR_SERVER_URL": each})
+            for each in (url, url + ".other")
+        )
+        try:
+            assert Supervisord(network.conf).left_behind() == [mine.pid]
+            assert "supervisord was killed, and 1 of its" in network.evd("up").stderr
+            assert network.evd("down").returncode == 0
+            assert mine.wait(timeout=BOUND_S) == -signal.SIGTERM
+            assert other.poll() is None
+        finally:
+            for each in (mine, other):
+                each.kill()
+                each.wait()
 
 
 def test_the_checkout_stays_clean() -> None:

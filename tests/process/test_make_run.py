@@ -78,6 +78,14 @@ def alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
+def wait_until_gone(pids: list[int]) -> None:
+    """Until none of them exists."""
+    end_s = time.monotonic() + 20
+    while alive(pids):
+        assert time.monotonic() < end_s, alive(pids)
+        time.sleep(0.1)
+
+
 def test_make_run(tmp_path: Path) -> None:
     """Proves: within 15 s sessions are delivered and told in readable lines; Ctrl-C leaves no
     process within 10 s; a second run finds the history, and takes up where the first ended."""
@@ -121,10 +129,21 @@ def test_its_sudden_death_stops_the_network(tmp_path: Path) -> None:
             pids = processes_of(network)
             os.killpg(run.process.pid, signal.SIGKILL)
             run.process.wait()
-        end_s = time.monotonic() + 20
-        while alive(pids):
-            assert time.monotonic() < end_s, alive(pids)
-            time.sleep(0.1)
+        wait_until_gone(pids)
+
+
+def test_a_dead_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Proves: where supervisord is killed, what it ran is stopped, and a sentence says so."""
+    with network_in(tmp_path / "net") as network:
+        network.keep("broker", "central", "cp-CP-001")
+        with make_run(network, tmp_path / "output") as run:
+            run.wait_for("CP-001 registered")
+            pids = processes_of(network)
+            os.kill(pids[0], signal.SIGKILL)
+            run.process.wait(timeout=STOP_S)
+            # Dead, but it is the machine's init that waits for them.
+            wait_until_gone(pids)
+            assert "evd: supervisord ended by itself" in run.text()
 
 
 def test_a_hung_process_does_not_hold_up_the_end(tmp_path: Path) -> None:

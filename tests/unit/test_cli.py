@@ -18,6 +18,7 @@ import evd.cli
 from evd.adapters.supervisor import ProcessState, ProcessStatus, Program
 from evd.cli.central import Central, CentralAway, CentralRefused
 from evd.cli.charge import ask
+from evd.cli.doctor import hung
 from evd.cli.errors import ToolFailed
 from evd.cli.flags import CommandLineWrong, parse
 from evd.cli.follow import Life, Tail, last_lines
@@ -44,6 +45,7 @@ POINT = {
         (["7"], 1, ["CP-007"]),
         (["7"], 3, ["CP-007", "CP-008", "CP-009"]),
         (["99"], 2, ["CP-099", "CP-100"]),
+        (["0007"], 1, ["CP-007"]),
         (["depot-A"], 1, ["depot-A"]),
         (["depot-A9"], 2, ["depot-A9", "depot-A10"]),
         (["1", "depot-A"], 1, ["CP-001", "depot-A"]),
@@ -55,7 +57,8 @@ def test_names_of_charging_points(names: list[str], count: int, expected: list[s
 
 
 @pytest.mark.parametrize(
-    ("names", "count"), [(["depot-A"], 2), (["a b"], 1), (["../x"], 1), (["7", "CP-007"], 1)]
+    ("names", "count"),
+    [(["depot-A"], 2), (["a b"], 1), (["../x"], 1), (["7", "CP-007"], 1), (["9" * 5000], 1)],
 )
 def test_names_that_cannot_be(names: list[str], count: int) -> None:
     """Proves: an id that no program would take is refused before anything is written."""
@@ -174,7 +177,7 @@ def test_life_shows_what_matters(tmp_path: Path) -> None:
     log.write_text(
         "2026-01-31 12:00:01 | INFO | Central | a quiet line\n"
         "2026-01-31 12:00:01 | WARNING | Central | [bold]CP-001 marked as FAULTY\n"
-        "2026-01-31 12:00:03 | INFO | Central | CP CP-001 registered\n"
+        "2026-01-31 12:00:03 | INFO | Central | CP CP-001 recovered: its engine answers\n"
     )
     text = StringIO()
     life = Life(Console(file=text, width=200, highlight=False))
@@ -187,7 +190,7 @@ def test_life_shows_what_matters(tmp_path: Path) -> None:
     assert [" ".join(line.split()) for line in text.getvalue().splitlines()] == [
         "12:00:01 Central WARNING [bold]CP-001 marked as FAULTY",
         "12:00:02 driver-alice COMPLETED CP-001 0.061 kWh, 0.02 €",
-        "12:00:03 Central INFO CP CP-001 registered",
+        "12:00:03 Central INFO CP CP-001 recovered: its engine answers",
     ]
 
 
@@ -292,6 +295,9 @@ def test_central_is_away() -> None:
         ["cp", "add"],
         ["cp", "add", "7", "--count", "0"],
         ["cp", "add", "7", "--count", "501"],
+        ["cp", "add", "7", "--count", "9" * 5000],
+        ["cp", "add", "7", "--kw", "nan"],
+        ["cp", "add", "7", "--euro", "-1"],
         ["driver", "add", "carol", "--http-port", "70000"],
         ["status", "--jso"],
     ],
@@ -338,3 +344,45 @@ def test_a_program_is_found_by_the_end_of_its_name() -> None:
         network.program("CP-001")
     with pytest.raises(ToolFailed, match="There is no program 'x'"):
         network.program("x")
+
+
+@attrs.frozen
+class Stopped:
+    """A supervisor that does not run, of a network without a program."""
+
+    def pid(self) -> None:
+        return None
+
+    def programs(self) -> list[Program]:
+        return [Program("evd-central", None, ("--http-port", str(self.http_port)))]
+
+    def has(self, _: str) -> bool:
+        return False
+
+    http_port: int
+
+
+def test_a_charging_point_that_only_central_knows() -> None:
+    """Proves: what was removed while Central was away is taken off its list by the same command,
+    and one that nobody knows is a sentence."""
+    answers = Answers([(200, {"cp_id": "CP-009"}, {}), (204, {}, {}), (404, {"error": "no"}, {})])
+    with answering(answers) as central:
+        network = Network(Stopped(central.port))  # type: ignore[arg-type]
+        network.remove_charging_point("CP-009", False, print)
+        assert answers.asked[-1][:2] == ("DELETE", "/cp/CP-009")
+        with pytest.raises(ToolFailed, match="There is no charging point CP-010 here"):
+            network.remove_charging_point("CP-010", False, print)
+
+
+def test_the_doctor_names_a_cause_once() -> None:
+    """Proves: programs that all lack the same are one finding, with their names."""
+    with answering(Answers([(503, {"error": "Central was not heard yet"}, {})])) as central:
+        programs = [
+            Program("evd-driver", name, ("--driver-id", name, "--metrics-port", str(central.port)))
+            for name in ("alice", "bob")
+        ]
+        status = [ProcessStatus(each.name, ProcessState.RUNNING, 1, 60.0, "") for each in programs]
+        (finding,) = hung(programs, status)
+    assert finding.what == (
+        "evd-driver:alice, evd-driver:bob can't do their work: Central was not heard yet."
+    )

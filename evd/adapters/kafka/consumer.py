@@ -16,7 +16,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from evd.adapters.kafka.link import (
     EMBEDDED_CLUSTER_PREFIX,
-    QUERY_TIMEOUT_S,
+    FETCH_WAIT_S,
+    READER_QUERY_TIMEOUT_S,
+    REVIEW_INTERVAL_S,
     BrokerLink,
     RareWarning,
     Settings,
@@ -34,18 +36,14 @@ BATCH_MESSAGES_MAX: Final = 500
 # Handed over and not yet taken; beyond them the owner thread waits, and librdkafka's queue fills.
 BATCHES_WAITING_MAX: Final = 2
 FETCHED_KBYTES_MAX: Final = 4096
-# A broker answers a fetch at once when something comes in; the embedded one only when its wait is
-# over, so against that one the wait is the latency.
-FETCH_WAIT_S: Final = 0.5
+# The embedded broker answers a fetch only when its wait is over: there the wait is the latency.
 EMBEDDED_FETCH_WAIT_S: Final = 0.02
 # Bounds how long a stop, or a commit of an idle reader, waits for the owner thread.
 POLL_S: Final = 0.1
 COMMIT_INTERVAL_S: Final = 0.1
-# The metadata are looked at again after this time: when a look failed, after a lost connection,
-# and when all is well.
+# The metadata are looked at again after this time: when a look failed, and after a lost connection.
 REVIEW_RETRY_S: Final = 0.2
 REVIEW_AFTER_LOSS_S: Final = 1.0
-REVIEW_INTERVAL_S: Final = 30.0
 
 Batch = list[RawMessage]
 
@@ -75,7 +73,7 @@ class Consumer:
     @property
     def healthy(self) -> bool:
         """Whether the reader knows its place and the broker answered within the last seconds."""
-        return self.placed.is_set() and self.link.up
+        return self.placed.is_set() and self._placement.is_complete and self.link.up
 
     @property
     def logs_lost_count(self) -> int:
@@ -141,7 +139,7 @@ class Consumer:
         self._reviewed_at_s = time.monotonic()
 
     def _review(self) -> None:
-        metadata = self._client.list_topics(timeout=QUERY_TIMEOUT_S)
+        metadata = self._client.list_topics(timeout=READER_QUERY_TIMEOUT_S)
         self.link.answered()
         self._adapt_fetch_wait(str(metadata.cluster_id))
         self._placement.update(self._client, metadata)

@@ -1,6 +1,8 @@
 """What producer, consumer and topic maker share: the settings, and whether the broker answers."""
 
+import functools
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,6 +18,14 @@ STATISTICS_INTERVAL_S: Final = 1.0
 ANSWER_TIMEOUT_S: Final = 3.0
 # Bounds how long a question to the brokers holds up the thread that asks, and so a stop.
 QUERY_TIMEOUT_S: Final = 0.3
+# A broker answers a fetch at once when something comes in, and else after this time.
+FETCH_WAIT_S: Final = 0.5
+# The same bound for who also fetches: a broker answers the requests of a connection in their order,
+# so a question waits for the fetch before it.
+READER_QUERY_TIMEOUT_S: Final = FETCH_WAIT_S + QUERY_TIMEOUT_S
+# So soon a topic that was made anew, or got more partitions, is known as it is: until then a writer
+# puts a key into another partition than the one in which its reader waits for it.
+REVIEW_INTERVAL_S: Final = 5.0
 # While the broker is away librdkafka tells so 20 times a second.
 WARNING_INTERVAL_S: Final = 30.0
 
@@ -43,7 +53,7 @@ def client_settings(bootstrap: str, client_id: str) -> Settings:
         "socket.timeout.ms": 4000,
         "socket.keepalive.enable": True,
         "socket.nagle.disable": True,
-        "topic.metadata.refresh.interval.ms": 30_000,
+        "topic.metadata.refresh.interval.ms": int(REVIEW_INTERVAL_S * 1000),
         "statistics.interval.ms": int(STATISTICS_INTERVAL_S * 1000),
         "logger": _LibraryLog(),
     }
@@ -60,8 +70,7 @@ class BrokerLink:
         # Set at each lost connection, and so at first; whoever has looked anew clears it.
         self.was_lost = True
         self._bootstrap = bootstrap
-        self._down_since_s = time.monotonic()
-        self._warning = RareWarning()
+        self._news = _news_of(bootstrap)
 
     def callbacks(self) -> Settings:
         """The settings that let librdkafka report to this link."""
@@ -87,18 +96,12 @@ class BrokerLink:
         """Takes the news that the broker has just answered."""
         if not self.up:
             self.up = True
-            logger.info(
-                "broker %s answers, after %.1f s",
-                self._bootstrap,
-                time.monotonic() - self._down_since_s,
-            )
+            self._news.tell_up()
 
     def _set_down(self, reason: str) -> None:
         self.was_lost = True
-        if self.up:
-            self.up = False
-            self._down_since_s = time.monotonic()
-        self._warning.log("broker %s does not answer: %s", self._bootstrap, reason)
+        self.up = False
+        self._news.tell_down(reason)
 
 
 def _answers(broker: Mapping[str, Any]) -> bool:
@@ -128,6 +131,39 @@ class RareWarning:
             text, arguments = f"{text} (and %d like it before)", (*arguments, self._swallowed)
         logger.warning(text, *arguments)
         self._next_s, self._swallowed = now_s + self._interval_s, 0
+
+
+class _News:
+    """Tells the log of brokers that go and come: once, however many clients of a process see it."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        # Each client's link is written by a thread of its own.
+        self._lock = threading.Lock()
+        self._up = False
+        self._down_since_s = time.monotonic()
+        self._warning = RareWarning()
+
+    def tell_up(self) -> None:
+        """A client has an answer that had none before."""
+        with self._lock:
+            if not self._up:
+                self._up = True
+                away_s = time.monotonic() - self._down_since_s
+                logger.info("broker %s answers, after %.1f s", self._bootstrap, away_s)
+
+    def tell_down(self, reason: str) -> None:
+        """A client has no answer."""
+        with self._lock:
+            if self._up:
+                self._up = False
+                self._down_since_s = time.monotonic()
+            self._warning.log("broker %s does not answer: %s", self._bootstrap, reason)
+
+
+@functools.cache
+def _news_of(bootstrap: str) -> _News:
+    return _News(bootstrap)
 
 
 class _LibraryLog:

@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 import attrs
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    OFFSET_STORED,
+    OFFSET_END,
     Consumer,
     KafkaError,
     KafkaException,
@@ -23,10 +23,12 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin._metadata import ClusterMetadata
 
-from evd.adapters.kafka.link import QUERY_TIMEOUT_S, RareWarning, logger
+from evd.adapters.kafka.link import READER_QUERY_TIMEOUT_S, RareWarning, logger
 from evd.core.partition import partition_for
 
 ALL_PARTITIONS: Final = "all"
+# Each is asked for READER_QUERY_TIMEOUT_S; a coordinator that has just come up needs a second.
+UNANSWERED_MAX: Final = 5
 
 Start = Literal["end", "committed-else-earliest"]
 Place = tuple[str, int]
@@ -63,6 +65,8 @@ class Placement:
         # The offset after the last message read, or the one to begin at.
         self._positions: dict[Place, int] = {}
         self._assigned: set[Place] = set()
+        # How often in a row the brokers did not say where the group was.
+        self._unanswered_count = 0
         self._warning = RareWarning()
 
     def forget_client(self) -> None:
@@ -83,12 +87,13 @@ class Placement:
         places = self._wanted(metadata)
         cluster_id = str(metadata.cluster_id)
         is_lost = self._cluster_id not in (None, cluster_id)
+        if is_lost:
+            # Whatever fails below: nobody reads the new log yet.
+            self.is_complete = False
         if is_lost or self._assigned != set(places):
-            known: Mapping[Place, int] = {} if is_lost else self._positions
-            self._positions = {
-                place: known[place] if place in known else self._first(client, place, is_lost)
-                for place in places
-            }
+            known = {} if is_lost else self._positions
+            new = self._first(client, [each for each in places if each not in known], is_lost)
+            self._positions = {place: (known | new)[place] for place in places}
             client.assign([TopicPartition(*place, at) for place, at in self._positions.items()])
             self._assigned = set(places)
         if is_lost:
@@ -111,11 +116,50 @@ class Placement:
                 places.append((topic, partition_for(key.encode(), len(found.partitions))))
         return places
 
-    def _first(self, client: Consumer, place: Place, is_lost: bool) -> int:
-        if self._reading.start == "committed-else-earliest":
-            return OFFSET_BEGINNING if is_lost else OFFSET_STORED
-        # Asked for, and not left to the first fetch: from now on nothing that is written is missed.
-        marks = client.get_watermark_offsets(TopicPartition(*place), timeout=QUERY_TIMEOUT_S)
-        if marks is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return marks[1]
+    def _first(self, client: Consumer, places: list[Place], is_lost: bool) -> dict[Place, int]:
+        """Where to begin in `places`, of which nothing was read before."""
+        if self._reading.start == "end":
+            return {place: _end_of(client, place) for place in places}
+        if is_lost or not places:
+            return dict.fromkeys(places, OFFSET_BEGINNING)
+        return self._committed(client, places)
+
+    def _committed(self, client: Consumer, places: list[Place]) -> dict[Place, int]:
+        """Where the group was; the beginning where it never was.
+
+        A coordinator can be out of order for as long as its node runs: one that was told to load
+        the offsets, to let go of them and to load them again may stay at that. Whoever waited for
+        it would wait for ever. What lies behind is repeated by those who still want an answer, and
+        days of messages in between would keep us from them: so then the end is the place.
+        """
+        try:
+            found = client.committed(
+                [TopicPartition(*place) for place in places], timeout=READER_QUERY_TIMEOUT_S
+            )
+            for each in found:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+        except KafkaException as error:
+            self._unanswered_count += 1
+            if self._unanswered_count < UNANSWERED_MAX:
+                raise
+            logger.warning("no broker knows where we were (%s): going on at the end", _text(error))
+            return dict.fromkeys(places, OFFSET_END)
+        self._unanswered_count = 0
+        return {
+            (each.topic, each.partition): each.offset if each.offset >= 0 else OFFSET_BEGINNING
+            for each in found
+        }
+
+
+def _end_of(client: Consumer, place: Place) -> int:
+    # Asked for, and not left to the first fetch: from now on nothing that is written is missed.
+    marks = client.get_watermark_offsets(TopicPartition(*place), timeout=READER_QUERY_TIMEOUT_S)
+    if marks is None:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    return marks[1]
+
+
+def _text(error: KafkaException) -> str:
+    text: str = error.args[0].str()
+    return text

@@ -1,13 +1,16 @@
 """The topics, and their making on a real Kafka (the embedded broker makes them at its start)."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from evd.adapters.kafka.link import EMBEDDED_CLUSTER_PREFIX, client_settings
@@ -23,9 +26,12 @@ from evd.core.messages import (
 )
 
 METADATA_TIMEOUT_S: Final = 5.0
-CHANGE_TIMEOUT_S: Final = 15.0
+ANSWER_TIMEOUT_S: Final = 15.0
+RETRY_S: Final = 0.2
 # From this many copies on a write waits for two, so that one broker may be lost with its disk.
 SAFE_REPLICATION: Final = 3
+
+T = TypeVar("T")
 
 _HOUR_S = 3600
 _DAY_S = 24 * _HOUR_S
@@ -56,11 +62,19 @@ class TopicsFailed(Exception):
     """The topics could not be made; a sentence for the operator."""
 
 
-def ensure_topics(bootstrap: str, partitions: int = 16, replication: int = 1) -> list[str]:
+@attrs.frozen
+class Ensured:
+    """What became of one topic: a line to read, and whether it says more than that all is well."""
+
+    line: str
+    is_news: bool = True
+
+
+def ensure_topics(bootstrap: str, partitions: int = 16, replication: int = 1) -> list[Ensured]:
     """Makes the topics that are missing and adds partitions that are missing; safe to repeat.
 
-    Returns a line for each topic that says what was done. Nothing is ever taken away: topics with
-    more partitions or other settings stay as they are. Blocks for seconds. Raises TopicsFailed.
+    Returns what was done, and where a topic that was there differs from what is asked for: nothing
+    is ever taken away, and no setting of a topic changed. Blocks for seconds. Raises TopicsFailed.
     """
     # Referred to until every answer is there: with the client its futures would be gone.
     admin = AdminClient(client_settings(bootstrap, "evd-topics"))
@@ -94,18 +108,65 @@ def _ensure(
     topic: Topic,
     partitions: int,
     replication: int,
-) -> str:
+) -> Ensured:
     wanted = topic.partitions or partitions
     if found is None:
         new = NewTopic(topic.name, wanted, replication, config=_config(topic, replication))
-        if not _await(admin.create_topics([new]), KafkaError.TOPIC_ALREADY_EXISTS):
-            return f"{topic.name}: somebody else has just made it"
-        return f"{topic.name}: made, {wanted} partitions, replication {replication}"
+        if not _create(admin, new):
+            return Ensured(f"{topic.name}: somebody else has just made it")
+        return Ensured(f"{topic.name}: made, {_counted(wanted)}, replication {replication}")
     existing = len(found.partitions)
     if existing < wanted:
         _await(admin.create_partitions([NewPartitions(topic.name, wanted)]))
-        return f"{topic.name}: {wanted} partitions instead of {existing}"
-    return f"{topic.name}: there already, {existing} partitions"
+        return Ensured(f"{topic.name}: {_counted(wanted)} instead of {existing}")
+    differences = [
+        f"{name} {is_} instead of {should_be}"
+        for name, is_, should_be in (
+            ("partitions", str(existing), str(wanted)),
+            ("replication", str(_replication(found)), str(replication)),
+            *_other_settings(admin, topic, replication),
+        )
+        if is_ != should_be
+    ]
+    if differences:
+        return Ensured(f"{topic.name}: there already, but with {', '.join(differences)}")
+    return Ensured(f"{topic.name}: there already, {_counted(existing)}", is_news=False)
+
+
+def _create(admin: AdminClient, new: NewTopic) -> bool:
+    """Makes the topic; False if somebody else has just made it."""
+    deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
+    while True:
+        try:
+            _await(admin.create_topics([new]))
+            return True
+        except TopicsFailed as failure:
+            code = _code(failure)
+            if code == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            # There are brokers enough, or we had not begun: some have just come up, or were too
+            # busy for a heartbeat, and are let in again soon.
+            if code != KafkaError.INVALID_REPLICATION_FACTOR or time.monotonic() > deadline_s:
+                raise
+        time.sleep(RETRY_S)
+
+
+def _counted(partitions: int) -> str:
+    return f"{partitions} partition{'s' if partitions > 1 else ''}"
+
+
+def _replication(found: TopicMetadata) -> int:
+    return min((len(each.replicas) for each in found.partitions.values()), default=0)
+
+
+def _other_settings(
+    admin: AdminClient, topic: Topic, replication: int
+) -> Iterator[tuple[str, str, str]]:
+    """Each setting that we make a topic with: its name, its value there, and ours."""
+    answers = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic.name)])
+    there = _result(topic.name, next(iter(answers.values())))
+    for name, ours in _config(topic, replication).items():
+        yield name, str(there[name].value), ours
 
 
 def _config(topic: Topic, replication: int) -> dict[str, str]:
@@ -115,18 +176,23 @@ def _config(topic: Topic, replication: int) -> dict[str, str]:
     }
 
 
-def _await(changes: Mapping[str, "Future[None]"], tolerated: int | None = None) -> bool:
-    """Waits for the one change; False if it failed with the error that is `tolerated`."""
+def _await(changes: Mapping[str, "Future[None]"]) -> None:
     ((name, change),) = changes.items()
+    _result(name, change)
+
+
+def _result(name: str, answer: "Future[T]") -> T:
     try:
-        change.result(CHANGE_TIMEOUT_S)
+        return answer.result(ANSWER_TIMEOUT_S)
     except KafkaException as error:
-        if error.args[0].code() == tolerated:
-            return False
-        raise TopicsFailed(f"{name}: {_sentence(error)}") from None
+        raise TopicsFailed(f"{name}: {_sentence(error)}") from error
     except TimeoutError:
-        raise TopicsFailed(f"{name}: no answer within {CHANGE_TIMEOUT_S:.0f} s") from None
-    return True
+        raise TopicsFailed(f"{name}: no answer within {ANSWER_TIMEOUT_S:.0f} s") from None
+
+
+def _code(failure: TopicsFailed) -> int | None:
+    cause = failure.__cause__
+    return cause.args[0].code() if isinstance(cause, KafkaException) else None
 
 
 def _sentence(error: KafkaException) -> str:

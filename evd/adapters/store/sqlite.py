@@ -1,5 +1,6 @@
 """Central's database as an SQLite file: write-ahead log, flushed to the disk at each commit."""
 
+import errno
 import os
 import sqlite3
 from datetime import datetime
@@ -11,7 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from evd.adapters.store.database import LOCK_WAIT_S, Database
-from evd.adapters.store.failures import StoreInUse
+from evd.adapters.store.failures import StoreFailed, StoreInUse
 from evd.adapters.store.lock import FileLock, FileLocked
 from evd.core.fields import format_time
 
@@ -21,6 +22,9 @@ CHECKPOINT_PAGES = 4000
 LOG_BYTES_MAX = 64 * 1024 * 1024
 # Above this, looking for damage would cost more of a start than the 0.1 s that it may take.
 CHECKED_BYTES_MAX = 32 * 1024 * 1024
+
+# A disk that may do again what it does not do now; any other error is for an operator.
+DISK_FAILS = {errno.EIO, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 _PRIMARY_CODE = 0xFF
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -52,12 +56,12 @@ class Sqlite(Database):
         self._ended_uncleanly = False
 
     def lock(self) -> None:
-        """Take the lock beside the file; raises StoreInUse."""
-        if self.path.is_dir():
-            raise self.refused("is a directory")
-        if not self.path.parent.is_dir():
-            raise self.refused("is in a directory that does not exist")
+        """Take the lock beside the file; raises StoreInUse, and StoreFailed for a failing disk."""
         try:
+            if self.path.is_dir():
+                raise self.refused("is a directory")
+            if not self.path.parent.is_dir():
+                raise self.refused("is in a directory that does not exist")
             self._lock.acquire()
         except FileLocked as error:
             holder = f" (process {error.holder})" if error.holder else ""
@@ -65,7 +69,10 @@ class Sqlite(Database):
                 f"--db-url: {self.name} is in use by another Central{holder}"
             ) from None
         except OSError as error:
-            raise self.refused(f"cannot be locked: {error.strerror}") from None
+            why = f"cannot be locked: {error.strerror}"
+            if error.errno in DISK_FAILS:
+                raise StoreFailed(f"--db-url: {self.name} {why}") from None
+            raise self.refused(why) from None
         # A log that is left over says that whoever wrote it did not close the database.
         self._ended_uncleanly = self.log_path.exists()
 

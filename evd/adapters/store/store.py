@@ -216,3 +216,7 @@ def _open(database: Database, writer: Writer, witness: Witness) -> None:
             ) from error
         reason = error.reason if isinstance(error, StoreFailed) else database.explain(error)
         raise StoreFailed(f"--db-url: {database.name} cannot be opened: {reason}") from error
+    except OSError as error:
+        raise StoreFailed(
+            f"--db-url: {database.name} cannot be opened: {error.strerror}"
+        ) from error
