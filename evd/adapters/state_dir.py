@@ -36,7 +36,7 @@ def held_state_dir(state_dir: Path) -> Iterator[None]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file durably: after a crash it is the old one or the new one, never half of it.
 
-    Raises OSError, and then the old one is still there.
+    Raises OSError, and then nobody can tell which of the two it is.
     """
     new = path.with_name(path.name + ".new")
     with new.open("wb") as file:

@@ -222,6 +222,17 @@ async def test_every_end_is_bounded(tmp_path: Path, way: str, expected: int, sai
     assert took_s < 5.0
 
 
+async def test_a_clean_stop_stays_one_whatever_libraries_do_then(tmp_path: Path) -> None:
+    """Proves: what hangs at the interpreter's own end neither delays a clean stop nor makes it look
+    like a crash."""
+    async with started("lingers", tmp_path) as daemon:
+        await daemon.hear("READY=1")
+        daemon.process.terminate()
+        code, lines = await daemon.end()
+    assert code == 0
+    assert not any("Timeout" in line for line in lines), lines
+
+
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     """Proves: whoever has no patience sends a second signal; one passed on twice is still one."""
     async with started("shields", tmp_path) as daemon:

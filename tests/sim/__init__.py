@@ -1,0 +1,1 @@
+"""The real cores of every part in one process, against seeded faults, judged by the invariants."""

@@ -1,0 +1,493 @@
+"""Who sees everything judges: what the cars did, what is stored, what each driver was told.
+
+The numbers are those of the promises:
+
+    1  no session is lost          5  nothing stale is carried out
+    2  nothing is billed twice     6  what is shown is true, and heals by itself
+    3  one session at a time       7  a fault stays where it is
+    4  one final status            8  nobody ends but who is killed or told to
+
+Three races are closed by no protocol, and counted as allowed: a START that is on its way when its
+driver gives up; a charging point out of reach for longer than the bound; both disks that knew a
+session lost.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import attrs
+
+from evd.core.central import session_id_for
+from evd.core.central.requests import CANCELLED
+from evd.core.engine.events import Run, Save, SaveConfirmed, SaveMeter, SaveRecord
+from evd.core.messages import (
+    Action,
+    DriverRequest,
+    DriverUpdate,
+    RequestStatus,
+    SessionRecord,
+)
+from evd.core.rows import BreakerState, ChargingPoint, Meta, Request, Row, Session, SessionStatus
+from evd.core.units import bill_cents, energy_mwh, kwh_from_mwh, mwh_from_kwh
+from tests.sim.disks import CentralStore, Health
+from tests.sim.parts_driver import Asker
+from tests.sim.parts_engine import EnginePart
+from tests.sim.world import World
+
+if TYPE_CHECKING:
+    from tests.sim.network import Network
+
+# An echo is good for 5 s, and so is the START that it led to.
+STALE_S = 10.0
+# A session's last reading may be one interval old when its engine dies, and a save takes a while.
+METER_S = 1.0 + 0.6
+# What float seconds and whole mWh may differ by.
+ENERGY_SLACK_MWH = 200
+# From the moment at which a message is read to the commit of what it changes.
+COMMIT_S = 0.1
+# Reasons that an asker gives itself, when Central gave it none.
+NO_COORDINATOR = "no coordinator"
+NEVER_KNOWN = "never known"
+# Only these can harm no charging point at all.
+HARMLESS = frozenset({"broker", "clock", "bad", "dup", "replay", "rival", "copy"})
+# And these nobody at all who does not make them.
+NOISE = HARMLESS - {"broker"} | {"twin", "second", "offsets"}
+
+
+@attrs.define(eq=False)
+class Charge:
+    """A car that really took current.
+
+    `metered_s`: when its last reading was saved.  `awake_s`: the last moment at which its engine
+    could save one.  `is_recorded`: its end was saved too.  `is_excused`: the disk was not well.
+    """
+
+    run: Run
+    engine: EnginePart
+    began_s: float
+    late: bool
+    ended_s: float | None = None
+    metered_s: float = 0.0
+    awake_s: float = 0.0
+    is_recorded: bool = False
+    is_excused: bool = False
+    wiped: bool = False
+
+    @property
+    def cp_id(self) -> str:
+        """Where it charged."""
+        return self.engine.cp_id
+
+    def most_mwh(self) -> int:
+        """What it took."""
+        return energy_mwh(self.run.kw_rate, (self.ended_s or self.began_s) - self.began_s)
+
+    def least_mwh(self) -> int:
+        """What is on its engine's disk."""
+        until_s = self.metered_s if not self.is_recorded else self.ended_s or self.began_s
+        return energy_mwh(self.run.kw_rate, until_s - self.began_s)
+
+    @property
+    def gap_s(self) -> float:
+        """For how long no reading was saved before it was cut off."""
+        return 0.0 if self.is_recorded else self.awake_s - self.metered_s
+
+
+class Witness:
+    """Sees every car, every commit and every word to a driver."""
+
+    def __init__(self, world: World, store: CentralStore) -> None:
+        self.world = world
+        self.store = store
+        self.charges: dict[str, list[Charge]] = defaultdict(list)
+        self.asked: dict[str, Asker] = {}
+        self.told_finals: dict[str, tuple[float, DriverUpdate]] = {}
+        # Requests that nobody waits for any more.
+        self.forgotten: set[str] = set()
+        self.restored_s: list[float] = []
+        self.lost_s: list[float] = []
+        self._estimated: set[str] = set()
+        # Sessions that were carried out again because no disk in reach knew of them.
+        self._again: set[str] = set()
+        self._contact_s: dict[str, float] = {}
+        self._active: dict[str, tuple[str, str]] = {}
+        # When Central first read a CANCEL of a request, and when a final status was stored.
+        self.cancel_read_s: dict[str, float] = {}
+        self._final_s: dict[str, float] = {}
+        # Called with a session that is closed because nothing was heard of it.
+        self.on_unheard: Callable[[Session], None] = lambda _: None
+
+    # What physically happens
+
+    def watch_car(self, engine: EnginePart) -> None:
+        """See the cars at this engine."""
+
+        engine.car_on = lambda run: self._car_on(engine, run)
+        engine.car_off = lambda: self._car_off(engine)
+        engine.on_saved = lambda effect: self._saved(engine, effect)
+        engine.on_disk_fault = lambda: self._excuse(engine)
+
+    def contact(self, cp_id: str) -> None:
+        """Central hears of a charging point."""
+        self._contact_s[cp_id] = self.world.t_s
+
+    def read(self, message: DriverRequest) -> None:
+        """Central reads what a driver asks."""
+        if message.action is Action.CANCEL:
+            self.cancel_read_s.setdefault(message.request_id, self.world.t_s)
+
+    def _charging(self) -> list[Charge]:
+        return [
+            charge
+            for charges in self.charges.values()
+            for charge in charges
+            if charge.ended_s is None
+        ]
+
+    def _was_out_of_reach(self, charge: Charge) -> bool:
+        """Whether nobody could have known of this charge for longer than the bound."""
+        silent_s = self.world.t_s - self._contact_s.get(charge.cp_id, 0.0)
+        return charge.run.session_id in self._estimated or silent_s >= self.world.mix.lost_after_s
+
+    def _was_lost_since(self, charge: Charge) -> bool:
+        """Whether Central's whole database was lost after it began: nobody there knows of it."""
+        return any(at_s >= charge.began_s for at_s in self.lost_s)
+
+    def _car_on(self, engine: EnginePart, run: Run) -> None:
+        world = self.world
+        world.tell(engine.name, f"CAR CHARGES {run.session_id}", run.session_id, run.request_id)
+        if run.session_id != session_id_for(run.request_id):
+            world.violate(5, "a session's id is not its request's", run.session_id, run.request_id)
+        for other in self._charging():
+            self._one_at_a_time(engine, run, other)
+        self._once_only(run)
+        late = self._in_time(run)
+        charge = Charge(run, engine, world.t_s, late, metered_s=world.t_s)
+        charge.is_excused = engine.disk.health is not Health.WELL
+        self.charges[run.session_id].append(charge)
+
+    def _one_at_a_time(self, engine: EnginePart, run: Run, other: Charge) -> None:
+        ids = run.session_id, other.run.session_id
+        if other.cp_id == engine.cp_id:
+            self.world.violate(3, f"two cars at {engine.cp_id}", *ids)
+        elif other.run.driver_id != run.driver_id:
+            return
+        elif self._was_out_of_reach(other):
+            self.world.allow("a driver's other car was out of reach past the bound")
+        elif self._was_lost_since(other):
+            self.world.allow("a driver's other car was lost with the database")
+        else:
+            self.world.violate(3, f"{run.driver_id} charges twice at once", *ids)
+
+    def _once_only(self, run: Run) -> None:
+        before = [
+            charge
+            for charges in self.charges.values()
+            for charge in charges
+            if charge.run.request_id == run.request_id
+        ]
+        if not before:
+            return
+        if self.restored_s and all(
+            charge.wiped or self._was_out_of_reach(charge) or self._was_lost_since(charge)
+            for charge in before
+        ):
+            self.world.allow("carried out again: no disk in reach knew of it")
+            self._again.add(run.session_id)
+            return
+        ids = run.request_id, run.session_id
+        self.world.violate(5, "a request is carried out a second time", *ids)
+
+    def _in_time(self, run: Run) -> bool:
+        """Whether its driver had been told otherwise; not by too long ago."""
+        told = self.told_finals.get(run.request_id)
+        if told is None or told[1].status is RequestStatus.COMPLETED:
+            return False
+        ago_s = self.world.t_s - told[0]
+        if ago_s > STALE_S + 0.01:
+            what = f"a car starts {ago_s:.1f} s after its driver was told {told[1].status}"
+            self.world.violate(5, what, run.request_id, run.session_id)
+        else:
+            self.world.allow("a car starts within 10 s of its driver's giving up")
+        return True
+
+    def _car_off(self, engine: EnginePart) -> None:
+        for charge in self._charging():
+            if charge.engine is engine:
+                charge.ended_s = self.world.t_s
+                charge.awake_s = engine.awake_s
+                kwh = kwh_from_mwh(charge.most_mwh())
+                said = f"CAR STOPS {charge.run.session_id}, {kwh} kWh"
+                self.world.tell(engine.name, said, charge.run.session_id)
+
+    def _saved(self, engine: EnginePart, effect: Save) -> None:
+        if isinstance(effect, SaveConfirmed):
+            self._confirmed(effect)
+        elif isinstance(effect, SaveMeter | SaveRecord):
+            self._metered(engine, effect)
+
+    def _confirmed(self, effect: SaveConfirmed) -> None:
+        """An engine takes it that Central has these records."""
+        if self.restored_s:
+            return
+        for session_id in effect.session_ids:
+            row = self.store.data.sessions.get(session_id)
+            if row is None or not row.settled:
+                self.world.violate(1, "confirmed to its engine, and not stored", session_id)
+
+    def _metered(self, engine: EnginePart, effect: SaveMeter | SaveRecord) -> None:
+        record = effect.record if isinstance(effect, SaveRecord) else effect
+        for charge in self.charges.get(record.session_id, ()):
+            if charge.engine is not engine:
+                continue
+            if isinstance(effect, SaveMeter):
+                charge.metered_s = charge.began_s + effect.metered_s
+            elif charge.run.boot_id == engine.boot_id:
+                # After a crash it is the last saved reading that is recorded, and not the end.
+                charge.is_recorded = True
+
+    def _excuse(self, engine: EnginePart) -> None:
+        for charge in self._charging():
+            charge.is_excused |= charge.engine is engine
+
+    def wiped(self, engine: EnginePart, sessions: set[str]) -> None:
+        """An engine's disk is lost, with all that it knew of these."""
+        for session_id in sessions:
+            for charge in self.charges.get(session_id, ()):
+                if charge.engine is engine:
+                    charge.wiped = True
+
+    # What is stored
+
+    def reset(self) -> None:
+        """The database is another one: what it holds is no change of a row."""
+        self._active = {
+            row.session_id: (row.cp_id, row.driver_id)
+            for row in self.store.data.sessions.values()
+            if row.status is SessionStatus.ACTIVE
+        }
+
+    def stored(self, before: Row | None, row: Row) -> None:
+        """A row is written in place of another."""
+        match row:
+            case Session():
+                self._session_stored(before if isinstance(before, Session) else None, row)
+            case Request():
+                self._request_stored(before if isinstance(before, Request) else None, row)
+            case ChargingPoint():
+                self._point_stored(before if isinstance(before, ChargingPoint) else None, row)
+            case Meta():
+                if isinstance(before, Meta) and before.central_id != row.central_id:
+                    self.world.violate(2, "Central changed its own id")
+
+    def _session_stored(self, before: Session | None, row: Session) -> None:
+        world, ids = self.world, (row.session_id, row.request_id)
+        said = f"stores {row.session_id} {row.status}, want {row.want}, {row.energy_mwh} mWh"
+        world.tell("store", f"{said}, cost {row.cost_cents} ({row.reason})", *ids)
+        if before is not None and before.settled and row != before:
+            world.violate(2, "a settled session is changed", *ids)
+        if before is not None and before.cost_cents not in (None, row.cost_cents):
+            world.violate(2, "a bill is changed", *ids)
+        if (row.cost_cents is not None) != row.settled:
+            world.violate(2, "a bill without a record, or a record without", *ids)
+        if row.status is not SessionStatus.ACTIVE:
+            self._active.pop(row.session_id, None)
+            if row.estimated and "heard" in row.reason:
+                self._estimated.add(row.session_id)
+                self.on_unheard(row)
+            elif row.estimated and "gone" in row.reason:
+                self._must_be_dead(row)
+            return
+        for other, (cp_id, driver_id) in self._active.items():
+            if other != row.session_id and cp_id == row.cp_id:
+                world.violate(3, f"Central has two sessions at {cp_id}", row.session_id, other)
+            if other != row.session_id and driver_id == row.driver_id:
+                world.violate(3, f"Central has two sessions of {driver_id}", row.session_id, other)
+        self._active[row.session_id] = (row.cp_id, row.driver_id)
+
+    def _must_be_dead(self, row: Session) -> None:
+        if any(charge.ended_s is None for charge in self.charges.get(row.session_id, ())):
+            what = "'refused' closed the session of a car that charges"
+            self.world.violate(6, what, row.session_id, row.request_id)
+
+    def _request_stored(self, before: Request | None, row: Request) -> None:
+        ids = row.request_id, row.session_id
+        self.world.tell("store", f"stores {row.request_id} {row.status} ({row.reason})", *ids)
+        if before is not None and before.driver_id != row.driver_id:
+            self.world.violate(4, "a request changed its driver", *ids)
+        if row.status.final:
+            self._final_s.setdefault(row.request_id, self.world.t_s)
+        if before is None or not before.status.final:
+            return
+        kept = attrs.evolve(row, updated_at=before.updated_at)
+        if kept != before:
+            self.world.violate(4, f"a final status is changed: {before.status}", *ids)
+
+    def _point_stored(self, before: ChargingPoint | None, row: ChargingPoint) -> None:
+        if before is None or not HARMLESS.issuperset(self.world.mix.kinds):
+            return
+        failed = row.breaker_failures > before.breaker_failures
+        if failed or (row.breaker is BreakerState.OPEN and before.breaker is not row.breaker):
+            self.world.violate(7, f"a failure is counted at {row.cp_id}, which had none", row.cp_id)
+
+    # What drivers are told
+
+    def told(self, asker: Asker, update: DriverUpdate) -> None:
+        """A driver is told something."""
+        if not update.status.final or update.request_id in self.forgotten:
+            return
+        known = self.told_finals.setdefault(update.request_id, (self.world.t_s, update))[1]
+        if known.status is not update.status:
+            what = f"{asker.name} is told {known.status}, and then {update.status}"
+            self.world.violate(4, what, update.request_id)
+        row = self.store.data.requests.get(update.request_id)
+        by_central = update.reason not in (NO_COORDINATOR, NEVER_KNOWN)
+        if by_central and not self.restored_s and (row is None or row.status is not update.status):
+            what = f"{update.status} is told, Central has stored {row and row.status}"
+            self.world.violate(4, what, update.request_id)
+
+    # At the end
+
+    def finish(self, network: "Network") -> None:
+        """All is at rest: is everything accounted for?"""
+        bills: Counter[str] = Counter()
+        for session_id in list(self.charges):
+            self._check_session(session_id)
+        self._check_records(record for each in network.engines for record in each.disk.records())
+        for row in self.store.data.sessions.values():
+            self._check_bill(row)
+            if row.cost_cents:
+                bills[row.request_id] += 1
+        for request_id, count in bills.items():
+            if count > 1:
+                self.world.violate(2, f"a request is billed {count} times", request_id)
+        for request in self.store.data.requests.values():
+            self._check_cancelled(request)
+        for request_id, asker in self.asked.items():
+            self._check_request(request_id, asker)
+        if NOISE.issuperset(self.world.mix.kinds):
+            self._check_unharmed()
+        for request_id, cp_id in network.probes.items():
+            told = self.told_finals.get(request_id)
+            if told is None or told[1].status is not RequestStatus.COMPLETED:
+                what = f"healed, at rest, and {cp_id} does not serve: {told and told[1]}"
+                self.world.violate(7, what, request_id)
+        if len(network.probes) < len(network.engines):
+            self.world.violate(7, "healed, at rest, and a driver can't ask")
+
+    def _check_unharmed(self) -> None:
+        """Wrong clocks, bad messages and whoever is one too many have cost nobody anything."""
+        for request_id, (_, update) in self.told_finals.items():
+            if update.status is RequestStatus.FAILED and update.reason != CANCELLED:
+                what = f"nobody failed, and FAILED is told: {update.reason}"
+                self.world.violate(7, what, request_id)
+
+    def _check_session(self, session_id: str) -> None:
+        charges = self.charges[session_id]
+        row = self.store.data.sessions.get(session_id)
+        most = sum(charge.most_mwh() for charge in charges)
+        all_wiped = all(charge.wiped for charge in charges)
+        if row is None:
+            if most and not (all_wiped and self.restored_s):
+                self.world.violate(1, f"{most} mWh were delivered and have no row", session_id)
+            elif most:
+                self.world.allow("both disks that knew a session were lost")
+            return
+        if row.energy_mwh > most + ENERGY_SLACK_MWH:
+            what = f"{row.energy_mwh} mWh are stored, {most} were delivered"
+            self.world.violate(2, what, session_id)
+        if any(charge.wiped for charge in charges):
+            return
+        if not row.settled:
+            self.world.violate(1, "a session never got its engine's reading", session_id)
+            return
+        for charge in charges:
+            if charge.gap_s > METER_S and not charge.is_excused:
+                what = f"no reading was saved for {charge.gap_s:.1f} s"
+                self.world.violate(1, what, session_id)
+        least = min(charge.least_mwh() for charge in charges) - ENERGY_SLACK_MWH
+        if row.energy_mwh < least:
+            what = f"{row.energy_mwh} mWh are stored, at least {least} were delivered"
+            self.world.violate(1, what, session_id)
+
+    def _check_records(self, records: Iterable[SessionRecord]) -> None:
+        """What engines have on their disks is what Central has."""
+        found: dict[str, list[SessionRecord]] = defaultdict(list)
+        for record in records:
+            found[record.session_id].append(record)
+        for session_id, same in found.items():
+            row = self.store.data.sessions.get(session_id)
+            told = None if row is None else (row.energy_mwh, row.status.value, row.cp_id)
+            kept = [(mwh_from_kwh(each.kwh), each.outcome.value, each.cp_id) for each in same]
+            # Of a session that was carried out twice the first record that came is its row.
+            is_told = told in kept if session_id in self._again else [told] == kept
+            if not is_told:
+                what = f"engines keep {kept}, Central has {told}"
+                self.world.violate(1, what, session_id, same[0].request_id)
+
+    def _check_bill(self, row: Session) -> None:
+        ids = row.session_id, row.request_id
+        charges = self.charges.get(row.session_id, [])
+        if not row.settled or not charges:
+            if row.cost_cents:
+                self.world.violate(2, "billed, and no car took anything", *ids)
+            return
+        rates = {bill_cents(row.energy_mwh, charge.run.euro_rate) for charge in charges}
+        if row.billable and row.cost_cents not in rates:
+            self.world.violate(2, f"the bill is {row.cost_cents} cents, and not {rates}", *ids)
+        if not row.billable and row.cost_cents:
+            self.world.violate(2, "a stray session is billed", *ids)
+        if row.cost_cents and all(charge.late for charge in charges):
+            told_s = self.told_finals[row.request_id][0]
+            if charges[0].began_s - told_s <= STALE_S + 0.01:
+                self.world.allow("a late start was billed: its record came before its CANCEL")
+            else:
+                self.world.violate(5, "a car that started after FAILED is billed", *ids)
+
+    def _check_request(self, request_id: str, asker: Asker) -> None:
+        row = self.store.data.requests.get(request_id)
+        if request_id in self.forgotten:
+            return
+        told = self.told_finals.get(request_id)
+        if told is None:
+            what = f"{asker.name} was never told how it ended"
+            self.world.violate(4, what, request_id)
+            return
+        update = told[1]
+        if update.reason == NO_COORDINATOR or (update.reason == NEVER_KNOWN and row is None):
+            self._check_given_up(request_id, row)
+            return
+        if row is None or row.status is not update.status:
+            if not self.restored_s:
+                what = f"its driver was told {update.status}, Central stores {row and row.status}"
+                self.world.violate(4, what, request_id)
+            return
+        if (row.kwh, row.euros) != (update.kwh, update.euros) and not self.restored_s:
+            self.world.violate(4, "driver and Central have different totals", request_id)
+        self._check_told_bill(row)
+
+    def _check_cancelled(self, row: Request) -> None:
+        session = self.store.data.sessions.get(session_id_for(row.request_id))
+        is_cancelled = row.status is RequestStatus.FAILED and row.reason == CANCELLED
+        if is_cancelled and session is not None and session.cost_cents and not self.restored_s:
+            self.world.violate(2, "cancelled, and billed", row.request_id, session.session_id)
+
+    def _check_given_up(self, request_id: str, row: Request | None) -> None:
+        known = self.told_finals[request_id][1].reason == NEVER_KNOWN
+        if row is None and not self.restored_s and not known:
+            self.world.violate(4, "given up, and Central never heard of it", request_id)
+        elif row is not None and row.status is RequestStatus.COMPLETED:
+            read_s = self.cancel_read_s.get(request_id)
+            if read_s is None or self._final_s[request_id] <= read_s + COMMIT_S:
+                self.world.allow("given up, and its session had ended before its CANCEL was read")
+            else:
+                self.world.violate(4, "cancelled, and COMPLETED after that", request_id)
+
+    def _check_told_bill(self, row: Request) -> None:
+        session = self.store.data.sessions.get(session_id_for(row.request_id))
+        billed = session is not None and session.cost_cents
+        if row.status is RequestStatus.DENIED and billed and not self.restored_s:
+            self.world.violate(4, "DENIED was told, and is billed", row.request_id)
+        if row.status is RequestStatus.COMPLETED and (session is None or not session.billable):
+            self.world.violate(4, "COMPLETED was told, and is not billed", row.request_id)

@@ -1,0 +1,96 @@
+"""TCP as the parts may rely on it: ordered, cut without a close, closed late, half open.
+
+What one end sends while the way is cut waits, and so does its close; a host that vanishes closes
+nothing.  The kernel takes connections and data also for a process that is stopped.
+"""
+
+import functools
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from tests.sim.world import Process, World
+
+RETRY_S = 0.3
+# A connection that takes longer may be given up by who waits.
+SLOW_S = 0.5
+CLOSE = None
+
+
+@attrs.define(eq=False)
+class End:
+    """One end of a connection, in one life of a process."""
+
+    process: Process
+    life: int
+    received: Callable[[bytes], None]
+    closed: Callable[[], None]
+    is_open: bool = True
+    inbound: deque[bytes | None] = attrs.Factory(deque)
+
+
+class Connection:
+    """A connection between two processes; each side may send and close."""
+
+    def __init__(self, world: World, dialer: End, listener: End) -> None:
+        self._world = world
+        self._ends = (dialer, listener)
+        for side, end in enumerate(self._ends):
+            # With its process goes its end: the kernel closes it, unless the host is gone too.
+            end.process.on_death.append(functools.partial(self._die, side))
+
+    def send(self, side: int, raw: bytes) -> None:
+        """From the end `side` (0: who dialed) to the other."""
+        if self._ends[side].is_open:
+            self._deliver(1 - side, raw)
+
+    def close(self, side: int) -> None:
+        """The end `side` closes; the other hears of it behind all that was sent."""
+        if self._ends[side].is_open:
+            self._ends[side].is_open = False
+            self._deliver(1 - side, CLOSE)
+
+    def _die(self, side: int, silent: bool) -> None:
+        if silent:
+            self._ends[side].is_open = False
+        else:
+            self.close(side)
+
+    def _deliver(self, side: int, item: bytes | None) -> None:
+        end = self._ends[side]
+        end.inbound.append(item)
+        if len(end.inbound) == 1:
+            delay_s = self._world.soon_s() / 2
+            if delay_s > SLOW_S:
+                for each in self._ends:
+                    self._world.slow_until_s[each.process.host] = self._world.t_s + delay_s
+            self._world.at(delay_s, self._pump, side)
+
+    def _pump(self, side: int) -> None:
+        end, other = self._ends[side], self._ends[1 - side]
+        if not self._world.passes(other.process.host, end.process.host):
+            self._world.at(RETRY_S, self._pump, side)
+            return
+        item = end.inbound.popleft()
+        end.process.act(end.life, self._hand_over, (end, item))
+        if not end.process.alive or end.life != end.process.life:
+            # Nobody is there any more: a host that is back answers with a reset.
+            self._reset(1 - side)
+        if end.inbound:
+            self._world.at(0.0005, self._pump, side)
+
+    def _reset(self, side: int) -> None:
+        end = self._ends[side]
+        if end.is_open and CLOSE not in end.inbound:
+            self._deliver(side, CLOSE)
+
+    @staticmethod
+    def _hand_over(end: End, item: bytes | None) -> None:
+        if not end.is_open:
+            return
+        if item is CLOSE:
+            end.is_open = False
+            end.closed()
+        else:
+            end.received(item)

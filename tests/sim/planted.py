@@ -1,0 +1,247 @@
+"""The bugs that `make mutants` plants, each one small change; and those that do no harm."""
+
+import attrs
+
+REQUESTS = "evd/core/central/requests.py"
+SESSIONS = "evd/core/central/sessions.py"
+SETTLEMENT = "evd/core/central/settlement.py"
+CENTRAL = "evd/core/central/__init__.py"
+STATE = "evd/core/central/state.py"
+ENGINE = "evd/core/engine/engine.py"
+DRIVER = "evd/core/driver.py"
+CHECKS = "evd/core/monitor/checks.py"
+CENTRAL_SHELL = "tests/sim/parts_central.py"
+DRIVER_SHELL = "tests/sim/parts_driver.py"
+DISKS = "tests/sim/disks.py"
+WORLD = "tests/sim/world.py"
+
+
+@attrs.frozen
+class Mutant:
+    """A planted bug: in the file `path` the text `old` becomes `new`; under which faults it shows.
+
+    `what` is said in place of the rule that is taken away.
+    """
+
+    name: str
+    mix: str
+    what: str
+    path: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "send-first",
+        "all",
+        "Central speaks before it has saved",
+        CENTRAL_SHELL,
+        "(self._store, self._say)",
+        "(self._say, self._store)",
+    ),
+    Mutant(
+        "tell-first",
+        "asked",
+        "a driver is told before that is saved",
+        DRIVER,
+        "effects = [Save(self._disk), *map(Tell, self._disk.untold), *effects]",
+        "effects = [*map(Tell, self._disk.untold), *effects, Save(self._disk)]",
+    ),
+    Mutant(
+        "dedupe",
+        "all",
+        "Central does not look up whether it has decided a request before",
+        CENTRAL,
+        "                request_ids.add(event.request_id)\n",
+        "                pass\n",
+    ),
+    Mutant(
+        "busy",
+        "noise",
+        "an engine takes a repeated START for another one",
+        ENGINE,
+        "        if self._is_running(order.session_id):\n            return [self._say_report(",
+        "        if False:\n            return [self._say_report(",
+    ),
+    Mutant(
+        "delivery",
+        "all",
+        "an engine takes a record that it has sent for stored",
+        ENGINE,
+        "[*effects, ReserveRoom()]\n\n    def _obeyed",
+        "[*effects, SaveConfirmed((said.session_id,))]\n\n    def _obeyed",
+    ),
+    Mutant(
+        "wall-clock",
+        "asked",
+        "durations are taken from the wall clock",
+        WORLD,
+        "Now(self.mono_s(host), wall)",
+        "Now(wall.timestamp(), wall)",
+    ),
+    Mutant(
+        "any-boot",
+        "two",
+        "a START is good for any boot of any engine",
+        ENGINE,
+        "        if order.boot_id != self._boot_id:\n            return []\n        hindrance",
+        "        hindrance",
+    ),
+    Mutant(
+        "stale",
+        "rest",
+        "a request need not have seen a beacon of late",
+        REQUESTS,
+        "if waiting.seen is not None and not self._fresh(waiting.seen):",
+        "if False:",
+    ),
+    Mutant(
+        "ask-once",
+        "all",
+        "a driver stops asking once it was answered",
+        DRIVER,
+        "every_s = REPEAT_UNANSWERED_S if unanswered else REPEAT_S",
+        'every_s = REPEAT_UNANSWERED_S if unanswered else float("inf")',
+    ),
+    Mutant(
+        "cancel",
+        "asked",
+        "a CANCEL of a request that is not known is forgotten",
+        REQUESTS,
+        "            # Stored although unknown: ",
+        "            return\n            # ",
+    ),
+    Mutant(
+        "no-record",
+        "all",
+        "a STOP of a session that is not known is not answered",
+        ENGINE,
+        "        return self._refuse(order, why, now)\n\n    def _is_running",
+        "        return []\n\n    def _is_running",
+    ),
+    Mutant(
+        "keep-quiet",
+        "rest",
+        "an engine does not send again to another Central what it keeps",
+        ENGINE,
+        "self._ledger.unconfirm_all()",
+        "pass",
+    ),
+    Mutant(
+        "no-wait",
+        "rest",
+        "a restored Central begins sessions at once",
+        REQUESTS,
+        "        if state.meta.recovering:\n            if waiting.seen",
+        "        if False:\n            if waiting.seen",
+    ),
+    Mutant(
+        "two-voices",
+        "two",
+        "a Central speaks that no monitor has registered with",
+        STATE,
+        "        if self.speaks:\n",
+        "        if True:\n",
+    ),
+    Mutant(
+        "estimate",
+        "away",
+        "an estimate settles the bill",
+        SETTLEMENT,
+        "            estimated=True,\n",
+        "            estimated=True,\n            settled=True,\n            cost_cents=0,\n",
+    ),
+    Mutant(
+        "gone",
+        "hung",
+        "an engine that does not answer is taken for gone",
+        CHECKS,
+        "self._fail(KoCause.TIMEOUT, reason, CheckResult.TIMEOUT, now_s)",
+        "self._fail(KoCause.REFUSED, reason, CheckResult.TIMEOUT, now_s)",
+    ),
+    Mutant(
+        "not-synced",
+        "power",
+        "a commit returns before it is on the disk",
+        DISKS,
+        "SYNCHRONOUS = True",
+        "SYNCHRONOUS = False",
+    ),
+    Mutant(
+        "torn",
+        "all",
+        "of a torn commit what was written stays",
+        DISKS,
+        "ATOMIC = True",
+        "ATOMIC = False",
+    ),
+    Mutant(
+        "undecided",
+        "all",
+        "a Central that was restarted leaves undecided requests as they were",
+        CENTRAL,
+        "self._requests.fail_undecided()",
+        "pass",
+    ),
+    Mutant(
+        "two-cars",
+        "all",
+        "nobody asks whether the driver charges already",
+        REQUESTS,
+        "busy = self._busy(request)",
+        'busy = ""',
+    ),
+    Mutant(
+        "absence",
+        "absent",
+        "a Central that was away counts that as the others' silence",
+        CENTRAL,
+        "if now_s - self._broker_s > AWAY_S or not self._broker_up:",
+        "if False:",
+    ),
+    Mutant(
+        "blame",
+        "calm",
+        "a START that was lost with the broker is its charging point's failure",
+        SESSIONS,
+        "if self._took_up_s > watch.sent_s:",
+        "if False:",
+    ),
+    Mutant(
+        "shutdown",
+        "all",
+        "a SHUTDOWN is good for any boot of an engine",
+        ENGINE,
+        "return self._stop_engine(now) if boot_id == self._boot_id else []",
+        "return self._stop_engine(now)",
+    ),
+    Mutant(
+        "bill-stray",
+        "asked",
+        "a session that its driver has cancelled is billed",
+        REQUESTS,
+        'by its driver", bill=False)',
+        'by its driver", bill=True)',
+    ),
+)
+
+HARMLESS = (
+    Mutant(
+        "offset-first",
+        "all",
+        "Central commits the offset first",
+        CENTRAL_SHELL,
+        "        effects += core.handle(Polled(), moment)\n",
+        "        effects += core.handle(Polled(), moment)\n        self._reader.commit(offsets)\n",
+    ),
+    Mutant(
+        "offset-first-d",
+        "asked",
+        "a driver commits the offset first",
+        DRIVER_SHELL,
+        "        waits = bool(self._unsaved or self._unread)\n",
+        "        waits = bool(self._unsaved or self._unread)\n"
+        "        self._updates.commit(offsets)\n",
+    ),
+)

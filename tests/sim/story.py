@@ -1,0 +1,63 @@
+"""What happened, in order, and of it what one session or request is about."""
+
+import re
+from collections.abc import Iterable
+
+import attrs
+
+from evd.core.central import session_id_for
+
+SESSION_LINES_MAX = 400
+
+
+@attrs.frozen(slots=True)
+class Line:
+    """One line; `ids` are the requests, sessions, drivers and charging points in it."""
+
+    at_s: float
+    who: str
+    what: str
+    ids: tuple[str | None, ...]
+
+    def text(self) -> str:
+        """As it is printed."""
+        return f"{self.at_s:9.3f}  {self.who:<12} {self.what}"
+
+
+class Story:
+    """Every line of one run."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+
+    def add(self, at_s: float, who: str, what: str, ids: tuple[str | None, ...]) -> None:
+        """One more line."""
+        self.lines.append(Line(at_s, who, what, ids))
+
+    def whole(self) -> str:
+        """All of it."""
+        return "\n".join(line.text() for line in self.lines)
+
+    def about(self, ids: Iterable[str]) -> str:
+        """The lines about these ids (a request's session is one of them), and all faults."""
+        wanted = set(ids)
+        wanted |= {session_id_for(each) for each in wanted}
+        wanted |= {
+            each
+            for line in self.lines
+            for each in line.ids
+            if each is not None and session_id_for(each) in wanted
+        }
+        pattern = re.compile("|".join(map(re.escape, sorted(wanted)))) if wanted else None
+        chosen = [line for line in self.lines if _is_fault(line) or _about(line, wanted, pattern)]
+        return "\n".join(line.text() for line in chosen[-SESSION_LINES_MAX:])
+
+
+def _is_fault(line: Line) -> bool:
+    return line.who in ("fault", "world", "!!") or line.what.startswith(("DIES", "HANGS", "starts"))
+
+
+def _about(line: Line, wanted: set[str], pattern: re.Pattern[str] | None) -> bool:
+    if not wanted.isdisjoint(line.ids):
+        return True
+    return pattern is not None and pattern.search(line.what) is not None
