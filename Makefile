@@ -9,7 +9,7 @@ SEED ?= 1
 BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_faults_*.py)
 
 .DEFAULT_GOAL := install
-.PHONY: install run test test-faults bench sim mutants chaos recovery kafka test-kafka \
+.PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
         wheelhouse test-hosts lint types clean
 
 install: $(STAMP)
@@ -40,8 +40,11 @@ run: install
 test: install
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not hosts" $(ARGS)
 
+test-slow: install
+	@$(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile -m "slow and not kafka and not hosts" $(ARGS)
+
 test-faults: install
-	@$(BIN)/pytest -m faults $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile -m faults $(ARGS)
 
 bench: install
 	@$(BIN)/python -m tests.bench

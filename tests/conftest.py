@@ -1,6 +1,7 @@
 """What tests of every kind share."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
 import trio._core._run as trio_run
@@ -31,3 +32,13 @@ def _deterministic_trio(
     trio_run._r.seed(SEED)
     yield
     trio_run._r.setstate(state)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What this machine cannot have is left out, with the reason; in CI that is a failure."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"left out, and in CI nothing may be: {report.longreprtext}"
+    return report
