@@ -41,10 +41,10 @@ test: install
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not hosts" $(ARGS)
 
 test-slow: install
-	@$(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile -m "slow and not kafka and not hosts" $(ARGS)
+	@$(BIN)/pytest -n 4 -m "slow and not kafka and not hosts" $(ARGS)
 
 test-faults: install
-	@$(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile -m faults $(ARGS)
+	@$(BIN)/pytest -n 4 -m faults $(ARGS)
 
 bench: install
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,355 @@
+"""What must be true of a network at rest, by what its parts themselves wrote down.
+
+Read are Central's database, the sessions on the engines' disks, and what each driver printed.
+`unrest` says what has still to come; `violations` says which promise is broken, now and for good.
+"""
+
+import re
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
+from enum import StrEnum
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from evd.adapters.buffer.buffer import FILE_NAME
+from evd.adapters.buffer.database import whole_record
+from evd.core.central import session_id_for
+from evd.core.driver import NO_COORDINATOR
+from evd.core.messages import FINAL, RequestStatus, SessionRecord
+from evd.core.units import cents_from_euros, mwh_from_kwh
+from tests.network.network import Network
+from tests.network.waiting import NeverTrue
+
+AT_REST_S_MAX = 20.0
+# A look reads every disk: not too often, on a machine that is busy.
+LOOK_S = 0.2
+COPY_ATTEMPTS_MAX = 5
+
+Row = Mapping[str, Any]
+
+_ASKED = re.compile(r"Requested charging at \S+ \((\S+)\)")
+_TOTALS = re.compile(r"(?P<kwh>[0-9]+\.[0-9]{3}) kWh, (?P<euros>[0-9]+\.[0-9]{2}) €")
+FINAL_STATUSES = frozenset(status.value for status in FINAL)
+
+
+class Promise(StrEnum):
+    """What a finding is about."""
+
+    KEPT = "no session is lost"
+    ONCE = "nothing is billed twice"
+    TOTALS = "every total is the engine's own"
+    ONE_AT_A_TIME = "one session a charging point, one a driver"
+    ONE_ENDING = "one final status a request"
+
+
+# A promise, and a sentence on how it is broken.
+Finding = tuple[Promise, str]
+
+
+@attrs.frozen
+class Kept:
+    """A record on an engine's disk."""
+
+    record: SessionRecord
+    confirmed: bool
+
+
+@attrs.frozen
+class Disk:
+    """The sessions on one engine's disk: those that are over, and one that was never closed."""
+
+    kept: Sequence[Kept]
+    running: Sequence[str]
+
+
+@attrs.frozen
+class Told:
+    """A final line that a driver printed."""
+
+    status: str
+    text: str
+
+
+@attrs.frozen
+class Facts:
+    """All that a network's parts wrote down; `told` by driver and then by request."""
+
+    sessions: Sequence[Row]
+    requests: Mapping[str, Row]
+    disks: Mapping[str, Disk]
+    told: Mapping[str, Mapping[str, Sequence[Told]]]
+    asked: Mapping[str, Collection[str]]
+
+    @property
+    def kept(self) -> list[Kept]:
+        """The records of every disk."""
+        return [each for disk in self.disks.values() for each in disk.kept]
+
+
+def read_central(path: Path) -> tuple[list[Row], dict[str, Row]]:
+    """The rows of Central's sessions, and its requests by id; Central may run meanwhile."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
+        database.row_factory = sqlite3.Row
+        sessions = [dict(row) for row in database.execute("SELECT * FROM charging_sessions")]
+        requests = [dict(row) for row in database.execute("SELECT * FROM requests")]
+    return list(sessions), {row["request_id"]: row for row in requests}
+
+
+def read_disk(state_dir: Path) -> Disk:
+    """The sessions on an engine's disk.  A running engine has it locked: a copy is read."""
+    for _ in range(COPY_ATTEMPTS_MAX):
+        with tempfile.TemporaryDirectory() as folder:
+            for suffix in ("-wal", ""):
+                source = state_dir / (FILE_NAME + suffix)
+                if source.exists():
+                    shutil.copy(source, folder)
+            try:
+                return _read_copy(Path(folder) / FILE_NAME)
+            except sqlite3.DatabaseError:
+                # Copied in the middle of a write.
+                continue
+    raise AssertionError(f"{state_dir / FILE_NAME} can't be read")
+
+
+def _read_copy(path: Path) -> Disk:
+    if not path.exists():
+        return Disk((), ())
+    with closing(sqlite3.connect(path)) as copy:
+        kept = []
+        for fields, crc, confirmed_ran_s in copy.execute(
+            "SELECT fields, crc, confirmed_ran_s FROM records ORDER BY number"
+        ):
+            record = whole_record(fields, crc)
+            if record is None:
+                raise AssertionError(f"{path}: a record is damaged: {fields!r}")
+            kept.append(Kept(record, confirmed_ran_s is not None))
+        running = [row[0] for row in copy.execute("SELECT session_id FROM run")]
+    return Disk(kept, running)
+
+
+def read_told(printed: str) -> dict[str, list[Told]]:
+    """The final lines of a driver's stdout, by request."""
+    told: dict[str, list[Told]] = defaultdict(list)
+    for line in printed.splitlines():
+        parts = line.split(" | ", 4)
+        if len(parts) == 5 and parts[1] in FINAL_STATUSES:
+            told[parts[2]].append(Told(parts[1], parts[4]))
+    return dict(told)
+
+
+def read_asked(logged: str) -> set[str]:
+    """The requests that a driver has made, by its log."""
+    return set(_ASKED.findall(logged))
+
+
+def gather(network: Network) -> Facts:
+    """What every part of `network` wrote down."""
+    sessions, requests = read_central(network.folder / "central" / "central.db")
+    drivers = {
+        name: each for name, each in network.programs.items() if each.argv[0].endswith("evd-driver")
+    }
+    return Facts(
+        sessions,
+        requests,
+        {name: read_disk(point.engine_state_dir) for name, point in network.points.items()},
+        {name: read_told(driver.printed()) for name, driver in drivers.items()},
+        {name: read_asked(driver.logged()) for name, driver in drivers.items()},
+    )
+
+
+def open_sessions(facts: Facts) -> list[tuple[str, str]]:
+    """The sessions that are not settled and done with, each with what has still to come."""
+    return [
+        *(
+            (row["session_id"], f"{row['session_id']} is ACTIVE")
+            for row in facts.sessions
+            if row["status"] == "ACTIVE"
+        ),
+        *(
+            (each.record.session_id, f"{each.record.session_id} is not confirmed")
+            for each in facts.kept
+            if not each.confirmed
+        ),
+        *(
+            (session_id, f"{name} runs {session_id}")
+            for name, disk in facts.disks.items()
+            for session_id in disk.running
+        ),
+    ]
+
+
+def open_requests(facts: Facts) -> list[tuple[str, str]]:
+    """The requests without a final status, at Central or at their driver, each with where."""
+    return [
+        *(
+            (request_id, f"{request_id} is {row['status']}")
+            for request_id, row in facts.requests.items()
+            if row["status"] not in FINAL_STATUSES
+        ),
+        *(
+            (request_id, f"{driver_id} was told no final status of {request_id}")
+            for driver_id, asked in facts.asked.items()
+            for request_id in asked
+            if request_id not in facts.told[driver_id]
+        ),
+    ]
+
+
+def unrest(facts: Facts) -> list[str]:
+    """What is still on its way."""
+    return [text for _, text in (*open_sessions(facts), *open_requests(facts))]
+
+
+def violations(
+    facts: Facts, *, disks_lost: Collection[str] = (), central_lost: bool = False
+) -> list[str]:
+    """Which promise is broken, and by what.
+
+    `disks_lost`: charging points whose engine's disk was thrown away, and who may have estimates.
+    `central_lost`: Central's database was, and what it had decided is only known to drivers.
+    """
+    found = findings(facts, disks_lost=disks_lost, central_lost=central_lost)
+    return [text for promise in Promise for text in found[promise]]
+
+
+def findings(
+    facts: Facts, *, disks_lost: Collection[str] = (), central_lost: bool = False
+) -> dict[Promise, list[str]]:
+    """The same by promise, each of which is there."""
+    found: dict[Promise, list[str]] = {promise: [] for promise in Promise}
+    for promise, text in (
+        *_lost_sessions(facts, disks_lost),
+        *_wrong_bills(facts),
+        *_two_at_a_time(facts, "cp_id"),
+        *_two_at_a_time(facts, "driver_id"),
+        *_wrong_endings(facts, central_lost),
+    ):
+        found[promise].append(text)
+    return found
+
+
+def _lost_sessions(facts: Facts, disks_lost: Collection[str]) -> Iterable[Finding]:
+    """Each session on a disk is one row with the same reading, and the other way round."""
+    rows = defaultdict(list)
+    for row in facts.sessions:
+        rows[row["session_id"]].append(row)
+    recorded = {each.record.session_id for each in facts.kept}
+    for record in (each.record for each in facts.kept):
+        found = rows[record.session_id]
+        if len(found) != 1:
+            promise = Promise.ONCE if found else Promise.KEPT
+            yield promise, f"{record.session_id} is on its engine's disk and has {len(found)} rows"
+            continue
+        (row,) = found
+        said = (True, False, record.cp_id, record.outcome.value, mwh_from_kwh(record.kwh))
+        stored = (
+            bool(row["settled"]),
+            bool(row["estimated"]),
+            row["cp_id"],
+            row["status"],
+            row["energy_mwh"],
+        )
+        if said != stored:
+            text = f"{record.session_id} was recorded as {said} and is stored as {stored}"
+            yield Promise.TOTALS, text
+    for row in facts.sessions:
+        if row["session_id"] in recorded or row["cp_id"] in disks_lost:
+            continue
+        if row["settled"] or row["estimated"] or row["energy_mwh"]:
+            text = f"{row['session_id']} is on no engine's disk, and yet stored as {dict(row)}"
+            yield Promise.KEPT, text
+
+
+def _wrong_bills(facts: Facts) -> Iterable[Finding]:
+    """One bill for one session, one session for one request."""
+    for column in ("session_id", "request_id"):
+        for value, count in Counter(row[column] for row in facts.sessions).items():
+            if count > 1:
+                yield Promise.ONCE, f"{count} rows have the {column} {value}"
+    records = {each.record.session_id: each.record for each in facts.kept}
+    for row in facts.sessions:
+        if row["session_id"] != session_id_for(row["request_id"]):
+            text = f"{row['session_id']} is not the session of {row['request_id']}"
+            yield Promise.ONCE, text
+        record = records.get(row["session_id"])
+        if record is None:
+            continue
+        billed = row["billable"] and record.bill
+        due = cents_from_euros(record.euros) if billed else 0
+        if row["cost_cents"] != due:
+            text = f"{row['session_id']} is billed {row['cost_cents']} cents instead of {due}"
+            yield Promise.TOTALS, text
+
+
+def _two_at_a_time(facts: Facts, whose: str) -> Iterable[Finding]:
+    """A charging point, and a driver, has one session after the other."""
+    spans = defaultdict(list)
+    for record in (each.record for each in facts.kept):
+        if record.started_at is not None:
+            span = (record.started_at, record.ended_at, record.session_id)
+            spans[getattr(record, whose)].append(span)
+    for name, of_one in spans.items():
+        for (_, ended_at, first), (started_at, _, second) in pairwise(sorted(of_one)):
+            if started_at < ended_at:
+                yield Promise.ONE_AT_A_TIME, f"{name} had {first} and {second} at one time"
+
+
+def _wrong_endings(facts: Facts, central_lost: bool) -> Iterable[Finding]:
+    """One final status a request, at its driver and at Central the same."""
+    costs = {row["request_id"]: row for row in facts.sessions}
+    for driver_id, told_of in facts.told.items():
+        for request_id, told in told_of.items():
+            statuses = {each.status for each in told}
+            if len(statuses) > 1:
+                text = f"{driver_id} was told of {request_id}: {sorted(statuses)}"
+                yield Promise.ONE_ENDING, text
+                continue
+            (status,) = statuses
+            stored = facts.requests.get(request_id)
+            if stored is None:
+                if not central_lost:
+                    text = f"{request_id} ended {status} for {driver_id}, and Central has no word"
+                    yield Promise.ONE_ENDING, text
+                continue
+            gave_up = told[0].text == NO_COORDINATOR and status == RequestStatus.FAILED
+            if stored["status"] != status and not gave_up:
+                text = f"{request_id} ended {status} for {driver_id} and {stored['status']} stored"
+                yield Promise.ONE_ENDING, text
+            yield from _wrong_totals(request_id, told, costs.get(request_id))
+
+
+def _wrong_totals(request_id: str, told: Sequence[Told], row: Row | None) -> Iterable[Finding]:
+    for totals in filter(None, (_TOTALS.search(each.text) for each in told)):
+        if row is None:
+            yield Promise.KEPT, f"{request_id} was billed to its driver and has no row"
+            continue
+        stored = (f"{row['total_kwh']:.3f}", f"{row['total_cost'] or 0:.2f}")
+        if totals.group("kwh", "euros") != stored:
+            text = f"{request_id}: told {totals.group('kwh', 'euros')}, stored {stored}"
+            yield Promise.TOTALS, text
+
+
+def check(
+    network: Network,
+    *,
+    within_s: float = AT_REST_S_MAX,
+    disks_lost: Collection[str] = (),
+    central_lost: bool = False,
+) -> Facts:
+    """Wait until `network` is at rest, then hold it to its promises; what it wrote down."""
+    end_s = time.monotonic() + within_s
+    while left := unrest(facts := gather(network)):
+        if time.monotonic() >= end_s:
+            raise NeverTrue(f"not at rest within {within_s:g} s: {left}")
+        time.sleep(LOOK_S)
+    broken = violations(facts, disks_lost=disks_lost, central_lost=central_lost)
+    assert not broken, "\n".join(broken)
+    return facts

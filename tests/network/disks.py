@@ -1,0 +1,108 @@
+"""Small disks that fill up, and files that can't be written: what that needs is said loudly."""
+
+import contextlib
+import fcntl
+import os
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+DISK_MB = 4
+REFILL_S = 0.02
+LOOP_MAJOR = 7
+EXT4_IOC_SHUTDOWN = 0x8004587D
+EXT4_GOING_FLAGS_LOGFLUSH = 1
+CHUNKS_BYTES = (65_536, 4096, 512, 1)
+
+
+def run(*command: str) -> None:
+    """Run a command of the system, or skip the test with what it says."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip(f"NOT TESTED: there is no {command[0]} here")
+    if done.returncode:
+        pytest.skip(f"NOT TESTED: {' '.join(command)}: {done.stderr.strip()} (needs root)")
+
+
+@contextmanager
+def small_disk(mount: Path, kind: str = "tmpfs", size_mb: int = DISK_MB) -> Iterator[Path]:
+    """A file system of its own at `mount`, which is made: a `tmpfs` or an `ext4`."""
+    mount.mkdir(parents=True)
+    if kind == "tmpfs":
+        run("mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(mount))
+    else:
+        image = mount.with_suffix(".image")
+        image.write_bytes(bytes(size_mb * 1024 * 1024))
+        run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0", str(image))
+        run("mount", "-o", "loop", str(image), str(mount))
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "--lazy", str(mount)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take every byte that is left; remove the file to give them back."""
+    path = disk / "filler"
+    with path.open("ab", buffering=0) as file:
+        for size in CHUNKS_BYTES:
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
+    return path
+
+
+@contextmanager
+def kept_full(disk: Path) -> Iterator[None]:
+    """Take every byte that is left, and each that is given back, until the end of the block."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(REFILL_S):
+            fill(disk)
+
+    filler = fill(disk)
+    keeper = threading.Thread(target=keep, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+        filler.unlink()
+
+
+@contextmanager
+def dead(disk: Path) -> Iterator[None]:
+    """Let the ext4 of `small_disk` answer nothing but errors, as after a failure of its device."""
+    # Of the loop device of this test alone.
+    if not disk.is_mount() or os.major(disk.stat().st_dev) != LOOP_MAJOR:
+        raise ValueError(f"{disk} is no small disk")
+    fd = os.open(disk, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", EXT4_GOING_FLAGS_LOGFLUSH))
+    finally:
+        os.close(fd)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        image = disk.with_suffix(".image")
+        subprocess.run(["mount", "-o", "loop", str(image), str(disk)], check=True)
+
+
+@contextmanager
+def read_only(*files: Path) -> Iterator[None]:
+    """Let nobody write these files inside the block, not even who has them open."""
+    names = [os.fspath(file) for file in files if file.exists()]
+    run("chattr", "+i", *names)
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", *names], check=True)

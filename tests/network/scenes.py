@@ -1,0 +1,123 @@
+"""A small network that is brought to one of the moments at which a fault hurts most.
+
+One charging point, `CP-001`, and one driver, `driver-alice`, who asks for it twice.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.network import checker
+from tests.network.network import ChargingPoint, Fields, Network
+from tests.network.processes import Program
+from tests.network.waiting import wait_until
+
+CP_ID = "CP-001"
+DRIVER_ID = "driver-alice"
+SESSION_S = 3
+# Between the driver's first and second request: whoever is struck in between has time to be back.
+IDLE_S = 8
+FINAL_S_MAX = 25.0
+AVAILABLE_S_MAX = 10.0
+RESTARTED_BEFORE = "session never began: its engine restarted before it began"
+# After so long a part is in the middle of its start: imports, ports, disk, first connections.
+STARTING_S = (0.15, 0.4, 0.8)
+
+MOMENTS = ("idle", "at a START", "in mid-session", "before the confirmation", "while it starts")
+
+
+class Scene:
+    """A network with its five parts by name."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.point: ChargingPoint = network.points[CP_ID]
+        self.driver = network.programs[DRIVER_ID]
+        self.parts: dict[str, Program] = {
+            "engine": self.point.engine,
+            "monitor": self.point.monitor,
+            "driver": self.driver,
+            "central": network.central(),
+            "broker": network.broker,
+        }
+
+    def reach(self, moment: str) -> None:
+        """Let the driver ask, and return at `moment`."""
+        self.driver.start()
+        if moment == "at a START":
+            self.driver.wait_for_line("| ACCEPTED |", 15.0)
+            return
+        if moment == "idle":
+            self.wait_finals(1)
+            return
+        self.driver.wait_for_line(" kWh", 15.0)
+        if moment == "before the confirmation":
+            # It can't confirm what it can't read; its connections stay open.
+            self.parts["central"].freeze()
+            wait_until(lambda: checker.read_disk(self.point.engine_state_dir).kept, 10.0)
+
+    def strike(self, names: Sequence[str], moment: str) -> None:
+        """Kill these parts together and start them again, as their supervisor does."""
+        struck = [self.parts[name] for name in names]
+        for part in struck:
+            part.kill()
+        if self.parts["central"].alive:
+            self.parts["central"].thaw()
+        for part in struck:
+            part.start()
+        for starting_s in STARTING_S if moment == "while it starts" else ():
+            wait_until(lambda s=starting_s: _age_s(struck) >= s, 5.0)  # type: ignore[misc]
+            for part in struck:
+                part.restart()
+
+    @contextmanager
+    def others_untouched(self, names: Sequence[str]) -> Iterator[None]:
+        """Nobody but these parts is restarted inside the block."""
+        others = [part for name, part in self.parts.items() if name not in names]
+        pids = [part.pid for part in others]
+        yield
+        assert all(part.alive for part in others)
+        assert pids == [part.pid for part in others]
+
+    def finals(self) -> list[checker.Told]:
+        """The final lines that the driver has printed, one a request, in their order."""
+        return [told[0] for told in checker.read_told(self.driver.printed()).values()]
+
+    def wait_finals(self, count: int, within_s: float = FINAL_S_MAX) -> list[checker.Told]:
+        """Wait until so many of the driver's requests have ended."""
+        wait_until(lambda: len(self.finals()) >= count, within_s, f"{count} final lines")
+        return self.finals()
+
+    def charge_again(self) -> None:
+        """Prove that the charging point is free, and charges."""
+        row = self._charge()
+        if row["reason"] == RESTARTED_BEFORE:
+            # It was asked for before Central could know of its engine's end.
+            row = self._charge()
+        assert row["status"] == "COMPLETED", row
+
+    def _charge(self) -> Fields:
+        self.network.wait_available(CP_ID, within_s=AVAILABLE_S_MAX)
+        request_id = self.network.request_charge("driver-bob", CP_ID)
+        return self.network.wait_request(request_id, "COMPLETED", "FAILED", "DENIED")
+
+
+def _age_s(struck: Sequence[Program]) -> float:
+    return time.monotonic() - min(part.started_s for part in struck)
+
+
+@contextmanager
+def scene(
+    folder: Path,
+    *requests: str,
+    engine_flags: Sequence[str] = ("--session-seconds", str(SESSION_S)),
+    central_flags: Sequence[str] = (),
+    driver_flags: Sequence[str] = (),
+    envs: Mapping[str, Mapping[str, str]] | None = None,
+) -> Iterator[Scene]:
+    """A network that is up; the driver is made and not started.  `envs`: see Network."""
+    with Network(folder, envs=envs) as network:
+        network.up(CP_ID, engine_flags=engine_flags, central_flags=central_flags)
+        network.driver(DRIVER_ID, *(requests or (CP_ID,)), flags=driver_flags)
+        yield Scene(network)

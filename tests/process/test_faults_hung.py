@@ -1,0 +1,158 @@
+"""Parts that hang (SIGSTOP) and wake, and links that go silent without being closed.
+
+Bounds are the promised ones, and what a busy machine adds: `make recovery` measures them.
+"""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.network import checker, relay
+from tests.network.network import Network
+from tests.network.processes import free_port, listens
+from tests.network.scenes import CP_ID, SESSION_S, Scene, scene
+from tests.network.waiting import BUSY_S_MAX, never_for, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+
+LONG = ("--session-seconds", "8")
+KW = 22.0
+
+
+def kinds(here: Scene) -> list[str]:
+    """The kinds of fault events, oldest first."""
+    return [fault["event_type"] for fault in reversed(here.network.faults(CP_ID))]
+
+
+def test_a_hung_engine_is_broken_and_woken_it_ends_its_session_itself(tmp_path: Path) -> None:
+    """Proves: BROKEN within 5 s and the driver told; awake again it is ON within 2 s, and its
+    session ends COMPLETED with the time that it hung, which nobody else could know."""
+    with scene(tmp_path, engine_flags=LONG) as here:
+        here.reach("in mid-session")
+        here.point.engine.freeze()
+        here.network.wait_state(CP_ID, "BROKEN", 5.0 + BUSY_S_MAX)
+        here.driver.wait_for_line("does not answer; charging may go on", 2.0 + BUSY_S_MAX)
+        time.sleep(5.0)
+        here.point.engine.thaw()
+        here.network.wait_state(CP_ID, "ON", 2.0 + BUSY_S_MAX)
+        (final,) = here.wait_finals(1)
+        assert final.status == "COMPLETED"
+        (row,) = checker.check(here.network).sessions
+        assert row["total_kwh"] > KW * 8 / 3600
+        assert kinds(here) == ["FAULT", "RECOVERY"]
+        here.charge_again()
+
+
+def test_a_start_that_met_a_hung_engine_is_not_carried_out_when_it_wakes(tmp_path: Path) -> None:
+    """Proves: a START is good for 5 s; an engine that wakes later answers it with 0 kWh, and its
+    driver, told FAILED, has no car charging."""
+    with scene(tmp_path) as here:
+        here.point.engine.freeze()
+        here.driver.start()
+        here.driver.wait_for_line("| ACCEPTED |", 5.0)
+        here.network.wait_state(CP_ID, "BROKEN", 5.0 + BUSY_S_MAX)
+        time.sleep(5.0)
+        here.point.engine.thaw()
+        (final,) = here.wait_finals(1)
+        assert final.status == "FAILED"
+        never_for(lambda: here.network.cp(CP_ID).get("telemetry"), 2.0)
+        (row,) = checker.check(here.network).sessions
+        assert (row["total_kwh"], row["total_cost"], row["estimated"]) == (0, None, 0)
+        here.charge_again()
+
+
+def test_a_hung_monitor_costs_new_requests_and_not_the_session(tmp_path: Path) -> None:
+    """Proves: DISCONNECTED within 3.5 s, the session is billed meanwhile, a new request is denied,
+    and the monitor is believed again within 2 s of its waking."""
+    with scene(tmp_path, engine_flags=("--session-seconds", "5")) as here:
+        here.reach("in mid-session")
+        here.point.monitor.freeze()
+        here.network.wait_state(CP_ID, "DISCONNECTED", 3.5 + BUSY_S_MAX)
+        here.driver.wait_for_line("is out of sight; charging goes on", 2.0 + BUSY_S_MAX)
+        (final,) = here.wait_finals(1)
+        assert final.status == "COMPLETED"
+        denied = here.network.request_charge("driver-bob", CP_ID)
+        assert here.network.wait_request(denied, "DENIED")["reason"]
+        here.point.monitor.thaw()
+        here.network.wait_state(CP_ID, "ON", 2.0 + BUSY_S_MAX)
+        here.charge_again()
+        checker.check(here.network)
+        assert kinds(here) == ["DISCONNECTED", "RECONNECTED"]
+
+
+@pytest.mark.parametrize("hung_s", [2.0, 7.0])
+def test_a_hung_central_loses_nothing_and_judges_nobody(tmp_path: Path, hung_s: float) -> None:
+    """Proves: a session that ended while Central hung is billed within 3 s of its waking, and no
+    charging point was called faulty, nor a breaker opened, for Central's own silence."""
+    with scene(tmp_path) as here:
+        here.reach("in mid-session")
+        central = here.parts["central"]
+        central.freeze()
+        time.sleep(hung_s)
+        central.thaw()
+        (final,) = here.wait_finals(1, within_s=SESSION_S + 3.0 + BUSY_S_MAX)
+        assert final.status == "COMPLETED"
+        assert here.network.cp(CP_ID)["breaker"] == "CLOSED"
+        assert "FAULT" not in kinds(here)
+        here.charge_again()
+        checker.check(here.network)
+
+
+def test_a_hung_broker_costs_only_time(tmp_path: Path) -> None:
+    """Proves: a broker that hangs over the end of a session delays its bill and nothing else."""
+    with scene(tmp_path) as here:
+        here.reach("in mid-session")
+        here.parts["broker"].freeze()
+        time.sleep(SESSION_S + 4.0)
+        assert here.network.cp(CP_ID)["state"] == "ON"
+        here.parts["broker"].thaw()
+        (final,) = here.wait_finals(1)
+        assert final.status == "COMPLETED"
+        assert here.network.cp(CP_ID)["breaker"] == "CLOSED"
+        here.charge_again()
+        checker.check(here.network)
+
+
+def test_a_hung_driver_reads_its_end_when_it_wakes(tmp_path: Path) -> None:
+    """Proves: a driver that hung over the end of its session is told it once, within 3 s."""
+    with scene(tmp_path) as here:
+        here.reach("in mid-session")
+        here.driver.freeze()
+        wait_until(lambda: here.network.sessions(status="COMPLETED"), 10.0)
+        time.sleep(2.0)
+        here.driver.thaw()
+        (final,) = here.wait_finals(1, within_s=3.0 + BUSY_S_MAX)
+        assert final.status == "COMPLETED"
+        checker.check(here.network)
+
+
+@pytest.mark.parametrize("link", ["central", "engine"])
+def test_a_link_that_goes_silent_is_found_and_comes_back(tmp_path: Path, link: str) -> None:
+    """Proves: a monitor cut off from Central without a close is DISCONNECTED within 3.5 s, one cut
+    off from its engine calls it BROKEN within 5 s; the session is billed; healed, all is ON."""
+    with Network(tmp_path) as network:
+        network.broker.start()
+        network.central().start()
+        point = network.charging_point(CP_ID, engine_flags=LONG)
+        flag = "--central-port" if link == "central" else "--cp-e-port"
+        at = point.monitor.argv.index(flag) + 1
+        relayed, point.monitor.argv[at] = point.monitor.argv[at], str(free_port())
+        between = network.program(
+            "relay", "python", relay.__file__, point.monitor.argv[at], relayed
+        ).start()
+        wait_until(lambda: listens(int(point.monitor.argv[at])), 5.0)
+        point.start()
+        network.wait_available(CP_ID)
+        request_id = network.request_charge("driver-alice", CP_ID)
+        network.wait_request(request_id, "IN_PROGRESS")
+        between.freeze()
+        state, within_s = ("DISCONNECTED", 3.5) if link == "central" else ("BROKEN", 5.0)
+        network.wait_state(CP_ID, state, within_s + BUSY_S_MAX)
+        network.wait_request(request_id, "COMPLETED")
+        (session,) = network.sessions()
+        assert session["total_kwh"] == pytest.approx(KW * 8 / 3600, abs=0.003)
+        assert network.cp(CP_ID)["state"] == state
+        between.thaw()
+        network.wait_available(CP_ID, within_s=5.0)
+        checker.check(network)
