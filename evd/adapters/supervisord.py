@@ -36,7 +36,8 @@ RPC_S: Final = 5.0
 # How long Central and the broker wait for the others: a daemon that lives ends within 5 s.
 EARLY_STOP_S: Final = 5.0
 STOP_S: Final = 12.0
-LAUNCH_S: Final = 10.0
+# Some hundred programs, on a machine that is busy with other things too.
+LAUNCH_S: Final = 30.0
 # supervisord binds `<path>.<pid>` before it links it to its place.
 SOCKET_PATH_BYTES_MAX: Final = 107 - len(".4194304")
 
@@ -142,13 +143,20 @@ class Supervisord:
     def _wait_until_it_answers(self, child: "subprocess.Popen[bytes] | None") -> None:
         """Return once its RPC answers; SupervisorFailed if it ends before or takes too long."""
         end_s = time.monotonic() + LAUNCH_S
-        while self.pid() is None:
+        while not self._answers():
             if child is not None and child.poll() is not None:
                 errors = self.log.with_name("supervisord.err").read_text(errors="replace")
                 raise SupervisorFailed(_last_line(errors) or f"supervisord ended: see {self.log}.")
             if time.monotonic() > end_s:
                 raise SupervisorFailed(f"supervisord does not answer: see {self.log}.")
             time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            return self.pid() is not None
+        except _Busy:
+            # It starts all of its programs before it listens to anybody.
+            return False
 
     def shut_down(self) -> None:
         """Stop all processes, and then supervisord; returns before it has happened."""
@@ -286,7 +294,7 @@ class Supervisord:
             except (FileNotFoundError, ConnectionRefusedError):
                 raise _Away("The network does not run: `evd up` starts it.") from None
             except TimeoutError:
-                raise SupervisorFailed(
+                raise _Busy(
                     f"supervisord does not answer within {RPC_S:g} s: see {self.log}."
                 ) from None
             except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
@@ -295,6 +303,10 @@ class Supervisord:
 
 class _Away(SupervisorFailed):
     """Nobody answers on the socket."""
+
+
+class _Busy(SupervisorFailed):
+    """Somebody is there, and does not answer in time."""
 
 
 class _Connection(http.client.HTTPConnection):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -217,6 +218,25 @@ def test_the_child_ends_with_its_parent(place: Place, tmp_path: Path) -> None:
         parent.kill()
     place.wait("supervisord ends", lambda: not Path(f"/proc/{pid}").exists())
     assert not any(Path(f"/proc/{each}").exists() for each in pids)
+
+
+def test_one_that_is_still_busy_is_waited_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: a supervisord that has hundreds of programs to start, and answers nobody meanwhile,
+    is not taken for one that failed."""
+    place.supervisord.up()
+    pid = place.supervisord.pid()
+    assert pid is not None
+    monkeypatch.setattr("evd.adapters.supervisord.RPC_S", 0.1)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(SupervisorFailed, match="does not answer within"):
+        place.supervisord.pid()
+    waking = threading.Timer(0.5, os.kill, (pid, signal.SIGCONT))
+    waking.start()
+    monkeypatch.setattr("evd.adapters.supervisord.LAUNCH_S", BOUND_S)
+    place.supervisord._wait_until_it_answers(None)
+    waking.join()
 
 
 def test_nobody_there(place: Place) -> None:

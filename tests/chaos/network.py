@@ -1,0 +1,306 @@
+"""The network that is struck: ten charging points and five drivers under supervisord.
+
+All settings but these are at their defaults: sessions are short, and drivers hardly rest.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import attrs
+import httpx
+
+from evd.adapters.supervisor import ProcessState, Program, SupervisorFailed
+from evd.adapters.supervisord import Supervisord
+from evd.cli import network as tool
+from evd.cli.central import Central, CentralAway, CentralRefused
+from evd.cli.start_lock import changing
+from evd.core.messages import RequestStatus
+from tests.chaos.plan import BROKER, CENTRAL, CP_IDS, CUTTABLE, DRIVER_IDS, request_lines
+from tests.network import checker, processes, relay
+from tests.process import networks
+
+SESSION_S: Final = 4.0
+REQUEST_INTERVAL_S: Final = 0.2
+ANSWER_S: Final = 5.0
+UP_S_MAX: Final = 90.0
+STOPPING_S_MAX: Final = 2.0
+FREE_S_MAX: Final = 60.0
+LOOK_S: Final = 0.1
+
+_LOGGED: Final = ("--log-format", "json")
+# Who is told to stop before it can hear it is ended by SIGTERM: that is no crash.
+_CRASHED: Final = re.compile(r"exit status [1-9]|exited: .*terminated by SIG(?!KILL)")
+
+
+@attrs.frozen
+class ChaosNetwork:
+    """A network with the handles by which it is struck.  `root` holds its files and its state."""
+
+    files: networks.Network
+    supervisord: Supervisord
+    units: Mapping[str, Sequence[Program]]
+    # By charging point: what its monitor's frames pass through.
+    relays: Mapping[str, processes.Program]
+
+    @property
+    def root(self) -> Path:
+        """The folder of everything."""
+        return self.files.root
+
+    @property
+    def logs(self) -> Path:
+        """The folder of every program's log."""
+        return self.supervisord.log.parent
+
+    @property
+    def central(self) -> Central:
+        """Central's HTTP."""
+        return Central("127.0.0.1", self.files.ports[8000])
+
+    def wait_until_up(self) -> None:
+        """Return once every charging point is ON."""
+        end_s = time.monotonic() + UP_S_MAX
+        while lame := self.lame():
+            if time.monotonic() > end_s:
+                raise TimeoutError(f"not up within {UP_S_MAX:g} s: {lame}")
+            time.sleep(LOOK_S)
+
+    def lame(self) -> dict[str, str]:
+        """The programs that do not run, and the charging points that are not shown as free or
+        charging, each with why."""
+        try:
+            status = self.supervisord.status()
+        except SupervisorFailed as error:
+            return dict.fromkeys((*self.program_names, *CP_IDS), str(error))
+        states = {each.name: each.state for each in status}
+        programs = {name: states.get(name, "not there") for name in self.program_names}
+        running = ProcessState.RUNNING
+        found = {name: f"is {state}" for name, state in programs.items() if state != running}
+        try:
+            shown = self.central.charging_points()["charging_points"]
+        except (CentralAway, CentralRefused) as error:
+            return found | dict.fromkeys(CP_IDS, str(error))
+        points = {each["cp_id"]: each for each in shown}
+        for cp_id in CP_IDS:
+            point = points.get(cp_id)
+            if point is None or point["state"] != "ON":
+                found[cp_id] = f"is {point['state'] if point else 'not known'}"
+            elif not point["available"] and not point["current_session"]:
+                found[cp_id] = f"is not free: {point['unavailable_reason']}"
+        return found
+
+    @property
+    def program_names(self) -> list[str]:
+        """Every program, by the name that its supervisor has for it."""
+        return [program.name for unit in self.units.values() for program in unit]
+
+    # Processes
+
+    def pid(self, name: str) -> int | None:
+        """The process of a program, None while it has none."""
+        return next((each.pid for each in self.supervisord.status() if each.name == name), None)
+
+    def freeze(self, name: str) -> int | None:
+        """SIGSTOP; the process that now hangs."""
+        pid = self.pid(name)
+        if pid is not None and _signalled(pid, signal.SIGSTOP):
+            return pid
+        return None
+
+    @staticmethod
+    def wake(pid: int) -> None:
+        """SIGCONT, if it is still there."""
+        _signalled(pid, signal.SIGCONT)
+
+    def hold(self, name: str) -> None:
+        """SIGKILL, without a new start until `release`."""
+        # A stop begins with SIGTERM, which a process that hangs does not hear before it is killed.
+        pid = self.freeze(name)
+        if pid is None:
+            raise SupervisorFailed(f"{name} does not run")
+        with _soon_killed(pid):
+            self.supervisord.stop([name])
+
+    def release(self, name: str) -> None:
+        """Start what was held down."""
+        self.supervisord.start([name])
+
+    # The operator
+
+    def leave(self, who: str) -> None:
+        """Remove a charging point or a driver; ToolFailed where it can't be done without a loss."""
+        with changing(self.supervisord):
+            if who in DRIVER_IDS:
+                tool.Network(self.supervisord).remove_driver(who)
+            else:
+                tool.Network(self.supervisord).remove_charging_point(who, False, lambda _: None)
+
+    def join(self, who: str) -> None:
+        """Add one that was removed, as it was."""
+        unit = f"driver-{who}" if who in DRIVER_IDS else f"cp-{who}"
+        with changing(self.supervisord):
+            self.supervisord.add(unit, self.units[unit])
+            self.supervisord.sync()
+
+    def end_session(self, cp_id: str) -> bool:
+        """Stop the session of a charging point; whether there was one."""
+        active = self.central.sessions(cp_id=cp_id, status="ACTIVE", limit=1)
+        if not active:
+            return False
+        url = f"{self.central.url}/sessions/{active[0]['session_id']}/stop"
+        try:
+            return httpx.post(url, timeout=ANSWER_S).status_code == httpx.codes.ACCEPTED
+        except httpx.TransportError as error:
+            raise CentralAway(str(error)) from None
+
+    def ask_no_more(self) -> None:
+        """Have every driver finish what is open, and begin nothing."""
+        for driver_id in DRIVER_IDS:
+            self._requests_file(driver_id).write_text("# Enough.\n")
+        names = [f"evd-driver:{driver_id}" for driver_id in DRIVER_IDS]
+        self.supervisord.stop(names)
+        self.supervisord.start(names)
+
+    def _requests_file(self, driver_id: str) -> Path:
+        return self.root / f"{driver_id}.txt"
+
+    def write_requests(self, seed: int) -> None:
+        """Write what the drivers ask for."""
+        for driver_id in DRIVER_IDS:
+            lines = request_lines(seed, driver_id)
+            self._requests_file(driver_id).write_text("\n".join(lines) + "\n")
+
+    # What is written down
+
+    def sessions(self) -> list[checker.Row]:
+        """The rows of Central's sessions."""
+        return checker.read_central(self._database)[0]
+
+    def facts(self) -> checker.Facts:
+        """All that Central, the engines and the drivers wrote down."""
+        sessions, requests = checker.read_central(self._database)
+        engines = sorted((self.supervisord.var / "engine").iterdir())
+        logs = {each: self.logs / f"evd-driver-{each}" for each in DRIVER_IDS}
+        return checker.Facts(
+            sessions,
+            requests,
+            {each.name: checker.read_disk(each) for each in engines},
+            {each: checker.read_told(_text(log, ".out")) for each, log in logs.items()},
+            {each: checker.read_asked(_text(log, ".log")) for each, log in logs.items()},
+        )
+
+    def failed_at(self) -> dict[str, datetime]:
+        """When drivers were first told that a request had failed."""
+        found: dict[str, datetime] = {}
+        for driver_id in DRIVER_IDS:
+            for line in _text(self.logs / f"evd-driver-{driver_id}", ".out").splitlines():
+                when, status, request_id = line.split(" | ", 3)[:3]
+                if status == RequestStatus.FAILED:
+                    found.setdefault(request_id, datetime.fromisoformat(when))
+        return found
+
+    def crashes(self) -> list[str]:
+        """The ends of programs that nobody had wished for."""
+        log = _text(self.supervisord.log.with_suffix(""), ".log")
+        return [line for line in log.splitlines() if _CRASHED.search(line)]
+
+    @property
+    def _database(self) -> Path:
+        return self.supervisord.var / "central" / "central.db"
+
+
+def _text(stem: Path, suffix: str) -> str:
+    path = stem.with_name(stem.name + suffix)
+    # supervisord renames a file that is full.
+    rotated = sorted(path.parent.glob(f"{path.name}.*"), reverse=True)
+    return "".join(each.read_text(errors="replace") for each in (*rotated, path) if each.exists())
+
+
+def _signalled(pid: int, number: int) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _soon_killed(pid: int) -> Iterator[None]:
+    """SIGKILL the process while the block waits for its end."""
+    killer = threading.Timer(0.1, _signalled, (pid, signal.SIGKILL))
+    killer.start()
+    try:
+        yield
+    finally:
+        killer.join()
+
+
+def _units(
+    root: Path, ports: Iterator[int], relay_ports: Mapping[str, int]
+) -> dict[str, list[Program]]:
+    units = {
+        "broker": [Program(BROKER, None, _LOGGED)],
+        "central": [Program(CENTRAL, None, _LOGGED)],
+    }
+    for cp_id in CP_IDS:
+        health_port = str(next(ports))
+        by_relay = ("--central-port", str(relay_ports[cp_id])) if cp_id in relay_ports else ()
+        own = ("--cp-id", cp_id, *_LOGGED)
+        units[f"cp-{cp_id}"] = [
+            Program(
+                tool.ENGINE,
+                cp_id,
+                (
+                    *own,
+                    *("--health-port", health_port, "--metrics-port", str(next(ports))),
+                    *("--session-seconds", f"{SESSION_S:g}"),
+                ),
+            ),
+            Program(tool.MONITOR, cp_id, (*own, "--cp-e-port", health_port, *by_relay)),
+        ]
+    for driver_id in DRIVER_IDS:
+        units[f"driver-{driver_id}"] = [
+            Program(
+                tool.DRIVER,
+                driver_id,
+                (
+                    *("--driver-id", driver_id, *_LOGGED),
+                    *("--requests-file", str(root / f"{driver_id}.txt")),
+                    *("--request-interval", f"{REQUEST_INTERVAL_S:g}"),
+                ),
+            )
+        ]
+    return units
+
+
+@contextlib.contextmanager
+def chaos_network(root: Path, seed: int) -> Iterator[ChaosNetwork]:
+    """A network that is up; nothing of it is left at the end of the block but its files."""
+    ports = iter(processes.free_port, None)
+    with contextlib.ExitStack() as stack:
+        files = stack.enter_context(networks.network_in(root / "net"))
+        files.keep()
+        relay_ports = {cp_id: next(ports) for cp_id in CUTTABLE}
+        supervisord = Supervisord(files.conf)
+        units = _units(files.root, ports, relay_ports)
+        for unit, programs in units.items():
+            supervisord.add(unit, programs)
+        relays = {}
+        for cp_id, port in relay_ports.items():
+            argv = ("python", relay.__file__, str(port), str(files.ports[9999]))
+            relays[cp_id] = processes.Program(f"relay-{cp_id}", argv, root)
+            stack.callback(relays[cp_id].start().end)
+        network = ChaosNetwork(files, supervisord, units, relays)
+        network.write_requests(seed)
+        # It ends with this process, however that ends.
+        supervisord.launch()
+        network.wait_until_up()
+        yield network
