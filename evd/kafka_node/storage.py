@@ -47,10 +47,13 @@ def prepare(node: Node, installation: Installation, cluster_id: str | None = Non
 
 
 def _format(node: Node, installation: Installation, cluster_id: str, log_dir: Path) -> None:
-    unfinished = node.data_dir / "log.unfinished"
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
-    settings = _write(node.data_dir / "format.properties", server_properties(node, unfinished))
+    for left in node.data_dir.glob("log.unfinished-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Its own place: the formatter of a node that was killed may still be at work.
+    unfinished = node.data_dir / f"log.unfinished-{os.getpid()}"
+    settings = _write(
+        node.data_dir / f"format-{os.getpid()}.properties", server_properties(node, unfinished)
+    )
     voters = ",".join(map(str, node.voters))
     command = installation.command(
         "kafka.tools.StorageTool",
@@ -67,8 +70,10 @@ def _format(node: Node, installation: Installation, cluster_id: str, log_dir: Pa
             check=True,
         )
     except subprocess.CalledProcessError as error:
-        said = (error.stderr + error.stdout).strip().splitlines() or ["it says nothing"]
-        raise StorageFailed(f"{node.data_dir} could not be formatted: {said[-1]}") from None
+        # Java's stack follows what it has to say.
+        said = [line for line in (error.stderr + error.stdout).splitlines() if line[:1].strip()]
+        told = said[0] if said else "it says nothing"
+        raise StorageFailed(f"{node.data_dir} could not be formatted: {told}") from None
     except subprocess.TimeoutExpired:
         raise StorageFailed(f"{node.data_dir}: formatting takes too long") from None
     unfinished.rename(log_dir)

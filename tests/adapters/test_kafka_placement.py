@@ -36,18 +36,24 @@ class Client:
         """Take notice of the offsets."""
         self.assigned = [each.offset for each in places]
 
+    def unassign(self) -> None:
+        """Take notice of it."""
+        self.assigned = []
 
-def metadata() -> ClusterMetadata:
-    """A cluster with one topic of one partition."""
-    topic, found = TopicMetadata(), ClusterMetadata()
-    topic.partitions = {0: PartitionMetadata()}
-    found.topics = {TOPIC: topic}
+
+def metadata(*names: str, cluster_id: str = "cluster") -> ClusterMetadata:
+    """A cluster with these topics, each of one partition."""
+    found = ClusterMetadata()
+    found.cluster_id = cluster_id  # type: ignore[assignment]
+    for name in names:
+        found.topics[name] = TopicMetadata()
+        found.topics[name].partitions = {0: PartitionMetadata()}
     return found
 
 
-def update(placement: Placement, client: Client) -> None:
+def update(placement: Placement, client: Client, cluster: ClusterMetadata | None = None) -> None:
     """A look at the metadata."""
-    placement.update(cast(Consumer, client), metadata())
+    placement.update(cast(Consumer, client), cluster or metadata(TOPIC))
 
 
 @pytest.mark.parametrize(("answer", "at"), [(7, 7), (0, 0), (OFFSET_INVALID, OFFSET_BEGINNING)])
@@ -74,3 +80,19 @@ def test_a_coordinator_that_never_answers_is_not_waited_for() -> None:
     update(placement, client)
     assert client.assigned == [OFFSET_END]
     assert placement.is_complete
+
+
+def test_it_reads_all_of_its_topics_or_none() -> None:
+    """Proves: who waits for a topic hears nothing of the others, also not in another log: nobody
+    is asked who could not answer yet."""
+    reading = Reading({TOPIC: "all", "central.beacons": "all"}, "committed-else-earliest")
+    placement, client = Placement(reading), Client(7)
+    update(placement, client)
+    assert client.assigned == []
+    update(placement, client, metadata(TOPIC, "central.beacons"))
+    assert client.assigned == [7, 7]
+    update(placement, client, metadata(TOPIC, cluster_id="another"))
+    assert client.assigned == []
+    update(placement, client, metadata(TOPIC, "central.beacons", cluster_id="another"))
+    assert client.assigned == [OFFSET_BEGINNING, OFFSET_BEGINNING]
+    assert placement.logs_lost_count == 1

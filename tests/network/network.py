@@ -162,6 +162,7 @@ class Network:
         for cp_id in cp_ids:
             self.charging_point(cp_id, **kwargs).start()
         self.wait_available(*cp_ids)
+        self.wait_healthy()
         return self
 
     def get(self, path: str, **params: Any) -> Fields:

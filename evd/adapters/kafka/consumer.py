@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from evd.adapters.kafka.link import (
     EMBEDDED_CLUSTER_PREFIX,
     FETCH_WAIT_S,
-    READER_QUERY_TIMEOUT_S,
+    QUERY_TIMEOUT_S,
     REVIEW_INTERVAL_S,
     BrokerLink,
     RareWarning,
@@ -139,7 +139,9 @@ class Consumer:
         self._reviewed_at_s = time.monotonic()
 
     def _review(self) -> None:
-        metadata = self._client.list_topics(timeout=READER_QUERY_TIMEOUT_S)
+        # Answered behind the fetch that waits on the same connection.
+        fetch_wait_s = self._settings["fetch.wait.max.ms"] / 1000
+        metadata = self._client.list_topics(timeout=fetch_wait_s + QUERY_TIMEOUT_S)
         self.link.answered()
         self._adapt_fetch_wait(str(metadata.cluster_id))
         self._placement.update(self._client, metadata)

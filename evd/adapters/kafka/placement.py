@@ -87,9 +87,16 @@ class Placement:
         places = self._wanted(metadata)
         cluster_id = str(metadata.cluster_id)
         is_lost = self._cluster_id not in (None, cluster_id)
-        if is_lost:
-            # Whatever fails below: nobody reads the new log yet.
+        has_all = {topic for topic, _ in places} == set(self._reading.topics)
+        if is_lost or not has_all:
+            # Whatever fails below: nobody reads all of this log yet.
             self.is_complete = False
+        if not has_all:
+            # All or none: who hears of others, and can't be answered yet, asks them in vain.
+            if is_lost:
+                client.unassign()
+                self._assigned = set()
+            return
         if is_lost or self._assigned != set(places):
             known = {} if is_lost else self._positions
             new = self._first(client, [each for each in places if each not in known], is_lost)
@@ -102,7 +109,7 @@ class Placement:
             logger.warning("the broker's data is gone: reading what is new from its %s", start)
         # Remembered last: whatever failed above is done again.
         self._cluster_id = cluster_id
-        self.is_complete = {topic for topic, _ in places} == set(self._reading.topics)
+        self.is_complete = True
 
     def _wanted(self, metadata: ClusterMetadata) -> list[Place]:
         places: list[Place] = []

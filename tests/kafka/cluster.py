@@ -1,0 +1,151 @@
+"""One node of Apache Kafka or several, to be killed, wiped and brought back."""
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from evd.adapters.kafka_survey import Cluster, await_cluster
+from evd.kafka_node.settings import Voter
+from evd.kafka_node.storage import new_id
+from tests.network.processes import Program, free_port
+from tests.network.waiting import NeverTrue
+
+HOST = "127.0.0.1"
+START_S_MAX = 40.0
+STOP_S_MAX = 10.0
+ANSWER_S_MAX = 1.0
+
+
+class KafkaNode(Program):
+    """The program evd-kafka, on the same ports over all its lives.
+
+    It makes the topics itself, each with so many `partitions`; with 0 it makes none.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        node_id: int = 1,
+        partitions: int = 4,
+        flags: Sequence[str] = (),
+        *,
+        port: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.node_id = node_id
+        self.port = port or free_port()
+        self.controller_port = free_port()
+        self.data_dir = folder / f"kafka-{node_id}"
+        self.own_flags = (
+            *("--data-dir", str(self.data_dir)),
+            *("--listen-port", str(self.port)),
+            *("--controller-port", str(self.controller_port)),
+            *("--partitions", str(partitions)),
+            *("--node-id", str(node_id)),
+            *flags,
+        )
+        super().__init__(name or f"kafka-{node_id}", ("evd-kafka", *self.own_flags), folder)
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        return f"{HOST}:{self.port}"
+
+    def wait_until_up(self, end_s: float) -> Cluster:
+        """Waits until it serves, till the monotonic `end_s` at the longest."""
+        while True:
+            found = await_cluster(self.address, 1, ANSWER_S_MAX)
+            if found is not None and self.node_id in found.broker_ids:
+                return found
+            if time.monotonic() > end_s:
+                raise NeverTrue(f"{self.name} does not serve\n{self.logged()[-2000:]}")
+
+    def stop(self) -> int:
+        """SIGTERM, and wait; its exit code."""
+        self.process.terminate()
+        return self.wait(STOP_S_MAX)
+
+    def wipe(self) -> None:
+        """Forgets all that it kept. It must not be running."""
+        if self.alive:
+            raise RuntimeError(f"{self.name} runs: kill it first")
+        shutil.rmtree(self.data_dir)
+
+
+class ForgetfulNode(KafkaNode):
+    """A node whose disk is another one at each start."""
+
+    def start(self) -> Program:
+        """Start it, with nothing."""
+        if self.data_dir.exists():
+            self.wipe()
+        return super().start()
+
+
+class KafkaCluster:
+    """One node, or several that form a cluster; each is started, killed and wiped by itself too.
+
+    `bootstrap` is the same over all their lives. Where each topic has `partitions` (0: none are
+    made), the nodes make the topics by themselves, also after a wipe.
+    """
+
+    def __init__(self, folder: Path, count: int = 1, partitions: int = 4) -> None:
+        self.nodes = [KafkaNode(folder, node_id, partitions) for node_id in range(1, count + 1)]
+        self.bootstrap = ",".join(f"{HOST}:{node.port}" for node in self.nodes)
+        self._agree()
+
+    def _agree(self) -> None:
+        # A node alone draws its own ids.
+        if len(self.nodes) == 1:
+            return
+        voters = ",".join(
+            str(Voter(node.node_id, HOST, node.controller_port, new_id())) for node in self.nodes
+        )
+        for node in self.nodes:
+            del node.argv[1 + len(node.own_flags) :]
+            node.argv += ["--voters", voters]
+        cluster_id = new_id()
+        for node in self.nodes:
+            node.argv += ["--cluster-id", cluster_id]
+
+    def start(self) -> Cluster:
+        """Starts those that do not run, and returns when all serve."""
+        for node in self.nodes:
+            if not node.alive:
+                node.start()
+        return self.wait_until_up()
+
+    def wait_until_up(self, within_s: float = START_S_MAX) -> Cluster:
+        """Waits until every node that runs serves, by its own word."""
+        end_s = time.monotonic() + within_s
+        # Each is asked: one that has lost its majority goes on telling what was true before.
+        return [node.wait_until_up(end_s) for node in self.nodes if node.alive][-1]
+
+    def kill(self) -> None:
+        """SIGKILL to all."""
+        for node in self.nodes:
+            node.end()
+
+    def wipe(self) -> None:
+        """Forgets everything, as after the loss of all disks: the next start is another cluster."""
+        for node in self.nodes:
+            node.wipe()
+        self._agree()
+
+    def restart(self) -> Cluster:
+        """SIGKILL to all, and start them again."""
+        self.kill()
+        return self.start()
+
+
+@contextmanager
+def kafka_cluster(folder: Path, count: int = 1, partitions: int = 4) -> Iterator[KafkaCluster]:
+    """A cluster that is up; nothing of it is left at the end."""
+    cluster = KafkaCluster(folder, count, partitions)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.kill()

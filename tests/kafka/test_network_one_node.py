@@ -1,0 +1,77 @@
+"""A whole network on one node of Apache Kafka that has no topics, or comes back empty."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from evd.cli.topics import main as evd_topics
+from tests.kafka.cluster import KafkaCluster
+from tests.kafka.conftest import KafkaNetwork
+from tests.kafka.scenes import brokers_alone_fall, network_on, scene_on
+from tests.network import checker
+from tests.network.scenes import CP_ID, SESSION_S, Scene
+from tests.network.waiting import never_for
+
+pytestmark = pytest.mark.kafka
+
+# What the docs promise of one node: all is normal so soon after it serves.
+RECOVERY_S_MAX = 10.0
+
+
+def make_topics(cluster: KafkaCluster) -> None:
+    """What an operator does."""
+    flags = ["--kafka-bootstrap", cluster.bootstrap, "--partitions", "4"]
+    assert evd_topics(flags, {}) == 0
+
+
+def finish(here: Scene, status: str = "COMPLETED") -> None:
+    """The session of the driver ends well, another one can begin, and every promise is kept."""
+    (final,) = here.wait_finals(1)
+    assert final.status == status
+    here.charge_again()
+    facts = checker.check(here.network)
+    assert not [row for row in facts.sessions if row["estimated"]]
+
+
+def test_topics_that_are_made_late(kafka_network: KafkaNetwork, tmp_path: Path) -> None:
+    """Proves: a network that was started before its topics waits for them, says so, and then
+    needs no restart."""
+    cluster = kafka_network(partitions=0)
+    with network_on(cluster, tmp_path) as network:
+        engine = network.points[CP_ID].engine
+        engine.wait_for_line("does not exist yet (`evd topics` makes it)")
+        network.central().wait_for_line("does not exist yet (`evd topics` makes it)")
+        never_for(lambda: network.cp(CP_ID).get("available"), 3.0)
+        assert network.http.get("/health").status_code == 503
+        with brokers_alone_fall(network):
+            make_topics(cluster)
+            network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
+            driver = network.driver("driver-alice", CP_ID).start()
+            driver.wait_for_line("| COMPLETED |", SESSION_S + RECOVERY_S_MAX)
+            checker.check(network)
+
+
+@pytest.mark.parametrize("made_by", ["the node", "an operator"])
+def test_all_data_gone_in_mid_session(
+    made_by: str, kafka_network: KafkaNetwork, tmp_path: Path
+) -> None:
+    """Proves: a node that comes back with another, empty log costs no session and no bill, whether
+    it makes the topics itself or somebody does it much later."""
+    cluster = kafka_network(partitions=4 if made_by == "the node" else 0)
+    if made_by == "an operator":
+        make_topics(cluster)
+    with scene_on(cluster, tmp_path) as here:
+        here.reach("in mid-session")
+        with brokers_alone_fall(here.network):
+            cluster.kill()
+            cluster.wipe()
+            cluster.start()
+            if made_by == "an operator":
+                # The session ends, and its record has no topic to go to.
+                time.sleep(SESSION_S + 2)
+                assert not here.finals()
+                make_topics(cluster)
+            here.wait_finals(1, within_s=SESSION_S + RECOVERY_S_MAX)
+            here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
+            finish(here)

@@ -1,0 +1,69 @@
+"""A whole network on three nodes of Apache Kafka, of which one and then two are dead."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.cluster import KafkaCluster
+from tests.kafka.conftest import KafkaNetwork
+from tests.kafka.scenes import brokers_alone_fall, scene_on
+from tests.network import checker
+from tests.network.scenes import CP_ID, SESSION_S
+from tests.network.waiting import never_for
+
+pytestmark = pytest.mark.kafka
+
+# Another node leads what the dead one did.
+TAKEOVER_S_MAX = 10.0
+RECOVERY_S_MAX = 10.0
+
+
+@pytest.fixture
+def cluster(kafka_network: KafkaNetwork) -> KafkaCluster:
+    """Three nodes, each topic on all of them."""
+    return kafka_network(3)
+
+
+def test_any_one_of_three_may_die(cluster: KafkaCluster, tmp_path: Path) -> None:
+    """Proves: whichever node dies in mid-session, the session is billed and the next one begins
+    and ends before the node is back; nobody but the node is restarted."""
+    with scene_on(cluster, tmp_path) as here, brokers_alone_fall(here.network):
+        for node in cluster.nodes:
+            driver = here.network.driver(f"driver-{node.node_id}", CP_ID).start()
+            driver.wait_for_line(" kWh", TAKEOVER_S_MAX)
+            node.kill()
+            driver.wait_for_line("| COMPLETED |", SESSION_S + TAKEOVER_S_MAX)
+            here.charge_again()
+            node.start()
+            cluster.wait_until_up()
+        facts = checker.check(here.network)
+        assert [row["status"] for row in facts.sessions] == ["COMPLETED"] * 6
+
+
+def test_with_two_of_three_dead_nothing_is_said_and_nothing_is_lost(
+    cluster: KafkaCluster, tmp_path: Path
+) -> None:
+    """Proves: one copy is not enough to confirm anything: no session is settled and no request
+    begun; when a second node is back all of it goes on, and is billed once."""
+    first, second, _ = cluster.nodes
+    with scene_on(cluster, tmp_path) as here:
+        here.reach("in mid-session")
+        with brokers_alone_fall(here.network):
+            first.kill()
+            second.kill()
+            late = here.network.driver("driver-late", CP_ID).start()
+            time.sleep(SESSION_S)
+            never_for(here.finals, 6.0)
+            (row,) = here.network.sessions()
+            assert (row["status"], row["total_cost"]) == ("ACTIVE", None)
+            assert "| ACCEPTED |" not in late.printed()
+            second.start()
+            cluster.wait_until_up()
+            (final,) = here.wait_finals(1, within_s=RECOVERY_S_MAX)
+            assert final.status == "COMPLETED"
+            here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
+            first.start()
+            cluster.wait_until_up()
+            here.charge_again()
+            checker.check(here.network)
