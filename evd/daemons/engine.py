@@ -22,7 +22,7 @@ from evd.adapters.kafka.mail import Mail
 from evd.adapters.state_dir import StateDirInUse, held_state_dir
 from evd.config import EngineConfig, engine_config
 from evd.core.engine import Engine, EngineSettings
-from evd.core.engine.events import BeaconRead, StopAsked, command_events
+from evd.core.engine.events import BeaconRead, StopAsked, Ticked, command_events
 from evd.core.messages import BEACONS, COMMANDS, Beacon, Command
 from evd.daemons.engine_counts import Counts
 from evd.daemons.engine_desk import Desk, now
@@ -73,7 +73,13 @@ async def _live(
     core = Engine(_settings(config), f"boot-{uuid4().hex}", buffer.disk, now())
     async with _open_kafka(config) as (producer, consumer), trio.open_nursery() as nursery:
         mail = Mail(producer, counts.dead_letter)
-        desk = Desk(core, buffer, send=mail.send, connected=lambda: consumer.healthy, counts=counts)
+        desk = Desk(
+            core,
+            buffer,
+            send=mail.send,
+            look=lambda: Ticked(consumer.healthy, consumer.logs_lost_count),
+            counts=counts,
+        )
         nursery.start_soon(read_kafka, consumer.batches, mail, config.cp_id, desk)
         nursery.start_soon(_pass_on_stop, lifecycle, desk)
         if metrics_at:

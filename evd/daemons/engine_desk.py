@@ -64,14 +64,14 @@ class Desk:
         buffer: Buffer,
         *,
         send: Callable[[str, str, Message], object],
-        connected: Callable[[], bool],
+        look: Callable[[], Ticked],
         counts: Counts,
     ) -> None:
-        """`connected`: whether commands are read and the broker answers."""
+        """`look`: how the reader of commands is doing, for whenever it is time."""
         self.core = core
         self._buffer = buffer
         self._send = send
-        self._connected = connected
+        self._look = look
         self._counts = counts
         self._put, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
         # What the disk had to say of reading; for when the core waits for no save.
@@ -118,7 +118,7 @@ class Desk:
                 return await self._events.receive()
         await trio.lowlevel.checkpoint()
         self._ticked_at_s = trio.current_time()
-        return Ticked(self._connected())
+        return self._look()
 
     async def _handle(self, event: Event) -> None:
         await self._carry_out(self.core.handle(event, now()))

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,13 @@ LIFE_S = 15.0
 STOP_S = 10.0
 # A busy machine is given more time before a test gives up.
 BOUND_S = 45.0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One with a short path: that of a socket has at most some hundred characters."""
+    with tempfile.TemporaryDirectory(prefix="evd-") as name:
+        yield Path(name)
 
 
 @attrs.frozen
@@ -86,11 +94,11 @@ def wait_until_gone(pids: list[int]) -> None:
         time.sleep(0.1)
 
 
-def test_make_run(tmp_path: Path) -> None:
+def test_make_run(folder: Path) -> None:
     """Proves: within 15 s sessions are delivered and told in readable lines; Ctrl-C leaves no
     process within 10 s; a second run finds the history, and takes up where the first ended."""
-    with network_in(tmp_path / "net") as network:
-        with make_run(network, tmp_path / "first") as run:
+    with network_in(folder / "net") as network:
+        with make_run(network, folder / "first") as run:
             elapsed_s = run.wait_for(r"driver-\w+ +IN_PROGRESS +CP-\d+ +\d+\.\d kW, .* kWh, .* €")
             assert elapsed_s <= LIFE_S
             run.wait_for(r"^Dashboard +http://127\.0\.0\.1:\d+$")
@@ -104,7 +112,7 @@ def test_make_run(tmp_path: Path) -> None:
             run.process.wait(timeout=STOP_S)
             assert time.monotonic() - stopped_s <= STOP_S
             assert alive(pids) == []
-        with make_run(network, tmp_path / "second") as run:
+        with make_run(network, folder / "second") as run:
             run.wait_for("driver-alice +(ACCEPTED|FAILED)")
             sessions = network.evd("status", "--json")
             assert sessions.stdout
@@ -120,11 +128,11 @@ def test_make_run(tmp_path: Path) -> None:
             assert alive(pids) == []
 
 
-def test_its_sudden_death_stops_the_network(tmp_path: Path) -> None:
+def test_its_sudden_death_stops_the_network(folder: Path) -> None:
     """Proves: a `make run` that is killed with everything around it leaves no process either."""
-    with network_in(tmp_path / "net") as network:
+    with network_in(folder / "net") as network:
         network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, tmp_path / "output") as run:
+        with make_run(network, folder / "output") as run:
             run.wait_for("CP-001 registered")
             pids = processes_of(network)
             os.killpg(run.process.pid, signal.SIGKILL)
@@ -132,11 +140,11 @@ def test_its_sudden_death_stops_the_network(tmp_path: Path) -> None:
         wait_until_gone(pids)
 
 
-def test_a_dead_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_dead_supervisor_leaves_nothing_behind(folder: Path) -> None:
     """Proves: where supervisord is killed, what it ran is stopped, and a sentence says so."""
-    with network_in(tmp_path / "net") as network:
+    with network_in(folder / "net") as network:
         network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, tmp_path / "output") as run:
+        with make_run(network, folder / "output") as run:
             run.wait_for("CP-001 registered")
             pids = processes_of(network)
             os.kill(pids[0], signal.SIGKILL)
@@ -146,11 +154,11 @@ def test_a_dead_supervisor_leaves_nothing_behind(tmp_path: Path) -> None:
             assert "evd: supervisord ended by itself" in run.text()
 
 
-def test_a_hung_process_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_a_hung_process_does_not_hold_up_the_end(folder: Path) -> None:
     """Proves: what does not stop by itself is ended, within the same 10 s."""
-    with network_in(tmp_path / "net") as network:
+    with network_in(folder / "net") as network:
         network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, tmp_path / "output") as run:
+        with make_run(network, folder / "output") as run:
             run.wait_for("CP-001 registered")
             pids = processes_of(network)
             status = {each.name: each.pid for each in Supervisord(network.conf).status()}

@@ -162,6 +162,8 @@ class Reader:
         self._positions: dict[Place, int] = {}
         self._polling = False
         self._heard_s = -1e9
+        # How often the log was found to be another one.
+        self.logs_lost_count = 0
         for place in places:
             broker.readers[place].append(self)
         process.on_death.append(self._die)
@@ -203,6 +205,7 @@ class Reader:
             return
         is_lost = self._cluster not in (None, broker.cluster)
         self._positions = {place: self._first(place, is_lost) for place in self._places}
+        self.logs_lost_count += is_lost
         self._cluster = broker.cluster
         self._poll()
 

@@ -114,7 +114,8 @@ class EnginePart(Process):
         now_s = self.now().mono_s
         self.later(min(TICK_S, max(0.001, self.core.wake_at_s - now_s)), self._tick)
         if not any(isinstance(event, Ticked) for event in self._inbox):
-            self._put(Ticked(self._reader.link_up() and self._reader.knows_its_place))
+            connected = self._reader.link_up() and self._reader.knows_its_place
+            self._put(Ticked(connected, self._reader.logs_lost_count))
 
     def _read(self, messages: list[Message], _: Mapping[Place, int]) -> None:
         commands = [message for message in messages if isinstance(message, Command)]

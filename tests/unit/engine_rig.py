@@ -109,6 +109,7 @@ class Rig:
         self.now_s = 1000.0
         self.wall_shift_s = 0.0
         self.connected = True
+        self.logs_lost_count = 0
         # Whether its beacons come while time passes.
         self.central_up = True
         self.beacon_at_s = 1001.0
@@ -173,7 +174,7 @@ class Rig:
 
     def tick(self) -> list[Effect]:
         """Look at the clock, as it is now."""
-        return self.do(Ticked(self.connected))
+        return self.do(Ticked(self.connected, self.logs_lost_count))
 
     def wait(self, seconds: float) -> list[Effect]:
         """Let time pass, with all its ticks; returns what follows from them."""

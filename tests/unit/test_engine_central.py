@@ -82,6 +82,15 @@ def test_a_confirmed_record_is_kept_and_not_sent_again() -> None:
     assert "s1" in rig.disk.records
 
 
+def test_what_was_lost_with_the_brokers_data_is_sent_again_at_once() -> None:
+    """Proves: whether the record or its confirmation was lost with the broker, the bill does not
+    wait for the next regular round; and it is said again once for each loss."""
+    rig = charged(Rig().ready(), "s1")
+    rig.logs_lost_count = 1
+    assert sent_again(rig.tick()) == ["s1"]
+    assert sent_again(rig.wait(5)) == []
+
+
 def test_an_unconfirmed_record_is_sent_again_within_the_retry_interval() -> None:
     """Proves: a record that got lost on its way comes again, also while all else is well."""
     rig = Rig(retry_interval_s=7.0).ready()

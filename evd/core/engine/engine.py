@@ -109,6 +109,7 @@ class Engine:
         # In monotonic seconds: when the disk, and when all unconfirmed records, are tried again.
         self._disk_at_s = now.mono_s
         self._round_at_s = now.mono_s + settings.retry_interval_s
+        self._logs_lost_count = 0
 
     @property
     def state(self) -> CpState:
@@ -247,7 +248,10 @@ class Engine:
         effects: list[Effect] = []
         if self._presence.silent(now.mono_s):
             effects += self._buffer_log.central_silent(self._ledger.unconfirmed_count)
-        if now.mono_s >= self._round_at_s:
+        is_lost = event.logs_lost_count != self._logs_lost_count
+        self._logs_lost_count = event.logs_lost_count
+        # With the broker's data our records may be gone, or what confirmed them.
+        if is_lost or now.mono_s >= self._round_at_s:
             effects += self._send_round(now)
         if now.mono_s >= self._reports.due_at_s:
             effects.append(self._say_report(now))

@@ -95,10 +95,12 @@ class CentralNamed:
 class Ticked:
     """It is time to look at the clock.
 
-    `connected`: the reader of commands knows its place and the broker answers.
+    `connected`: the reader of commands knows its place and the broker answers.  `logs_lost_count`:
+    how often it found that the broker had lost its data, and took a new place.
     """
 
     connected: bool
+    logs_lost_count: int = 0
 
 
 @attrs.frozen(slots=True)
