@@ -26,8 +26,7 @@ from evd.core.driver_events import DriverDisk, StopAsked, Ticked
 from evd.core.messages import BEACONS, UPDATES, Beacon, DriverUpdate
 from evd.daemons.driver_desk import Desk, DriverMetrics, fresh_request_id, now
 from evd.daemons.driver_screen import STDOUT_FD, Screen, hold_stdout, wants_color
-from evd.daemons.lifecycle import Lifecycle, listen, run_program
-from evd.flags import ConfigError
+from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
 TICK_S: Final = 0.25
 SAVE_RETRY_S: Final = 1.0
@@ -50,17 +49,10 @@ async def run(config: DriverConfig, lifecycle: Lifecycle) -> None:
     file = read_requests_file(config.requests_file) if config.requests_file else None
     metrics_at = await _listen("--metrics-port", config.metrics_host, config.metrics_port)
     http_at = await _listen("--http-port", config.http_host, config.http_port)
-    try:
-        with held_state_dir(config.state_dir):
-            notebook = Notebook(config.state_dir, config.driver_id)
-            core = Driver(_settings(config, file), notebook.read(), now())
-            await _live(config, core, notebook, lifecycle, metrics_at, http_at)
-    except (StateDirInUse, ForeignNotebook) as error:
-        raise ConfigError(f"--state-dir: {error}") from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise ConfigError(f"--state-dir: {error.filename!r}: {error.strerror}") from None
+    with naming_state_dir(StateDirInUse, ForeignNotebook), held_state_dir(config.state_dir):
+        notebook = Notebook(config.state_dir, config.driver_id)
+        core = Driver(_settings(config, file), notebook.read(), now())
+        await _live(config, core, notebook, lifecycle, metrics_at, http_at)
 
 
 async def _live(

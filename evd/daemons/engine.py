@@ -27,8 +27,7 @@ from evd.core.messages import BEACONS, COMMANDS, Beacon, Command
 from evd.daemons.engine_counts import Counts
 from evd.daemons.engine_desk import Desk, now
 from evd.daemons.engine_health import HealthPort
-from evd.daemons.lifecycle import Lifecycle, listen, run_program
-from evd.flags import ConfigError
+from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
 # Its monitor, and whoever looks at it by hand.
 HEALTH_CONNECTIONS_MAX: Final = 16
@@ -50,16 +49,9 @@ async def run(config: EngineConfig, lifecycle: Lifecycle) -> None:
     metrics_at: Listeners = []
     if config.metrics_port:
         metrics_at = await listen("--metrics-port", config.metrics_host, config.metrics_port)
-    try:
-        with held_state_dir(config.state_dir):
-            async with open_buffer(config.state_dir, config.cp_id) as buffer:
-                await _live(config, buffer, lifecycle, health_at, metrics_at)
-    except (StateDirInUse, BufferUnusable) as error:
-        raise ConfigError(f"--state-dir: {error}") from None
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise ConfigError(f"--state-dir: {error.filename!r}: {error.strerror}") from None
+    with naming_state_dir(StateDirInUse, BufferUnusable), held_state_dir(config.state_dir):
+        async with open_buffer(config.state_dir, config.cp_id) as buffer:
+            await _live(config, buffer, lifecycle, health_at, metrics_at)
 
 
 async def _live(

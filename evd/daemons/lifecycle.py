@@ -206,6 +206,19 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 
 @contextlib.contextmanager
+def naming_state_dir(*refusals: type[Exception]) -> Iterator[None]:
+    """Turns `refusals`, and an OSError that names a file, into a ConfigError of --state-dir."""
+    try:
+        yield
+    except refusals as error:
+        raise ConfigError(f"--state-dir: {error}") from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise ConfigError(f"--state-dir: {error.filename!r}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
 def naming_port(flag: str, host: str, port: int, *, host_flag: str | None = None) -> Iterator[None]:
     """Whatever fails to bind inside is PortInUse or ConfigError with `flag`, such as `--http-port`.
 

@@ -13,7 +13,8 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 
 from evd.adapters.mock_cluster import MockCluster, MockClusterFailed, bound_socket
 from evd.broker import PARTITIONS, Retention
-from tests.adapters.conftest import BrokerProcess, free_port
+from tests.adapters.conftest import BrokerProcess
+from tests.network.processes import free_port
 
 
 def metadata_of(bootstrap: str) -> ClusterMetadata:
