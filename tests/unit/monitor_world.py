@@ -99,13 +99,17 @@ class World:
 
     def judge(self, message: MonitorMessage) -> Event | None:
         if self.central == "acks":
-            first = self.heartbeat_s if isinstance(message, Register) else None
-            ack = Ack(message.seq, "central-1", heartbeat_s=first)
-            return CentralAnswered(self._central_connection, ack)
+            return self.acked(message)
         if self.central.startswith("nacks "):
             reason = self.central.removeprefix("nacks ")
             return CentralAnswered(self._central_connection, Nack(message.seq, reason))
         return None
+
+    def acked(self, message: MonitorMessage) -> CentralAnswered:
+        """Central's ACK of a message."""
+        first = self.heartbeat_s if isinstance(message, Register) else None
+        ack = Ack(message.seq, "central-1", heartbeat_s=first)
+        return CentralAnswered(self._central_connection, ack)
 
     def pass_time(self, seconds: float) -> None:
         """Let time go by as a loop does that is never late."""

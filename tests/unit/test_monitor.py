@@ -357,6 +357,21 @@ def test_bye() -> None:
     assert len(world.all(Finish)) == 1
 
 
+def test_bye_before_the_answer_to_register() -> None:
+    """Proves: a stop between REGISTER and its answer says BYE too, since Central has taken it for
+    there; and that late answer is not taken for the one to BYE."""
+    world = World(central="hears nothing")
+    world.pass_time(0.2)
+    ((_, register),) = world.told(Register)
+    world.happen(StopAsked("stopped"))
+    ((_, bye),) = world.told(Bye)
+    assert world.all(Finish) == []
+    world.happen(world.acked(register))
+    assert world.all(Finish) == []
+    world.happen(world.acked(bye))
+    assert len(world.all(Finish)) == 1
+
+
 def test_a_monitor_that_leaves_accuses_nobody() -> None:
     """Proves: an engine that is stopped together with its monitor is not told as failing."""
     world = World()

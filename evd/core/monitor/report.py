@@ -170,7 +170,8 @@ class CentralReport:
         """Say BYE where somebody listens, wait BYE_S for the answer, and finish."""
         if self.leaving:
             return
-        if self._link is not _Link.REGISTERED:
+        # Central may have taken a REGISTER whose answer is still on its way.
+        if self._link not in (_Link.REGISTERING, _Link.REGISTERED):
             yield from self._finish()
             return
         self._link = _Link.LEAVING
