@@ -18,8 +18,7 @@ from evd.adapters.store import Store, StoreFailed, StoreInUse, StoreRefused, ope
 from evd.adapters.store.lock import FileLock
 from tests.adapters.databases import connect, new_postgres_url, postgres_server
 from tests.adapters.store_rows import a_charging_point, a_fault, a_session
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a small disk")
+from tests.network.disks import fill, read_only, small_disk
 
 COMMITTER = """
 import sys, trio
@@ -50,40 +49,10 @@ def url_of(path: Path) -> str:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 2 MiB, in memory."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True, check=False
-    )
-    if made.returncode != 0:
-        pytest.skip(f"no disk can be mounted here: {made.stderr.decode().strip()}")
-    try:
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A small file system, of the kind that the test asks for."""
+    with small_disk(tmp_path / "disk", getattr(request, "param", "tmpfs")) as disk:
         yield disk
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Take all room that is left."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\1" * 4096)
-    return filler
-
-
-def freeze(files: list[Path]) -> None:
-    """Let nobody write the files, not even who has them open."""
-    frozen = subprocess.run(["chattr", "+i", *files], capture_output=True, check=False)
-    if frozen.returncode != 0:
-        pytest.skip(f"no file can be made immutable here: {frozen.stderr.decode().strip()}")
-
-
-def thaw(files: list[Path]) -> None:
-    """Let them be written again."""
-    subprocess.run(["chattr", "-i", *filter(Path.exists, files)], check=True)
 
 
 async def session_ids(store: Store) -> set[str]:
@@ -91,14 +60,13 @@ async def session_ids(store: Store) -> set[str]:
     return {session.session_id for session in await store.sessions(limit=1000)}
 
 
-@needs_root
-async def test_a_full_disk(small_disk: Path) -> None:
+async def test_a_full_disk(small: Path) -> None:
     """Proves: on a full disk nothing of a batch is stored, nothing earlier is lost, and when there
     is room again the same store works again."""
-    path = small_disk / "central.db"
-    async with open_store(url_of(path), small_disk) as store:
+    path = small / "central.db"
+    async with open_store(url_of(path), small) as store:
         await store.commit([a_session(1), a_charging_point()])
-        filler = fill(small_disk)
+        filler = fill(small)
         batch = [*(a_session(n) for n in range(100, 400)), a_session(2)]
         for _ in range(3):
             with pytest.raises(StoreFailed, match="the disk is full"):
@@ -107,20 +75,19 @@ async def test_a_full_disk(small_disk: Path) -> None:
         filler.unlink()
         await store.commit([a_session(3)])
         assert await session_ids(store) == {"session-1", "session-3"}
-    async with open_store(url_of(path), small_disk) as store:
+    async with open_store(url_of(path), small) as store:
         assert await session_ids(store) == {"session-1", "session-3"}
         assert not store.meta.recovering
 
 
-@needs_root
-async def test_a_disk_that_is_full_at_the_start(small_disk: Path) -> None:
+async def test_a_disk_that_is_full_at_the_start(small: Path) -> None:
     """Proves: a new Central on a full disk says so in one sentence that names the flag."""
-    filler = fill(small_disk)
+    filler = fill(small)
     with pytest.raises((StoreFailed, StoreRefused), match=r"^--db-url: .*(full|No space)"):
-        async with open_store(url_of(small_disk / "central.db"), small_disk):
+        async with open_store(url_of(small / "central.db"), small):
             pass
     filler.unlink()
-    async with open_store(url_of(small_disk / "central.db"), small_disk) as store:
+    async with open_store(url_of(small / "central.db"), small) as store:
         await store.begin_epoch()
 
 
@@ -139,22 +106,18 @@ async def test_a_disk_that_gives_no_lock_may_give_it_later(
             pass
 
 
-@needs_root
-async def test_a_disk_that_cannot_be_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", ["ext4"], indirect=True)
+async def test_a_disk_that_cannot_be_written(small: Path) -> None:
     """Proves: on a disk that takes no writes nothing is stored, what is there can be read, and the
     same store works again when the disk does."""
-    path = tmp_path / "central.db"
-    files = [path, path.with_name("central.db-wal")]
-    async with open_store(url_of(path), tmp_path) as store:
+    path = small / "central.db"
+    async with open_store(url_of(path), small) as store:
         await store.commit([a_session(1)])
-        freeze(files)
-        try:
+        with read_only(path, path.with_name("central.db-wal")):
             for _ in range(2):
                 with pytest.raises(StoreFailed):
                     await store.commit([a_session(2)])
             assert await session_ids(store) == {"session-1"}
-        finally:
-            thaw(files)
         await store.commit([a_session(3)])
         assert await session_ids(store) == {"session-1", "session-3"}
 

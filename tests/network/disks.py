@@ -17,6 +17,7 @@ REFILL_S = 0.02
 LOOP_MAJOR = 7
 EXT4_IOC_SHUTDOWN = 0x8004587D
 EXT4_GOING_FLAGS_LOGFLUSH = 1
+EXT4_GOING_FLAGS_NOLOGFLUSH = 2
 CHUNKS_BYTES = (65_536, 4096, 512, 1)
 
 
@@ -40,7 +41,7 @@ def small_disk(mount: Path, kind: str = "tmpfs", size_mb: int = DISK_MB) -> Iter
         image = mount.with_suffix(".image")
         image.write_bytes(bytes(size_mb * 1024 * 1024))
         run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0", str(image))
-        run("mount", "-o", "loop", str(image), str(mount))
+        _mount_image(mount)
     try:
         yield mount
     finally:
@@ -81,20 +82,38 @@ def kept_full(disk: Path) -> Iterator[None]:
 @contextmanager
 def dead(disk: Path) -> Iterator[None]:
     """Let the ext4 of `small_disk` answer nothing but errors, as after a failure of its device."""
+    _shut_down(disk, EXT4_GOING_FLAGS_LOGFLUSH)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        _mount_image(disk)
+
+
+def cut_power(disk: Path) -> None:
+    """Stop the ext4 of `small_disk` at once: nothing that is only in memory is written."""
+    _shut_down(disk, EXT4_GOING_FLAGS_NOLOGFLUSH)
+
+
+def restore_power(disk: Path) -> None:
+    """The disk as the next start finds it; nobody may have a file of it open."""
+    run("umount", str(disk))
+    _mount_image(disk)
+
+
+def _shut_down(disk: Path, flags: int) -> None:
     # Of the loop device of this test alone.
     if not disk.is_mount() or os.major(disk.stat().st_dev) != LOOP_MAJOR:
         raise ValueError(f"{disk} is no small disk")
     fd = os.open(disk, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", EXT4_GOING_FLAGS_LOGFLUSH))
+        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", flags))
     finally:
         os.close(fd)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(disk)], check=True)
-        image = disk.with_suffix(".image")
-        subprocess.run(["mount", "-o", "loop", str(image), str(disk)], check=True)
+
+
+def _mount_image(disk: Path) -> None:
+    run("mount", "-o", "loop", str(disk.with_suffix(".image")), str(disk))
 
 
 @contextmanager
