@@ -23,6 +23,7 @@ COUNT_MAX = 9_007_199_254_740_992
 AMOUNT_MAX = 1e9
 KWH_DECIMALS = 6
 EUROS_DECIMALS = 4
+YEAR_MIN = 1970
 
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -110,7 +111,11 @@ def check_time(value: object, name: str) -> datetime:
     """A time with an offset, as UTC."""
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise FieldError(name, "must be a time with an offset, such as 2026-01-31T12:00:00Z")
-    return value if value.tzinfo is UTC else value.astimezone(UTC)
+    when = value if value.tzinfo is UTC else value.astimezone(UTC)
+    # A clock that was never set begins there; earlier years are not written alike everywhere.
+    if when.year < YEAR_MIN:
+        raise FieldError(name, f"must not be before the year {YEAR_MIN}")
+    return when
 
 
 def parse_time(text: object, name: str) -> datetime:
@@ -127,7 +132,7 @@ def parse_time(text: object, name: str) -> datetime:
 
 def format_time(when: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as in `2026-01-31T12:00:00.123456Z`."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _nullable(check: Callable[[Any, str], object], null: bool) -> Validator:

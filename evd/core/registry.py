@@ -21,6 +21,9 @@ from evd.core.messages import CpState, CpStatus, Telemetry
 from evd.core.rows import ChargingPoint, ShownState
 from evd.core.views import CpView, LiveMeter
 
+# An engine says how it is every 2 s: of one that was silent for longer nothing came through.
+HEARD_LATELY_S = 3.0
+
 
 @attrs.frozen(slots=True)
 class Report:
@@ -100,6 +103,10 @@ class Point:
     def supplies(self) -> str | None:
         """The session that its engine last reported to run."""
         return self.report.session_id if self.report is not None else None
+
+    def heard_lately(self, now_s: float) -> bool:
+        """Whether its engine can be expected to read what it is told."""
+        return self.report is not None and now_s - self.report.heard_s <= HEARD_LATELY_S
 
     def unavailable(self, assigned: str | None, now_s: float) -> str:
         """Why it can't take a driver, as a sentence part; empty when it can.

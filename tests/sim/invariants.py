@@ -289,7 +289,8 @@ class Witness:
             world.violate(2, "a settled session is changed", *ids)
         if before is not None and before.cost_cents not in (None, row.cost_cents):
             world.violate(2, "a bill is changed", *ids)
-        if (row.cost_cents is not None) != row.settled:
+        stray_that_never_began = not row.billable and row.cost_cents == 0
+        if (row.cost_cents is not None) != row.settled and not stray_that_never_began:
             world.violate(2, "a bill without a record, or a record without", *ids)
         if row.status is not SessionStatus.ACTIVE:
             self._active.pop(row.session_id, None)

@@ -19,6 +19,7 @@ from evd.core.messages import (
     Beacon,
     Command,
     CpState,
+    SessionRecord,
     StartSupply,
     Telemetry,
 )
@@ -110,6 +111,19 @@ def test_a_missing_field_is_named(topic: str, field: str) -> None:
     """Proves: each field that is listed without `?` is required."""
     fields = {key: value for key, value in GOOD[topic].items() if key != field}
     assert refused(topic, fields) == field
+
+
+@pytest.mark.parametrize("year", ["0001", "0999", "1969", "10000"])
+@pytest.mark.parametrize("offset", ["Z", "+05:00", "-05:00"])
+def test_a_year_that_cannot_be_is_refused(year: str, offset: str) -> None:
+    """Proves: a time that a database could not give back is never taken; one of a clock that was
+    never set is."""
+    when = f"{year}-06-01T00:00:00{offset}"
+    assert refused(SESSIONS, {**GOOD[SESSIONS], "ended_at": when}) == "ended_at"
+    unset = {**GOOD[SESSIONS], "ended_at": "1970-01-01T00:00:00Z"}
+    record = codec.decode(SESSIONS, orjson.dumps(unset))
+    assert isinstance(record, SessionRecord)
+    assert codec.decode(SESSIONS, codec.encode(record, record.ended_at, "m-1"))
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,12 @@ class Central:
         return self._state.take_effects()
 
     def missing(self, events: Iterable[Event]) -> tuple[set[str], set[str]]:
-        """The ids of requests and of sessions that these events name and memory does not hold."""
+        """The ids of requests and of sessions that these events name and memory does not hold.
+
+        What memory holds now, it holds until these events have been handed in.
+        """
         ledger = self._state.ledger
+        ledger.trim(keep=self._requests.waiting)
         request_ids: set[str] = set()
         session_ids: set[str] = set()
         for event in events:
@@ -129,13 +133,17 @@ class Central:
             elif isinstance(event, Ticked):
                 # A session may outlive its request, which is then not among the open ones.
                 request_ids.update(session.request_id for session in ledger.active())
+                # What an engine runs may be a session that ended here long ago.
+                for point in self._state.points.values():
+                    if point.report is not None:
+                        request_ids.add(point.report.request_id or "")
+                        session_ids.add(point.report.session_id or "")
         request_ids.discard("")
         session_ids.discard("")
         return request_ids - ledger.requests.keys(), session_ids - ledger.sessions.keys()
 
     def remember(self, requests: Sequence[Request], sessions: Sequence[Session]) -> None:
         """Take rows that `missing` named, as the database has them."""
-        self._state.ledger.trim()
         for request in requests:
             self._state.ledger.put_request(request)
         for session in sessions:

@@ -5,6 +5,7 @@ Whoever hands in an event first looks up in the database what `Central.missing` 
 answer that was once given is given again, however old.
 """
 
+from collections.abc import Container
 from uuid import NAMESPACE_URL, uuid5
 
 from evd.core.messages import RequestStatus
@@ -32,6 +33,8 @@ class Ledger:
 
     def put_request(self, row: Request) -> None:
         """Take a request's newest row."""
+        # Put at the end: the first of the ended ones are let go.
+        self.requests.pop(row.request_id, None)
         self.requests[row.request_id] = row
         mine = self._open_by_driver.setdefault(row.driver_id, set())
         if row.status.final:
@@ -43,7 +46,7 @@ class Ledger:
 
     def put_session(self, row: Session) -> None:
         """Take a session's newest row."""
-        before = self.sessions.get(row.session_id)
+        before = self.sessions.pop(row.session_id, None)
         if before is not None and before.status is SessionStatus.ACTIVE:
             self._active.discard(before.session_id)
             self._drop(self._active_by_cp, before.cp_id, before.session_id)
@@ -86,12 +89,14 @@ class Ledger:
         """How many requests have no final status yet."""
         return sum(len(mine) for mine in self._open_by_driver.values())
 
-    def trim(self) -> None:
-        """Let go of the oldest ended rows; the database has them."""
+    def trim(self, keep: Container[str]) -> None:
+        """Let go of the rows that ended first, but for the requests in `keep`; the database has
+        them."""
         if len(self.requests) > 2 * ENDED_MAX:
             ended = [key for key, row in self.requests.items() if row.status.final]
             for key in ended[:-ENDED_MAX]:
-                del self.requests[key]
+                if key not in keep:
+                    del self.requests[key]
         if len(self.sessions) > 2 * ENDED_MAX:
             gone = [key for key in self.sessions if key not in self._active]
             for key in gone[:-ENDED_MAX]:

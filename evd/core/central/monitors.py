@@ -65,6 +65,7 @@ class Monitors:
         self._alive(point)
         if isinstance(message, Bye):
             self._answer(connection, Ack(message.seq, self.state.meta.central_id))
+            self.state.effects.append(HangUp(connection))
             self._lost(point, message.reason or "its monitor said goodbye")
         elif isinstance(message, Heartbeat):
             self._listen(point, message)
@@ -200,6 +201,8 @@ class Monitors:
         self.state.save_breaker(point, breaker.recovered())
 
     def _lost(self, point: Point, why: str) -> None:
+        if point.connection is not None:
+            self._cp_ids.pop(point.connection, None)
         point.connection = None
         point.refused_since_s = None
         if point.row.connected:
@@ -269,9 +272,7 @@ class Monitors:
         state = self.state
         for point in state.points.values():
             if point.connection is not None and self._silent(point):
-                connection = point.connection
-                self._cp_ids.pop(connection, None)
-                state.effects.append(HangUp(connection))
+                state.effects.append(HangUp(point.connection))
                 span = state.settings.heartbeat_timeout_s
                 self._lost(point, f"no heartbeat for {span:g} s")
             elif point.connection is None and point.row.connected and self._overdue():

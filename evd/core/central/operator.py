@@ -121,7 +121,9 @@ class Operator:
 
     def _level(self, point: Point) -> None:
         report, now_s = point.report, self.state.now.mono_s
-        if report is None or not point.monitor_ok or now_s - point.commanded_s < REPEAT_S:
+        if report is None or not point.heard_lately(now_s):
+            return
+        if now_s - point.commanded_s < REPEAT_S:
             return
         stopped = report.state is CpState.STOPPED
         if point.shutdown is not None:

@@ -9,6 +9,7 @@ import attrs
 
 from evd.core.assignment import choose
 from evd.core.central.events import ChargeAsked, Reply, RequestEndAsked, SessionStopAsked
+from evd.core.central.ledger import session_id_for
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import STRAY, Settlement
 from evd.core.central.state import State
@@ -191,8 +192,25 @@ class Requests:
 
     def decide_all(self) -> None:
         """Decide what waits, in the order in which it came."""
+        if not self.waiting:
+            return
+        unknown = self._unknown_sessions()
         for waiting in list(self.waiting.values()):
-            self._decide(waiting)
+            # Its session runs, and is taken in with its engine's next report.
+            if session_id_for(waiting.request_id) not in unknown:
+                self._decide(waiting)
+
+    def _unknown_sessions(self) -> set[str]:
+        """What engines run and a lost or restored database does not know."""
+        now_s, lost_s = self.state.now.mono_s, self.state.settings.session_lost_after_s
+        return {
+            report.session_id
+            for report in (point.report for point in self.state.points.values())
+            if report is not None
+            and report.session_id is not None
+            and report.session_id not in self.state.ledger.sessions
+            and now_s - report.heard_s < lost_s
+        }
 
     def _decide(self, waiting: Waiting) -> None:
         state = self.state

@@ -22,15 +22,13 @@ from evd.core.messages import (
     StopSupply,
     Telemetry,
 )
-from evd.core.registry import Point
+from evd.core.registry import HEARD_LATELY_S, Point
 from evd.core.rows import Reading, Request, Session, SessionStatus, Want
 from evd.core.units import (
     mwh_from_kwh,
 )
 
 REPEAT_S = 1.0
-# An engine says how it is every 2 s: one that was silent for longer did not come through.
-REPORTS_THROUGH_S = 3.0
 
 
 @attrs.define(slots=True)
@@ -245,8 +243,12 @@ class Sessions:
                 self._start(session)
             else:
                 self._not_confirmed(session, watch, point)
-        elif report is not None and report.session_id != session.session_id:
-            # It says that the session is over: ask for its record.
+        elif (
+            report is not None
+            and report.session_id != session.session_id
+            and report.heard_s > watch.heard_s
+        ):
+            # It says that the session is over, later than it was heard of: ask for its record.
             self._tell_stop(session)
 
     def _not_confirmed(self, session: Session, watch: Watch, point: Point | None) -> None:
@@ -255,7 +257,7 @@ class Sessions:
         # A START that was said while Kafka was away never reached its engine.
         if self._took_up_s > watch.sent_s:
             return
-        if point is not None and now_s - point.kafka_heard_s <= REPORTS_THROUGH_S:
+        if point is not None and now_s - point.kafka_heard_s <= HEARD_LATELY_S:
             self.state.save_breaker(point, point.breaker.at(now_s).failed(now_s))
 
     def _start(self, session: Session) -> None:
@@ -291,10 +293,14 @@ class Sessions:
         now_s = self.state.now.mono_s
         for point in self.state.points.values():
             session_id = point.supplies
-            if session_id is None or not point.monitor_ok:
+            if session_id is None or not point.heard_lately(now_s):
                 continue
             session = self.state.ledger.sessions.get(session_id)
-            if session is not None and session.status is SessionStatus.ACTIVE:
+            if (
+                session is not None
+                and session.status is SessionStatus.ACTIVE
+                and session.cp_id == point.cp_id
+            ):
                 continue
             if now_s - self._strays_s.get(point.cp_id, -1e9) < REPEAT_S:
                 continue
@@ -302,7 +308,9 @@ class Sessions:
             if session is None:
                 self._adopt(point)
             else:
-                self._tell_stop(session)
+                # To the one that runs it, which may be another than the one that was to.
+                reason = session.reason or f"its session is one of {session.cp_id}"
+                self._tell_stop(attrs.evolve(session, cp_id=point.cp_id, reason=reason))
 
     def _adopt(self, point: Point) -> None:
         """Its engine runs a session that this database does not know: a lost one, or an older."""

@@ -56,13 +56,9 @@ class Settlement:
             estimated=True,
             energy_mwh=self._metered(session),
             end_time=state.now.wall,
-            reason=f"estimated: {why}" if session.billable else f"{STRAY}: {why}",
+            reason=clip(f"estimated: {why}" if session.billable else f"{STRAY}: {why}"),
         )
         self._close(closed, RequestStatus.FAILED, closed.reason)
-        point = state.points.get(session.cp_id)
-        if point is not None:
-            # Its driver is free again; an engine that runs it still will say so again.
-            point.forget_session(session.session_id)
 
     def recorded(self, record: SessionRecord) -> None:
         """An engine's record came in: the one thing that settles a session."""
@@ -75,7 +71,8 @@ class Settlement:
             return
         if session is None or not session.settled:
             self._settle(session or self._unknown(record), record)
-            if point is not None:
+            # A record of a session that is not known here is old: it says nothing of today.
+            if point is not None and session is not None:
                 self._judge(point, record)
         elif session.energy_mwh != mwh_from_kwh(record.kwh) or session.cp_id != record.cp_id:
             state.note(
@@ -109,8 +106,10 @@ class Settlement:
             status=SessionStatus.FAILED,
             estimated=session.confirmed,
             energy_mwh=self._metered(session),
+            # What began and is billable may still be settled by a record.
+            cost_cents=None if session.confirmed or session.billable else 0,
             end_time=self.state.now.wall,
-            reason=record.reason if session.billable else f"{STRAY}: {record.reason}",
+            reason=record.reason if session.billable else clip(f"{STRAY}: {record.reason}"),
         )
         self._close(closed, RequestStatus.FAILED, record.reason)
 
@@ -119,15 +118,17 @@ class Settlement:
         reason = record.reason
         if not billable and not reason.startswith(STRAY):
             reason = f"{STRAY}: {reason or 'its request had ended'}"
+        if record.cp_id != session.cp_id:
+            # Whose a session is never changes.
+            reason = f"{reason + '; ' if reason else ''}delivered by {record.cp_id}"
         settled = attrs.evolve(
             session,
             status=SessionStatus(record.outcome.value),
-            cp_id=record.cp_id,
             start_time=record.started_at or session.start_time,
             end_time=record.ended_at,
             energy_mwh=mwh_from_kwh(record.kwh),
             cost_cents=cents_from_euros(record.euros) if billable else 0,
-            reason=reason,
+            reason=clip(reason),
             estimated=False,
             confirmed=True,
             billable=billable,
@@ -151,6 +152,8 @@ class Settlement:
         point = state.points.get(session.cp_id)
         if point is not None:
             point.idle_since_s = state.now.mono_s
+            # Its driver is free again; an engine that runs it still will say so again.
+            point.forget_session(session.session_id)
         request = state.ledger.requests.get(session.request_id)
         if request is not None and request.status.final:
             return

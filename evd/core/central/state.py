@@ -17,6 +17,7 @@ from evd.core.rows import (
     Request,
     Row,
     Session,
+    SessionStatus,
 )
 
 
@@ -92,7 +93,10 @@ class State:
         self.effects.append(Save(row))
 
     def save_session(self, row: Session) -> None:
-        """Write a session."""
+        """Write a session; an open one with the newest meter that was heard of it."""
+        if row.status is SessionStatus.ACTIVE:
+            metered_mwh = self.meters_mwh.get(row.session_id, 0)
+            row = attrs.evolve(row, energy_mwh=max(row.energy_mwh, metered_mwh))
         self.ledger.put_session(row)
         self.effects.append(Save(row))
 

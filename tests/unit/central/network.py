@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import attrs
+
 from evd.core.central import Central, CentralSettings, Effect, Image, Save
 from evd.core.central.events import (
     Answer,
@@ -105,7 +107,10 @@ class Network:
         elif isinstance(row, Meta):
             self.rows[Meta, ""] = self.meta = row
         elif isinstance(row, Reading):
-            self.rows[Reading, row.session_id] = row
+            session = self.rows[Session, row.session_id]
+            if isinstance(session, Session):
+                energy_mwh = max(session.energy_mwh, row.energy_mwh)
+                self._store(attrs.evolve(session, energy_mwh=energy_mwh))
 
     def run(self, seconds: float, *, broker_up: bool = True, beat: bool = True) -> list[Effect]:
         """Let time go by in ticks of 0.25 s, all connected monitors beating."""

@@ -138,6 +138,24 @@ def test_goodbye_is_disconnected_at_once() -> None:
     assert "charging goes on" in update.reason
 
 
+def test_after_goodbye_a_connection_is_over() -> None:
+    """Proves: what still comes on it changes nothing, neither for a charging point that was
+    removed since nor for the monitor that follows."""
+    network = ready()
+    first = network.connections["CP-001"]
+    bye = MonitorSaid(first, Bye("CP-001", 3, "SIGTERM"))
+    effects = network.tell(bye)
+    assert HangUp(first) in effects
+    network.register(connection=first + 1, instance_id="monitor-2")
+    (nack,) = answers(network.tell(bye))
+    assert nack.reason == "REGISTER comes first"
+    assert network.core.view("CP-001", network.now).state is ShownState.ON
+    network.leave()
+    network.call(CpRemovalAsked(1, "CP-001"))
+    (nack,) = answers(network.tell(FrameRefused(first, 4, "kw_rate: must be a number")))
+    assert nack.seq == 4
+
+
 def test_a_restarted_central_writes_no_events_for_monitors_that_come_back() -> None:
     """Proves: Central's own restart is no fault of a charging point; who stays away is one."""
     network = ready("CP-001", "CP-002")

@@ -1,11 +1,21 @@
 """Requests: decided once, on fresh beacons only, and answered the same ever after."""
 
+import attrs
 import pytest
 
 from evd.core.central import Image, Save, session_id_for
 from evd.core.central.events import ChargeAsked, RequestEndAsked, SessionStopAsked
 from evd.core.effects import Send
-from evd.core.messages import Action, CpState, RequestStatus, Seen, StartSupply, StopSupply
+from evd.core.messages import (
+    Action,
+    CpState,
+    DriverRequest,
+    Outcome,
+    RequestStatus,
+    Seen,
+    StartSupply,
+    StopSupply,
+)
 from evd.core.rows import Meta, SessionStatus
 from tests.unit.central.network import Network, commands, ready, updates
 
@@ -191,6 +201,68 @@ def test_a_new_database_decides_any_only_after_the_grace() -> None:
     assert not updates(network.ask(cp_id=None))
     network.run(3.25)
     assert [u.status for u in updates(network.ask(cp_id=None))] == [RequestStatus.ACCEPTED]
+
+
+@pytest.mark.parametrize("action", [Action.START, Action.STOP])
+def test_a_lost_database_denies_nothing_that_runs(action: Action) -> None:
+    """Proves: a request whose session an engine runs waits for that engine's whole report, is
+    taken in, and its bill is the engine's; its driver is never told that it failed."""
+    network = Network(Image(Meta("central-2", 1)))
+    network.register("CP-002")
+    network.ask(action=action, seen=network.seen() if action is Action.START else None)
+    session_id = session_id_for("req-1")
+    network.register(engine_state=CpState.SUPPLYING, session_id=session_id, report=1)
+    assert not updates(network.run(1, beat=False))
+    network.status(
+        seq=2,
+        state=CpState.SUPPLYING,
+        session_id=session_id,
+        request_id="req-1",
+        driver_id="driver-alice",
+    )
+    network.run(1, beat=False)
+    assert network.request().status is RequestStatus.IN_PROGRESS
+    network.record(network.session())
+    assert network.request().status is RequestStatus.COMPLETED
+    assert network.session().cost_cents == 2
+
+
+def test_what_memory_let_go_of_is_not_carried_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves: the answer of a request is the stored one also when so many others came since that
+    memory holds it no longer, or lets go of it with the very batch that repeats it."""
+    monkeypatch.setattr("evd.core.central.ledger.ENDED_MAX", 1)
+    network = ready("CP-001", "CP-002")
+    network.ask("req-long", None)
+    session = network.session("req-long")
+    for number in range(3):
+        network.ask(f"req-{number}", "CP-404", "driver-bob")
+    network.record(session)
+    network.ask("req-3", "CP-404", "driver-bob")
+    seen = network.seen()
+    effects = network.tell(
+        DriverRequest("req-new", "driver-bob", "CP-404", seen=seen),
+        DriverRequest("req-long", "driver-alice", None, seen=seen),
+    )
+    assert not commands(effects, StartSupply)
+    assert [u.status for u in updates(effects) if u.request_id == "req-long"] == ["COMPLETED"]
+
+
+def test_a_stray_that_memory_let_go_of_is_not_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves: a session that ended long ago is known by the database, and is stopped unbilled."""
+    monkeypatch.setattr("evd.core.central.ledger.ENDED_MAX", 1)
+    network = ready()
+    network.ask()
+    session = network.session()
+    network.cancel()
+    network.record(session, bill=False, outcome=Outcome.FAILED, reason="x")
+    network.supplying(session)
+    for number in range(4):
+        network.ask(f"req-{number + 2}", "CP-404", f"driver-{number}")
+        network.record(attrs.evolve(session, session_id=f"s-{number}", request_id=f"r-{number}"))
+    (stop, *_) = commands(network.run(1.5), StopSupply)
+    assert not stop.bill
+    assert network.session().status is SessionStatus.FAILED
+    assert network.request().status is RequestStatus.FAILED
 
 
 def test_a_silent_central_says_nothing() -> None:

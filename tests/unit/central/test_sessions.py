@@ -53,7 +53,9 @@ def test_a_confirmed_session_is_left_alone_and_its_driver_sees_it() -> None:
     assert network.request().status is RequestStatus.IN_PROGRESS
     (update,) = updates(network.meter(session, 0.006111))
     assert (update.status, update.kw, update.kwh) == (RequestStatus.IN_PROGRESS, 22.0, 0.006111)
-    assert not commands(network.run(5, beat=False)[:0], StartSupply)
+    effects = network.run(2.5, beat=False)
+    assert not commands(effects, StartSupply)
+    assert not commands(effects, StopSupply)
 
 
 def test_a_record_settles_once_and_is_confirmed_each_time() -> None:
@@ -182,6 +184,18 @@ def test_an_engine_that_says_the_session_is_over_is_asked_for_the_record() -> No
     network.status(state=CpState.ACTIVATED)
     effects = network.run(2)
     assert len(commands(effects, StopSupply)) >= 2
+
+
+def test_a_session_that_is_metered_is_not_judged_by_an_older_report() -> None:
+    """Proves: a report that is late behind the telemetry of its session does not end it."""
+    network = ready()
+    network.ask()
+    network.leave()
+    for _ in range(3):
+        network.meter(network.session(), 0.001)
+        assert not commands(network.run(1), StopSupply)
+    network.status()
+    assert commands(network.run(1.5), StopSupply)
 
 
 def test_a_new_boot_that_never_began_is_asked_at_once() -> None:

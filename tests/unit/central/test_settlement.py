@@ -1,0 +1,140 @@
+"""How sessions end: what a record may change, and what it says of its charging point."""
+
+from datetime import timedelta
+
+from evd.core.control import KoCause
+from evd.core.messages import (
+    Action,
+    CpState,
+    Outcome,
+    RequestStatus,
+    SessionRecorded,
+    StopSupply,
+)
+from evd.core.rows import BreakerState, Session, SessionStatus
+from tests.unit.central.network import START, Network, commands, ready
+
+
+def begun(network: Network, cp_id: str = "CP-001") -> Session:
+    """A session that its engine has confirmed."""
+    network.ask(cp_id=cp_id)
+    network.supplying(network.session())
+    return network.session()
+
+
+def unknown(number: int) -> Session:
+    """A session that this database never heard of."""
+    return Session(f"session-{number}", f"old-{number}", "CP-001", f"driver-{number}", START)
+
+
+def test_a_stop_keeps_the_meter_that_was_stored() -> None:
+    """Proves: the last telemetry stays in the row whatever else changes in it, so that a session
+    whose engine never comes back ends as an estimate with that reading, after a restart too."""
+    network = ready()
+    session = begun(network)
+    network.meter(session, 5.0)
+    network.ask(action=Action.STOP, seen=None)
+    assert network.session().energy_mwh == 5_000_000
+    network.restart()
+    network.register()
+    for _ in range(32):
+        network.engine_gone()
+        network.run(1, beat=False)
+    assert network.session().estimated
+    assert network.session().energy_mwh == 5_000_000
+
+
+def test_old_records_say_nothing_of_a_charging_point_today() -> None:
+    """Proves: the failures among the records that fill a lost database again open no breaker."""
+    network = ready()
+    for number in range(6):
+        network.record(unknown(number), outcome=Outcome.FAILED, reason="x", fault=True)
+    network.heartbeat()
+    assert network.core.view("CP-001", network.now).breaker is BreakerState.CLOSED
+    assert network.core.view("CP-001", network.now).available
+
+
+def test_a_settled_session_keeps_its_driver_no_longer() -> None:
+    """Proves: an engine that dies between its record and its next report leaves its driver free."""
+    network = ready("CP-001", "CP-002")
+    session = begun(network)
+    network.record(session)
+    network.engine_gone()
+    network.run(2)
+    network.ask("req-2", "CP-002")
+    assert network.request("req-2").status is RequestStatus.ACCEPTED
+
+
+def test_a_session_that_another_charging_point_runs_is_stopped_there() -> None:
+    """Proves: a stray is told to the one that runs it, not to the one of its row."""
+    network = ready("CP-001", "CP-002")
+    session = begun(network)
+    network.record(session)
+    network.status()
+    network.supplying(session, "CP-002")
+    sent = [e for e in network.run(1.5) if commands([e], StopSupply)]
+    assert sent
+    assert {e.message.cp_id for e in sent} == {"CP-002"}  # type: ignore[union-attr]
+
+
+def test_a_record_from_elsewhere_settles_and_says_so() -> None:
+    """Proves: what another charging point delivered for a session is billed once; the row keeps
+    its charging point, and names the other."""
+    network = ready("CP-001", "CP-002")
+    session = begun(network)
+    effects = network.record(session, cp_id="CP-002", kwh=3.0, euros=0.9)
+    row = network.session()
+    assert (row.cp_id, row.cost_cents, row.reason) == ("CP-001", 90, "delivered by CP-002")
+    assert commands(effects, SessionRecorded) == [SessionRecorded(session.session_id)]
+
+
+def test_the_longest_reason_still_fits() -> None:
+    """Proves: a record whose reason is as long as one may be ends its session like any other."""
+    network = ready()
+    session = begun(network)
+    network.cancel()
+    network.record(
+        session, bill=False, reason="x" * 1000, outcome=Outcome.FAILED, ended_at=START + MINUTE
+    )
+    network.supplying(session)
+    assert commands(network.run(1.5), StopSupply)
+    assert network.session().status is SessionStatus.FAILED
+
+
+def test_a_cancelled_session_that_never_began_costs_nothing() -> None:
+    """Proves: a stray costs 0, also where nothing of it was delivered."""
+    network = ready()
+    network.ask()
+    session = network.session()
+    network.cancel()
+    network.record(session, started_at=None, kwh=0.0, euros=0.0, outcome=Outcome.FAILED, reason="x")
+    row = network.session()
+    assert (row.billable, row.estimated, row.cost_cents) == (False, False, 0)
+
+
+def test_a_stray_is_stopped_also_while_its_monitor_is_away() -> None:
+    """Proves: an engine whose reports come through is told what to end, monitor or not."""
+    network = ready()
+    session = begun(network)
+    network.leave()
+    network.cancel()
+    network.record(session, bill=False, outcome=Outcome.FAILED, reason="x")
+    network.supplying(session)
+    assert commands(network.run(1.5), StopSupply)
+
+
+def test_an_engine_that_hangs_is_told_nothing() -> None:
+    """Proves: commands are repeated to an engine that is heard, not into a queue that nobody
+    reads."""
+    network = ready()
+    session = begun(network)
+    network.record(session)
+    network.supplying(session)
+    network.engine_gone(cause=KoCause.TIMEOUT)
+    network.run(4, beat=False)
+    assert not commands(network.run(2, beat=False), StopSupply)
+    network.status(state=CpState.SUPPLYING, session_id=session.session_id)
+    assert commands(network.run(1.5, beat=False), StopSupply)
+
+
+MINUTE = timedelta(minutes=1)
