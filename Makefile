@@ -1,8 +1,11 @@
 # Every target but clean works on a fresh Debian with python3.11 and make.
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+# The real one, also where an environment is active that is about to be made anew.
+PYTHON ?= $(shell $$(command -v python3.11 || command -v python3) -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null)
 BIN := .venv/bin
 STAMP := .venv/installed
+# An environment names its own place and its Python's: copied, or with another Python, it is made anew.
+MOVED := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c 0 2>/dev/null || echo moved)
 SEEDS ?= 2000
 SECONDS ?= 600
 SEED ?= 1
@@ -10,13 +13,13 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        wheelhouse test-hosts lint types clean
+        wheelhouse test-hosts lint types clean FORCE
 
 install: $(STAMP)
 
 # editable_mode=compat: a plain path entry. The default finder costs each process 19 ms at its start.
 # compileall: else the ten programs of the first `make run` all compile the same files at once.
-$(STAMP): setup.cfg constraints.txt pyproject.toml
+$(STAMP): setup.cfg constraints.txt pyproject.toml $(if $(MOVED),FORCE)
 	@$(if $(PYTHON),:,echo "make install: needs Python 3.11 to 3.13: apt install python3 python3-venv" >&2; exit 1)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "make install: $(PYTHON) is not Python 3.11 to 3.13; name one: make install PYTHON=python3.11" >&2; exit 1; }
@@ -27,12 +30,12 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml
 	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$package >/dev/null \
 	    || { echo "make install: $(PYTHON) cannot make a virtual environment: apt install $$package" >&2; exit 1; }; }
 	@echo "Installing evd and its pinned dependencies into .venv (once; about a minute)"
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
 	@$(BIN)/pip install --disable-pip-version-check -c constraints.txt setuptools
 	@$(BIN)/pip install --disable-pip-version-check -c constraints.txt --no-build-isolation \
 	  --config-settings editable_mode=compat -e '.[postgres,test,dev]'
 	@$(BIN)/python -m compileall -q evd
-	@touch $@
+	@pwd -P > $@
 
 run: install
 	@exec $(BIN)/evd run

@@ -230,7 +230,11 @@ def broker_config(argv: Sequence[str], env: Mapping[str, str]) -> BrokerConfig:
 def central_config(argv: Sequence[str], env: Mapping[str, str]) -> CentralConfig:
     """Central's configuration; ConfigError names what is wrong."""
     values = _with_state_dir(CentralConfig, argv, env, "central")
-    values.setdefault("db_url", f"sqlite:///{values['state_dir'] / 'central.db'}")
+    if "db_url" not in values:
+        path = values["state_dir"] / "central.db"
+        if "?" in str(path):
+            raise ConfigError("--state-dir: '?' cannot stand in the address of Central's database")
+        values["db_url"] = f"sqlite:///{path}"
     return CentralConfig(**values)
 
 

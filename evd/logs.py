@@ -162,9 +162,16 @@ class Repeats:
         self._seen: dict[str, tuple[float, int]] = {}
 
     def log(
-        self, logger: logging.Logger, level: int, key: str, text: str, *arguments: object
+        self,
+        logger: logging.Logger,
+        level: int,
+        key: str,
+        text: str,
+        *arguments: object,
+        error: BaseException | None = None,
     ) -> None:
-        """Log `text` (with %-arguments), unless `key` was logged within the last `every_s`."""
+        """Log `text` (with %-arguments) and the traceback of `error`, unless `key` was logged
+        within the last `every_s`."""
         now = self._clock()
         logged_at, held_back = self._seen.get(key, (None, 0))
         if logged_at is not None and now - logged_at < self._every_s:
@@ -176,6 +183,5 @@ class Repeats:
             self._seen.pop(next(iter(self._seen)))
         self._seen[key] = (now, 0)
         if held_back:
-            logger.log(level, text + " (%d more like it before)", *arguments, held_back)
-        else:
-            logger.log(level, text, *arguments)
+            text, arguments = text + " (%d more like it before)", (*arguments, held_back)
+        logger.log(level, text, *arguments, exc_info=error)

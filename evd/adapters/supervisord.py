@@ -255,7 +255,7 @@ class Supervisord:
     def add(self, unit: str, programs: Sequence[Program]) -> None:
         """Write the unit's file."""
         self.make_folders()
-        write_whole(self._added / f"{unit}.conf", render(programs).encode())
+        self._write(unit, render(programs))
 
     def remove(self, unit: str) -> None:
         """Remove the unit's file, or hide the one that came with the checkout."""
@@ -263,10 +263,20 @@ class Supervisord:
         if shipped.exists():
             sections = re.findall(r"^\[program:[^\]]+\]", shipped.read_text(), re.M)
             hidden = "".join(f"{section}\nnumprocs = 0\n\n" for section in sections)
-            write_whole(self._added / f"{unit}.conf", hidden.encode())
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                (self._added / f"{unit}.conf").unlink()
+            self._write(unit, hidden)
+            return
+        path = self._added / f"{unit}.conf"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SupervisorFailed(f"Can't remove {path}: {error.strerror}.") from None
+
+    def _write(self, unit: str, content: str) -> None:
+        path = self._added / f"{unit}.conf"
+        try:
+            write_whole(path, content.encode())
+        except OSError as error:
+            raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
 
     def sync(self) -> Sync:
         """Make the running set what the files say."""
@@ -337,7 +347,7 @@ def render(programs: Sequence[Program]) -> str:
 def _section(program: Program) -> str:
     stem = program.group if program.member is None else f"{program.group}-{program.member}"
     command = shlex.join([program.group, *program.arguments])
-    if _COMMENT.search(command):
+    if _COMMENT.search(command) or not _is_text(command):
         raise SupervisorFailed(f"supervisord's files can't hold this command: {command!r}")
     log = f"%(here)s/../../var/log/{stem}.log"
     lines = [
@@ -355,6 +365,15 @@ def _section(program: Program) -> str:
     else:
         lines += ["redirect_stderr = true", *_bounded("stdout", log)]
     return "\n".join(lines) + "\n"
+
+
+def _is_text(command: str) -> bool:
+    """Whether it is UTF-8, as supervisord reads its files; the names of files need not be."""
+    try:
+        command.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # Any end but a clean one is followed by a new start, for ever: a fault that is repaired heals.

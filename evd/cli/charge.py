@@ -36,7 +36,9 @@ def follow(central: Central, request_id: str, console: Console | None) -> dict[s
         try:
             request = central.request(request_id)
             away = False
-        except CentralAway as error:
+        except (CentralAway, CentralRefused) as error:
+            if isinstance(error, CentralRefused) and error.status != 503:
+                raise
             # Stored before it was taken: it is still there when Central is back.
             if console is not None and not away:
                 console.print(f"{error} Waiting for it.", highlight=False, soft_wrap=True)

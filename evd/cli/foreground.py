@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,6 +104,7 @@ def _watch(
     supervisord: Supervisord, child: "subprocess.Popen[bytes]", life: Life, stop: Stop
 ) -> int:
     scanned_s = time.monotonic()
+    told = ""
     while not stop.asked:
         if child.poll() is not None:
             if _was_told_to_end(child):
@@ -113,7 +115,14 @@ def _watch(
         life.show()
         if time.monotonic() - scanned_s > RESCAN_S:
             scanned_s = time.monotonic()
-            life.follow(supervisord.programs(), from_now=False)
+            try:
+                life.follow(supervisord.programs(), from_now=False)
+                told = ""
+            except SupervisorFailed as error:
+                # A file that somebody is just writing stops nothing that runs.
+                if str(error) != told:
+                    told = str(error)
+                    print(f"evd: {told}", file=sys.stderr, flush=True)
         time.sleep(LOOK_S)
     return 0
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ import trio
 
 from evd.adapters.store import Store, StoreFailed
 from evd.core.central import Central
-from evd.core.central.events import Asked, Reply
+from evd.core.central.events import Asked, Event, Reply
 from evd.core.effects import Now
 from evd.core.messages import Telemetry
 from evd.core.rows import FaultEvent, HealthSnapshot, Request, Session, SessionStatus
@@ -35,7 +35,7 @@ class Desk:
         self,
         inbox: Inbox,
         broker_up: Callable[[], bool],
-        render: Callable[[Sequence[CpView], int, bool], bytes],
+        render: Callable[[Sequence[CpView], int, bool], Awaitable[bytes]],
     ) -> None:
         self._inbox = inbox
         self.broker_up = broker_up
@@ -59,6 +59,10 @@ class Desk:
         self._why = why
         for call in list(self._calls):
             self.reply(_unserved(call, why))
+
+    def is_abandoned(self, event: Event) -> bool:
+        """Whether it is a call that was answered already: that Central did not decide in time."""
+        return isinstance(event, Asked) and event.call not in self._calls
 
     def reply(self, effect: Reply) -> None:
         """Answer a call, if it still waits."""
@@ -126,10 +130,10 @@ class Desk:
         """The newest telemetry of each charging point that supplies."""
         return self._running.meters()
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """Everything that is counted and measured."""
         views = self.core.views(now()) if self.core is not None else []
-        return self._render(views, self.active_requests(), self.unhealthy() is None)
+        return await self._render(views, self.active_requests(), self.unhealthy() is None)
 
     @property
     def _store(self) -> Store:

@@ -123,15 +123,17 @@ class Life:
 
     async def _turn(self, core: Central, store: Store) -> None:
         delivery = await self._inbox.take()
-        request_ids, session_ids = core.missing(delivery.events)
+        # Who was told that it was not decided may ask again; it must not be begun behind his back.
+        events = [each for each in delivery.events if not self._desk.is_abandoned(each)]
+        request_ids, session_ids = core.missing(events)
         if request_ids or session_ids:
             core.remember(*await store.lookup(list(request_ids), list(session_ids)))
         moment = now()
         effects: list[Effect] = []
-        for event in delivery.events:
+        for event in events:
             effects += core.handle(event, moment)
         effects += core.handle(Polled(), moment)
-        self._metrics.took(delivery.events)
+        self._metrics.took(events)
         await self._carry_out(effects, store)
         # Last of all: what was read again after a crash was read before it was done with.
         if delivery.offsets:

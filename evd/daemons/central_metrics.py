@@ -59,6 +59,7 @@ class CentralMetrics:
         self._disconnections = metrics.counter(
             "evd_disconnections_total", "Monitors lost from sight", {"cp_id": ()}
         )
+        self._by_cp = (self._faults, self._recoveries, self._disconnections)
         self._requests = metrics.counter(
             "evd_requests_total", "Requests that got their final status", {"status": _FINAL}
         )
@@ -136,7 +137,7 @@ class CentralMetrics:
         if counter is not None:
             counter.labels(row.cp_id).inc()
 
-    def render(self, views: Sequence[CpView], active_requests: int, healthy: bool) -> bytes:
+    async def render(self, views: Sequence[CpView], active_requests: int, healthy: bool) -> bytes:
         """All of it as it stands now, in Prometheus' text format."""
         shown = dict.fromkeys(ShownState, 0)
         for view in views:
@@ -145,14 +146,14 @@ class CentralMetrics:
             self._up.labels(view.cp_id).set(view.state is ShownState.ON)
             if view.cp_id not in self._cp_ids:
                 # From the first look on each of its counters is there, at 0.
-                for counter in (self._faults, self._recoveries, self._disconnections):
+                for counter in self._by_cp:
                     counter.labels(view.cp_id)
         for gone in self._cp_ids - {view.cp_id for view in views}:
-            for metric in (self._breaker, self._up):
+            for metric in (self._breaker, self._up, *self._by_cp):
                 metric.remove(gone)
         self._cp_ids = {view.cp_id for view in views}
         for state, count in shown.items():
             self._states.labels(state.value).set(count)
         self._active.set(active_requests)
         self._healthy.set(healthy)
-        return self._metrics.render()
+        return await self._metrics.render_aside()

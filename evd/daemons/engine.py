@@ -29,8 +29,6 @@ from evd.daemons.engine_desk import Desk, now
 from evd.daemons.engine_health import HealthPort
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
-# Its monitor, and whoever looks at it by hand.
-HEALTH_CONNECTIONS_MAX: Final = 16
 FLUSH_S: Final = 1.5
 
 logger = logging.getLogger(__name__)
@@ -112,9 +110,7 @@ async def _serve_health(
     *,
     task_status: trio.TaskStatus[Listeners] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await serve_framed(
-        listeners, port.serve, connections_max=HEALTH_CONNECTIONS_MAX, task_status=task_status
-    )
+    await serve_framed(listeners, port.serve, task_status=task_status)
 
 
 async def _serve_metrics(listeners: Listeners, counts: Counts, desk: Desk) -> None:

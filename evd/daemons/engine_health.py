@@ -3,6 +3,8 @@
 import logging
 from typing import Final
 
+import trio
+
 from evd.adapters.control import FramedStream, decode_object
 from evd.core import codec
 from evd.core.control import Ping
@@ -11,6 +13,8 @@ from evd.daemons.engine_counts import Counts
 from evd.daemons.engine_desk import Desk
 from evd.logs import Repeats
 
+# Its monitor, and whoever looks at it by hand.
+CONNECTIONS_MAX: Final = 16
 REPEAT_S: Final = 30.0
 
 logger = logging.getLogger(__name__)
@@ -20,15 +24,28 @@ class HealthPort:
     """Serves the connections of monitors."""
 
     def __init__(self, desk: Desk, counts: Counts) -> None:
+        self._heard_s: dict[FramedStream, float] = {}
         self._desk = desk
         self._counts = counts
         self._repeats = Repeats(REPEAT_S)
 
     async def serve(self, stream: FramedStream) -> None:
         """Answer one connection until it is over; too many bad frames in a row end it."""
+        if len(self._heard_s) >= CONNECTIONS_MAX:
+            # A monitor is never the one that has been silent longest.
+            await min(self._heard_s, key=self._heard_s.__getitem__).aclose_forcefully()
+        self._heard_s[stream] = trio.current_time()
+        try:
+            await self._serve(stream)
+        finally:
+            del self._heard_s[stream]
+
+    async def _serve(self, stream: FramedStream) -> None:
         streak = BadFrameStreak()
         while True:
-            for frame in await stream.receive():
+            frames = await stream.receive()
+            self._heard_s[stream] = trio.current_time()
+            for frame in frames:
                 found = frame if isinstance(frame, BadFrame) else decode_object(frame)
                 if isinstance(found, BadFrame):
                     self._complain(stream, f"bad frame: {found.reason}")

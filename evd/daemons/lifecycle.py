@@ -39,6 +39,8 @@ FILES_WANTED = 65_536
 SAME_SIGNAL_S = 0.2
 
 EXIT_CRASH = 1
+# The last two: an address without its interface, and IPv6 where there is none.
+_NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EINVAL, errno.EAFNOSUPPORT)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 C = TypeVar("C", bound=ProgramConfig)
@@ -232,7 +234,7 @@ def naming_port(flag: str, host: str, port: int, *, host_flag: str | None = None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(f"{flag}: {host}:{port} is in use by another program") from None
-        if error.errno == errno.EADDRNOTAVAIL:
+        if error.errno in _NO_ADDRESS:
             raise ConfigError(f"{host_flag}: {host} is no address of this machine") from None
         if error.errno == errno.EACCES:
             raise ConfigError(f"{flag}: no permission to listen on {host}:{port}") from None

@@ -16,6 +16,8 @@ import pytest
 START_TIMEOUT_S = 20.0
 _USER = "evd"
 _numbers = itertools.count()
+# One for each process of ours: its server has the usual port.
+_ADDRESS = f"127.1.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 
 
 def _program(name: str) -> str | None:
@@ -25,7 +27,7 @@ def _program(name: str) -> str | None:
 
 @contextmanager
 def postgres_server() -> Iterator[Path]:
-    """A server on a socket in the directory that is yielded, and nowhere else."""
+    """A server on a socket in the directory that is yielded, and on a loopback address of ours."""
     initdb, postgres = _program("initdb"), _program("postgres")
     if initdb is None or postgres is None:
         pytest.skip("needs a PostgreSQL server: apt install postgresql")
@@ -43,7 +45,7 @@ def postgres_server() -> Iterator[Path]:
         stdout=quiet,
         check=True,
     )
-    settings = ("listen_addresses=", f"unix_socket_directories={directory}")
+    settings = (f"listen_addresses={_ADDRESS}", f"unix_socket_directories={directory}")
     flags = [part for setting in settings for part in ("-c", setting)]
     server = subprocess.Popen(
         [postgres, "-D", data, *flags], user=user, cwd=directory, stdout=quiet, stderr=quiet
@@ -74,9 +76,11 @@ def connect(directory: Path, name: str) -> "psycopg.Connection[tuple[object, ...
     return psycopg.connect(host=str(directory), dbname=name, user=_USER, autocommit=True)
 
 
-def new_postgres_url(directory: Path) -> str:
+def new_postgres_url(directory: Path, *, by_tcp: bool = False) -> str:
     """The URL of a new empty database."""
     name = f"central_{next(_numbers)}"
     with connect(directory, "postgres") as connection:
         connection.execute(f"CREATE DATABASE {name}")
+    if by_tcp:
+        return f"postgresql+psycopg://{_USER}@{_ADDRESS}/{name}"
     return f"postgresql+psycopg://{_USER}@/{name}?host={directory}"

@@ -137,7 +137,7 @@ class FakeDesk:
         """Always the same."""
         return "req-new"
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """One counter."""
         return b"# TYPE evd_faults_total counter\nevd_faults_total 0.0\n"
 

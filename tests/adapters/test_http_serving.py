@@ -11,6 +11,8 @@ import attrs
 import httpx
 import pytest
 import trio
+from h2.config import H2Configuration
+from h2.connection import H2Connection
 
 from evd.adapters.http.serving import BODY_BYTES_MAX, Bounds, serve_app
 
@@ -113,6 +115,40 @@ def parsed(answer: bytes) -> tuple[int, Any]:
     """The status and the JSON of an answer."""
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])
+async def test_what_lay_in_a_socket_is_not_begun(method: str) -> None:
+    """Proves: a change that was asked of a process that stood still is not made once it goes on,
+    where the one who asked has left; to look at something for nobody does no harm."""
+    async with serving() as served:
+        # All before the server's loop turns again.
+        with socket.create_connection(("127.0.0.1", served.port)) as client:
+            client.sendall(f"{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        async with served.client() as later:
+            assert (await later.get("/", params={"q": "x"})).status_code == 200
+        assert len(served.site.bodies) == (2 if method == "GET" else 1)
+
+
+async def test_a_head_that_is_not_ascii_costs_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Proves: what hypercorn does not foresee in HTTP/2 ends that connection, and fills no log."""
+    settings = H2Configuration(header_encoding=None, validate_outbound_headers=False)
+    client = H2Connection(settings)
+    client.initiate_connection()
+    head: list[tuple[bytes | str, bytes | str]] = [
+        (":method", "GET"),
+        (":path", b"/\xff"),
+        (":scheme", "http"),
+        (":authority", "x"),
+    ]
+    client.send_headers(1, head, end_stream=True)
+    async with serving() as served:
+        stream = await served.connect()
+        await stream.send_all(client.data_to_send())
+        await read_all(stream)
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
 async def test_an_answer_carries_the_safe_headers() -> None:

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from evd.adapters.kafka import RawMessage, SendFailed, open_consumer, open_producer
+from evd.adapters.kafka.mail import Mail
 from evd.adapters.kafka.producer import QUEUE_MESSAGES_MAX
 from evd.adapters.mock_cluster import MockCluster, bound_socket
 from evd.core.partition import partition_for
@@ -114,14 +115,25 @@ async def test_dead_letters_keep_their_headers(steady_broker: BrokerProcess) -> 
         reader.close()
 
 
+async def test_the_largest_bad_message_is_put_aside(steady_broker: BrokerProcess) -> None:
+    """Proves: what a broker takes by default fits among the dead letters, with its headers."""
+    raw = RawMessage("cp.telemetry", 0, 7, b"CP-001", bytes(1_048_500))
+    dead: list[str] = []
+    async with open_producer(steady_broker.bootstrap, "p") as producer:
+        Mail(producer, dead.append).put_aside(raw, "no JSON object")
+        assert await producer.flush(5.0)
+        assert (producer.delivered_count, producer.dropped_count) == (1, 0)
+    assert dead == ["cp.telemetry"]
+
+
 async def test_a_message_too_large_is_refused_at_once(
     steady_broker: BrokerProcess, topic: str
 ) -> None:
     """Proves: one impossible message is dropped and counted, and the next one is sent."""
     async with open_producer(steady_broker.bootstrap, "p") as producer:
-        assert not producer.post(topic, "CP-001", bytes(2_000_000))
+        assert not producer.post(topic, "CP-001", bytes(3_000_000))
         with pytest.raises(SendFailed, match=topic):
-            await producer.send(topic, "CP-001", bytes(2_000_000))
+            await producer.send(topic, "CP-001", bytes(3_000_000))
         await producer.send(topic, "CP-001", b"x")
         assert producer.dropped_count == 2
         assert producer.delivered_count == 1

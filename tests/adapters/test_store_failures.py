@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import trio
+from sqlalchemy.engine import make_url
 
 from evd.adapters.store import Store, StoreFailed, StoreInUse, StoreRefused, open_store
 from evd.adapters.store.lock import FileLock
+from evd.adapters.store.postgresql import Postgresql
 from tests.adapters.databases import connect, new_postgres_url, postgres_server
 from tests.adapters.store_rows import a_charging_point, a_fault, a_session
 from tests.network.disks import fill, read_only, small_disk
@@ -253,6 +255,28 @@ async def test_an_end_and_a_start_at_once(postgres: Path, tmp_path: Path) -> Non
     for epoch in range(1, 21):
         async with open_store(url, tmp_path) as store:
             assert (await store.begin_epoch()).epoch == epoch
+
+
+@pytest.mark.postgres
+def test_a_server_gives_up_a_host_that_is_gone(postgres: Path) -> None:
+    """Proves: the server too looks whether its client still is there, so that the lock of a Central
+    whose host died keeps no other out for hours."""
+    url = make_url(new_postgres_url(postgres, by_tcp=True))
+    connection = Postgresql(url).connect_writer()
+    try:
+        cursor = connection.cursor()
+        found = {}
+        for name in ("keepalives_idle", "keepalives_interval", "keepalives_count", "user_timeout"):
+            cursor.execute(f"SHOW tcp_{name}")
+            found[name] = (cursor.fetchone() or ("",))[0]
+        assert found == {
+            "keepalives_idle": "2",
+            "keepalives_interval": "1",
+            "keepalives_count": "2",
+            "user_timeout": "4000",
+        }
+    finally:
+        connection.close()
 
 
 @pytest.mark.postgres

@@ -191,10 +191,11 @@ def test_kill_and_restart(place: Place) -> None:
     """Proves: a killed process is started again by supervisord, under the same name."""
     place.supervisord.up()
     place.wait_until_running(5)
-    pid = place.supervisord.kill("evd-engine:CP-001")
-    assert pid not in place.pids().values() or not Path(f"/proc/{pid}").exists()
+    name = "evd-engine:CP-001"
+    pid = place.supervisord.kill(name)
+    # supervisord takes a moment to see that it is dead.
+    place.wait("another process has its name", lambda: place.pids()[name] not in (None, pid))
     place.wait_until_running(5)
-    assert place.pids()["evd-engine:CP-001"] != pid
 
 
 def test_the_child_ends_with_its_parent(place: Place, tmp_path: Path) -> None:
@@ -270,8 +271,18 @@ def test_arguments_survive_the_file(place: Place) -> None:
     place.supervisord.add("cp-CP-007", [Program("evd-engine", "CP-007", odd)])
     found = {each.name: each for each in place.supervisord.programs()}
     assert found["evd-engine:CP-007"].arguments == odd
-    with pytest.raises(SupervisorFailed):
-        render([Program("evd-engine", "CP-007", ("--location", "a #b"))])
+    for bad in ("a #b", "r\udcff.txt"):
+        with pytest.raises(SupervisorFailed, match="can't hold"):
+            render([Program("evd-engine", "CP-007", ("--location", bad))])
+
+
+def test_a_folder_that_takes_no_file(place: Place) -> None:
+    """Proves: a disk that takes no file of a new unit is one sentence that names the file."""
+    (place.added / "cp-CP-007.conf").mkdir(parents=True)
+    with pytest.raises(SupervisorFailed, match=r"Can't write .*cp-CP-007.conf: Is a directory"):
+        place.supervisord.add("cp-CP-007", [Program("evd-engine", "CP-007", ())])
+    with pytest.raises(SupervisorFailed, match=r"Can't remove .*cp-CP-007.conf: "):
+        place.supervisord.remove("cp-CP-007")
 
 
 @pytest.mark.parametrize(

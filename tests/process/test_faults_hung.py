@@ -6,6 +6,7 @@ Bounds are the promised ones, and what a busy machine adds: `make recovery` meas
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.network import checker, relay
@@ -96,6 +97,22 @@ def test_a_hung_central_loses_nothing_and_judges_nobody(tmp_path: Path, hung_s: 
         assert here.network.cp(CP_ID)["breaker"] == "CLOSED"
         assert "FAULT" not in kinds(here)
         here.charge_again()
+        checker.check(here.network)
+
+
+def test_what_a_hung_central_was_asked_is_not_begun_when_it_wakes(tmp_path: Path) -> None:
+    """Proves: a request by HTTP whose caller gave up while Central hung begins no car later."""
+    with scene(tmp_path) as here:
+        here.network.wait_available(CP_ID)
+        central = here.parts["central"]
+        central.freeze()
+        with pytest.raises(httpx.ReadTimeout):
+            body = {"driver_id": "driver-bob", "request_id": "req-left"}
+            here.network.http.post("/request/charge", json=body, timeout=1.0)
+        central.thaw()
+        here.network.wait_healthy()
+        here.charge_again()
+        assert here.network.http.get("/requests/req-left").status_code == 404
         checker.check(here.network)
 
 

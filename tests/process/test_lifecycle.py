@@ -183,6 +183,8 @@ async def test_a_host_that_is_not_here(tmp_path: Path) -> None:
     [
         (socket.gaierror(-2, "Name not known"), "--http-host: h: Name not known"),
         (OSError(errno.EADDRNOTAVAIL, ""), "--http-host: h is no address of this machine"),
+        (OSError(errno.EINVAL, ""), "--http-host: h is no address of this machine"),
+        (OSError(errno.EAFNOSUPPORT, ""), "--http-host: h is no address of this machine"),
         (OSError(errno.EADDRINUSE, ""), "--feed-port: h:80 is in use by another program"),
         (OSError(errno.EACCES, ""), "--feed-port: no permission to listen on h:80"),
     ],

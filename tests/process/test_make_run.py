@@ -128,6 +128,21 @@ def test_make_run(folder: Path) -> None:
             assert alive(pids) == []
 
 
+def test_a_broken_file_stops_nothing(folder: Path) -> None:
+    """Proves: a file that somebody is just writing costs a sentence, and not the network."""
+    with network_in(folder / "net") as network:
+        network.keep("broker", "central", "cp-CP-001")
+        with make_run(network, folder / "output") as run:
+            run.wait_for("CP-001 registered")
+            pids = processes_of(network)
+            half = network.conf.parent.parent / "var" / "supervisord.d" / "half.conf"
+            half.write_text("[program:evd-driver-x\n")
+            run.wait_for("evd: .*half.conf")
+            half.unlink()
+            assert network.evd("request", "driver-carol", "CP-404").returncode == 1
+            assert alive(pids) == pids
+
+
 def test_its_sudden_death_stops_the_network(folder: Path) -> None:
     """Proves: a `make run` that is killed with everything around it leaves no process either."""
     with network_in(folder / "net") as network:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from evd.core.central import session_id_for
+from evd.core.central.events import RequestEndAsked
 from evd.core.central.requests import CANCELLED
 from evd.core.engine.events import Run, Save, SaveConfirmed, SaveMeter, SaveRecord
 from evd.core.messages import (
@@ -29,7 +30,8 @@ from evd.core.messages import (
     SessionRecord,
 )
 from evd.core.rows import BreakerState, ChargingPoint, Meta, Request, Row, Session, SessionStatus
-from evd.core.units import bill_cents, energy_mwh, kwh_from_mwh, mwh_from_kwh
+from evd.core.units import bill_cents, kwh_from_mwh, mwh_from_kwh
+from tests.sim.charges import Charge
 from tests.sim.disks import CentralStore, Health
 from tests.sim.parts_driver import Asker
 from tests.sim.parts_engine import EnginePart
@@ -55,45 +57,6 @@ HARMLESS = frozenset({"broker", "clock", "bad", "dup", "replay", "rival", "copy"
 NOISE = HARMLESS - {"broker"} | {"twin", "second", "offsets"}
 
 
-@attrs.define(eq=False)
-class Charge:
-    """A car that really took current.
-
-    `metered_s`: when its last reading was saved.  `awake_s`: the last moment at which its engine
-    could save one.  `is_recorded`: its end was saved too.  `is_excused`: the disk was not well.
-    """
-
-    run: Run
-    engine: EnginePart
-    began_s: float
-    late: bool
-    ended_s: float | None = None
-    metered_s: float = 0.0
-    awake_s: float = 0.0
-    is_recorded: bool = False
-    is_excused: bool = False
-    wiped: bool = False
-
-    @property
-    def cp_id(self) -> str:
-        """Where it charged."""
-        return self.engine.cp_id
-
-    def most_mwh(self) -> int:
-        """What it took."""
-        return energy_mwh(self.run.kw_rate, (self.ended_s or self.began_s) - self.began_s)
-
-    def least_mwh(self) -> int:
-        """What is on its engine's disk."""
-        until_s = self.metered_s if not self.is_recorded else self.ended_s or self.began_s
-        return energy_mwh(self.run.kw_rate, until_s - self.began_s)
-
-    @property
-    def gap_s(self) -> float:
-        """For how long no reading was saved before it was cut off."""
-        return 0.0 if self.is_recorded else self.awake_s - self.metered_s
-
-
 class Witness:
     """Sees every car, every commit and every word to a driver."""
 
@@ -114,6 +77,8 @@ class Witness:
         self._active: dict[str, tuple[str, str]] = {}
         # When Central first read a CANCEL of a request, and when a final status was stored.
         self.cancel_read_s: dict[str, float] = {}
+        # Requests that somebody asked Central by HTTP to end.
+        self.end_asked: set[str] = set()
         self._final_s: dict[str, float] = {}
         # Called with a session that is closed because nothing was heard of it.
         self.on_unheard: Callable[[Session], None] = lambda _: None
@@ -132,9 +97,11 @@ class Witness:
         """Central hears of a charging point."""
         self._contact_s[cp_id] = self.world.t_s
 
-    def read(self, message: DriverRequest) -> None:
-        """Central reads what a driver asks."""
-        if message.action is Action.CANCEL:
+    def read(self, message: DriverRequest | RequestEndAsked) -> None:
+        """Central reads what is asked of a request."""
+        if isinstance(message, RequestEndAsked):
+            self.end_asked.add(message.request_id)
+        elif message.action is Action.CANCEL:
             self.cancel_read_s.setdefault(message.request_id, self.world.t_s)
 
     def _charging(self) -> list[Charge]:
@@ -437,14 +404,22 @@ class Witness:
         rates = {bill_cents(row.energy_mwh, charge.run.euro_rate) for charge in charges}
         if row.billable and row.cost_cents not in rates:
             self.world.violate(2, f"the bill is {row.cost_cents} cents, and not {rates}", *ids)
-        if not row.billable and row.cost_cents:
-            self.world.violate(2, "a stray session is billed", *ids)
+        if not row.billable:
+            self._check_stray(row, charges)
         if row.cost_cents and all(charge.late for charge in charges):
             told_s = self.told_finals[row.request_id][0]
             if charges[0].began_s - told_s <= STALE_S + 0.01:
                 self.world.allow("a late start was billed: its record came before its CANCEL")
             else:
                 self.world.violate(5, "a car that started after FAILED is billed", *ids)
+
+    def _check_stray(self, row: Session, charges: Iterable[Charge]) -> None:
+        ids = row.session_id, row.request_id
+        if row.cost_cents:
+            self.world.violate(2, "a stray session is billed", *ids)
+        given_up = self.cancel_read_s.keys() | self.end_asked | self.forgotten
+        if row.request_id not in given_up and not all(charge.late for charge in charges):
+            self.world.violate(1, "its driver had not given up, and it is not billed", *ids)
 
     def _check_request(self, request_id: str, asker: Asker) -> None:
         row = self.store.data.requests.get(request_id)

@@ -17,6 +17,7 @@ from evd.core.central.events import (
     MonitorSaid,
     Polled,
     Reply,
+    RequestEndAsked,
     Ticked,
 )
 from evd.core.control import MonitorMessage
@@ -74,8 +75,8 @@ class CentralPart(Process):
         self.dead_letters = 0
         # Called with each charging point that is heard of.
         self.on_contact: Callable[[str], None] = lambda _: None
-        # Called with each request that is read, once it is dealt with.
-        self.on_read: Callable[[DriverRequest], None] = lambda _: None
+        # Called with what is asked of a request, once it is dealt with.
+        self.on_read: Callable[[DriverRequest | RequestEndAsked], None] = lambda _: None
 
     def boot(self) -> None:
         """A process begins: nothing is in its memory."""
@@ -159,7 +160,7 @@ class CentralPart(Process):
         try:
             self._carry_out(effects)
             for event in events:
-                if isinstance(event, DriverRequest):
+                if isinstance(event, DriverRequest | RequestEndAsked):
                     self.on_read(event)
             self.risk()
         except DiskFault:

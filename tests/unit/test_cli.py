@@ -17,7 +17,7 @@ from rich.console import Console
 import evd.cli
 from evd.adapters.supervisor import ProcessState, ProcessStatus, Program
 from evd.cli.central import Central, CentralAway, CentralRefused
-from evd.cli.charge import ask
+from evd.cli.charge import ask, follow
 from evd.cli.doctor import hung
 from evd.cli.errors import ToolFailed
 from evd.cli.flags import CommandLineWrong, parse
@@ -265,6 +265,17 @@ def test_a_request_waits_for_central() -> None:
     with answering(answers) as central:
         assert ask(central, "driver-alice", None) == "req-1"
     assert answers.asked[-1] == ("POST", "/request/charge", {"driver_id": "driver-alice"})
+
+
+def test_a_request_is_followed_through_a_failing_database() -> None:
+    """Proves: a Central that has no database for a moment still has the request: it is awaited."""
+    row = {"status": "DENIED", "cp_id": None, "reason": "x"}
+    answers = Answers([(503, {"error": "the database fails"}, {}), (200, row, {})])
+    with answering(answers) as central:
+        assert follow(central, "req-1", None) == row
+    gone = Answers([(404, {"error": "request_id req-1 is not known"}, {})])
+    with answering(gone) as central, pytest.raises(CentralRefused, match="not known"):
+        follow(central, "req-1", None)
 
 
 def test_central_says_no() -> None:

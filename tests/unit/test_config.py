@@ -242,6 +242,13 @@ def test_bad_values_name_the_flag_or_the_variable(name: str, flag: str, text: st
             parse(without, {variable: text})
 
 
+def test_a_state_directory_that_no_address_can_hold() -> None:
+    """Proves: Central's database is in its state directory, or nowhere."""
+    with pytest.raises(ConfigError, match=r"^--state-dir: '\?' "):
+        central_config(["--state-dir", "a?b"], {})
+    assert central_config(["--state-dir", "a?b", "--db-url", "sqlite:///c"], {}).db_url
+
+
 def test_a_password_is_not_repeated() -> None:
     """Proves: an error about the database's address does not tell its password to the log."""
     with pytest.raises(ConfigError) as caught:

@@ -342,7 +342,7 @@ async def list_health_history(
 async def show_metrics(desk: DeskHere) -> Response[bytes]:
     """Counters and gauges of this Central."""
     # Litestar adds the charset of a text by itself.
-    return Response(desk.metrics(), media_type=CONTENT_TYPE.partition("; charset")[0])
+    return Response(await desk.metrics(), media_type=CONTENT_TYPE.partition("; charset")[0])
 
 
 @post(

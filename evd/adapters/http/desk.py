@@ -43,7 +43,7 @@ class Desk(Protocol):
     def new_request_id(self) -> str:
         """An id for a request whose caller gave none."""
 
-    def metrics(self) -> bytes:
+    async def metrics(self) -> bytes:
         """Prometheus' text."""
 
     async def ask(self, make: Callable[[int], Asked]) -> Reply:

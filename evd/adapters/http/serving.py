@@ -10,6 +10,7 @@ The app sees no `lifespan`, no WebSocket, and each body whole.
 
 import logging
 import math
+import socket as stdlib_socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
@@ -22,9 +23,15 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
 
+from evd.logs import Repeats
+
 BODY_BYTES_MAX: Final = 65_536
 HEAD_BYTES_MAX: Final = 16_384
 SEND_BYTES: Final = 65_536
+# Between two accounts of connections that failed here.
+FAILED_LOG_S: Final = 30.0
+# What changes nothing may be done for nobody.
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @attrs.frozen
@@ -112,11 +119,12 @@ class _Server:
 
     def __init__(self, app: App, bounds: Bounds) -> None:
         self._bounds = bounds
-        self._app = ASGIWrapper(cast("ASGIFramework", _BoundedApp(app, bounds)))
+        self._app = app
         self._config = _hypercorn_config(bounds)
         self._context = WorkerContext(None)
         self._streams: set[_BoundedStream] = set()
         self._all_gone = trio.Event()
+        self._repeats = Repeats(FAILED_LOG_S, clock=trio.current_time)
 
     async def handle(self, stream: trio.SocketStream) -> None:
         """Serve one client until it has gone."""
@@ -148,13 +156,20 @@ class _Server:
             stream.socket.close()
 
     async def _speak(self, stream: "_BoundedStream") -> None:
+        app = _BoundedApp(self._app, self._bounds, stream.left)
+        wrapped = ASGIWrapper(cast("ASGIFramework", app))
         state = ConnectionState(LifespanState())
         try:
             # It asks of a stream only what a _BoundedStream has.
-            await _Connection(self._app, self._config, self._context, state, stream)  # type: ignore[arg-type]
-        except Exception:
-            # Whatever a client can provoke in an HTTP library must not end a daemon.
-            logger.exception("An HTTP connection failed")
+            await _Connection(wrapped, self._config, self._context, state, stream)  # type: ignore[arg-type]
+        except* UnicodeError:
+            # HTTP/2 with bytes in its head that are no ASCII; hypercorn lets them through.
+            logger.debug("A client sent a head that is not ASCII")
+        except* Exception as errors:  # noqa: BLE001
+            # Whatever a client can provoke in an HTTP library must not end a daemon, or fill a log.
+            self._repeats.log(
+                logger, logging.ERROR, "failed", "An HTTP connection failed", error=errors
+            )
 
 
 class _Connection(TCPServer):
@@ -173,6 +188,17 @@ class _BoundedStream:
         self._stream = stream
         self._send_s = send_s
         self.socket = stream.socket
+
+    def left(self) -> bool:
+        """Whether the client has closed its end."""
+        try:
+            with stdlib_socket.fromfd(self.socket.fileno(), 0, 0) as peeping:
+                flags = stdlib_socket.MSG_PEEK | stdlib_socket.MSG_DONTWAIT
+                return not peeping.recv(1, flags)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     async def receive_some(self, max_bytes: int) -> bytes | bytearray:
         return await self._stream.receive_some(max_bytes)
@@ -195,11 +221,16 @@ class _BoundedStream:
 
 
 class _BoundedApp:
-    """Hands the app each request with its whole body, within its bounds, a HEAD as a GET."""
+    """Hands the app each request with its whole body, within its bounds, a HEAD as a GET.
 
-    def __init__(self, app: App, bounds: Bounds) -> None:
+    What lay in the socket of a process that stood still, and whose client has left since, is not
+    begun: nobody knows any more that it was asked for.
+    """
+
+    def __init__(self, app: App, bounds: Bounds, left: Callable[[], bool]) -> None:
         self._app = app
         self._bounds = bounds
+        self._left = left
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -212,7 +243,7 @@ class _BoundedApp:
         if reading.cancelled_caught:
             late = f"the body did not come within {bounds.body_s:g} s"
             await _refuse(408, late, receive, send, bounds.linger_s)
-        elif body is None:
+        elif body is None or (scope["method"] not in SAFE_METHODS and self._left()):
             logger.debug("A client left before its request was complete")
         elif len(body) > BODY_BYTES_MAX:
             large = f"a body may have at most {BODY_BYTES_MAX} bytes"

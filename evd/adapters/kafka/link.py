@@ -26,6 +26,8 @@ READER_QUERY_TIMEOUT_S: Final = FETCH_WAIT_S + QUERY_TIMEOUT_S
 # So soon a topic that was made anew, or got more partitions, is known as it is: until then a writer
 # puts a key into another partition than the one in which its reader waits for it.
 REVIEW_INTERVAL_S: Final = 5.0
+# Twice what a broker takes by default: a bad message of any size is put aside with its headers.
+MESSAGE_BYTES_MAX: Final = 2_097_152
 # While the broker is away librdkafka tells so 20 times a second.
 WARNING_INTERVAL_S: Final = 30.0
 

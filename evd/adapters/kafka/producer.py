@@ -19,6 +19,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from evd.adapters.kafka.link import (
     ANSWER_TIMEOUT_S,
+    MESSAGE_BYTES_MAX,
     QUERY_TIMEOUT_S,
     BrokerLink,
     RareWarning,
@@ -255,6 +256,7 @@ def _settings(
         "enable.idempotence": True,
         "partitioner": "murmur2_random",
         "linger.ms": 0,
+        "message.max.bytes": MESSAGE_BYTES_MAX,
         "message.timeout.ms": int(message_timeout_s * 1000),
         "queue.buffering.max.messages": QUEUE_MESSAGES_MAX,
         "queue.buffering.max.kbytes": QUEUE_KBYTES_MAX,

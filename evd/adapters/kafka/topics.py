@@ -13,7 +13,7 @@ from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from evd.adapters.kafka.link import EMBEDDED_CLUSTER_PREFIX, client_settings
+from evd.adapters.kafka.link import EMBEDDED_CLUSTER_PREFIX, MESSAGE_BYTES_MAX, client_settings
 from evd.core.messages import (
     BEACONS,
     COMMANDS,
@@ -39,17 +39,19 @@ _DAY_S = 24 * _HOUR_S
 
 @attrs.frozen
 class Topic:
-    """How a topic is made; without `partitions` their number is the operator's choice."""
+    """How a topic is made; without `partitions` their number is the operator's choice, without
+    `message_bytes_max` the size of its messages is the broker's."""
 
     name: str
     retention_s: int = 7 * _DAY_S
     partitions: int | None = None
+    message_bytes_max: int | None = None
 
 
 TOPICS: Final = (
     Topic(BEACONS, _HOUR_S, partitions=1),
     Topic(COMMANDS),
-    Topic(DEAD_LETTERS),
+    Topic(DEAD_LETTERS, message_bytes_max=MESSAGE_BYTES_MAX),
     Topic(REQUESTS),
     Topic(SESSIONS),
     Topic(STATUS),
@@ -170,10 +172,13 @@ def _other_settings(
 
 
 def _config(topic: Topic, replication: int) -> dict[str, str]:
-    return {
+    settings = {
         "retention.ms": str(topic.retention_s * 1000),
         "min.insync.replicas": "2" if replication >= SAFE_REPLICATION else "1",
     }
+    if topic.message_bytes_max is not None:
+        settings["max.message.bytes"] = str(topic.message_bytes_max)
+    return settings
 
 
 def _await(changes: Mapping[str, "Future[None]"]) -> None:

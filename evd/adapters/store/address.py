@@ -12,7 +12,8 @@ def database_at(db_url: str) -> Database:
     """The database that `--db-url` names; raises StoreRefused."""
     try:
         url = make_url(db_url)
-    except ArgumentError:
+    # ValueError: a port that is no number.
+    except (ArgumentError, ValueError):
         raise StoreRefused("--db-url: is not the address of a database") from None
     if url.drivername == "sqlite" and url.database:
         return Sqlite(url)

@@ -17,12 +17,13 @@ CONNECT_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_S = 4
 # A server whose host has gone silent is given up after this.
 UNANSWERED_S = 4
+KEEPALIVE_IDLE_S, KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 2, 1, 2
 
 _CLIENT = {
     "connect_timeout": CONNECT_TIMEOUT_S,
-    "keepalives_idle": 2,
-    "keepalives_interval": 1,
-    "keepalives_count": 2,
+    "keepalives_idle": KEEPALIVE_IDLE_S,
+    "keepalives_interval": KEEPALIVE_INTERVAL_S,
+    "keepalives_count": KEEPALIVE_COUNT,
     "tcp_user_timeout": UNANSWERED_S * 1000,
     "application_name": "evd-central",
 }
@@ -30,6 +31,12 @@ _SERVER = (
     "SET TimeZone = 'UTC'",
     f"SET lock_timeout = {round(LOCK_WAIT_S * 1000)}",
     f"SET statement_timeout = {STATEMENT_TIMEOUT_S * 1000}",
+    # The server's end too: while it keeps the connection of a host that is gone, for two hours by
+    # default, it keeps the lock of the Central there, and no other can begin.
+    f"SET tcp_keepalives_idle = {KEEPALIVE_IDLE_S}",
+    f"SET tcp_keepalives_interval = {KEEPALIVE_INTERVAL_S}",
+    f"SET tcp_keepalives_count = {KEEPALIVE_COUNT}",
+    f"SET tcp_user_timeout = {UNANSWERED_S * 1000}",
 )
 
 

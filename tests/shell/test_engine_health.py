@@ -1,0 +1,56 @@
+"""The engine's health port, over memory streams."""
+
+import contextlib
+
+import pytest
+import trio
+import trio.testing
+
+from evd.adapters.control import CONNECTION_OVER, FramedStream
+from evd.core import codec
+from evd.core.control import Ping, Pong
+from evd.core.messages import CpState
+from evd.daemons.engine_counts import Counts
+from evd.daemons.engine_health import CONNECTIONS_MAX, HealthPort
+
+
+class Ready:
+    """A desk whose engine is fine."""
+
+    def pong(self, ping: Ping) -> Pong:
+        """The answer of an engine that waits for a car."""
+        return Pong(ping.seq, "CP-001", CpState.ACTIVATED, None, 22.0, 0.3, None, "b", 1.0, 5)
+
+
+async def test_silent_connections_keep_no_monitor_out() -> None:
+    """Proves: where every place is taken the one that was silent longest gives way; a monitor that
+    asks keeps its place, and a new one gets one."""
+    port = HealthPort(Ready(), Counts())  # type: ignore[arg-type]
+    peers: list[FramedStream] = []
+
+    async def serve(stream: FramedStream) -> None:
+        with contextlib.suppress(*CONNECTION_OVER):
+            await port.serve(stream)
+
+    async def connect() -> FramedStream:
+        ours, theirs = trio.testing.memory_stream_pair()
+        nursery.start_soon(serve, FramedStream(theirs))
+        await trio.testing.wait_all_tasks_blocked()
+        peers.append(FramedStream(ours))
+        return peers[-1]
+
+    async def is_answered(peer: FramedStream) -> bool:
+        await peer.send(codec.encode_control(Ping(1, None)))
+        with trio.fail_after(5):
+            (frame,) = await peer.receive()
+        return isinstance(frame, bytes) and isinstance(codec.decode_health(frame), Pong)
+
+    async with trio.open_nursery() as nursery:
+        monitor = await connect()
+        for _ in range(3 * CONNECTIONS_MAX):
+            await connect()
+            assert await is_answered(monitor)
+        assert await is_answered(await connect())
+        with trio.fail_after(5), pytest.raises(CONNECTION_OVER):
+            await peers[1].receive()
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,46 @@
+"""What a car really took, whatever anybody says of it."""
+
+import attrs
+
+from evd.core.engine.events import Run
+from evd.core.units import energy_mwh
+from tests.sim.parts_engine import EnginePart
+
+
+@attrs.define(eq=False)
+class Charge:
+    """A car that really took current.
+
+    `metered_s`: when its last reading was saved.  `awake_s`: the last moment at which its engine
+    could save one.  `is_recorded`: its end was saved too.  `is_excused`: the disk was not well.
+    """
+
+    run: Run
+    engine: EnginePart
+    began_s: float
+    late: bool
+    ended_s: float | None = None
+    metered_s: float = 0.0
+    awake_s: float = 0.0
+    is_recorded: bool = False
+    is_excused: bool = False
+    wiped: bool = False
+
+    @property
+    def cp_id(self) -> str:
+        """Where it charged."""
+        return self.engine.cp_id
+
+    def most_mwh(self) -> int:
+        """What it took."""
+        return energy_mwh(self.run.kw_rate, (self.ended_s or self.began_s) - self.began_s)
+
+    def least_mwh(self) -> int:
+        """What is on its engine's disk."""
+        until_s = self.metered_s if not self.is_recorded else self.ended_s or self.began_s
+        return energy_mwh(self.run.kw_rate, until_s - self.began_s)
+
+    @property
+    def gap_s(self) -> float:
+        """For how long no reading was saved before it was cut off."""
+        return 0.0 if self.is_recorded else self.awake_s - self.metered_s
