@@ -31,6 +31,7 @@ from evd.flags import (
     PORT,
     PORT_OR_OFF,
     URL,
+    YES_OR_NO,
     ConfigError,
     FlagTable,
     flag,
@@ -204,6 +205,9 @@ class DriverConfig(StatefulConfig, MetricsConfig):
     kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.02)
     requests_file: Path | None = flag(
         PATH, "charging points to ask for, one a line; 'any' lets Central choose", default=None
+    )
+    requests_repeat: str = flag(
+        YES_OR_NO, "after the file's last line comes its first again", default="no"
     )
     request_interval_s: float = flag(
         DURATION_OR_NONE, "between the end of one request and the next", default=4.0

@@ -28,6 +28,7 @@ SHOWN_CHARS_MAX = 80
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
+ANSWERS = ("no", "yes")
 COLORS = ("auto", "always", "never")
 
 _NUMBER = re.compile(
@@ -328,3 +329,4 @@ ORIGINS = Kind(_origins, "ORIGIN[,…]")
 LOG_LEVEL = choice(LOG_LEVELS)
 LOG_FORMAT = choice(LOG_FORMATS)
 COLOR = choice(COLORS)
+YES_OR_NO = choice(ANSWERS)

@@ -14,6 +14,9 @@ from enum import StrEnum
 
 from evd.core.messages import CpState
 
+# Why an engine that was told to end is out of service.
+STOPPING = "engine is stopping"
+
 
 class Event(StrEnum):
     """What moves the machine."""

@@ -59,13 +59,15 @@ NO_COORDINATOR = "no coordinator"
 
 @attrs.frozen(kw_only=True)
 class DriverSettings:
-    """Whose driver this is and how it asks.  Without a requests file, `file_lines` is empty."""
+    """Whose driver this is and how it asks.  Without a requests file, `file_lines` is empty;
+    where it `repeats`, its first line follows its last."""
 
     driver_id: str
     request_interval_s: float
     request_timeout_s: float
     file_digest: str = ""
     file_lines: tuple[RequestLine, ...] = ()
+    file_repeats: bool = False
 
 
 @attrs.define
@@ -352,9 +354,13 @@ class Driver:
         if busy or now.mono_s < self._next_s or len(self._disk.requests) >= REQUESTS_MAX:
             return
         place = self._disk.file_line
-        line = next((r for r in self._settings.file_lines if r.line_number > place), None)
+        lines = self._settings.file_lines
+        line = next((each for each in lines if each.line_number > place), None)
+        if line is None and lines and self._settings.file_repeats:
+            self._note(Level.INFO, "The requests file begins anew")
+            line = lines[0]
         if line is None:
-            if self._settings.file_lines and not self._file_ended:
+            if lines and not self._file_ended:
                 self._note(Level.INFO, "The requests file is at its end")
             self._file_ended = True
             return

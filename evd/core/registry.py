@@ -16,6 +16,7 @@ from datetime import datetime
 import attrs
 
 from evd.core.breaker import Breaker
+from evd.core.charging_point import STOPPING
 from evd.core.control import EngineStatus, Heartbeat, KoCause
 from evd.core.messages import CpState, CpStatus, Telemetry
 from evd.core.rows import ChargingPoint, ShownState
@@ -45,6 +46,11 @@ class Report:
     central_id: str | None = None
     reason: str = ""
     whole: bool = False
+
+    @property
+    def leaves(self) -> bool:
+        """Whether this boot was told to end, and says so."""
+        return self.state is CpState.STOPPED and self.reason == STOPPING
 
 
 @attrs.frozen(slots=True)

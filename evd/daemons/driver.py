@@ -207,4 +207,5 @@ def _settings(config: DriverConfig, file: RequestsFile | None) -> DriverSettings
         request_timeout_s=config.request_timeout_s,
         file_digest=file.digest if file else "",
         file_lines=file.lines if file else (),
+        file_repeats=config.requests_repeat == "yes",
     )

@@ -165,6 +165,20 @@ def test_each_part_stops_cleanly_in_the_middle_of_a_session(tmp_path: Path) -> N
         assert not session["estimated"]
 
 
+def test_a_network_that_is_stopped_and_started_has_no_fault(tmp_path: Path) -> None:
+    """Proves: what ends because it is told to is down, and is not counted as a fault."""
+    with Network(tmp_path) as network:
+        network.up("CP-001")
+        point = network.points["CP-001"]
+        parts = (point.monitor, point.engine, network.central())
+        assert [part.stop() for part in parts] == [0, 0, 0]
+        for part in reversed(parts):
+            part.start()
+        network.wait_available("CP-001")
+        events = [fault["event_type"] for fault in network.faults("CP-001")]
+        assert events == ["RECONNECTED", "DISCONNECTED"]
+
+
 def test_an_engine_that_is_killed_is_told_billed_and_never_replayed(tmp_path: Path) -> None:
     """Proves: the driver is told at once, the session is closed with the last saved meter when the
     engine is back, and the old START is not carried out again."""

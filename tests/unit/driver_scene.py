@@ -33,13 +33,20 @@ SESSION = "session-1"
 class Scene:
     """A driver, the disk that it saves to, and a clock that a test moves."""
 
-    def __init__(self, file: str = "", disk: DriverDisk = BLANK_DISK, digest: str = "a") -> None:
+    def __init__(
+        self,
+        file: str = "",
+        disk: DriverDisk = BLANK_DISK,
+        digest: str = "a",
+        repeats: bool = False,
+    ) -> None:
         self.settings = DriverSettings(
             driver_id=ALICE,
             request_interval_s=4.0,
             request_timeout_s=10.0,
             file_digest=digest if file else "",
             file_lines=parse_requests(file),
+            file_repeats=repeats,
         )
         self.disk = disk
         self.mono_s = 100.0

@@ -94,6 +94,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "kafka_bootstrap": "localhost:9092",
         "kafka_fetch_wait_s": 0.02,
         "requests_file": None,
+        "requests_repeat": "no",
         "request_interval_s": 4.0,
         "request_timeout_s": 10.0,
         "http_host": "127.0.0.1",

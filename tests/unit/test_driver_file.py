@@ -43,3 +43,22 @@ def test_the_file_is_taken_up_where_it_was_and_a_changed_one_anew() -> None:
     changed = Scene("CP-007\n", scene.disk, digest="b")
     changed.beacon()
     assert [m.cp_id for m in sent(changed.tick())] == ["CP-007"]
+
+
+def test_a_file_that_repeats_begins_anew_at_its_end() -> None:
+    """Proves: where the operator wants it a driver never runs out of requests: its first line
+    follows its last, after the usual interval, also where the file had ended before."""
+    ended = Scene("CP-001\nCP-002\n")
+    ended.beacon()
+    for cp_id in ("CP-001", "CP-002"):
+        asked = sent(ended.tick(4.25))[0]
+        assert asked.cp_id == cp_id
+        ended.tell(update(asked.request_id, RequestStatus.DENIED, "x"))
+    assert not sent(ended.tick(60.0))
+    again = Scene("CP-001\nCP-002\n", ended.disk, repeats=True)
+    again.made = ended.made
+    again.beacon()
+    for cp_id in ("CP-001", "CP-002", "CP-001"):
+        asked = sent(again.tick(4.25))[0]
+        assert asked.cp_id == cp_id
+        again.tell(update(asked.request_id, RequestStatus.DENIED, "x"))

@@ -162,7 +162,7 @@ class Monitors:
         point.heartbeat(message, now_s)
         row = attrs.evolve(before, engine_status=message.engine_status)
         ok = message.engine_status is EngineStatus.OK
-        if ok and message.boot_id is not None:
+        if ok and message.boot_id is not None and not (point.report and point.report.leaves):
             row = attrs.evolve(row, boot_id=message.boot_id)
         self.state.save_point(point, row)
         if not ok and before.engine_status is not EngineStatus.KO:
@@ -232,6 +232,9 @@ class Monitors:
         if point.report.boot_id != status.boot_id:
             self._stranger(point, status, now_s)
         elif point.take_report(status, now_s):
+            if point.report.leaves:
+                # Told to end: that another boot follows it is no fault, also over our own restart.
+                self.state.save_point(point, attrs.evolve(point.row, boot_id=None))
             self.sessions.reported(point)
             self._recovered(point)
 

@@ -14,8 +14,6 @@ from evd.core.messages import CpState
 # A broker that is away for less changes nothing that anybody could do.
 COMMANDS_LOST_S = 3.0
 
-STOPPING = "engine is stopping"
-
 
 @attrs.define(kw_only=True)
 class Machine:
@@ -79,7 +77,7 @@ class Machine:
     def stop_reason(self) -> str | None:
         """Why no session may begin although all works; None where one may."""
         if self.stopping:
-            return STOPPING
+            return charging_point.STOPPING
         return self._full if self.stopped is None else self.stopped
 
     @property
@@ -108,7 +106,7 @@ class Machine:
     def illness(self, now_s: float) -> str | None:
         """Why no session could begin; None where one could.  To be stopped is no illness."""
         if self.stopping:
-            return STOPPING
+            return charging_point.STOPPING
         if self.disk_reason or self._full:
             return charging_point.disk_failing(self.disk_reason) or self._full
         lost = self._commands_lost(now_s)

@@ -15,6 +15,7 @@ from evd.core.central.events import (
     RecoveryAccepted,
     Reply,
 )
+from evd.core.charging_point import STOPPING
 from evd.core.control import Ack, Bye, EngineStatus, Heartbeat, KoCause, Nack
 from evd.core.effects import Send
 from evd.core.messages import (
@@ -90,6 +91,23 @@ def test_an_engine_restarted_within_the_verdict_is_a_fault_and_a_recovery() -> N
     assert events(effects) == ["FAULT", "RECOVERY"]
     (update,) = updates(effects)
     assert (update.status, update.kw) == (RequestStatus.IN_PROGRESS, None)
+
+
+@pytest.mark.parametrize("central_too", [False, True])
+def test_an_engine_that_was_told_to_end_has_no_fault(central_too: bool) -> None:
+    """Proves: the next boot of an engine that said that it ends is none, also after a restart of
+    Central itself, as when a whole network is stopped and started; a crash after that is one."""
+    network = ready()
+    effects = network.status(state=CpState.STOPPED, reason=STOPPING)
+    effects += network.heartbeat(engine_state=CpState.STOPPED)
+    effects += network.leave()
+    if central_too:
+        network.restart()
+    network.boots["CP-001"], network.seqs["CP-001"] = "boot-2", 0
+    effects += network.register()
+    assert events(effects) == ["DISCONNECTED", "RECONNECTED"]
+    network.boots["CP-001"] = "boot-3"
+    assert events(network.heartbeat()) == ["FAULT", "RECOVERY"]
 
 
 def test_a_second_monitor_is_turned_away_and_the_same_one_takes_over() -> None:
