@@ -71,7 +71,12 @@ class Sync:
 
 
 class Supervisor(Protocol):
-    """Starts processes, restarts those that die, and can be told of new ones."""
+    """Starts processes, restarts those that die, and can be told of new ones.
+
+    `conf` is the file that says what all of them share, such as their variables.
+    """
+
+    conf: Path
 
     def pid(self) -> int | None:
         """The supervisor's own process, None where it does not run."""
@@ -111,6 +116,9 @@ class Supervisor(Protocol):
 
     def remove(self, unit: str) -> None:
         """Forget the programs of `unit`; they must have stopped before `sync`."""
+
+    def file_of(self, name: str) -> Path:
+        """The file that says how a program is run."""
 
     def has(self, unit: str) -> bool:
         """Whether `unit` is defined."""

@@ -30,6 +30,7 @@ from evd.adapters.supervisor import (
     SupervisorFailed,
     Sync,
 )
+from evd.adapters.supervisord_files import PRIORITIES, render
 from evd.adapters.supervisord_plugin import fold
 
 RPC_S: Final = 5.0
@@ -41,16 +42,6 @@ LAUNCH_S: Final = 30.0
 # supervisord binds `<path>.<pid>` before it links it to its place.
 SOCKET_PATH_BYTES_MAX: Final = 107 - len(".4194304")
 
-# Started first, stopped last: drivers end before engines, those before Central and the broker.
-PRIORITIES: Final = {
-    "evd-broker": 10,
-    "evd-kafka": 10,
-    "evd-central": 20,
-    "evd-engine": 30,
-    "evd-monitor": 40,
-    "evd-driver": 50,
-}
-
 _STATES: Final = {
     "RUNNING": ProcessState.RUNNING,
     "STARTING": ProcessState.STARTING,
@@ -61,10 +52,9 @@ _STATES: Final = {
     "FATAL": ProcessState.GIVEN_UP,
     "UNKNOWN": ProcessState.FAILING,
 }
+_FAULT_STOPPING: Final = 6
 _FAULT_ALREADY_STARTED: Final = 60
 _FAULT_NOT_RUNNING: Final = 70
-# Behind white space these begin a comment, whatever quotes stand around them.
-_COMMENT: Final = re.compile(r"\s[#;]|[\r\n]")
 
 
 class Supervisord:
@@ -82,7 +72,7 @@ class Supervisord:
     def pid(self) -> int | None:
         """supervisord's process, None where it does not run."""
         try:
-            return cast(int, self._call("supervisor.getPID"))
+            return cast(int, self._ask("supervisor.getPID"))
         except _Away:
             return None
 
@@ -93,9 +83,13 @@ class Supervisord:
                 f"The path {self._socket} is too long for a socket"
                 f" (at most {SOCKET_PATH_BYTES_MAX} bytes): move the checkout to a shorter one."
             )
+        is_new = not self._added.exists()
         for folder in (self.var / "run", self.var / "log", self._added):
             try:
                 folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+                if is_new:
+                    # Two came with the checkout, open to all; later it is as the operator has it.
+                    folder.chmod(0o750)
             except OSError as error:
                 raise SupervisorFailed(f"Can't make {folder}: {error.strerror}.") from None
             if not os.access(folder, os.W_OK | os.X_OK):
@@ -178,8 +172,9 @@ class Supervisord:
 
     def left_behind(self) -> list[int]:
         """The processes that a supervisord that was killed has left running."""
-        if self.pid() is not None:
-            return []
+        return self._orphans() if self.pid() is None else []
+
+    def _orphans(self) -> list[int]:
         # What supervisord tells each of its processes.
         mark = b"SUPERVISOR_SERVER_URL=unix://" + os.fsencode(self._socket)
         found = []
@@ -245,6 +240,16 @@ class Supervisord:
             raise SupervisorFailed(f"{name} (process {found.pid}) ended just now.")
         return found.pid
 
+    def file_of(self, name: str) -> Path:
+        """The file that says how a program is run; the network's own where no other does."""
+        section = f"[program:{name.replace(':', '-')}]"
+        # What was added hides what came with the checkout.
+        for folder in (self._added, self._shipped):
+            for path in sorted(folder.glob("*.conf")):
+                if section in path.read_text(errors="replace").splitlines():
+                    return path
+        return self.conf
+
     def has(self, unit: str) -> bool:
         """Whether the unit is defined."""
         added = self._added / f"{unit}.conf"
@@ -291,6 +296,14 @@ class Supervisord:
 
     def _call(self, method: str, *arguments: object, suffer: int | None = None) -> object:
         """The result of an RPC; None for the fault `suffer`."""
+        try:
+            return self._ask(method, *arguments, suffer=suffer)
+        except _Away:
+            if left := self._orphans():
+                raise Killed(len(left)) from None
+            raise
+
+    def _ask(self, method: str, *arguments: object, suffer: int | None = None) -> object:
         with xmlrpc.client.ServerProxy("http://localhost", _Transport(self._socket)) as server:
             function: Any = server
             for part in method.split("."):
@@ -300,15 +313,40 @@ class Supervisord:
             except xmlrpc.client.Fault as fault:
                 if fault.faultCode == suffer:
                     return None
+                if fault.faultCode == _FAULT_STOPPING:
+                    raise SupervisorFailed("The network is being stopped.") from None
                 raise SupervisorFailed(f"supervisord refuses: {fault.faultString}") from None
             except (FileNotFoundError, ConnectionRefusedError):
                 raise _Away("The network does not run: `evd up` starts it.") from None
             except TimeoutError:
-                raise _Busy(
-                    f"supervisord does not answer within {RPC_S:g} s: see {self.log}."
-                ) from None
+                raise _Busy(self._why_busy()) from None
             except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
                 raise _Away(f"supervisord can't be reached: {error}.") from None
+
+    def _why_busy(self) -> str:
+        told, pid = f"does not answer within {RPC_S:g} s: see {self.log}.", self._noted_pid()
+        if pid is None:
+            return f"supervisord {told}"
+        return f"supervisord (process {pid}) {told} If it hangs: kill -9 {pid}, then evd down."
+
+    def _noted_pid(self) -> int | None:
+        """The process that its file names, if that is a supervisord still."""
+        try:
+            pid = int((self.var / "run" / "supervisord.pid").read_text())
+            is_ours = b"supervisord" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        return pid if is_ours else None
+
+
+class Killed(SupervisorFailed):
+    """supervisord was killed; `count` of its processes are still there."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"supervisord was killed, and {count} of its processes still run:"
+            " `evd down` stops them."
+        )
 
 
 class _Away(SupervisorFailed):
@@ -337,62 +375,6 @@ class _Transport(xmlrpc.client.Transport):
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
         return _Connection(self._path)
-
-
-def render(programs: Sequence[Program]) -> str:
-    """A file of an include folder for these programs; SupervisorFailed for what it can't hold."""
-    return "\n".join(_section(program) for program in programs)
-
-
-def _section(program: Program) -> str:
-    stem = program.group if program.member is None else f"{program.group}-{program.member}"
-    command = shlex.join([program.group, *program.arguments])
-    if _COMMENT.search(command) or not _is_text(command):
-        raise SupervisorFailed(f"supervisord's files can't hold this command: {command!r}")
-    log = f"%(here)s/../../var/log/{stem}.log"
-    lines = [
-        f"[program:{stem}]",
-        f"process_name = {program.member or stem}",
-        "numprocs = 1",
-        f"command = {command.replace('%', '%%')}",
-        "directory = %(here)s/../..",
-        f"priority = {PRIORITIES[program.group]}",
-        *_RESTARTS,
-    ]
-    if program.group == "evd-driver":
-        output = log.removesuffix(".log") + ".out"
-        lines += [*_bounded("stdout", output), *_bounded("stderr", log)]
-    else:
-        lines += ["redirect_stderr = true", *_bounded("stdout", log)]
-    return "\n".join(lines) + "\n"
-
-
-def _is_text(command: str) -> bool:
-    """Whether it is UTF-8, as supervisord reads its files; the names of files need not be."""
-    try:
-        command.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-# Any end but a clean one is followed by a new start, for ever: a fault that is repaired heals.
-_RESTARTS: Final = (
-    "autorestart = unexpected",
-    "exitcodes = 0",
-    "startsecs = 1",
-    "startretries = 1000000000",
-    "stopsignal = TERM",
-    "stopwaitsecs = 7",
-)
-
-
-def _bounded(stream: str, path: str) -> tuple[str, ...]:
-    return (
-        f"{stream}_logfile = {path}",
-        f"{stream}_logfile_maxbytes = 5MB",
-        f"{stream}_logfile_backups = 2",
-    )
 
 
 def _program(group: str, process: Any) -> Program:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from evd.cli.flags import CommandLineWrong, parse
+from evd.cli.signals import INTERRUPTED, listen
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -17,8 +18,13 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         # Who read our output has gone, as `evd status | head` does; nothing is left to be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        # A file or a folder that can't be used, wherever a command came upon it.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"evd: {where}{error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _run(arguments: list[str]) -> int:
@@ -38,6 +44,7 @@ def _run(arguments: list[str]) -> int:
     from evd.cli.errors import ToolFailed
 
     try:
+        listen()
         return commands.carry_out(options)
     except ToolFailed as error:
         print(f"evd: {error}", file=sys.stderr)

@@ -4,10 +4,9 @@ import argparse
 import json
 import os
 import random
-import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,17 +22,19 @@ from evd.cli.doctor import examine
 from evd.cli.errors import ToolFailed
 from evd.cli.follow import Tail, last_lines
 from evd.cli.foreground import end_at_once, end_left_behind, run_in_foreground
-from evd.cli.network import READY_S, Network, NewCp, cp_ids_from, driver_ids_from, not_running
+from evd.cli.names import cp_ids_from, new_cp_ids, new_driver_ids
+from evd.cli.network import READY_S, Network, NewCp, not_running
 from evd.cli.ports import refuse_taken
-from evd.cli.start_lock import changing, starting
+from evd.cli.signals import INTERRUPTED
+from evd.cli.start_lock import changing, refuse_left_behind
 from evd.cli.status import draw, take_snapshot
 from evd.core.fields import FieldError, check_cp_id, check_id
 from evd.core.messages import RequestStatus
+from evd.core.requests_file import ANY_CP
 
 STOP_S_MAX: Final = 12.0
 POLL_S: Final = 0.1
 WATCH_S: Final = 1.0
-ANY_CP: Final = "any"
 
 
 def carry_out(options: argparse.Namespace) -> int:
@@ -43,16 +44,16 @@ def carry_out(options: argparse.Namespace) -> int:
 
 
 def _configuration(given: Path | None) -> Path:
+    source = "--config"
     if given is None and (named := os.environ.get("EVD_CONFIG")):
-        given = Path(named)
+        given, source = Path(named), "EVD_CONFIG"
     checkout = Path(evd.__file__).parents[1] / "etc" / "supervisord.conf"
     found = given or next(
         (each for each in (checkout, Path("etc/supervisord.conf")) if each.exists()), checkout
     )
     if not found.is_file():
-        raise ToolFailed(
-            f"There is no {found}: name the network's supervisord.conf with --config.", 2
-        )
+        what = f"{found} is no file" if found.exists() else f"There is no {found}"
+        raise ToolFailed(f"{what}: name the network's supervisord.conf with {source}.", 2)
     return found
 
 
@@ -70,15 +71,14 @@ def _run(supervisord: Supervisord, _: argparse.Namespace) -> int:
 
 
 def _up(supervisord: Supervisord, options: argparse.Namespace) -> int:
-    if supervisord.pid() is None:
-        with starting(supervisord):
-            on_kafka = choose_broker(supervisord, options.kafka)
-            refuse_taken(supervisord.programs())
-            supervisord.up()
-    else:
-        with changing(supervisord):
-            on_kafka = choose_broker(supervisord, options.kafka)
-            supervisord.up()
+    # Looked at under the lock: of several at once the first starts it, the others find it running.
+    with changing(supervisord):
+        refuse_left_behind(supervisord)
+        running = supervisord.pid() is not None
+        on_kafka = choose_broker(supervisord, options.kafka)
+        if not running:
+            refuse_taken(supervisord.programs(), supervisord)
+        supervisord.up()
     network = Network(supervisord)
     _wait_until_up(network, KAFKA_READY_S if on_kafka else READY_S)
     print(f"The network is up: {network.central().url}, logs in {supervisord.log.parent}")
@@ -149,7 +149,6 @@ def _status(supervisord: Supervisord, options: argparse.Namespace) -> int:
 def _watch(supervisord: Supervisord, _: argparse.Namespace) -> int:
     if not sys.stdout.isatty():
         raise ToolFailed("evd watch needs a terminal; a script asks evd status --json.", 2)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Live(console=_console(), screen=True, auto_refresh=False) as live:
         try:
             while True:
@@ -172,7 +171,13 @@ def _request(supervisord: Supervisord, options: argparse.Namespace) -> int:
     if options.no_wait:
         _print_json({"request_id": request_id}) if options.json else print(request_id)
         return 0
-    request = charge.follow(central, request_id, None if options.json else _console())
+    try:
+        request = charge.follow(central, request_id, None if options.json else _console())
+    except KeyboardInterrupt:
+        raise ToolFailed(
+            f"No longer waiting: request {request_id} goes on, and what it charges is billed.",
+            INTERRUPTED,
+        ) from None
     if options.json:
         _print_json(request)
     elif bill := charge.bill_of(central, request):
@@ -181,21 +186,29 @@ def _request(supervisord: Supervisord, options: argparse.Namespace) -> int:
 
 
 def _add_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
-    cp_ids = cp_ids_from(options.names, options.count)
+    cp_ids = new_cp_ids(options.names, options.count)
     network = Network(supervisord)
     with changing(supervisord):
         network.add_charging_points(cp_ids, NewCp(options.kw, options.euro))
     running = supervisord.pid() is not None
-    if running:
-        try:
-            network.wait_until_on(cp_ids)
-        except ToolFailed as error:
-            raise ToolFailed(f"Added {', '.join(cp_ids)}. {error}") from None
+    trouble = _trouble(network.wait_until_on, cp_ids) if running else None
     if options.json:
-        _print_json({"added": cp_ids, "running": running})
-    else:
+        is_on = running and trouble is None
+        _print_json({"added": cp_ids, "running": running, "on": is_on})
+    if trouble is not None:
+        raise ToolFailed(f"Added {', '.join(cp_ids)}. {trouble}")
+    if not options.json:
         print(f"Added {', '.join(cp_ids)}{'' if running else _NOT_YET}")
     return 0
+
+
+def _trouble(wait: Callable[[Sequence[str]], None], names: Sequence[str]) -> ToolFailed | None:
+    """What keeps new ones from working, once `wait` has given them its time."""
+    try:
+        wait(names)
+    except ToolFailed as error:
+        return error
+    return None
 
 
 def _remove_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
@@ -208,15 +221,21 @@ def _remove_cp(supervisord: Supervisord, options: argparse.Namespace) -> int:
 
 
 def _add_driver(supervisord: Supervisord, options: argparse.Namespace) -> int:
-    driver_ids = driver_ids_from(options.names, options.count)
+    driver_ids = new_driver_ids(options.names, options.count)
     if options.http_port is not None and len(driver_ids) > 1:
         raise ToolFailed("--http-port is for one driver.", 2)
     network = Network(supervisord)
     with changing(supervisord):
         ports = network.add_drivers(driver_ids, options.requests, options.http_port)
     running = supervisord.pid() is not None
+    trouble = _trouble(network.wait_until_running, driver_ids) if running else None
     if options.json:
-        _print_json({"added": [{"driver_id": d, "http_port": p} for d, p in ports.items()]})
+        added = [{"driver_id": d, "http_port": p} for d, p in ports.items()]
+        is_on = running and trouble is None
+        _print_json({"added": added, "running": running, "on": is_on})
+    if trouble is not None:
+        raise ToolFailed(f"Added {', '.join(driver_ids)}. {trouble}")
+    if options.json:
         return 0
     for driver_id, port in ports.items():
         where = f"http://127.0.0.1:{port}"
@@ -227,7 +246,7 @@ def _add_driver(supervisord: Supervisord, options: argparse.Namespace) -> int:
 def _remove_driver(supervisord: Supervisord, options: argparse.Namespace) -> int:
     network = Network(supervisord)
     with changing(supervisord):
-        for driver_id in options.names:
+        for driver_id in dict.fromkeys(options.names):
             network.remove_driver(driver_id)
             print(f"Removed {driver_id}")
     return 0

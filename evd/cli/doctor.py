@@ -20,8 +20,17 @@ from evd.adapters.supervisor import (
 )
 from evd.cli.central import CentralAway, CentralRefused
 from evd.cli.errors import ToolFailed
-from evd.cli.network import BROKER, CENTRAL, KAFKA, MONITOR, Network, fetch
-from evd.cli.ports import config_of, describe_holder, endpoints, holder, is_free
+from evd.cli.network import BROKER, CENTRAL, KAFKA, MONITOR, Network, fetch, is_stopped
+from evd.cli.ports import (
+    config_of,
+    describe_holder,
+    double_use,
+    endpoints,
+    given_twice,
+    holder,
+    is_free,
+    settings,
+)
 from evd.config import CentralConfig, MetricsConfig, StatefulConfig
 
 # A process that was started more often than this in a minute does not stay up.
@@ -48,9 +57,11 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         programs = supervisor.programs()
     except SupervisorFailed as error:
         return [*findings, Finding(str(error), "Correct that first: nothing can be started so.")]
-    findings += [each for program in programs if (each := _wrong_flags(program))]
-    programs = [program for program in programs if _wrong_flags(program) is None]
+    wrong = {each.name: found for each in programs if (found := wrong_flags(each, supervisor))}
+    findings += wrong.values()
+    programs = [program for program in programs if program.name not in wrong]
     try:
+        findings += double_uses(programs, supervisor)
         findings += _clock(programs)
         findings += _state_dirs(programs)
         if supervisor.pid() is None:
@@ -58,25 +69,42 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
                 what = f"The supervisor was killed, and {len(left)} of its processes still run."
                 return [*findings, Finding(what, "Stop them: evd down; then start anew: evd up")]
             findings.append(Finding("The network does not run.", "Start it: evd up"))
-            return [*findings, *_ports(programs)]
+            return [*findings, *_ports(programs, supervisor)]
         status = supervisor.status()
         findings += _drift(supervisor)
         findings += _processes(supervisor, programs, status)
         findings += _broker(programs)
         findings += _central(supervisor, status)
         findings += hung(programs, status)
-        findings += _charging_points(supervisor, programs)
+        findings += charging_points(supervisor, programs)
     except (SupervisorFailed, ToolFailed) as error:
         findings.append(Finding(str(error), "Until then nothing more can be examined."))
     return findings
 
 
-def _wrong_flags(program: Program) -> Finding | None:
+def wrong_flags(program: Program, supervisor: Supervisor) -> Finding | None:
+    """What a program would refuse at its start, and where it was said."""
     try:
         config_of(program)
     except ToolFailed as error:
-        return Finding(str(error), "Correct its file, then: evd up")
+        return Finding(str(error), _correction(program, supervisor))
     return None
+
+
+def _correction(program: Program, supervisor: Supervisor) -> str:
+    try:
+        config_of(program, shell={})
+    except ToolFailed:
+        own, shared = supervisor.file_of(program.name), supervisor.conf
+        return f"Correct {own}, or a variable in {shared}; then: evd down, evd up"
+    return "Correct or unset that variable in your shell; a network started with it needs a restart"
+
+
+def double_uses(programs: Sequence[Program], supervisor: Supervisor) -> Iterator[Finding]:
+    """Ports that two programs were given: only one of them can start."""
+    for pair in given_twice(programs):
+        remedy = f"Change {settings(*pair, supervisor)}; then: evd down, evd up"
+        yield Finding(f"{double_use(*pair)}.", remedy)
 
 
 def _disk(var: Path) -> Iterator[Finding]:
@@ -112,7 +140,7 @@ def _state_dirs(programs: Sequence[Program]) -> Iterator[Finding]:
             )
 
 
-def _ports(programs: Sequence[Program]) -> Iterator[Finding]:
+def _ports(programs: Sequence[Program], supervisor: Supervisor) -> Iterator[Finding]:
     for endpoint in endpoints(programs):
         if not is_free(endpoint.host, endpoint.port):
             found = holder(endpoint.port)
@@ -120,7 +148,7 @@ def _ports(programs: Sequence[Program]) -> Iterator[Finding]:
             yield Finding(
                 f"Port {endpoint.port} ({endpoint.flag} of {endpoint.program}) is in use"
                 f"{describe_holder(endpoint.port)}, though the network does not run.",
-                f"{end_it}, or give the program another port.",
+                f"{end_it}, or change {endpoint.setting(supervisor)}.",
             )
 
 
@@ -232,15 +260,23 @@ def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterato
         yield Finding(f"{error}.", look)
 
 
-def _charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iterator[Finding]:
+def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iterator[Finding]:
+    """What Central says of its charging points."""
+    central = Network(supervisor).central()
     try:
-        views = Network(supervisor).central().charging_points()["charging_points"]
+        views = central.charging_points()["charging_points"]
     except (CentralAway, CentralRefused):
         # A finding already.
         return
     ours = {each.member for each in programs if each.group == MONITOR}
     for view in views:
-        yield from _charging_point(view, is_ours=view["cp_id"] in ours)
+        if is_stopped(view):
+            resume = f"curl -X POST {central.url}/cp/{view['cp_id']}/resume"
+            yield Finding(
+                f"{view['cp_id']} was stopped by the operator.", f"If it is to charge: {resume}"
+            )
+        else:
+            yield from _charging_point(view, is_ours=view["cp_id"] in ours)
 
 
 def _charging_point(view: dict[str, Any], *, is_ours: bool) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ def run_in_foreground(supervisord: Supervisord, console: Console) -> int:
     network = Network(supervisord)
     with starting(supervisord):
         programs = supervisord.programs()
-        refuse_taken(programs)
+        refuse_taken(programs, supervisord)
         life = Life(console)
         life.follow(programs, from_now=True)
         child = supervisord.launch()
@@ -77,8 +77,7 @@ def run_in_foreground(supervisord: Supervisord, console: Console) -> int:
         _stop(supervisord, child, stop, console)
         end_left_behind(supervisord)
     life.show()
-    if stop.asked:
-        console.print("Stopped. What was charged is kept: the next start goes on from there.")
+    console.print("Stopped. What was charged is kept: the next start goes on from there.")
     return code
 
 

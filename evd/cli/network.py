@@ -7,13 +7,19 @@ import contextlib
 import http.client
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
-from evd.adapters.supervisor import ProcessState, Program, Supervisor, SupervisorFailed
+from evd.adapters.supervisor import (
+    ProcessState,
+    ProcessStatus,
+    Program,
+    Supervisor,
+    SupervisorFailed,
+)
 from evd.cli.central import Central, CentralAway, CentralRefused
 from evd.cli.errors import ToolFailed
 from evd.cli.ports import (
@@ -22,10 +28,9 @@ from evd.cli.ports import (
     METRICS_PORTS,
     PortChoice,
     config_of,
-    is_free,
 )
+from evd.cli.signals import INTERRUPTED, undisturbed
 from evd.config import CentralConfig, EngineConfig, read_requests_file
-from evd.core.fields import FieldError, check_cp_id, check_id
 from evd.core.messages import CpState
 from evd.flags import ConfigError
 
@@ -40,9 +45,8 @@ READY_S: Final = 30.0
 SESSION_END_S: Final = 30.0
 FORGET_S: Final = 5.0
 POLL_S: Final = 0.2
-NAME_CHARS_SHOWN: Final = 80
-
-_NUMBERED: Final = re.compile(r"(?P<stem>.*?)(?P<number>[0-9]+)", re.S)
+# In Central's reason why a charging point is not available.
+STOPPED: Final = "stopped by the operator"
 
 Say = Callable[[str], None]
 
@@ -90,7 +94,7 @@ class Network:
         """Define charging points and start them; none of them if one is wrong."""
         units = {cp_id: f"cp-{cp_id}" for cp_id in cp_ids}
         programs = self.supervisor.programs()
-        self._refuse_known(units, programs)
+        self._refuse_known(units, programs, (ENGINE, MONITOR))
         ports = PortChoice(programs)
         made = {units[cp_id]: _charging_point(cp_id, new, ports) for cp_id in cp_ids}
         self._define(made)
@@ -101,10 +105,10 @@ class Network:
         """Define drivers and start them; the port of each one's dashboard."""
         units = {driver_id: f"driver-{driver_id}" for driver_id in driver_ids}
         programs = self.supervisor.programs()
-        self._refuse_known(units, programs)
+        self._refuse_known(units, programs, (DRIVER,))
         ports = PortChoice(programs)
-        if http_port is not None and not is_free("127.0.0.1", http_port):
-            raise ToolFailed(f"Port {http_port} is in use: choose another --http-port.")
+        if http_port is not None:
+            ports.claim(http_port, "--http-port")
         dashboards = {
             driver_id: ports.take(DASHBOARD_PORTS) if http_port is None else http_port
             for driver_id in driver_ids
@@ -118,12 +122,26 @@ class Network:
 
     def wait_until_on(self, cp_ids: Sequence[str]) -> None:
         """Return once Central shows all of them ON; ToolFailed names those that are not."""
-        end_s = time.monotonic() + READY_S
-        while missing := self.not_on(cp_ids):
-            if time.monotonic() > end_s:
-                told = ", ".join(missing)
-                raise ToolFailed(f"After {READY_S:g} s: {told}. `evd doctor` may say why.")
-            time.sleep(POLL_S)
+
+        def missing() -> list[str]:
+            try:
+                return self.not_on(cp_ids)
+            except (CentralAway, CentralRefused) as error:
+                # It may be on its way back.
+                return [str(error).rstrip(".")]
+
+        _wait_until_none(missing)
+
+    def wait_until_running(self, driver_ids: Sequence[str]) -> None:
+        """Return once the processes of all of them run; ToolFailed names those that do not."""
+        names = {f"{DRIVER}:{driver_id}" for driver_id in driver_ids}
+
+        def missing() -> list[str]:
+            found = [each for each in self.supervisor.status() if each.name in names]
+            unknown = names - {each.name for each in found}
+            return _not_running(found) + [f"{name} is not there" for name in sorted(unknown)]
+
+        _wait_until_none(missing)
 
     def not_on(self, cp_ids: Sequence[str] | None = None) -> list[str]:
         """Those of this network's charging points, or of `cp_ids`, that are not ON, with why."""
@@ -143,19 +161,27 @@ class Network:
 
         Without `force` nothing is removed while a record could be lost.
         """
-        programs = [each for each in self.supervisor.programs() if each.member == cp_id]
-        cp_programs = [each for each in programs if each.group in (ENGINE, MONITOR)]
+        found = {
+            each.group: each
+            for each in self.supervisor.programs()
+            if each.member == cp_id and each.group in (ENGINE, MONITOR)
+        }
         unit = f"cp-{cp_id}"
-        if not cp_programs or not self.supervisor.has(unit):
+        if not found or not self.supervisor.has(unit):
             self._forget_foreign(cp_id)
             return
-        engine = next(each for each in cp_programs if each.group == ENGINE)
         if self.supervisor.pid() is not None:
-            self._settle(cp_id, engine, force, say)
             # The monitor first: it says BYE, and nobody sees the engine's end as a fault.
-            for group in (MONITOR, ENGINE):
-                self._stop([each.name for each in cp_programs if each.group == group])
-        elif not force:
+            names = [found[group].name for group in (MONITOR, ENGINE) if group in found]
+            with self._put_back_unless_done(cp_id, names, say):
+                self._settle(cp_id, found.get(ENGINE), force, say)
+                for name in names:
+                    self._stop([name])
+                self._forget(cp_id, say)
+                self.supervisor.remove(unit)
+            self.supervisor.sync()
+            return
+        if not force:
             raise ToolFailed(
                 f"The network does not run, so nobody can say whether Central has all records of"
                 f" {cp_id}. Start it (`evd up`), or remove it with --force: its engine's records"
@@ -163,7 +189,6 @@ class Network:
             )
         self._forget(cp_id, say)
         self.supervisor.remove(unit)
-        self._sync_if_up()
 
     def remove_driver(self, driver_id: str) -> None:
         """Stop a driver and forget it; a session of its goes on, and is billed."""
@@ -180,8 +205,10 @@ class Network:
         self.supervisor.remove(unit)
         self._sync_if_up()
 
-    def _refuse_known(self, units: dict[str, str], programs: Sequence[Program]) -> None:
-        members = {each.member for each in programs}
+    def _refuse_known(
+        self, units: dict[str, str], programs: Sequence[Program], groups: Sequence[str]
+    ) -> None:
+        members = {each.member for each in programs if each.group in groups}
         for name, unit in units.items():
             if self.supervisor.has(unit) or name in members:
                 raise ToolFailed(f"{name} is there already: nothing was added.")
@@ -208,13 +235,45 @@ class Network:
         present = {each.name for each in self.supervisor.status()}
         self.supervisor.stop([name for name in names if name in present])
 
-    def _settle(self, cp_id: str, engine: Program, force: bool, say: Say) -> None:
-        """Wait until nothing of the charging point is open any more."""
-        central, lost, was_stopped = self.central(), "", True
+    @contextlib.contextmanager
+    def _put_back_unless_done(self, cp_id: str, names: Sequence[str], say: Say) -> Iterator[None]:
+        """Whatever ends the block early, the charging point is as it was before the block."""
+        central = self.central()
+        in_service = _is_in_service(central, cp_id)
+        running = [
+            each.name for each in self.supervisor.status() if each.name in names and each.pid
+        ]
+        done = False
         try:
-            view = central.charging_point(cp_id)
-            if view is not None:
-                was_stopped = view["engine_state"] == CpState.STOPPED
+            yield
+            done = True
+        except KeyboardInterrupt:
+            raise ToolFailed(f"Interrupted: {cp_id} was not removed.", INTERRUPTED) from None
+        finally:
+            if not done:
+                with undisturbed():
+                    self._put_back(central, cp_id if in_service else None, running, say)
+
+    def _put_back(
+        self, central: Central, cp_id: str | None, names: Sequence[str], say: Say
+    ) -> None:
+        with contextlib.suppress(SupervisorFailed):
+            self.supervisor.start(names)
+        if cp_id is None:
+            return
+        try:
+            central.resume_cp(cp_id)
+        except (CentralAway, CentralRefused) as error:
+            # 404: it has forgotten the charging point, and the stop with it.
+            if not isinstance(error, CentralRefused) or error.status != 404:
+                why = str(error).rstrip(".")
+                say(f"{cp_id} may stay out of service: {why}. `evd doctor` says so then.")
+
+    def _settle(self, cp_id: str, engine: Program | None, force: bool, say: Say) -> None:
+        """Wait until nothing of the charging point is open any more."""
+        central, lost = self.central(), ""
+        try:
+            if central.charging_point(cp_id) is not None:
                 central.stop_cp(cp_id)
             end_s = time.monotonic() + SESSION_END_S
             while lost := _what_is_open(central, cp_id, engine):
@@ -228,10 +287,6 @@ class Network:
         if not lost:
             return
         if not force:
-            if not was_stopped:
-                # As it was; who can't be told has forgotten the stop, or remembers it and says so.
-                with contextlib.suppress(CentralAway, CentralRefused):
-                    central.resume_cp(cp_id)
             raise ToolFailed(
                 f"{cp_id} was not removed. {lost.rstrip('.')}."
                 " Its engine keeps on sending what is not confirmed: try again later, or remove it"
@@ -263,43 +318,9 @@ class Network:
                     say(f"{cp_id} stays on Central's list: {error}")
                     return
             except CentralAway as error:
-                say(f"{cp_id} stays on Central's list: {error} When it can: evd cp remove {cp_id}")
+                say(f"{error} If {cp_id} is on its list when it is back: evd cp remove {cp_id}")
                 return
             time.sleep(POLL_S)
-
-
-def cp_ids_from(names: Sequence[str], count: int = 1) -> list[str]:
-    """The ids that the operator means: `7` is CP-007, and `--count` counts on from there."""
-    starts = [f"CP-{name.lstrip('0') or '0':0>3}" if name.isdecimal() else name for name in names]
-    return _counted(starts, count, check_cp_id, "an id")
-
-
-def driver_ids_from(names: Sequence[str], count: int) -> list[str]:
-    """The drivers' ids; `--count` counts on from the number at the end of the first."""
-    return _counted(names, count, lambda name: check_id(name, "driver_id"), "a name")
-
-
-def _counted(
-    starts: Sequence[str], count: int, check: Callable[[str], str], what: str
-) -> list[str]:
-    found = list(starts)
-    if count > 1:
-        numbered = _NUMBERED.fullmatch(starts[0])
-        if len(starts) > 1 or numbered is None:
-            raise ToolFailed(
-                f"--count needs one {what.split()[-1]} that ends in a number, such as CP-007.", 2
-            )
-        first, width = int(numbered["number"]), len(numbered["number"])
-        found = [f"{numbered['stem']}{first + n:0{width}d}" for n in range(count)]
-    for name in found:
-        try:
-            check(name)
-        except FieldError as error:
-            shown = repr(name[:NAME_CHARS_SHOWN])
-            raise ToolFailed(f"{shown} can't be {what}: it {error.why}.", 2) from None
-    if len(set(found)) < len(found):
-        raise ToolFailed(f"Each can be added once: {', '.join(found)}.", 2)
-    return found
 
 
 def _charging_point(cp_id: str, new: NewCp, ports: PortChoice) -> list[Program]:
@@ -327,14 +348,24 @@ def _charging_point(cp_id: str, new: NewCp, ports: PortChoice) -> list[Program]:
 def _driver(driver_id: str, requests: Path | None, http_port: int, ports: PortChoice) -> Program:
     flags = ["--driver-id", driver_id, "--http-port", str(http_port)]
     if requests is not None:
-        try:
-            read_requests_file(requests)
-        except ConfigError as error:
-            raise ToolFailed(f"{error}.", 2) from None
+        _check_requests(requests)
         flags += ["--requests-file", str(requests.resolve())]
     program = Program(DRIVER, driver_id, (*flags, "--metrics-port", str(ports.take(METRICS_PORTS))))
     config_of(program)
     return program
+
+
+def _check_requests(path: Path) -> None:
+    """ToolFailed where a driver could not read its requests there at each of its starts."""
+    # A pipe would keep us waiting, and be empty at the second start.
+    if path.exists() and not path.is_file():
+        raise ToolFailed(f"--requests: {str(path)!r} is not a file.", 2)
+    try:
+        read_requests_file(path)
+    except ConfigError as error:
+        # It names the flag of the driver, which nobody typed.
+        why = str(error).removeprefix("--requests-file: ")
+        raise ToolFailed(f"--requests: {why}.", 2) from None
 
 
 def _names_for(program: Program) -> Iterator[str]:
@@ -344,12 +375,26 @@ def _names_for(program: Program) -> Iterator[str]:
         yield program.member
 
 
-def _what_is_open(central: Central, cp_id: str, engine: Program) -> str:
+def _is_in_service(central: Central, cp_id: str) -> bool:
+    """Whether the operator has not stopped it; False where nobody can say."""
+    try:
+        view = central.charging_point(cp_id)
+    except (CentralAway, CentralRefused):
+        return False
+    return view is not None and view["engine_state"] != CpState.STOPPED and not is_stopped(view)
+
+
+def is_stopped(view: Mapping[str, Any]) -> bool:
+    """Whether the operator has stopped a charging point, of which this is Central's view."""
+    return STOPPED in str(view["unavailable_reason"])
+
+
+def _what_is_open(central: Central, cp_id: str, engine: Program | None) -> str:
     """What would be lost if the charging point went now; empty if nothing."""
     active = central.sessions(cp_id=cp_id, status="ACTIVE", limit=1)
     if active:
         return f"Session {active[0]['session_id']} is still open"
-    config = config_of(engine)
+    config = config_of(engine) if engine is not None else None
     if not isinstance(config, EngineConfig) or not config.metrics_port:
         return ""
     count = unconfirmed_count(config.metrics_host, config.metrics_port)
@@ -382,8 +427,22 @@ def fetch(host: str, port: int, path: str, timeout_s: float = 2.0) -> tuple[int,
 
 def not_running(supervisor: Supervisor) -> list[str]:
     """The processes that should run and do not, each with its state."""
+    return _not_running(supervisor.status())
+
+
+def _not_running(processes: Iterable[ProcessStatus]) -> list[str]:
     return [
         f"{each.name} is {each.state}"
-        for each in supervisor.status()
+        for each in processes
         if each.state is not ProcessState.RUNNING
     ]
+
+
+def _wait_until_none(missing: Callable[[], list[str]]) -> None:
+    """Return once nothing is missing any more; ToolFailed says what still is after READY_S."""
+    end_s = time.monotonic() + READY_S
+    while found := missing():
+        if time.monotonic() > end_s:
+            told = ", ".join(found)
+            raise ToolFailed(f"After {READY_S:g} s: {told}. `evd doctor` may say why.")
+        time.sleep(POLL_S)

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from evd.adapters.supervisor import Program
+from evd.adapters.supervisor import Program, Supervisor
 from evd.cli.errors import ToolFailed
 from evd.config import (
     ProgramConfig,
@@ -48,17 +48,36 @@ _LISTENS: Final = {
     "health_port": "health_host",
     "metrics_port": "metrics_host",
 }
+_EVERYWHERE: Final = {"0.0.0.0", "::"}
 _LISTENING: Final = "0A"
 
 
 @attrs.frozen
 class Endpoint:
-    """Where a program listens, and the flag that says so."""
+    """Where a program listens, and what says so: its flag, or the variable in its place."""
 
     program: str
     flag: str
+    variable: str
+    has_flag: bool
     host: str
     port: int
+
+    @property
+    def user(self) -> str:
+        """The program, with what the port is to it."""
+        return f"{self.program} ({self.flag})"
+
+    def meets(self, other: "Endpoint") -> bool:
+        """Whether only one of the two can listen."""
+        hosts = {self.host, other.host}
+        return self.port == other.port and (len(hosts) == 1 or bool(hosts & _EVERYWHERE))
+
+    def setting(self, supervisor: Supervisor) -> str:
+        """What an operator changes, and in which file, for another port."""
+        if self.has_flag:
+            return f"{self.flag} in {supervisor.file_of(self.program)}"
+        return f"{self.variable} in {supervisor.conf}"
 
 
 @attrs.frozen
@@ -69,13 +88,16 @@ class Holder:
     command: str
 
 
-def config_of(program: Program) -> Config | None:
-    """What a program has been told, None for one that is not ours; ToolFailed where it is wrong."""
+def config_of(program: Program, shell: Mapping[str, str] = os.environ) -> Config | None:
+    """What a program has been told, None for one that is not ours; ToolFailed where it is wrong.
+
+    `shell`: the variables that it inherits from who starts the network.
+    """
     parse = _PARSERS.get(program.group)
     if parse is None:
         return None
     try:
-        return parse(program.arguments, {**os.environ, **program.environment})
+        return parse(program.arguments, {**shell, **program.environment})
     except ConfigError as error:
         raise ToolFailed(f"{program.name} can't be started: {error}.", 2) from None
 
@@ -86,9 +108,16 @@ def endpoints(programs: Iterable[Program]) -> Iterator[Endpoint]:
         config = config_of(program)
         for field, host_field in _LISTENS.items():
             port = getattr(config, field, 0)
-            if port:
+            if config is not None and port:
                 flag = "--" + field.replace("_", "-")
-                yield Endpoint(program.name, flag, getattr(config, host_field), port)
+                yield Endpoint(
+                    program=program.name,
+                    flag=flag,
+                    variable=config.PREFIX + field.upper(),
+                    has_flag=any(each.partition("=")[0] == flag for each in program.arguments),
+                    host=getattr(config, host_field),
+                    port=port,
+                )
 
 
 def is_free(host: str, port: int) -> bool:
@@ -106,21 +135,35 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def refuse_taken(programs: Sequence[Program]) -> None:
-    """ToolFailed, naming port and holder, if one of these programs could not listen."""
-    users: dict[tuple[str, int], Endpoint] = {}
+def given_twice(programs: Iterable[Program]) -> Iterator[tuple[Endpoint, Endpoint]]:
+    """Every two places of which only one could be listened at."""
+    users: dict[int, list[Endpoint]] = {}
     for endpoint in endpoints(programs):
-        other = users.setdefault((endpoint.host, endpoint.port), endpoint)
-        if other is not endpoint:
-            raise ToolFailed(
-                f"Port {endpoint.port} is given to both {other.program} ({other.flag})"
-                f" and {endpoint.program} ({endpoint.flag})."
-            )
-    for endpoint in users.values():
+        others = users.setdefault(endpoint.port, [])
+        yield from ((other, endpoint) for other in others if other.meets(endpoint))
+        others.append(endpoint)
+
+
+def double_use(one: Endpoint, other: Endpoint) -> str:
+    """What is wrong with the two, without an end."""
+    return f"Port {one.port} is given to both {one.user} and {other.user}"
+
+
+def settings(one: Endpoint, other: Endpoint, supervisor: Supervisor) -> str:
+    """What an operator changes, of the one or of the other."""
+    return f"{one.setting(supervisor)}, or {other.setting(supervisor)}"
+
+
+def refuse_taken(programs: Sequence[Program], supervisor: Supervisor) -> None:
+    """ToolFailed, naming port, holder and what to do, if one of these programs can't listen."""
+    for pair in given_twice(programs):
+        raise ToolFailed(f"{double_use(*pair)}: change {settings(*pair, supervisor)}.")
+    for endpoint in endpoints(programs):
         if not is_free(endpoint.host, endpoint.port):
             raise ToolFailed(
                 f"Port {endpoint.port} ({endpoint.flag} of {endpoint.program}) is in use"
-                f"{describe_holder(endpoint.port)}: nothing was started."
+                f"{describe_holder(endpoint.port)}: nothing was started. Stop that, or change"
+                f" {endpoint.setting(supervisor)}."
             )
 
 
@@ -164,12 +207,24 @@ class PortChoice:
     """Hands out ports that nobody listens on and no program of the network was given."""
 
     def __init__(self, programs: Iterable[Program]) -> None:
-        self._taken = {endpoint.port for endpoint in endpoints(programs)}
+        self._taken = {endpoint.port: endpoint.user for endpoint in endpoints(programs)}
+
+    def claim(self, port: int, flag: str) -> None:
+        """Keep a port that the operator chose by `flag`; ToolFailed where it is not to be had."""
+        if port in self._taken:
+            raise ToolFailed(
+                f"Port {port} is given to {self._taken[port]} already: choose another {flag}."
+            )
+        if not is_free("127.0.0.1", port):
+            raise ToolFailed(
+                f"Port {port} is in use{describe_holder(port)}: choose another {flag}."
+            )
+        self._taken[port] = flag
 
     def take(self, candidates: Sequence[int]) -> int:
         """The first free one of `candidates`."""
         for port in candidates:
             if port not in self._taken and is_free("127.0.0.1", port):
-                self._taken.add(port)
+                self._taken[port] = "a new program"
                 return port
         raise ToolFailed(f"No port from {candidates[0]} to {candidates[-1]} is free.")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from evd.adapters.supervisord import Supervisord
+from evd.adapters.supervisord import Killed, Supervisord
 from evd.cli.errors import ToolFailed
 
 WAIT_S: Final = 30.0
@@ -45,10 +45,11 @@ def starting(supervisord: Supervisord) -> Iterator[None]:
                 f"The network runs already (supervisord is process {pid}): `evd status` shows it,"
                 " `evd down` stops it."
             )
-        left = supervisord.left_behind()
-        if left:
-            raise ToolFailed(
-                f"supervisord was killed, and {len(left)} of its processes still run:"
-                " `evd down` stops them."
-            )
+        refuse_left_behind(supervisord)
         yield
+
+
+def refuse_left_behind(supervisord: Supervisord) -> None:
+    """Killed, where processes of a supervisord that was killed hold what a new one needs."""
+    if left := supervisord.left_behind():
+        raise Killed(len(left))

@@ -1,20 +1,39 @@
 """`evd status` and `evd watch`: the charging points as Central shows them, and the processes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import attrs
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from evd.adapters.supervisor import ProcessState, ProcessStatus, Supervisor, SupervisorFailed
 from evd.cli.errors import ToolFailed
 from evd.cli.network import Network
+from evd.core.fields import printable
 
 _STATE_COLORS: Final = {"ON": "green", "BROKEN": "red", "DISCONNECTED": "bright_black"}
 _BREAKER_COLORS: Final = {"OPEN": "red", "HALF_OPEN": "yellow"}
 NOTHING: Final = "-"
+
+_COLUMNS: Final = ("CP", "STATE", "ENGINE", "DRIVER", "kW", "kWh", "euros", "BREAKER")
+_AMOUNTS: Final = frozenset({"kW", "kWh", "euros"})
+# What a window that is too narrow goes without, one after the other.
+_SPARE: Final = ("ENGINE", "BREAKER", "kW", "euros", "kWh", "DRIVER")
+_GAP_CHARS: Final = 2
+# What a longer name of a driver is cut to before a column is left out.
+_DRIVER_CHARS_MIN: Final = 12
+# How many a window's sentence names.
+_NAMED_MAX: Final = 5
+
+_PROCESS_SENTENCES: Final = {
+    ProcessState.STARTING: "{names} {are} starting.",
+    ProcessState.FAILING: "{names} {are} started again after a failure: evd doctor says more.",
+    ProcessState.STOPPING: "{names} {are} being stopped.",
+    ProcessState.STOPPED: "{names} {are} stopped: evd up starts what is stopped.",
+    ProcessState.GIVEN_UP: "{names} {are} not started any more: evd doctor says more.",
+}
 
 
 @attrs.frozen
@@ -68,46 +87,155 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
-    """The snapshot as a person reads it."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("CP", "STATE", "ENGINE", "DRIVER"):
-        table.add_column(name, no_wrap=True)
-    for name in ("kW", "kWh", "euros"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("BREAKER", no_wrap=True)
-    table.add_column("NOTE")
-    for each in snapshot.charging_points:
-        table.add_row(*_row(each))
-    parts: list[RenderableType] = [table] if snapshot.charging_points else []
-    if snapshot.active_requests is not None:
-        count = len(snapshot.charging_points)
-        parts.append(
-            Text(f"{count} charging points, {snapshot.active_requests} active requests", "dim")
+    """The snapshot as a person reads it, in as many columns as there are.
+
+    On a page all of it stands in the order of the ids.  On the terminal's other screen, where the
+    window's height ends it, what is not as it should be comes first, and what has no place is
+    counted.
+    """
+    return _View(snapshot)
+
+
+@attrs.frozen
+class _View:
+    snapshot: Snapshot
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if console.is_alt_screen:
+            yield from self._window(console, options.max_width, options.max_height)
+        else:
+            yield from self._page(options.max_width)
+
+    def _page(self, width: int) -> Iterator[RenderableType]:
+        views = self.snapshot.charging_points
+        if views:
+            yield _table(views, views, width)
+        yield from self._count()
+        yield from self._notes(len(views))
+        yield from self._lame(len(self.snapshot.processes))
+        yield from self._trouble()
+
+    def _window(self, console: Console, width: int, height: int) -> Iterator[RenderableType]:
+        views = sorted(self.snapshot.charging_points, key=_is_on)
+        count = list(self._count())
+        room = height - len(count)
+        # Neither the sentences nor the rows push the others out.
+        rows_min = min(len(views) + 1, room // 2)
+        told = [*self._trouble(), *self._lame(_NAMED_MAX), *self._notes(_NAMED_MAX)]
+        lines = _cut(told, console, width, room - rows_min)
+        yield from lines
+        yield from count
+        room = max(room - len(lines) - 1, 1)
+        shown = views if len(views) <= room else views[: room - 1]
+        if views:
+            yield _table(shown, views, width)
+        if len(shown) < len(views):
+            yield _rest(views[len(shown) :])
+
+    def _count(self) -> Iterator[Text]:
+        count = self.snapshot.active_requests
+        if count is not None:
+            points = len(self.snapshot.charging_points)
+            yield Text(f"{points} charging points, {count} active requests", "dim")
+
+    def _notes(self, named_max: int) -> Iterator[Text]:
+        """Why charging points are not available, those of one reason together."""
+        found: dict[str, list[str]] = {}
+        for view in self.snapshot.charging_points:
+            # That one where a car charges is not available is what its driver's name says.
+            charges = view["current_session"] is not None and _is_on(view)
+            if not view["available"] and not charges:
+                found.setdefault(str(view["unavailable_reason"]), []).append(view["cp_id"])
+        for reason, cp_ids in found.items():
+            yield Text(f"{_listed(cp_ids, named_max)}: {printable(reason)}")
+
+    def _lame(self, named_max: int) -> Iterator[Text]:
+        """Which processes do not run, those in one state together."""
+        found: dict[ProcessState, list[str]] = {}
+        for each in self.snapshot.lame():
+            found.setdefault(each.state, []).append(each.name)
+        for state, names in found.items():
+            are = "is" if len(names) == 1 else "are"
+            sentence = _PROCESS_SENTENCES[state]
+            yield Text(sentence.format(names=_listed(names, named_max), are=are), "yellow")
+
+    def _trouble(self) -> Iterator[Text]:
+        for sentence in self.snapshot.trouble:
+            yield Text(printable(sentence), "red")
+
+
+def _table(shown: Iterable[dict[str, Any]], views: Iterable[dict[str, Any]], width: int) -> Table:
+    """The rows of `shown`, as wide as those of all `views` are."""
+    cells = [_row(view) for view in views]
+    chars = {name: max(len(name), *(row[name].cell_len for row in cells)) for name in _COLUMNS}
+    driver_chars = chars["DRIVER"]
+    chars["DRIVER"] = min(driver_chars, _DRIVER_CHARS_MIN)
+    gap = _GAP_CHARS if _total(chars, _GAP_CHARS) <= width else 1
+    for spare in _SPARE:
+        if _total(chars, gap) <= width:
+            break
+        del chars[spare]
+    if "DRIVER" in chars:
+        chars["DRIVER"] += max(0, min(width - _total(chars, gap), driver_chars - chars["DRIVER"]))
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
+    for name, count in chars.items():
+        table.add_column(
+            name, justify="right" if name in _AMOUNTS else "left", width=count, no_wrap=True
         )
-    parts += [
-        Text(f"{each.name} is {each.state}: {each.detail}", "yellow") for each in snapshot.lame()
-    ]
-    parts += [Text(sentence, "red") for sentence in snapshot.trouble]
-    return Group(*parts)
+    for view in shown:
+        row = _row(view)
+        table.add_row(*(row[name] for name in chars))
+    return table
 
 
-def _row(view: dict[str, Any]) -> list[RenderableType]:
+def _total(chars: dict[str, int], gap: int) -> int:
+    return sum(chars.values()) + gap * (len(chars) - 1)
+
+
+def _row(view: dict[str, Any]) -> dict[str, Text]:
+    """The cells of a charging point by their columns."""
     meter = view.get("telemetry") or {}
     state, breaker = str(view["state"]), str(view["breaker"])
-    supplying = view.get("current_session") is not None
-    return [
-        Text(view["cp_id"]),
-        Text(state, _STATE_COLORS.get(state, "")),
-        Text(view["engine_state"] or NOTHING),
-        Text(view["current_driver"] or NOTHING),
-        Text(_amount(meter.get("kw"), 1)),
-        Text(_amount(meter.get("kwh"), 3)),
-        Text(_amount(meter.get("euros"), 2)),
-        Text(breaker, _BREAKER_COLORS.get(breaker, "")),
-        # That a supplying charging point is not available is what its driver's name says.
-        Text("" if view["available"] or supplying else str(view["unavailable_reason"]), "dim"),
-    ]
+    return {
+        "CP": Text(view["cp_id"]),
+        "STATE": Text(state, _STATE_COLORS.get(state, "")),
+        "ENGINE": Text(view["engine_state"] or NOTHING),
+        "DRIVER": Text(view["current_driver"] or NOTHING),
+        "kW": Text(_amount(meter.get("kw"), 1)),
+        "kWh": Text(_amount(meter.get("kwh"), 3)),
+        "euros": Text(_amount(meter.get("euros"), 2)),
+        "BREAKER": Text(breaker, _BREAKER_COLORS.get(breaker, "")),
+    }
 
 
 def _amount(value: float | None, decimals: int) -> str:
     return NOTHING if value is None else f"{value:.{decimals}f}"
+
+
+def _is_on(view: dict[str, Any]) -> bool:
+    return str(view["state"]) == "ON"
+
+
+def _listed(names: Sequence[str], named_max: int) -> str:
+    """The names with commas; beyond `named_max` their number."""
+    more = len(names) - named_max
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:named_max])} and {more} more"
+
+
+def _cut(sentences: Sequence[Text], console: Console, width: int, room: int) -> list[Text]:
+    """The sentences as lines, at most `room` of them, of which the last counts what is left out."""
+    lines: list[Text] = []
+    for index, sentence in enumerate(sentences):
+        wrapped = sentence.wrap(console, width)
+        left = len(sentences) - index
+        if len(lines) + len(wrapped) + (left > 1) > room:
+            lines += wrapped[: max(0, room - len(lines) - 1)]
+            lines.append(Text(f"… and {left} more", "dim"))
+            break
+        lines += wrapped
+    return lines
+
+
+def _rest(views: Sequence[dict[str, Any]]) -> Text:
+    lame = sum(not _is_on(view) for view in views)
+    return Text(f"… and {len(views)} more{f', {lame} of them not ON' if lame else ''}", "dim")

@@ -23,10 +23,12 @@ class Opening:
     """How a charging point stood when the span began.
 
     `known_since`: from when anything is known of it; None: from its first event on.
+    `known_until`: what comes after is not known, as of one that was removed; None: all is.
     """
 
     cp_id: str
     known_since: datetime | None = None
+    known_until: datetime | None = None
     faulty: bool = False
     disconnected: bool = False
 
@@ -73,9 +75,9 @@ class _Tally:
     def __init__(self, opening: Opening, since: datetime, until: datetime) -> None:
         self._cp_id = opening.cp_id
         self._since = since
-        self._until = until
-        known_since = opening.known_since
-        self._at = None if known_since is None else max(since, min(known_since, until))
+        known_since, known_until = opening.known_since, opening.known_until
+        self._until = until if known_until is None else max(since, min(known_until, until))
+        self._at = None if known_since is None else max(since, min(known_since, self._until))
         self._faulty = opening.faulty
         self._disconnected = opening.disconnected
         self._counts = dict.fromkeys(EventType, 0)

@@ -148,6 +148,7 @@ async def test_a_503_says_when_to_ask_again() -> None:
     [
         ({"driver_id": "d"}, ChargeAsked(7, "req-new", "d", None)),
         ({"driver_id": "d", "cp_id": None}, ChargeAsked(7, "req-new", "d", None)),
+        ({"driver_id": "d", "cp_id": "any"}, ChargeAsked(7, "req-new", "d", None)),
         ({"driver_id": "d", "cp_id": "CP-001"}, ChargeAsked(7, "req-new", "d", "CP-001")),
         (
             {"driver_id": "d", "request_id": "req-mine", "vehicle_id": "v", "colour": 1},
@@ -156,7 +157,8 @@ async def test_a_503_says_when_to_ask_again() -> None:
     ],
 )
 async def test_a_request_for_a_charge(body: dict[str, Any], event: Asked) -> None:
-    """Proves: the optional fields may be absent or null, and unknown ones are ignored."""
+    """Proves: the optional fields may be absent or null, unknown ones are ignored, and `any` is
+    any charging point, as in a requests file."""
     desk = FakeDesk()
     async with calls(desk) as client:
         answer = await client.post("/request/charge", json=body)

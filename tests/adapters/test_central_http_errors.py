@@ -215,6 +215,26 @@ async def test_a_method_that_is_not_possible(method: str, path: str, allowed: st
         assert answer.headers["allow"] == allowed
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/cp", "GET, HEAD, OPTIONS"),
+        ("/cp/CP-001", "DELETE, GET, HEAD, OPTIONS"),
+        ("/requests/req-1", "DELETE, GET, HEAD, OPTIONS"),
+        ("/request/charge", "OPTIONS, POST"),
+        ("/openapi.json", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_options_say_what_a_405_says(path: str, allowed: str) -> None:
+    """Proves: who asks which methods a path has is told all of them, as one who tried a wrong
+    one is."""
+    async with calls(FakeDesk()) as client:
+        answer = await client.request("OPTIONS", path)
+        assert (answer.status_code, answer.content) == (204, b"")
+        refused = await client.request("INVENTED", path)
+        assert answer.headers["allow"] == refused.headers["allow"] == allowed
+
+
 async def test_an_unexpected_error_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
     """Proves: a fault of ours is a 500 with a plain sentence; its traceback is one log entry."""
     async with calls(FakeDesk(failure=RuntimeError("a secret"))) as client:

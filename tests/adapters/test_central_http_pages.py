@@ -114,6 +114,19 @@ async def test_operations_are_told_apart_and_described() -> None:
         assert any(status.startswith("2") for status in operation["responses"])
 
 
+async def test_a_charge_s_body_has_its_forms() -> None:
+    """Proves: the document refuses and takes the same identifiers in a body as Central does."""
+    operation = (await document())["paths"]["/request/charge"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    async with calls(FakeDesk()) as client:
+        for name in ("driver_id", "cp_id", "vehicle_id", "request_id"):
+            for value in ("a", "any", "a" * 32, "a" * 33, "a" * 64, "a" * 65, "", "-a", "a b", "ä"):
+                body = {"driver_id": "d", name: value}
+                status = (await client.post("/request/charge", json=body)).status_code
+                fits = re.search(schema["properties"][name]["pattern"], value) is not None
+                assert fits == (status == 202), (name, value)
+
+
 async def test_every_error_has_the_one_shape() -> None:
     """Proves: each documented error is `error` and `field?`; whatever can fail says so."""
     doc = await document()

@@ -223,20 +223,33 @@ async def test_a_client_without_a_whole_request_is_dropped(start: bytes) -> None
                 dripping.cancel()
 
 
-async def test_bytes_that_are_no_http_get_a_400() -> None:
-    """Proves: nonsense costs its own connection alone."""
+@pytest.mark.parametrize(
+    ("request_bytes", "expected"),
+    [
+        (b"\x16\x03\x01\x02\x00 nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: here\r\nContent-Length: -5\r\n\r\n", 400),
+        ("GET /straße HTTP/1.1\r\nHost: here\r\n\r\n".encode(), 400),
+        (b"GET / HTTP/1.1\r\nHost: here\r\nX-Large: " + b"x" * 20_000, 431),
+        (b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400),
+    ],
+    ids=["nonsense", "no Host", "length", "path", "endless head", "encoding", "chunk"],
+)
+async def test_what_is_no_http_is_refused_in_json(request_bytes: bytes, expected: int) -> None:
+    """Proves: what breaks HTTP's own rules, in its head or its body, gets an error as all others
+    are, with the headers that all answers have, and costs its own connection alone."""
     async with serving() as served, served.client() as client:
         async with await served.connect() as stream:
-            await stream.send_all(b"\x16\x03\x01\x02\x00 nonsense\r\n\r\n")
-            assert (await read_all(stream)).startswith(b"HTTP/1.1 400")
+            await stream.send_all(request_bytes)
+            answer = await read_all(stream)
+            status, body = parsed(answer)
+            assert (status, list(body)) == (expected, ["error"])
+            head = answer.lower().partition(b"\r\n\r\n")[0]
+            assert b"\r\ncontent-type: application/json\r\n" in head
+            assert b"\r\nx-content-type-options: nosniff\r\n" in head
+            assert b"\r\nconnection: close" in head
         assert (await client.get("/")).status_code == 200
-
-
-async def test_a_head_that_never_ends_is_refused() -> None:
-    """Proves: headers can't grow beyond their bound."""
-    async with serving() as served, await served.connect() as stream:
-        await stream.send_all(b"GET / HTTP/1.1\r\nHost: here\r\nX-Large: " + b"x" * 20_000)
-        assert (await read_all(stream)).startswith(b"HTTP/1.1 431")
 
 
 async def test_an_app_that_fails_costs_one_request(caplog: pytest.LogCaptureFixture) -> None:

@@ -230,6 +230,32 @@ async def test_fault_statistics_know_what_was_before(store: Store) -> None:
     assert await store.fault_statistics("CP-3", 2, NOON) == []
 
 
+async def test_what_was_removed_is_not_down_for_ever(store: Store) -> None:
+    """Proves: a charging point that was taken off the list has no part in the figures of all; of
+    itself they say how it was while it was there, and nothing of the time since."""
+    minute = timedelta(minutes=1)
+    gone = a_fault(600, EventType.DISCONNECTED, "CP-1")
+    snapshots = [a_snapshot(60 * n, "CP-1") for n in range(13)]
+    await store.commit([a_charging_point("CP-1"), a_charging_point("CP-2"), gone, *snapshots])
+    await store.commit([a_snapshot(0, "CP-2"), Removal("CP-1")])
+    later = NOON + 60 * minute
+    (other,) = await store.fault_statistics(None, 1, later)
+    assert (other.cp_id, other.uptime) == ("CP-2", 1.0)
+    (figures,) = await store.fault_statistics("CP-1", 1, later)
+    assert (figures.disconnections, figures.mtbf_s, figures.mttr_s) == (1, 600.0, None)
+    assert figures.uptime == pytest.approx(10 / 12)
+    # Off the list before the span began.
+    (unobserved,) = await store.fault_statistics("CP-1", 1, later + timedelta(days=2))
+    assert (unobserved.disconnections, unobserved.mtbf_s, unobserved.uptime) == (0, None, None)
+
+
+async def test_what_is_left_of_a_removed_one_may_be_its_events_alone(store: Store) -> None:
+    """Proves: events without a snapshot around them are no time in which it was down."""
+    await store.commit([a_fault(1, EventType.DISCONNECTED, "CP-1")])
+    assert await store.fault_statistics(None, 1, NOON + timedelta(hours=1)) == []
+    assert await store.fault_statistics("CP-1", 1, NOON + timedelta(hours=1)) == []
+
+
 async def test_old_history_goes_and_bills_stay(store: Store) -> None:
     """Proves: what is kept of faults and health is bounded by age and by number; bills are not."""
     old = [

@@ -14,7 +14,8 @@ import attrs
 import pytest
 
 from evd.adapters.supervisor import ProcessState, Program, SupervisorFailed, Sync
-from evd.adapters.supervisord import Supervisord, render
+from evd.adapters.supervisord import Killed, Supervisord
+from evd.adapters.supervisord_files import render
 from evd.adapters.supervisord_plugin import BACKOFF_S_MAX, GroupsInterface
 
 CHECKOUT = Path(__file__).parents[2]
@@ -44,6 +45,13 @@ class Place:
     def pids(self) -> dict[str, int | None]:
         """The processes by name."""
         return {each.name: each.pid for each in self.supervisord.status()}
+
+    def is_there(self) -> bool:
+        """Whether it answers, if only that it is being stopped."""
+        try:
+            return self.supervisord.pid() is not None
+        except SupervisorFailed:
+            return True
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
         """Until it holds."""
@@ -231,7 +239,8 @@ def test_one_that_is_still_busy_is_waited_for(
     assert pid is not None
     monkeypatch.setattr("evd.adapters.supervisord.RPC_S", 0.1)
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(SupervisorFailed, match="does not answer within"):
+    way_out = rf"\(process {pid}\) does not answer within .* kill -9 {pid}, then evd down"
+    with pytest.raises(SupervisorFailed, match=way_out):
         place.supervisord.pid()
     waking = threading.Timer(0.5, os.kill, (pid, signal.SIGCONT))
     waking.start()
@@ -245,6 +254,73 @@ def test_nobody_there(place: Place) -> None:
     assert place.supervisord.pid() is None
     with pytest.raises(SupervisorFailed, match="does not run"):
         place.supervisord.status()
+
+
+def test_one_that_was_killed(place: Place) -> None:
+    """Proves: whoever asks a killed supervisord of anything is told of what it left running, and
+    that `evd down` stops it, and not to start another one."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    pid, left = place.supervisord.pid(), [each for each in place.pids().values() if each]
+    assert pid is not None
+    try:
+        os.kill(pid, signal.SIGKILL)
+        place.wait("it is dead", lambda: place.supervisord.pid() is None)
+        with pytest.raises(Killed, match="5 of its processes still run: `evd down` stops them"):
+            place.supervisord.status()
+    finally:
+        for each in left:
+            os.kill(each, signal.SIGKILL)
+
+
+def test_one_that_is_being_stopped(place: Place) -> None:
+    """Proves: a supervisord on its way to its end says so, and no code of a library."""
+    place.added.mkdir(parents=True)
+    # It ends only by SIGKILL, a second after the others.
+    stubborn = section("evd-engine", "slow", "sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'")
+    (place.added / "slow.conf").write_text(stubborn + "stopwaitsecs = 1\n")
+    place.supervisord.up()
+    place.wait_until_running(6)
+    place.supervisord._call("supervisor.shutdown")
+    with pytest.raises(SupervisorFailed) as caught:
+        while True:
+            place.supervisord.status()
+    assert str(caught.value) == "The network is being stopped."
+    place.wait("it has ended", lambda: not place.is_there())
+
+
+def test_it_starts_from_a_fresh_clone(place: Place) -> None:
+    """Proves: its file works by itself on what git keeps, before the tool has made any folder; the
+    tool then closes to others what git made open to all."""
+    git = ["git", "-C", str(CHECKOUT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    kept = subprocess.run([*git, "var"], capture_output=True, text=True, check=True).stdout.split()
+    assert kept == ["var/log/.gitignore", "var/run/.gitignore"]
+    for name in kept:
+        path = place.supervisord.root / name
+        path.parent.mkdir(mode=0o755, parents=True)
+        path.write_bytes((CHECKOUT / name).read_bytes())
+    done = subprocess.run(place.supervisord._command(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    place.wait("it answers", place.is_there)
+    place.wait_until_running(5)
+    place.supervisord.make_folders()
+    log = place.supervisord.log.parent
+    assert log.stat().st_mode & 0o777 == 0o750
+    # What the operator opens later stays open.
+    log.chmod(0o755)
+    place.supervisord.make_folders()
+    assert log.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_file_of_a_program(place: Place) -> None:
+    """Proves: for each program the file is known that an operator would edit."""
+    found = place.supervisord
+    shipped = found.conf.parent / "supervisord.d"
+    assert found.file_of("evd-monitor:CP-002") == shipped / "cp-CP-002.conf"
+    found.add("cp-CP-002", [Program("evd-monitor", "CP-002", ("--cp-id", "CP-002"))])
+    assert found.file_of("evd-monitor:CP-002") == place.added / "cp-CP-002.conf"
+    assert found.file_of("evd-central") == shipped / "central.conf"
+    assert found.file_of("evd-monitor:CP-404") == found.conf
 
 
 def test_a_path_too_long(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_a_stopped_process_is_shown_and_started(network: Network) -> None:
     wait_until_well(network)
     assert network.ctl("stop", "evd-monitor:CP-001") == "evd-monitor:CP-001: stopped\n"
     wait_for("DISCONNECTED", lambda: states(network)["CP-001"] == "DISCONNECTED")
-    assert "evd-monitor:CP-001 is STOPPED" in network.evd("status").stdout
+    assert "evd-monitor:CP-001 is stopped" in network.evd("status").stdout
     assert "evd-monitor:CP-001 is stopped." in network.evd("doctor").stdout
     assert network.evd("up").returncode == 0
     wait_until_well(network)
@@ -239,6 +239,29 @@ def test_down_leaves_no_process(network: Network) -> None:
     assert network.evd("status").returncode == 1
 
 
+@pytest.mark.slow
+def test_several_starts_and_a_stop_from_elsewhere(tmp_path: Path) -> None:
+    """Proves: of several `evd up` at once all find the network up at their end; `evd run` that
+    another `evd down` ends says so in its last line."""
+    with network_in(tmp_path) as network:
+        network.keep("broker", "central")
+        ups = [
+            subprocess.Popen(network.command("up"), stdout=subprocess.DEVNULL, stderr=-1, text=True)
+            for _ in range(3)
+        ]
+        for each in ups:
+            _, errors = each.communicate(timeout=BOUND_S)
+            assert (each.returncode, errors) == (0, "")
+        assert network.evd("down").returncode == 0
+        with subprocess.Popen(network.command("run"), stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            assert run.stdout.readline().startswith("Dashboard")
+            assert network.evd("down").returncode == 0
+            told, _ = run.communicate(timeout=BOUND_S)
+        assert run.returncode == 0
+        assert told.splitlines()[-1].startswith("Stopped. What was charged is kept")
+
+
 def test_what_a_killed_supervisor_left_behind(tmp_path: Path) -> None:
     """Proves: where supervisord was killed, its processes are known, refuse a new start, and are
     ended by `evd down`; those of another network are not touched."""
@@ -250,7 +273,9 @@ def test_what_a_killed_supervisor_left_behind(tmp_path: Path) -> None:
         )
         try:
             assert Supervisord(network.conf).left_behind() == [mine.pid]
-            assert "supervisord was killed, and 1 of its" in network.evd("up").stderr
+            for verb in ("up", "run"):
+                assert "supervisord was killed, and 1 of its" in network.evd(verb).stderr
+            assert "supervisord was killed, and 1 of its" in network.evd("status").stdout
             assert network.evd("down").returncode == 0
             assert mine.wait(timeout=BOUND_S) == -signal.SIGTERM
             assert other.poll() is None

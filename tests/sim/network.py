@@ -164,7 +164,9 @@ class Network:
     def _rest(self) -> None:
         world = self.world
         longest_s = max(world.mix.lost_after_s, LONG_SESSION_S)
-        end_s = self.healed_s + longest_s + REST_AFTER_S
+        # A driver whose notebook was lost begins its file anew.
+        lines = max(len(driver.settings.file_lines) for driver in self.drivers)
+        end_s = self.healed_s + (1 + lines) * longest_s + REST_AFTER_S
         while (unrest := self.unrest()) and world.t_s < end_s:
             world.run_until(world.t_s + 1.0)
         for invariant, what, ids in unrest:
@@ -174,6 +176,8 @@ class Network:
         """What is not at rest yet: the invariant that it would break, a sentence, and ids."""
         found: list[tuple[int, str, tuple[str | None, ...]]] = []
         for driver in self.drivers:
+            if driver.has_lines_left:
+                found.append((6, f"{driver.name}'s file is not at its end", ()))
             for request in driver.notebook.page.requests:
                 why = "is still not final" if not request.given_up else "was never heard CANCELLED"
                 found.append((4, f"{request.request_id} {why}", (request.request_id,)))

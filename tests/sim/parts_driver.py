@@ -115,6 +115,12 @@ class DriverPart(Asker):
         self.core = None
 
     @property
+    def has_lines_left(self) -> bool:
+        """Whether it goes on asking by itself: its requests file is not at its end."""
+        lines = self.settings.file_lines
+        return bool(lines) and self.notebook.page.file_line < lines[-1].line_number
+
+    @property
     def is_free(self) -> bool:
         """Whether it has no request on its own notebook that it waits for."""
         return all(request.given_up for request in self.notebook.page.requests)
@@ -330,7 +336,8 @@ class CallerPart(Asker):
         if status == 404 and self.open is request:
             # Central never heard of it, and nothing of it is on the way any more.
             self._end(request, RequestStatus.FAILED, "never known")
-        elif status == 202:
+        elif status in (202, 409):
+            # 409: it has ended, perhaps by a DELETE whose answer was lost.
             request.posted = True
             self._call(self._get, request)
 

@@ -57,6 +57,14 @@ MUTANTS = (
         "                pass\n",
     ),
     Mutant(
+        "deny-unknown",
+        "three",
+        "a lost database denies what an engine still runs",
+        REQUESTS,
+        "if session_id_for(waiting.request_id) not in unknown:",
+        "if True:",
+    ),
+    Mutant(
         "busy",
         "noise",
         "an engine takes a repeated START for another one",

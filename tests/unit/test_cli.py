@@ -1,14 +1,8 @@
 """The operator's tool, as far as it needs no process: names, ports, lines, sentences."""
 
-import http.server
-import json
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import attrs
 import pytest
@@ -18,13 +12,15 @@ import evd.cli
 from evd.adapters.supervisor import ProcessState, ProcessStatus, Program
 from evd.cli.central import Central, CentralAway, CentralRefused
 from evd.cli.charge import ask, follow
-from evd.cli.doctor import hung
+from evd.cli.doctor import Finding, double_uses, hung
 from evd.cli.errors import ToolFailed
 from evd.cli.flags import CommandLineWrong, parse
 from evd.cli.follow import Life, Tail, last_lines
-from evd.cli.network import Network, cp_ids_from, driver_ids_from
-from evd.cli.ports import PortChoice, endpoints, holder, is_free, refuse_taken
+from evd.cli.names import cp_ids_from, new_cp_ids, new_driver_ids
+from evd.cli.network import Network
+from evd.cli.ports import PortChoice, endpoints, given_twice, holder, is_free, refuse_taken
 from evd.cli.status import Snapshot, draw
+from tests.unit.tool_scene import Answers, Supervised, answering
 
 POINT = {
     "cp_id": "CP-001",
@@ -53,7 +49,7 @@ POINT = {
 )
 def test_names_of_charging_points(names: list[str], count: int, expected: list[str]) -> None:
     """Proves: a number is a charging point's number, anything else its id, and --count counts."""
-    assert cp_ids_from(names, count) == expected
+    assert new_cp_ids(names, count) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,14 +59,34 @@ def test_names_of_charging_points(names: list[str], count: int, expected: list[s
 def test_names_that_cannot_be(names: list[str], count: int) -> None:
     """Proves: an id that no program would take is refused before anything is written."""
     with pytest.raises(ToolFailed) as caught:
-        cp_ids_from(names, count)
+        new_cp_ids(names, count)
     assert caught.value.exit_code == 2
+
+
+def test_names_twice_or_of_programs() -> None:
+    """Proves: what is removed may be named twice; what is added may not be named twice, nor like a
+    program or like the wish for any charging point; each is one sentence that fits."""
+    assert cp_ids_from(["5", "CP-005", "evd-engine"]) == ["CP-005", "evd-engine"]
+    for names, count, why in (
+        (["evd-engine"], 1, "what begins with 'evd-' is a program"),
+        (["any"], 1, "'any' can't be an id: in a request it means any charging point"),
+        (["5", "5"], 1, "Each can be added once"),
+        (["depot"], 2, "one id that ends in a number, such as CP-007"),
+    ):
+        with pytest.raises(ToolFailed, match=why) as caught:
+            new_cp_ids(names, count)
+        assert caught.value.exit_code == 2
+    with pytest.raises(ToolFailed, match="is a program"):
+        new_driver_ids(["evd-driver"], 1)
+    with pytest.raises(ToolFailed, match="one name that ends in a number, such as driver-7"):
+        new_driver_ids(["alice"], 3)
+    assert new_driver_ids(["any"], 1) == ["any"]
 
 
 def test_names_of_drivers() -> None:
     """Proves: a driver's name is taken as it is."""
-    assert driver_ids_from(["carol"], 1) == ["carol"]
-    assert driver_ids_from(["d-1"], 3) == ["d-1", "d-2", "d-3"]
+    assert new_driver_ids(["carol"], 1) == ["carol"]
+    assert new_driver_ids(["d-1"], 3) == ["d-1", "d-2", "d-3"]
 
 
 ENGINE = Program("evd-engine", "CP-001", ("--cp-id", "CP-001"), {"CP_ENGINE_HEALTH_PORT": "18001"})
@@ -96,19 +112,44 @@ def test_a_taken_port_is_named_with_its_holder() -> None:
         assert not is_free("127.0.0.1", port)
         found = holder(port)
         with pytest.raises(ToolFailed) as caught:
-            refuse_taken([program])
+            refuse_taken([program], Supervised())
     assert found is not None
     assert str(caught.value) == (
         f"Port {port} (--health-port of evd-engine:CP-001) is in use by {found.command}"
-        f" (process {found.pid}): nothing was started."
+        f" (process {found.pid}): nothing was started. Stop that, or change --health-port in"
+        " /net/evd-engine:CP-001.conf."
     )
 
 
 def test_a_port_given_twice() -> None:
-    """Proves: two programs with one port are found before they fight for it."""
-    other = Program("evd-engine", "CP-002", ("--cp-id", "CP-002", "--health-port", "18001"))
-    with pytest.raises(ToolFailed, match="18001 is given to both evd-engine:CP-001"):
-        refuse_taken([ENGINE, other])
+    """Proves: two programs with one port are found before they fight for it, by the doctor too,
+    with the two places of which one has to be changed."""
+    other = Program("evd-engine", "CP-002", ("--cp-id", "CP-002", "--health-port=18001"))
+    what = (
+        "Port 18001 is given to both evd-engine:CP-001 (--health-port)"
+        " and evd-engine:CP-002 (--health-port)"
+    )
+    where = (
+        "CP_ENGINE_HEALTH_PORT in /net/supervisord.conf,"
+        " or --health-port in /net/evd-engine:CP-002.conf"
+    )
+    with pytest.raises(ToolFailed) as caught:
+        refuse_taken([ENGINE, other], Supervised())
+    assert str(caught.value) == f"{what}: change {where}."
+    assert [*double_uses([ENGINE, other], Supervised())] == [
+        Finding(f"{what}.", f"Change {where}; then: evd down, evd up")
+    ]
+
+
+def test_an_address_that_is_all_addresses_meets_every_other() -> None:
+    """Proves: a port on all addresses and the same port on one of them are given twice; on two
+    addresses of their own they are not."""
+    everywhere, here, there = (
+        Program("evd-central", None, ("--http-host", host, "--feed-port", "18765"))
+        for host in ("0.0.0.0", "127.0.0.1", "127.0.0.2")
+    )
+    assert {one.port for one, _ in given_twice([everywhere, here])} == {8000, 9999, 18765}
+    assert {one.port for one, _ in given_twice([here, there])} == {9999}
 
 
 def test_port_choice() -> None:
@@ -121,6 +162,23 @@ def test_port_choice() -> None:
         assert choice.take([18001, held, free]) == free
         with pytest.raises(ToolFailed, match="No port"):
             choice.take([18001, held, free])
+
+
+def test_a_port_that_the_operator_chose() -> None:
+    """Proves: a chosen port is refused where a stopped program was given it or anybody holds it,
+    with who that is, and is then given to nothing else."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = server.getsockname()[1]
+        choice = PortChoice([ENGINE])
+        free = next(port for port in range(held + 1, 65535) if is_free("127.0.0.1", port))
+        why = r"given to evd-engine:CP-001 \(--health-port\) already: choose another --http-port"
+        with pytest.raises(ToolFailed, match=why):
+            choice.claim(18001, "--http-port")
+        with pytest.raises(ToolFailed, match=f"Port {held} is in use by .*: choose another"):
+            choice.claim(held, "--http-port")
+        choice.claim(free, "--http-port")
+        with pytest.raises(ToolFailed, match="No port"):
+            choice.take([free])
 
 
 def test_wrong_flags_of_a_program() -> None:
@@ -201,57 +259,15 @@ def test_status_table() -> None:
     snapshot = Snapshot([POINT], 1, [lame], ("Central can't be reached.",))
     Console(file=text, width=200, highlight=False).print(draw(snapshot))
     lines = [" ".join(line.split()) for line in text.getvalue().splitlines()]
-    assert lines[0] == "CP STATE ENGINE DRIVER kW kWh euros BREAKER NOTE"
+    assert lines[0] == "CP STATE ENGINE DRIVER kW kWh euros BREAKER"
     assert lines[1] == "CP-001 ON SUPPLYING driver-alice 22.0 0.037 0.01 CLOSED"
     assert lines[2:] == [
         "1 charging points, 1 active requests",
-        "evd-engine:CP-002 is FAILING: exited",
+        "evd-engine:CP-002 is started again after a failure: evd doctor says more.",
         "Central can't be reached.",
     ]
     assert not snapshot.is_well
     assert snapshot.as_json()["processes"][0]["state"] == "FAILING"
-
-
-@attrs.define
-class Answers:
-    """Answers of a Central that is none: one after the other, the last one for ever."""
-
-    answers: list[tuple[int, dict[str, Any], dict[str, str]]]
-    asked: list[tuple[str, str, Any]] = attrs.field(factory=list)
-
-
-@contextmanager
-def answering(answers: Answers) -> Iterator[Central]:
-    """A server that gives these answers."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            size = int(self.headers.get("Content-Length", 0))
-            body = json.loads(self.rfile.read(size)) if size else None
-            answers.asked.append((self.command, self.path, body))
-            last = len(answers.answers) == 1
-            status, fields, headers = answers.answers[0] if last else answers.answers.pop(0)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(json.dumps(fields).encode())
-
-        do_POST = do_GET  # noqa: N815
-        do_DELETE = do_GET  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield Central("127.0.0.1", server.server_port)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_request_waits_for_central() -> None:
@@ -326,12 +342,25 @@ def test_wrong_command_lines(arguments: list[str], capsys: pytest.CaptureFixture
     assert "--help" in lines[0]
 
 
-def test_a_configuration_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    """Proves: a network that does not exist is named, with the flag that names another."""
-    with pytest.raises(SystemExit) as caught:
-        evd.cli.main(["--config", "/nowhere/supervisord.conf", "status"])
-    assert caught.value.code == 2
-    assert "/nowhere/supervisord.conf" in capsys.readouterr().err
+def test_a_configuration_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: a network that does not exist is named, with what named it, flag or variable; a
+    folder in its place is no file."""
+
+    def told(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            evd.cli.main([*arguments, "status"])
+        assert caught.value.code == 2
+        return capsys.readouterr().err
+
+    named = "name the network's supervisord.conf with"
+    assert told("--config", "/nowhere/s.conf") == (
+        f"evd: There is no /nowhere/s.conf: {named} --config.\n"
+    )
+    assert told("--config", str(tmp_path)) == f"evd: {tmp_path} is no file: {named} --config.\n"
+    monkeypatch.setenv("EVD_CONFIG", "/nope")
+    assert told() == f"evd: There is no /nope: {named} EVD_CONFIG.\n"
 
 
 def test_a_program_is_found_by_the_end_of_its_name() -> None:
@@ -357,20 +386,9 @@ def test_a_program_is_found_by_the_end_of_its_name() -> None:
         network.program("x")
 
 
-@attrs.frozen
-class Stopped:
-    """A supervisor that does not run, of a network without a program."""
-
-    def pid(self) -> None:
-        return None
-
-    def programs(self) -> list[Program]:
-        return [Program("evd-central", None, ("--http-port", str(self.http_port)))]
-
-    def has(self, _: str) -> bool:
-        return False
-
-    http_port: int
+def central_at(central: Central) -> Program:
+    """The program that is said to answer there."""
+    return Program("evd-central", None, ("--http-port", str(central.port)))
 
 
 def test_a_charging_point_that_only_central_knows() -> None:
@@ -378,7 +396,7 @@ def test_a_charging_point_that_only_central_knows() -> None:
     and one that nobody knows is a sentence."""
     answers = Answers([(200, {"cp_id": "CP-009"}, {}), (204, {}, {}), (404, {"error": "no"}, {})])
     with answering(answers) as central:
-        network = Network(Stopped(central.port))  # type: ignore[arg-type]
+        network = Network(Supervised([central_at(central)]))
         network.remove_charging_point("CP-009", False, print)
         assert answers.asked[-1][:2] == ("DELETE", "/cp/CP-009")
         with pytest.raises(ToolFailed, match="There is no charging point CP-010 here"):

@@ -69,6 +69,19 @@ def test_known_only_later() -> None:
     assert (unknown.mtbf_s, unknown.uptime) == (0.0, 0.0)
 
 
+def test_known_only_until() -> None:
+    """Proves: the time after a charging point was removed is neither up nor down, and of one that
+    was removed before the span nothing is said."""
+    removed = Opening("CP-001", SINCE, SINCE + timedelta(seconds=500))
+    events = [at(400, EventType.DISCONNECTED)]
+    [figures] = fault_statistics([removed], events, SINCE, UNTIL)
+    assert (figures.disconnections, figures.mtbf_s, figures.mttr_s) == (1, 400.0, None)
+    assert figures.uptime == 0.8
+    before = Opening("CP-001", SINCE, SINCE - timedelta(seconds=1), disconnected=True)
+    [figures] = fault_statistics([before], [], SINCE, UNTIL)
+    assert (figures.mtbf_s, figures.mttr_s, figures.uptime) == (None, None, None)
+
+
 def test_a_clock_that_was_set_back() -> None:
     """Proves: no time is negative, and none is counted twice."""
     events = [at(400, EventType.FAULT), at(100, EventType.RECOVERY), at(600, EventType.FAULT)]

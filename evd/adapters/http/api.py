@@ -1,14 +1,16 @@
 """The frame of every JSON API here: its errors, its bounds, and `/openapi.json` and `/docs`."""
 
 import functools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from litestar import Litestar, Response, get
+from litestar import HttpMethod, Litestar, Response, get, route
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Operation
 from litestar.openapi.spec.enums import OpenAPIType
@@ -16,10 +18,10 @@ from litestar.openapi.spec.media_type import OpenAPIMediaType
 from litestar.openapi.spec.request_body import RequestBody
 from litestar.openapi.spec.schema import Schema
 from litestar.plugins.attrs import AttrsSchemaPlugin
-from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap
 
 from evd.adapters.http.docs import docs_page
-from evd.adapters.http.errors import EXCEPTION_HANDLERS, JSON, ErrorBody, refuse_bad_call
+from evd.adapters.http.errors import EXCEPTION_HANDLERS, JSON, ErrorBody, allow, refuse_bad_call
 from evd.adapters.http.pages import html_response, page_stylesheet
 from evd.adapters.http.serving import BODY_BYTES_MAX
 
@@ -86,7 +88,7 @@ def json_api(
     *,
     title: str,
     description: str,
-    routes: Sequence[ControllerRouterHandler],
+    routes: Sequence[HTTPRouteHandler],
     dependencies: Mapping[str, Any],
     exception_handlers: ExceptionHandlersMap,
 ) -> Litestar:
@@ -103,7 +105,8 @@ def json_api(
         return _describe(title, description, all_routes, provided)
 
     return Litestar(
-        all_routes,
+        # Before the others, or Litestar makes its own, which know only some of a path's methods.
+        [*_options(all_routes), *all_routes],
         before_request=refuse_bad_call,
         dependencies=provided,
         exception_handlers={**EXCEPTION_HANDLERS, **exception_handlers},
@@ -115,6 +118,23 @@ def json_api(
     )
 
 
+def _options(routes: Sequence[HTTPRouteHandler]) -> list[HTTPRouteHandler]:
+    """For each path the handler that says what is possible there."""
+    methods: dict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
+    for each in routes:
+        for path in each.paths:
+            methods[path] |= each.http_methods
+    return [_options_at(path, allow(possible)) for path, possible in methods.items()]
+
+
+def _options_at(path: str, allowed: str) -> HTTPRouteHandler:
+    @route(path, http_method=HttpMethod.OPTIONS, status_code=204)
+    async def show_methods() -> Response[None]:
+        return Response(None, headers={"Allow": allowed})
+
+    return show_methods
+
+
 def _provide(value: Any) -> Provide:
     return Provide(lambda: value, sync_to_thread=False)
 
@@ -122,7 +142,7 @@ def _provide(value: Any) -> Provide:
 def _describe(
     title: str,
     description: str,
-    routes: Sequence[ControllerRouterHandler],
+    routes: Sequence[HTTPRouteHandler],
     provided: Mapping[str, Provide],
 ) -> dict[str, Any]:
     """The OpenAPI 3.1 document, by a second app that serves nobody.

@@ -14,6 +14,8 @@ from evd.adapters.http.desk import Desk
 from evd.adapters.http.errors import AnyRequest, Refused, error_response, read_object
 from evd.adapters.http.pages import html_response, network_page
 from evd.adapters.http.parameters import (
+    CP_ID_PATTERN,
+    ID_PATTERN,
     Before,
     CpIdInPath,
     Days,
@@ -199,14 +201,15 @@ async def remove_charging_point(desk: DeskHere, cp_id: CpIdInPath) -> None:
     await _ask(desk, lambda call: CpRemovalAsked(call, cp_id))
 
 
-_ID_SCHEMA = Schema(type=OpenAPIType.STRING, min_length=1, max_length=64)
+_OR_NULL = [OpenAPIType.STRING, OpenAPIType.NULL]
 _CHARGE = taking(
-    "Who asks, and where to charge; cp_id null or absent: at any charging point.",
+    "Who asks, and where to charge; cp_id null, `any` or absent: at any charging point."
+    " Without a request_id Central makes one.",
     {
-        "driver_id": _ID_SCHEMA,
-        "cp_id": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], max_length=32),
-        "vehicle_id": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], max_length=64),
-        "request_id": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], max_length=64),
+        "driver_id": Schema(type=OpenAPIType.STRING, pattern=ID_PATTERN),
+        "cp_id": Schema(type=_OR_NULL, pattern=CP_ID_PATTERN),
+        "vehicle_id": Schema(type=_OR_NULL, pattern=ID_PATTERN),
+        "request_id": Schema(type=_OR_NULL, pattern=ID_PATTERN),
     },
     "driver_id",
 )
@@ -243,10 +246,10 @@ async def show_request(desk: DeskHere, request_id: RequestIdInPath) -> Response[
     "/requests/{request_id:str}",
     summary="End a request",
     status_code=202,
-    responses=answers(202, RequestTaken, "It is being ended", 404, *CHANGE_ERRORS),
+    responses=answers(202, RequestTaken, "It is being ended", 404, 409, *CHANGE_ERRORS),
 )
 async def end_request(desk: DeskHere, request_id: RequestIdInPath) -> Response[bytes]:
-    """It is cancelled, or its session stopped and billed."""
+    """It is cancelled, or its session stopped and billed; 409 for one that has ended."""
     check_id(request_id, "request_id")
     return await _ask(desk, lambda call: RequestEndAsked(call, request_id))
 

@@ -4,7 +4,7 @@
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -102,6 +102,13 @@ def is_same_host(origin: str, host: str) -> bool:
     return parts.netloc.lower().removesuffix(default) == host.lower().removesuffix(default)
 
 
+def allow(methods: Iterable[str]) -> str:
+    """The header that says which methods a path has; whatever has a GET has a HEAD."""
+    possible = set(methods)
+    # A HEAD comes in as a GET.
+    return ", ".join(sorted(possible | {"HEAD"} if "GET" in possible else possible))
+
+
 def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == JSON
 
@@ -123,10 +130,7 @@ def _answer_litestar(request: AnyRequest, error: HTTPException) -> Response[byte
     if error.status_code == 404:
         sentence = f"there is nothing at {path}"
     elif error.status_code == 405:
-        allowed = headers.pop("allow", "").split(", ")
-        # A HEAD comes in as a GET.
-        allowed += ["HEAD"] if "GET" in allowed else []
-        headers["Allow"] = ", ".join(sorted(allowed))
+        headers["Allow"] = allow(headers.pop("allow", "").split(", "))
         sentence = f"{request.method[:_SHOWN_PATH_CHARS]} is not possible at {path}"
     else:
         sentence = error.detail

@@ -33,18 +33,18 @@ def _whole(description: str, maximum: int, default: int) -> Any:
     return _text(description, **form | {"type": OpenAPIType.INTEGER})
 
 
-_CP_ID = f"^{CP_ID_FORM.pattern}$"
-_ID = f"^{ID_FORM.pattern}$"
+CP_ID_PATTERN: Final = f"^{CP_ID_FORM.pattern}$"
+ID_PATTERN: Final = f"^{ID_FORM.pattern}$"
 
-CpIdInPath = Annotated[str, _text("the charging point", pattern=_CP_ID)]
-RequestIdInPath = Annotated[str, _text("the request", pattern=_ID)]
-SessionIdInPath = Annotated[str, _text("the session", pattern=_ID)]
-OfCp = Annotated[str | None, _text("only of this charging point", pattern=_CP_ID)]
-OfDriver = Annotated[str | None, _text("only of this driver", pattern=_ID)]
+CpIdInPath = Annotated[str, _text("the charging point", pattern=CP_ID_PATTERN)]
+RequestIdInPath = Annotated[str, _text("the request", pattern=ID_PATTERN)]
+SessionIdInPath = Annotated[str, _text("the session", pattern=ID_PATTERN)]
+OfCp = Annotated[str | None, _text("only of this charging point", pattern=CP_ID_PATTERN)]
+OfDriver = Annotated[str | None, _text("only of this driver", pattern=ID_PATTERN)]
 OfStatus = Annotated[
     str | None, _text("only with this status", enum=[each.value for each in SessionStatus])
 ]
-Before = Annotated[str | None, _text("only what is older than this session", pattern=_ID)]
+Before = Annotated[str | None, _text("only what is older than this session", pattern=ID_PATTERN)]
 Limit = Annotated[str | None, _whole("at most so many", LIMIT_MAX, LIMIT_DEFAULT)]
 Days = Annotated[str | None, _whole("over so many days until now", DAYS_MAX, DAYS_DEFAULT)]
 

@@ -14,6 +14,7 @@ import orjson
 
 from evd.core.fields import FieldError, check_cp_id, check_id
 from evd.core.messages import Telemetry
+from evd.core.requests_file import ANY_CP
 from evd.core.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
 from evd.core.statistics import FaultStatistics
 from evd.core.units import euros_from_cents, kwh_from_mwh
@@ -47,7 +48,7 @@ class UnhealthyShown(HealthShown):
 
 @attrs.frozen
 class ChargeBody:
-    """A driver asks for a charge; `cp_id` null or absent: at any charging point."""
+    """A driver asks for a charge; `cp_id` None: at any charging point."""
 
     driver_id: str
     cp_id: str | None = None
@@ -56,16 +57,20 @@ class ChargeBody:
 
     @classmethod
     def of(cls, body: dict[str, Any]) -> Self:
-        """From a body's object; FieldError names the field that is wrong."""
+        """From a body's object; FieldError names the field that is wrong.
+
+        The word `any` is any charging point, as it is wherever a person asks for one.
+        """
         if "driver_id" not in body:
             raise FieldError("driver_id", "is missing")
 
         def optional(check: Callable[[object, str], str], name: str) -> str | None:
             return None if body.get(name) is None else check(body[name], name)
 
+        cp_id = optional(check_cp_id, "cp_id")
         return cls(
             check_id(body["driver_id"], "driver_id"),
-            optional(check_cp_id, "cp_id"),
+            None if cp_id == ANY_CP else cp_id,
             optional(check_id, "vehicle_id"),
             optional(check_id, "request_id"),
         )

@@ -15,10 +15,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, cast
 
 import attrs
+import h11
 import orjson
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState, LifespanState
@@ -62,6 +64,12 @@ SAFE_HEADERS: Final = (
 NO_STORE: Final = (b"cache-control", b"no-store")
 
 DEFAULT_BOUNDS: Final = Bounds()
+
+_NOT_HTTP: Final = {
+    400: "this is not HTTP: a request has one Host, plain ASCII in its path, and a valid length",
+    431: f"the head of a request may have at most {HEAD_BYTES_MAX} bytes",
+    501: "a body comes with a Content-Length or in chunks, not in another transfer encoding",
+}
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -176,9 +184,40 @@ class _Connection(TCPServer):
     """Hypercorn's connection, which ends when its client has left."""
 
     async def _read_data(self) -> None:
+        plain = self.protocol.protocol
+        if isinstance(plain, H11Protocol):
+            self.protocol.protocol = _Http1(plain)
         await super()._read_data()
         # Else it keeps its place until its idle time is over.
         await self.idle_task.stop()
+
+
+class _Http1(H11Protocol):
+    """Hypercorn's HTTP/1, which refuses what is not HTTP with a sentence, as all is refused here.
+
+    Hypercorn has no setting for it.
+    """
+
+    def __init__(self, plain: H11Protocol) -> None:
+        super().__init__(
+            plain.app,
+            plain.config,
+            plain.context,
+            plain.task_group,
+            plain.connection_state,
+            plain.ssl,
+            plain.client,
+            plain.server,
+            plain.send,
+        )
+
+    async def _send_error_response(self, status_code: int) -> None:
+        body = orjson.dumps({"error": _NOT_HTTP.get(status_code, _NOT_HTTP[400])})
+        headers = [*_json_headers(body), (b"connection", b"close"), *SAFE_HEADERS, NO_STORE]
+        headers += self.config.response_headers("h11")
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
 
 
 class _BoundedStream:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Table
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -26,6 +26,9 @@ from evd.core.statistics import FaultStatistics, Opening, fault_statistics
 IDS_MAX = 256
 
 _ROWS_AT_ONCE = 1000
+
+# A charging point, since when it is observed (None: since its first event), until when (None: now).
+Observed: TypeAlias = tuple[str, datetime | None, datetime | None]
 
 
 class Queries:
@@ -96,9 +99,16 @@ class Queries:
     def fault_statistics(
         self, cursor: DBAPICursor, cp_id: str | None, days: float, now: datetime
     ) -> list[FaultStatistics]:
-        """The figures of the last `days`, of one charging point or of every one."""
+        """The figures of the last `days`, of every charging point that is known, or of one, which
+        may have been removed since.
+
+        Observation begins with a charging point's first health snapshot.  Of one that was removed
+        it ends with its last: nobody knows whether it is down.
+        """
         since = now - timedelta(days=days)
         openings = self._openings(cursor, cp_id, since)
+        if not openings:
+            return []
         return fault_statistics(openings, self._faults_since(cursor, cp_id, since), since, now)
 
     def _openings(self, cursor: DBAPICursor, cp_id: str | None, since: datetime) -> list[Opening]:
@@ -107,23 +117,32 @@ class Queries:
         newest: dict[str, dict[EventType, int]] = {}
         for of, event_type, number in cursor.fetchall():
             newest.setdefault(of, {})[EventType(event_type)] = number
-        cursor.execute(self._sql.first_snapshots)
-        known = {
-            of: None if first is None else self._rows.time(first)
-            for of, first in cursor.fetchall()
-            if cp_id is None or of == cp_id
-        }
         return [
             Opening(
                 of,
-                since if of in newest else known.get(of),
+                since if of in newest else first,
+                last,
                 faulty=_is_open(newest.get(of, {}), EventType.FAULT, EventType.RECOVERY),
                 disconnected=_is_open(
                     newest.get(of, {}), EventType.DISCONNECTED, EventType.RECONNECTED
                 ),
             )
-            for of in known.keys() | newest.keys()
+            for of, first, last in self._observed(cursor, cp_id)
         ]
+
+    def _observed(self, cursor: DBAPICursor, cp_id: str | None) -> list[Observed]:
+        """Everyone of whom something can be said."""
+        cursor.execute(self._sql.first_snapshots)
+        known: list[Observed] = [
+            (of, None if first is None else self._rows.time(first), None)
+            for of, first in cursor.fetchall()
+            if cp_id is None or of == cp_id
+        ]
+        if known or cp_id is None:
+            return known
+        cursor.execute(self._sql.snapshots_of, (cp_id, cp_id))
+        first, last = cursor.fetchall()[0]
+        return [] if first is None else [(cp_id, self._rows.time(first), self._rows.time(last))]
 
     def _faults_since(
         self, cursor: DBAPICursor, cp_id: str | None, since: datetime

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Executable,
+    ScalarSelect,
     Select,
     Table,
     bindparam,
@@ -41,6 +42,7 @@ AnySelect: TypeAlias = "Select[*tuple[Any, ...]]"
 
 _sessions = charging_sessions.c
 _faults = fault_events.c
+_health = cp_health_history.c
 
 
 def written(table: Table) -> list[Column[Any]]:
@@ -221,15 +223,17 @@ class Statements:
         return self._newest(cp_health_history)
 
     def _faults_by_time(self, statement: AnySelect, when: ColumnElement[bool]) -> tuple[str, str]:
+        of_known = statement.where(_faults.cp_id.in_(select(charging_points.c.cp_id)))
         of_one = statement.where(_faults.cp_id == bindparam("key"))
         return (
-            self._sql(statement.where(when), "since"),
+            self._sql(of_known.where(when), "since"),
             self._sql(of_one.where(when), "key", "since"),
         )
 
     @cached_property
     def faults_since(self) -> tuple[str, str]:
-        """(since), (cp_id, since): fault events in the order in which they were appended."""
+        """(since), (cp_id, since): fault events of the known charging points, or of one that may
+        have been removed, in the order in which they were appended."""
         statement = select(*written(fault_events)).order_by(_faults.id)
         return self._faults_by_time(statement, _faults.timestamp >= bindparam("since"))
 
@@ -243,11 +247,15 @@ class Statements:
     @cached_property
     def first_snapshots(self) -> str:
         """cp_id and the time of the oldest health snapshot (or null) of each charging point."""
-        health = cp_health_history.c
         points = charging_points.c
-        oldest = select(health.timestamp).where(health.cp_id == points.cp_id)
-        oldest = _first(oldest.order_by(health.id), literal_column("1"))
-        return self._sql(select(points.cp_id, oldest.scalar_subquery()))
+        return self._sql(select(points.cp_id, _snapshot_time(points.cp_id, _health.id)))
+
+    @cached_property
+    def snapshots_of(self) -> str:
+        """cp_id, twice: the times of its oldest and its newest health snapshot (or nulls)."""
+        oldest = _snapshot_time(bindparam("of"), _health.id)
+        newest = _snapshot_time(bindparam("of_too"), _health.id.desc())
+        return self._sql(select(oldest, newest), "of", "of_too")
 
     def _prune(self, table: Table) -> str:
         oldest = select(table.c.id, table.c.timestamp).order_by(table.c.id)
@@ -273,6 +281,12 @@ _active: ColumnElement[str] = literal_column(f"'{SessionStatus.ACTIVE.value}'")
 
 def _session_rows() -> AnySelect:
     return select(*written(charging_sessions))
+
+
+def _snapshot_time(cp_id: ColumnElement[str], order: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """The time of a charging point's first health snapshot in this order."""
+    times = select(_health.timestamp).where(_health.cp_id == cp_id).order_by(order)
+    return _first(times, literal_column("1")).scalar_subquery()
 
 
 def _first(statement: AnySelect, count: ColumnElement[int]) -> AnySelect:

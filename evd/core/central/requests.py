@@ -131,6 +131,10 @@ class Requests:
             error = {"error": f"request_id {event.request_id} is not known", "field": "request_id"}
             self.state.effects.append(Reply(event.call, 404, error))
             return
+        if row.status.final:
+            error = {"error": f"request_id {event.request_id} has ended", "field": "request_id"}
+            self.state.effects.append(Reply(event.call, 409, error))
+            return
         session = self.state.ledger.sessions.get(row.session_id) if row.session_id else None
         if session is not None and session.confirmed:
             self._stop(row)

@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from evd.core.central import Image, Save, session_id_for
-from evd.core.central.events import ChargeAsked, RequestEndAsked, SessionStopAsked
+from evd.core.central.events import ChargeAsked, Reply, RequestEndAsked, SessionStopAsked
 from evd.core.effects import Send
 from evd.core.messages import (
     Action,
@@ -324,6 +324,25 @@ def test_delete_cancels_what_has_not_begun_and_stops_what_has() -> None:
     network.ask("req-2")
     assert network.call(RequestEndAsked(3, "req-2")).status == 202
     assert network.request("req-2").status is RequestStatus.FAILED
+
+
+def test_delete_of_a_request_that_has_ended_is_409() -> None:
+    """Proves: nobody is told that something is being ended which is over, whether it was charged,
+    DENIED or cancelled; and a DELETE that is repeated changes and tells nothing."""
+    network = ready("CP-001", "CP-002")
+    network.ask()
+    network.supplying(network.session())
+    network.record(network.session())
+    network.ask("req-2", "CP-404", "driver-bob")
+    network.ask("req-3", "CP-002", "driver-carol")
+    assert network.call(RequestEndAsked(1, "req-3")).status == 202
+    for number in (1, 2, 3):
+        before = network.request(f"req-{number}")
+        effects = network.tell(RequestEndAsked(2, before.request_id))
+        (reply,) = [effect for effect in effects if isinstance(effect, Reply)]
+        assert (reply.status, (reply.body or {}).get("field")) == (409, "request_id")
+        assert not updates(effects)
+        assert network.request(before.request_id) == before
 
 
 def test_a_session_is_stopped_by_the_operator_once() -> None:

@@ -1,0 +1,71 @@
+"""The ids of charging points and drivers, as the operator names them."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from evd.cli.errors import ToolFailed
+from evd.core.fields import FieldError, check_cp_id, check_id
+from evd.core.requests_file import ANY_CP
+
+CHARS_SHOWN: Final = 80
+# The group of all engines is `evd-engine`: who had that for an id could not be told from it.
+PROGRAM_PREFIX: Final = "evd-"
+
+_NUMBERED: Final = re.compile(r"(?P<stem>.*?)(?P<number>[0-9]+)", re.S)
+
+Check = Callable[[str], str]
+
+
+def cp_ids_from(names: Sequence[str]) -> list[str]:
+    """The charging points that the operator means, each once: `7` is CP-007."""
+    return _checked(dict.fromkeys(map(_cp_id, names)), "an id", check_cp_id)
+
+
+def new_cp_ids(names: Sequence[str], count: int) -> list[str]:
+    """The ids of new charging points; `count` counts on from the only one."""
+    cp_ids = _counted([_cp_id(name) for name in names], count, "id", "CP-007")
+    if ANY_CP in cp_ids:
+        raise ToolFailed(f"{ANY_CP!r} can't be an id: in a request it means any charging point.", 2)
+    return _new(_checked(cp_ids, "an id", check_cp_id))
+
+
+def new_driver_ids(names: Sequence[str], count: int) -> list[str]:
+    """The ids of new drivers; `count` counts on from the only one."""
+    driver_ids = _counted(names, count, "name", "driver-7")
+    return _new(_checked(driver_ids, "a name", lambda name: check_id(name, "driver_id")))
+
+
+def _cp_id(name: str) -> str:
+    return f"CP-{name.lstrip('0') or '0':0>3}" if name.isdecimal() else name
+
+
+def _counted(starts: Sequence[str], count: int, what: str, such_as: str) -> list[str]:
+    if count == 1:
+        return list(starts)
+    numbered = _NUMBERED.fullmatch(starts[0])
+    if len(starts) > 1 or numbered is None:
+        raise ToolFailed(f"--count needs one {what} that ends in a number, such as {such_as}.", 2)
+    first, width = int(numbered["number"]), len(numbered["number"])
+    return [f"{numbered['stem']}{first + n:0{width}d}" for n in range(count)]
+
+
+def _checked(names: Sequence[str] | dict[str, None], what: str, check: Check) -> list[str]:
+    for name in names:
+        try:
+            check(name)
+        except FieldError as error:
+            shown = repr(name[:CHARS_SHOWN])
+            raise ToolFailed(f"{shown} can't be {what}: it {error.why}.", 2) from None
+    return list(names)
+
+
+def _new(names: list[str]) -> list[str]:
+    for name in names:
+        if name.startswith(PROGRAM_PREFIX):
+            raise ToolFailed(
+                f"{name!r} can't be added: what begins with {PROGRAM_PREFIX!r} is a program.", 2
+            )
+    if len(set(names)) < len(names):
+        raise ToolFailed(f"Each can be added once: {', '.join(names)}.", 2)
+    return names
