@@ -16,8 +16,8 @@ import pytest
 START_TIMEOUT_S = 20.0
 _USER = "evd"
 _numbers = itertools.count()
-# One for each process of ours: its server has the usual port.
-_ADDRESS = f"127.1.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+# Each server has the usual port, at an address of its own.
+_addresses: dict[Path, str] = {}
 
 
 def _program(name: str) -> str | None:
@@ -45,7 +45,9 @@ def postgres_server() -> Iterator[Path]:
         stdout=quiet,
         check=True,
     )
-    settings = (f"listen_addresses={_ADDRESS}", f"unix_socket_directories={directory}")
+    address = f"127.{1 + len(_addresses)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+    _addresses[directory] = address
+    settings = (f"listen_addresses={address}", f"unix_socket_directories={directory}")
     flags = [part for setting in settings for part in ("-c", setting)]
     server = subprocess.Popen(
         [postgres, "-D", data, *flags], user=user, cwd=directory, stdout=quiet, stderr=quiet
@@ -82,5 +84,5 @@ def new_postgres_url(directory: Path, *, by_tcp: bool = False) -> str:
     with connect(directory, "postgres") as connection:
         connection.execute(f"CREATE DATABASE {name}")
     if by_tcp:
-        return f"postgresql+psycopg://{_USER}@{_ADDRESS}/{name}"
+        return f"postgresql+psycopg://{_USER}@{_addresses[directory]}/{name}"
     return f"postgresql+psycopg://{_USER}@/{name}?host={directory}"

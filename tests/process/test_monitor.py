@@ -14,7 +14,7 @@ import trio
 
 from evd.adapters.control import CONNECTION_OVER, FramedStream, serve_framed
 from evd.core import codec
-from evd.core.control import Ack, Bye, MonitorMessage, Ping, Pong, Register
+from evd.core.control import Ack, Bye, Heartbeat, MonitorMessage, Ping, Pong, Register
 from evd.core.framing import BadFrame
 from evd.core.messages import CpState
 
@@ -122,6 +122,8 @@ async def test_a_life(tmp_path: Path) -> None:
             process.kill()
         async with started(tmp_path, found) as process:
             second = await found.hear(Register)
+            # Only who has read the answer to REGISTER goes on to heartbeats.
+            await found.hear(Heartbeat)
             process.send_signal(signal.SIGTERM)
             await found.hear(Bye)
             assert await process.wait() == 0

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import attrs
-import pytest
 import trio
+import trio.testing
 
 from evd.adapters.metrics import Metrics
 from evd.core.breaker import Breaker
@@ -23,8 +23,9 @@ async def unrendered(_: Sequence[CpView], __: int, ___: bool) -> bytes:
     return b""
 
 
-@pytest.mark.deterministic_trio
-async def test_what_was_answered_with_503_is_not_done_later() -> None:
+async def test_what_was_answered_with_503_is_not_done_later(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     """Proves: a call that was told that Central did not decide in time is never begun."""
     inbox = Inbox()
     desk = Desk(inbox, lambda: True, unrendered)
