@@ -105,10 +105,13 @@ async def test_a_kill_loses_nothing_that_was_confirmed(kafka_network: KafkaNetwo
         for _ in range(2):
             await stream.until_confirmed(200)
             await trio.to_thread.run_sync(cluster.nodes[0].kill)
+            # An answer that has come in before the kill may still be on its way to us.
+            await trio.sleep(0.5)
             confirmed_count = len(stream.confirmed)
             await trio.sleep(1)
             assert len(stream.confirmed) == confirmed_count
             cluster.nodes[0].start()
+            await trio.to_thread.run_sync(cluster.wait_until_up)
             await stream.until_confirmed(1, within_s=RECOVERY_S_MAX)
         await stream.until_confirmed(200)
         await pair.until_read(*stream.confirmed)

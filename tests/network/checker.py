@@ -48,6 +48,7 @@ class Promise(StrEnum):
     TOTALS = "every total is the engine's own"
     ONE_AT_A_TIME = "one session a charging point, one a driver"
     ONE_ENDING = "one final status a request"
+    ALIVE = "nobody ends but who is killed or told to"
 
 
 # A promise, and a sentence on how it is broken.
@@ -337,6 +338,20 @@ def _wrong_totals(request_id: str, told: Sequence[Told], row: Row | None) -> Ite
             yield Promise.TOTALS, text
 
 
+def _ended_or_repeated(network: Network, facts: Facts) -> Iterable[Finding]:
+    """What the programs themselves tell: none crashed, and each final line came once."""
+    for program in network.programs.values():
+        if "| Crashed: " in program.logged() or program.ended_badly:
+            yield Promise.ALIVE, f"{program.name} ended by itself: {program.logged()[-2000:]}"
+    for driver_id, told_of in facts.told.items():
+        # A driver that was killed may say again what it had said.
+        if network.programs[driver_id].starts_count > 1:
+            continue
+        for request_id, told in told_of.items():
+            if len(told) > 1:
+                yield Promise.ONE_ENDING, f"{driver_id} was told {len(told)} times of {request_id}"
+
+
 def check(
     network: Network,
     *,
@@ -351,5 +366,6 @@ def check(
             raise NeverTrue(f"not at rest within {within_s:g} s: {left}")
         time.sleep(LOOK_S)
     broken = violations(facts, disks_lost=disks_lost, central_lost=central_lost)
+    broken += [f"{promise}: {text}" for promise, text in _ended_or_repeated(network, facts)]
     assert not broken, "\n".join(broken)
     return facts

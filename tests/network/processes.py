@@ -70,11 +70,13 @@ class Program:
         self.env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self.started_s = 0.0
+        self.starts_count = 0
 
     def start(self) -> "Program":
         """Start it; what it prints is appended to its files."""
         if self.alive:
             raise RuntimeError(f"{self.name} runs already")
+        self.starts_count += 1
         with self.out.open("ab") as out, self.err.open("ab") as err:
             self.started_s = time.monotonic()
             self._process = subprocess.Popen(
@@ -104,6 +106,11 @@ class Program:
     def alive(self) -> bool:
         """Whether it runs (a hung one does)."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def ended_badly(self) -> bool:
+        """Whether it ended, and neither as it was told nor by SIGKILL nor for a bad flag."""
+        return self._process is not None and self._process.poll() not in (None, 0, 2, -9)
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""

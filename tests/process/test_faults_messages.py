@@ -65,16 +65,22 @@ def test_poison_in_every_topic_is_put_aside_and_the_next_message_taken(tmp_path:
     """Proves: bytes that are no message, and good messages with one field wrong, in every topic
     and in mid-session, end nobody and change nothing; each lies in the dead letters and is counted,
     and the session beside them is billed."""
-    with scene(tmp_path, CP_ID, CP_ID, driver_flags=("--request-interval", "1")) as here:
+    with scene(
+        tmp_path,
+        *(CP_ID, CP_ID),
+        driver_flags=("--request-interval", "1"),
+        engine_flags=("--session-seconds", "8"),
+    ) as here:
         here.reach("idle")
         with here.others_untouched(()):
             tap = Tap(here.network.bootstrap)
-            here.driver.wait_for_line(" kWh", 15.0, since=len(here.driver.logged()))
+            wait_until(lambda: here.network.cp(CP_ID).get("telemetry"), 15.0)
             said: dict[str, set[bytes]] = {}
             for topic in TOPICS:
                 (good, *_) = [each.value for each in tap.read(topic) if each.value]
                 said[topic] = {*POISON, *wrong_shapes(good)}
                 tap.put(topic, KEYS.get(topic, CP_ID), None, *said[topic])
+            assert here.network.cp(CP_ID)["telemetry"]
             assert [final.status for final in here.wait_finals(2)] == ["COMPLETED"] * 2
             here.charge_again()
             for topic, poison in said.items():

@@ -100,7 +100,8 @@ def test_make_run(folder: Path) -> None:
     with network_in(folder / "net") as network:
         with make_run(network, folder / "first") as run:
             elapsed_s = run.wait_for(r"driver-\w+ +IN_PROGRESS +CP-\d+ +\d+\.\d kW, .* kWh, .* €")
-            assert elapsed_s <= LIFE_S
+            # Beside other tests it may take as long as a busy machine takes.
+            assert elapsed_s <= (BOUND_S if "PYTEST_XDIST_WORKER" in os.environ else LIFE_S)
             run.wait_for(r"^Dashboard +http://127\.0\.0\.1:\d+$")
             run.wait_for(r"^Logs +\S+/var/log$")
             run.wait_for(r"COMPLETED +CP-\d+ +\d+\.\d+ kWh, \d+\.\d\d €")

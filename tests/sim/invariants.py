@@ -80,6 +80,8 @@ class Witness:
         # Requests that somebody asked Central by HTTP to end.
         self.end_asked: set[str] = set()
         self._final_s: dict[str, float] = {}
+        # Requests that ended while the car was out of everybody's reach past the bound.
+        self._ended_unheard: set[str] = set()
         # Called with a session that is closed because nothing was heard of it.
         self.on_unheard: Callable[[Session], None] = lambda _: None
 
@@ -286,6 +288,9 @@ class Witness:
             self.world.violate(4, "a request changed its driver", *ids)
         if row.status.final:
             self._final_s.setdefault(row.request_id, self.world.t_s)
+            running = self.charges.get(session_id_for(row.request_id), ())
+            if any(each.ended_s is None and self._was_out_of_reach(each) for each in running):
+                self._ended_unheard.add(row.request_id)
         if before is None or not before.status.final:
             return
         kept = attrs.evolve(row, updated_at=before.updated_at)
@@ -423,7 +428,11 @@ class Witness:
         if row.cost_cents:
             self.world.violate(2, "a stray session is billed", *ids)
         given_up = self.cancel_read_s.keys() | self.end_asked | self.forgotten
-        if row.request_id not in given_up and not all(charge.late for charge in charges):
+        if row.request_id in given_up or all(charge.late for charge in charges):
+            return
+        if row.request_id in self._ended_unheard and self.restored_s:
+            self.world.allow("out of reach past the bound, and its session was lost meanwhile")
+        else:
             self.world.violate(1, "its driver had not given up, and it is not billed", *ids)
 
     def _check_request(self, request_id: str, asker: Asker) -> None:
