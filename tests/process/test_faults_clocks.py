@@ -1,5 +1,6 @@
 """A wall clock that is stepped by an hour: it stamps, and decides nothing."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -47,5 +48,11 @@ def test_a_wall_clock_that_is_stepped_by_an_hour_costs_nothing(
         kinds = [fault["event_type"] for fault in here.network.faults()]
         assert kinds.count("FAULT") == [fault["event_type"] for fault in before].count("FAULT")
         here.charge_again()
+        # The stamps of whose clock was stepped, or the test would prove nothing.
+        by_central = "central" in stepped
+        stamp = "updated_at FROM requests" if by_central else "end_time FROM charging_sessions"
+        stamps = [datetime.fromisoformat(row[0]) for row in here.network.rows(f"SELECT {stamp}")]
+        off_s = max(abs((datetime.now(UTC) - each).total_seconds()) for each in stamps)
+        assert off_s > 0.9 * HOUR_S
         for row in checker.check(here.network).sessions:
             assert row["total_kwh"] == pytest.approx(KWH, abs=BUSY_S_MAX * KW / 3600)

@@ -133,20 +133,24 @@ def test_a_damaged_file_of_an_engine_is_put_aside_and_its_records_are_carried_ov
     tmp_path: Path,
 ) -> None:
     """Proves: bytes that rot under the engine's sessions end no engine; it says what it did, the
-    damaged file is kept, and the charging point charges."""
+    damaged file is kept, every record is still there, and the charging point charges."""
     with scene(tmp_path, engine_flags=("--session-seconds", "2")) as here:
         here.reach("idle")
         checker.check(here.network)
         assert here.point.engine.stop() == 0
-        path = here.point.engine_state_dir / FILE_NAME
+        folder = here.point.engine_state_dir
+        before = {each.record.session_id for each in checker.read_disk(folder).kept}
+        assert before
+        path = folder / FILE_NAME
         content = bytearray(path.read_bytes())
         content[-2048:] = b"\xa5" * 2048
         path.write_bytes(content)
         here.point.engine.start()
         here.point.engine.wait_for_line("is damaged", 10.0)
-        assert list(here.point.engine_state_dir.glob(f"{FILE_NAME}.corrupt-*"))
+        assert list(folder.glob(f"{FILE_NAME}.corrupt-*"))
         here.charge_again()
-        checker.check(here.network, disks_lost=[CP_ID])
+        assert before < {each.record.session_id for each in checker.read_disk(folder).kept}
+        checker.check(here.network)
 
 
 def test_a_second_engine_that_no_monitor_sees_changes_nothing(tmp_path: Path) -> None:

@@ -106,7 +106,11 @@ def test_records_are_sent_when_central_is_heard_again() -> None:
     rig.start("s1")
     rig.central_up = False
     effects = rig.wait(12)
-    assert "WARNING Central unavailable, buffering session" in notes(effects)
+    said = [line for line in notes(effects) if "Central" in line]
+    assert said == [
+        "INFO Charging session continues: Central is unavailable",
+        "WARNING Central unavailable, buffering session",
+    ]
     assert "INFO Session s1 buffered (1/100)" in notes(effects)
     assert sent_again(rig.beacon()) == ["s1"]
     assert sent_again(rig.beacon()) == []

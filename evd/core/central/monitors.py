@@ -220,6 +220,8 @@ class Monitors:
             EventType.DISCONNECTED: "is DISCONNECTED",
             EventType.RECONNECTED: "is connected again",
         }[event_type]
+        if event_type in (EventType.FAULT, EventType.RECOVERY):
+            reason += f"; it is {point.shown}"
         self.state.note(level, f"CP {point.cp_id} {shown}: {reason}")
 
     def reported(self, status: CpStatus) -> None:

@@ -1,5 +1,5 @@
-"""The log's lines about sessions that wait for Central: each once when it is put aside, and once
-when Central has it."""
+"""The log's lines about sessions while Central is away: one for a session that goes on, one for
+each that is put aside, and one when Central has it."""
 
 from collections.abc import Iterable
 
@@ -13,14 +13,23 @@ class BufferLog:
         self._size = size
         self._quiet: dict[str, None] = {}
         self._told: set[str] = set()
+        self._charges_on = False
 
     def ended(self, session_id: str) -> None:
         """A session was saved, and waits."""
         self._quiet[session_id] = None
 
-    def central_silent(self, unconfirmed: int) -> list[Note]:
-        """Central is away: what there is to say of each that waits, `unconfirmed` in all."""
+    def tick(self, is_central_away: bool, unconfirmed: int, supplying: bool) -> list[Note]:
+        """While Central is away: what there is to say of the session that runs, once, and of each
+        that waits, `unconfirmed` in all."""
+        if not is_central_away:
+            self._charges_on = False
+            return []
         notes = []
+        if supplying and not self._charges_on:
+            self._charges_on = True
+            text = "Charging session continues: Central is unavailable"
+            notes.append(Note(Level.INFO, text))
         for count, session_id in enumerate(self._quiet, unconfirmed - len(self._quiet) + 1):
             notes.append(Note(Level.WARNING, "Central unavailable, buffering session"))
             text = f"Session {session_id} buffered ({count}/{self._size})"

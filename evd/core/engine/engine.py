@@ -245,9 +245,8 @@ class Engine:
 
     def _tick(self, event: Ticked, now: Now) -> list[Effect]:
         self._machine.set_connected(event.connected, now.mono_s)
-        effects: list[Effect] = []
-        if self._presence.silent(now.mono_s):
-            effects += self._buffer_log.central_silent(self._ledger.unconfirmed_count)
+        is_away, count = self._presence.silent(now.mono_s), self._ledger.unconfirmed_count
+        effects: list[Effect] = [*self._buffer_log.tick(is_away, count, self._supply is not None)]
         is_lost = event.logs_lost_count != self._logs_lost_count
         self._logs_lost_count = event.logs_lost_count
         # With the broker's data our records may be gone, or what confirmed them.
