@@ -157,6 +157,7 @@ class Storm:
     def _cut(self, ways: list[tuple[str, str]], span_s: float) -> bool:
         self._tell("cut: " + ", ".join(f"{a} > {b}" for a, b in ways) + f" for {span_s:.1f} s")
         self.world.cut.update(ways)
+        self.world.cut_at_s.update(dict.fromkeys(ways, self.world.t_s))
         self.world.at(span_s, self.world.cut.difference_update, ways)
         return True
 

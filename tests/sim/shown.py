@@ -70,14 +70,17 @@ class Shown:
     def _look_at(self, number: int, engine: EnginePart) -> None:
         world, central, monitor = self.world, self.network.central, self.network.monitors[number]
         core = central.core
-        way = world.passes(monitor.host, central.host), world.passes(central.host, monitor.host)
+        ways = (monitor.host, central.host), (central.host, monitor.host)
+        way = tuple(world.passes(*each) for each in ways)
         seconds = [extra for extra in self.network.extras if extra.host == engine.host]
         parts = (
-            # The moment of the last hang too: between two looks it may have woken and hung again.
+            # The moments too: between two looks one may have woken and hung again, a link have been
+            # healed and cut again.
             *(central.life, core is None, central.hung, central.hung_at_s, central.alive),
             *(monitor.life, monitor.hung, monitor.hung_at_s, monitor.alive),
             *(engine.life, engine.hung, engine.hung_at_s, engine.alive),
             *(monitor.target is engine, way, bool(seconds)),
+            *(world.cut_at_s.get(each) for each in ways),
         )
         seen = self._seen[engine.cp_id]
         if world.slow_until_s[monitor.host] > world.t_s - 2.0:

@@ -77,6 +77,8 @@ class World:
         self.skew_s: dict[str, float] = defaultdict(float)
         self.uptime_s: dict[str, float] = {}
         self.cut: set[tuple[str, str]] = set()
+        # When each way was last cut.
+        self.cut_at_s: dict[tuple[str, str], float] = {}
         # Until when a host's connections are slower than who waits at them may bear.
         self.slow_until_s: dict[str, float] = defaultdict(float)
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
