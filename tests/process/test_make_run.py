@@ -142,6 +142,8 @@ def test_a_broken_file_stops_nothing(folder: Path) -> None:
             half.unlink()
             assert network.evd("request", "driver-carol", "CP-404").returncode == 1
             assert alive(pids) == pids
+            os.killpg(run.process.pid, signal.SIGINT)
+            run.process.wait(timeout=STOP_S + 1)
 
 
 def test_its_sudden_death_stops_the_network(folder: Path) -> None:
