@@ -26,31 +26,12 @@ def restore(network: Network, root: Path, copy: Path) -> None:
     # Known before Central is stopped for nothing.
     if not copy.is_file():
         raise ToolFailed(f"There is no file {copy}.", 2)
-    _refuse_other(config, copy)
+    with _sentences():
+        from evd.adapters.store.backup import check_backup
+
+        check_backup(config.db_url, copy)
     with _stopped(network.supervisor):
         _restore(config, root, copy)
-
-
-def _refuse_other(config: CentralConfig, copy: Path) -> None:
-    """ToolFailed where `copy` is no SQLite database, or none of Central's."""
-    with _sentences():
-        from evd.adapters.store.address import database_at
-        from evd.adapters.store.sqlite import Sqlite
-
-        database = database_at(config.db_url)
-        if not isinstance(database, Sqlite):
-            raise database.refused("is PostgreSQL: use pg_restore")
-        database = Sqlite(database.url.set(database=str(copy)))
-        try:
-            connection = database.connect_reader()
-            try:
-                version = database.schema_version(connection)
-            finally:
-                connection.close()
-        except database.errors as error:
-            raise ToolFailed(f"{copy}: {database.explain(error)}.") from None
-    if version is None:
-        raise ToolFailed(f"{copy} is no backup of Central's database.")
 
 
 def _restore(config: CentralConfig, root: Path, copy: Path) -> None:

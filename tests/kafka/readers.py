@@ -110,6 +110,14 @@ class Stream:
         self.longest_s = max(self.longest_s, trio.current_time() - began_s)
         self.confirmed.append(value)
 
+    async def nothing_is_lost(self) -> None:
+        """All that was confirmed is read, once, and no send ever failed."""
+        await self.pair.until_read(*self.confirmed)
+        assert self.failed_count == 0
+        assert self.pair.consumer.logs_lost_count == 0
+        values = self.pair.values
+        assert len(values) == len(set(values)), "an idempotent producer never doubles"
+
     async def until_confirmed(self, count: int, within_s: float = READ_S_MAX) -> None:
         """Waits until so many more have been confirmed."""
         wanted = len(self.confirmed) + count

@@ -94,6 +94,16 @@ def wait_until_gone(pids: list[int]) -> None:
         time.sleep(0.1)
 
 
+@contextmanager
+def small_run(folder: Path) -> Iterator[tuple[Network, Run, list[int]]]:
+    """`make run` of one charging point without a driver, registered, and its processes."""
+    with network_in(folder / "net") as network:
+        network.keep("broker", "central", "cp-CP-001")
+        with make_run(network, folder / "output") as run:
+            run.wait_for("CP-001 registered")
+            yield network, run, processes_of(network)
+
+
 def test_make_run(folder: Path) -> None:
     """Proves: within 15 s sessions are delivered and told in readable lines; Ctrl-C leaves no
     process within 10 s; a second run finds the history, and takes up where the first ended."""
@@ -131,60 +141,44 @@ def test_make_run(folder: Path) -> None:
 
 def test_a_broken_file_stops_nothing(folder: Path) -> None:
     """Proves: a file that somebody is just writing costs a sentence, and not the network."""
-    with network_in(folder / "net") as network:
-        network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, folder / "output") as run:
-            run.wait_for("CP-001 registered")
-            pids = processes_of(network)
-            half = network.conf.parent.parent / "var" / "supervisord.d" / "half.conf"
-            half.write_text("[program:evd-driver-x\n")
-            run.wait_for("evd: .*half.conf")
-            half.unlink()
-            assert network.evd("request", "driver-carol", "CP-404").returncode == 1
-            assert alive(pids) == pids
-            os.killpg(run.process.pid, signal.SIGINT)
-            run.process.wait(timeout=STOP_S + 1)
+    with small_run(folder) as (network, run, pids):
+        half = network.conf.parent.parent / "var" / "supervisord.d" / "half.conf"
+        half.write_text("[program:evd-driver-x\n")
+        run.wait_for("evd: .*half.conf")
+        half.unlink()
+        assert network.evd("request", "driver-carol", "CP-404").returncode == 1
+        assert alive(pids) == pids
+        os.killpg(run.process.pid, signal.SIGINT)
+        run.process.wait(timeout=STOP_S + 1)
 
 
 def test_its_sudden_death_stops_the_network(folder: Path) -> None:
     """Proves: a `make run` that is killed with everything around it leaves no process either."""
-    with network_in(folder / "net") as network:
-        network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, folder / "output") as run:
-            run.wait_for("CP-001 registered")
-            pids = processes_of(network)
-            os.killpg(run.process.pid, signal.SIGKILL)
-            run.process.wait()
+    with small_run(folder) as (_, run, pids):
+        os.killpg(run.process.pid, signal.SIGKILL)
+        run.process.wait()
         wait_until_gone(pids)
 
 
 def test_a_dead_supervisor_leaves_nothing_behind(folder: Path) -> None:
     """Proves: where supervisord is killed, what it ran is stopped, and a sentence says so."""
-    with network_in(folder / "net") as network:
-        network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, folder / "output") as run:
-            run.wait_for("CP-001 registered")
-            pids = processes_of(network)
-            os.kill(pids[0], signal.SIGKILL)
-            run.process.wait(timeout=STOP_S)
-            # Dead, but it is the machine's init that waits for them.
-            wait_until_gone(pids)
-            assert "evd: supervisord ended by itself" in run.text()
+    with small_run(folder) as (_, run, pids):
+        os.kill(pids[0], signal.SIGKILL)
+        run.process.wait(timeout=STOP_S)
+        # Dead, but it is the machine's init that waits for them.
+        wait_until_gone(pids)
+        assert "evd: supervisord ended by itself" in run.text()
 
 
 def test_a_hung_process_does_not_hold_up_the_end(folder: Path) -> None:
     """Proves: what does not stop by itself is ended, within the same 10 s."""
-    with network_in(folder / "net") as network:
-        network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, folder / "output") as run:
-            run.wait_for("CP-001 registered")
-            pids = processes_of(network)
-            status = {each.name: each.pid for each in Supervisord(network.conf).status()}
-            hung = status["evd-engine:CP-001"]
-            assert hung is not None
-            os.kill(hung, signal.SIGSTOP)
-            stopped_s = time.monotonic()
-            os.killpg(run.process.pid, signal.SIGINT)
-            run.process.wait(timeout=STOP_S + 1)
-            assert time.monotonic() - stopped_s <= STOP_S
-            assert alive(pids) == []
+    with small_run(folder) as (network, run, pids):
+        status = {each.name: each.pid for each in Supervisord(network.conf).status()}
+        hung = status["evd-engine:CP-001"]
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+        stopped_s = time.monotonic()
+        os.killpg(run.process.pid, signal.SIGINT)
+        run.process.wait(timeout=STOP_S + 1)
+        assert time.monotonic() - stopped_s <= STOP_S
+        assert alive(pids) == []

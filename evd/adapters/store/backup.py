@@ -49,6 +49,20 @@ def copy_database(database: Database, path: Path) -> None:
         _flush(path.parent)
 
 
+def check_backup(db_url: str, path: Path) -> None:
+    """Raises StoreRefused where the file `path` can't be put in the place of the database at
+    `db_url`: that one is PostgreSQL, or the file is no SQLite database, or none of Central's."""
+    target = _sqlite(database_at(db_url), "pg_restore")
+    copy = Sqlite(target.url.set(database=str(path)))
+    try:
+        with contextlib.closing(copy.connect_reader()) as connection:
+            version = copy.schema_version(connection)
+    except copy.errors as error:
+        raise StoreRefused(f"{path}: {copy.explain(error)}") from None
+    if version is None:
+        raise StoreRefused(f"{path} is no backup of Central's database")
+
+
 def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
     """Put the backup `path` in the place of the database; Central must not be running.
 
