@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from evd.core.requests_file import RequestLine, RequestsFileError, parse_requests
+from evd.core.driver.requests_file import RequestLine, RequestsFileError, parse_requests
 from evd.flags import (
     BOOTSTRAP,
     COLOR,

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import attrs
 
-from evd.core.fields import FieldError, check_cp_id, check_id, printable
+from evd.core.wire.fields import FieldError, check_cp_id, check_id, printable
 
 DURATION_S_MAX = 31_536_000.0
 DURATION_S_MIN = 0.001

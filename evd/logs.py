@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from evd.core.fields import printable
+from evd.core.wire.fields import printable
 
 STDERR_FD = 2
 # A pipe that is ready takes this much at once, whatever else it holds.

@@ -39,7 +39,7 @@ def _run(arguments: list[str]) -> int:
         print(f"evd: {error}", file=sys.stderr)
         return 2
     # Loaded late: `evd --help` needs none of it.
-    from evd.adapters.supervisor import SupervisorFailed
+    from evd.adapters.supervisor.protocol import SupervisorFailed
     from evd.cli import commands
     from evd.cli.errors import ToolFailed
 

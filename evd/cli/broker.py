@@ -7,7 +7,7 @@ is made.
 from collections.abc import Sequence
 from typing import Final
 
-from evd.adapters.supervisor import Program, Supervisor
+from evd.adapters.supervisor.protocol import Program, Supervisor
 from evd.cli.errors import ToolFailed
 from evd.cli.network import BROKER, KAFKA, Network
 from evd.cli.ports import CONTROLLER_PORTS, PortChoice

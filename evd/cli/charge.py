@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from evd.cli.central import Central, CentralAway, CentralRefused
-from evd.core.messages import RequestStatus
+from evd.core.wire.messages import RequestStatus
 
 # Central holds back for a moment after its start.
 PATIENCE_S: Final = 15.0

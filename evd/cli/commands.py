@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 import evd
-from evd.adapters.supervisord import Supervisord
+from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli import charge, database
 from evd.cli.broker import KAFKA_READY_S, choose_broker
 from evd.cli.central import CentralAway, CentralRefused
@@ -28,9 +28,9 @@ from evd.cli.ports import refuse_taken
 from evd.cli.signals import INTERRUPTED
 from evd.cli.start_lock import changing, refuse_left_behind
 from evd.cli.status import draw, take_snapshot
-from evd.core.fields import FieldError, check_cp_id, check_id
-from evd.core.messages import RequestStatus
-from evd.core.requests_file import ANY_CP
+from evd.core.driver.requests_file import ANY_CP
+from evd.core.wire.fields import FieldError, check_cp_id, check_id
+from evd.core.wire.messages import RequestStatus
 
 STOP_S_MAX: Final = 12.0
 POLL_S: Final = 0.1

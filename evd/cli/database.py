@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from evd.adapters.supervisor import ProcessState, Supervisor
+from evd.adapters.supervisor.protocol import ProcessState, Supervisor
 from evd.cli.errors import ToolFailed
 from evd.cli.network import CENTRAL, Network
 from evd.config import CentralConfig

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from evd.adapters.supervisor import (
+from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
     Program,

@@ -11,7 +11,7 @@ import attrs
 from rich.console import Console
 from rich.text import Text
 
-from evd.adapters.supervisor import Program
+from evd.adapters.supervisor.protocol import Program
 
 READ_BYTES_MAX: Final = 65_536
 # A log line may be cut where it is longer.

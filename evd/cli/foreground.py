@@ -19,8 +19,8 @@ from typing import Final
 import attrs
 from rich.console import Console
 
-from evd.adapters.supervisor import Program, SupervisorFailed
-from evd.adapters.supervisord import Supervisord
+from evd.adapters.supervisor.protocol import Program, SupervisorFailed
+from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli.errors import ToolFailed
 from evd.cli.follow import Life
 from evd.cli.network import Network

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from evd.cli.errors import ToolFailed
-from evd.core.fields import FieldError, check_cp_id, check_id
-from evd.core.requests_file import ANY_CP
+from evd.core.driver.requests_file import ANY_CP
+from evd.core.wire.fields import FieldError, check_cp_id, check_id
 
 CHARS_SHOWN: Final = 80
 # The group of all engines is `evd-engine`: who had that for an id could not be told from it.

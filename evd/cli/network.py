@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from evd.adapters.supervisor import (
+from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
     Program,
@@ -22,16 +22,10 @@ from evd.adapters.supervisor import (
 )
 from evd.cli.central import Central, CentralAway, CentralRefused
 from evd.cli.errors import ToolFailed
-from evd.cli.ports import (
-    DASHBOARD_PORTS,
-    HEALTH_PORTS,
-    METRICS_PORTS,
-    PortChoice,
-    config_of,
-)
+from evd.cli.ports import DASHBOARD_PORTS, HEALTH_PORTS, METRICS_PORTS, PortChoice, config_of
 from evd.cli.signals import INTERRUPTED, undisturbed
 from evd.config import CentralConfig, EngineConfig, read_requests_file
-from evd.core.messages import CpState
+from evd.core.wire.messages import CpState
 from evd.flags import ConfigError
 
 ENGINE: Final = "evd-engine"

@@ -10,7 +10,7 @@ from typing import Final
 
 import attrs
 
-from evd.adapters.supervisor import Program, Supervisor
+from evd.adapters.supervisor.protocol import Program, Supervisor
 from evd.cli.errors import ToolFailed
 from evd.config import (
     ProgramConfig,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from evd.adapters.supervisord import Killed, Supervisord
+from evd.adapters.supervisor.supervisord import Killed, Supervisord
 from evd.cli.errors import ToolFailed
 
 WAIT_S: Final = 30.0

@@ -8,10 +8,15 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from evd.adapters.supervisor import ProcessState, ProcessStatus, Supervisor, SupervisorFailed
+from evd.adapters.supervisor.protocol import (
+    ProcessState,
+    ProcessStatus,
+    Supervisor,
+    SupervisorFailed,
+)
 from evd.cli.errors import ToolFailed
 from evd.cli.network import Network
-from evd.core.fields import printable
+from evd.core.wire.fields import printable
 
 _STATE_COLORS: Final = {"ON": "green", "BROKEN": "red", "DISCONNECTED": "bright_black"}
 _BREAKER_COLORS: Final = {"OPEN": "red", "HALF_OPEN": "yellow"}

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import attrs
 
-from evd.core.messages import Message
+from evd.core.wire.messages import Message
 
 
 class Level(StrEnum):

@@ -26,7 +26,7 @@ from typing import NoReturn, TypeVar
 import trio
 
 from evd import logs
-from evd.adapters.systemd import Notifier
+from evd.adapters.supervisor.notifier import Notifier
 from evd.config import ProgramConfig, StatefulConfig, make_state_dir
 from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
 

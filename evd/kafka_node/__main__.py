@@ -11,9 +11,9 @@ from typing import Final, NoReturn
 
 from evd.daemons.lifecycle import naming_port
 from evd.flags import ConfigError, parse_or_exit, refuse
-from evd.kafka_node.attendant import attend
 from evd.kafka_node.config import KafkaNodeConfig, kafka_node_config
 from evd.kafka_node.installation import NotInstalled, find_installation
+from evd.kafka_node.readiness import attend
 from evd.kafka_node.settings import Node
 from evd.kafka_node.storage import StorageFailed, prepare
 

@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from evd.adapters.kafka.survey import await_cluster
 from evd.adapters.kafka.topics import TopicsFailed, ensure_topics
-from evd.adapters.kafka_survey import await_cluster
 from evd.kafka_node.installation import (
     POM,
     Installation,

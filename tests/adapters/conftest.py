@@ -35,7 +35,14 @@ class BrokerProcess:
 
     def start_now(self, *flags: str) -> None:
         """Starts it, empty, and returns when it listens."""
-        command = [sys.executable, "-m", "evd.broker", "--listen-port", str(self.port), *flags]
+        command = [
+            sys.executable,
+            "-m",
+            "evd.daemons.broker.program",
+            "--listen-port",
+            str(self.port),
+            *flags,
+        ]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE)
         line = self._first_line(self._process)
         assert b"listening on" in line, line

@@ -2,7 +2,7 @@
 
 import time
 
-from evd.core.framing import Deframer, encode
+from evd.core.wire.framing import Deframer, encode
 from tests.bench.figures import line, spread
 
 FRAMES = 50_000

@@ -6,7 +6,7 @@ from pathlib import Path
 import trio
 
 from evd.adapters.store import open_store
-from evd.core.rows import ChargingPoint, Session, SessionStatus
+from evd.core.central.rows import ChargingPoint, Session, SessionStatus
 
 POINTS = 100
 GROUP = 5_000

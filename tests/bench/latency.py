@@ -9,8 +9,8 @@ from uuid import uuid4
 import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from evd.core import codec
-from evd.core.messages import BEACONS, REQUESTS, TELEMETRY, UPDATES, DriverRequest, Seen
+from evd.core.wire import codec
+from evd.core.wire.messages import BEACONS, REQUESTS, TELEMETRY, UPDATES, DriverRequest, Seen
 from tests.bench.figures import line, percentile
 from tests.network.network import Network
 

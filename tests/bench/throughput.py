@@ -12,9 +12,9 @@ import trio
 from confluent_kafka import Producer
 
 from evd.adapters.kafka import open_consumer
-from evd.core import codec
-from evd.core.framing import encode
-from evd.core.messages import TELEMETRY, Telemetry
+from evd.core.wire import codec
+from evd.core.wire.framing import encode
+from evd.core.wire.messages import TELEMETRY, Telemetry
 from tests.bench.figures import line, spread
 from tests.bench.history import POINTS, running
 from tests.network.network import Network

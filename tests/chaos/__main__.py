@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from evd.cli.central import CentralAway, CentralRefused
-from evd.core.fields import format_time
+from evd.core.wire.fields import format_time
 from tests.chaos.network import ChaosNetwork, chaos_network
 from tests.chaos.plan import CP_IDS, Fault, plan
 from tests.chaos.story import story

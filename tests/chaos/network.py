@@ -17,12 +17,12 @@ from typing import Final
 import attrs
 import httpx
 
-from evd.adapters.supervisor import ProcessState, Program, SupervisorFailed
-from evd.adapters.supervisord import Supervisord
+from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
+from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli import network as tool
 from evd.cli.central import Central, CentralAway, CentralRefused
 from evd.cli.start_lock import changing
-from evd.core.messages import RequestStatus
+from evd.core.wire.messages import RequestStatus
 from tests.chaos.plan import BROKER, CENTRAL, CP_IDS, CUTTABLE, DRIVER_IDS, request_lines
 from tests.network import checker, processes, relay
 from tests.process import networks

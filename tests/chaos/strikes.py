@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from evd.adapters.supervisor import SupervisorFailed
+from evd.adapters.supervisor.protocol import SupervisorFailed
 from evd.cli.central import CentralAway, CentralRefused
 from evd.cli.errors import ToolFailed
 from tests.chaos.network import ChaosNetwork

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
-from evd.core.requests_file import parse_requests
+from evd.core.driver.requests_file import parse_requests
 from tests.chaos.plan import (
     CP_IDS,
     CUTTABLE,

@@ -5,8 +5,8 @@ from typing import Any
 
 import attrs
 
-from evd.core.central import session_id_for
-from evd.core.messages import Outcome, SessionRecord
+from evd.core.central.ledger import session_id_for
+from evd.core.wire.messages import Outcome, SessionRecord
 from tests.chaos.verdict import Verdict, Witness, judge, last_line
 from tests.network.checker import Disk, Facts, Kept, Told
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from evd.adapters.kafka_survey import Cluster, await_cluster
+from evd.adapters.kafka.survey import Cluster, await_cluster
 from evd.kafka_node.settings import Voter
 from evd.kafka_node.storage import new_id
 from tests.network.processes import Program, free_port

@@ -10,7 +10,7 @@ import trio
 
 from evd.adapters.kafka import ensure_topics, open_consumer, open_producer
 from evd.adapters.kafka.consumer import REVIEW_RETRY_S
-from evd.core.partition import partition_for
+from evd.core.wire.partition import partition_for
 from evd.kafka_node.installation import Installation
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.conftest import KafkaNetwork

@@ -21,10 +21,10 @@ import attrs
 
 from evd.adapters.buffer.buffer import FILE_NAME
 from evd.adapters.buffer.database import whole_record
-from evd.core.central import session_id_for
-from evd.core.driver import NO_COORDINATOR
-from evd.core.messages import FINAL, RequestStatus, SessionRecord
-from evd.core.units import cents_from_euros, mwh_from_kwh
+from evd.core.central.ledger import session_id_for
+from evd.core.driver.core import NO_COORDINATOR
+from evd.core.wire.messages import FINAL, RequestStatus, SessionRecord
+from evd.core.wire.units import cents_from_euros, mwh_from_kwh
 from tests.network.network import Network
 from tests.network.waiting import NeverTrue
 

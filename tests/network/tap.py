@@ -9,7 +9,7 @@ from types import TracebackType
 import attrs
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
-from evd.core.messages import TOPICS
+from evd.core.wire.messages import TOPICS
 
 ANSWER_S_MAX = 10.0
 POLL_S = 0.05

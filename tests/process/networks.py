@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from evd.adapters.supervisord import Supervisord
+from evd.adapters.supervisor.supervisord import Supervisord
 from tests.network.processes import free_port
 
 CHECKOUT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from evd.adapters.supervisord import Supervisord
+from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli import network as cli_network
 from evd.cli.central import Central
 from evd.cli.doctor import SETTLED_S

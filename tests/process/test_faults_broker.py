@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from evd.core import codec
-from evd.core.central import session_id_for
-from evd.core.messages import COMMANDS, SESSIONS, STATUS, Command, CpStatus, StartSupply
+from evd.core.central.ledger import session_id_for
+from evd.core.wire import codec
+from evd.core.wire.messages import COMMANDS, SESSIONS, STATUS, Command, CpStatus, StartSupply
 from tests.network import checker
 from tests.network.network import Network
 from tests.network.scenes import CP_ID, DRIVER_ID, Scene, scene

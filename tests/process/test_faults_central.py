@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from evd.adapters.store.backup import backup
-from evd.core.messages import BEACONS, COMMANDS
+from evd.core.wire.messages import BEACONS, COMMANDS
 from tests.network import checker
 from tests.network.network import Network
 from tests.network.processes import Program, free_port

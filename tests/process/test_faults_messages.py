@@ -8,8 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from evd.core import framing
-from evd.core.messages import COMMANDS, DEAD_LETTERS, TOPICS, UPDATES
+from evd.core.wire import framing
+from evd.core.wire.messages import COMMANDS, DEAD_LETTERS, TOPICS, UPDATES
 from tests.network import checker
 from tests.network.scenes import CP_ID, DRIVER_ID, SESSION_S, Scene, scene
 from tests.network.tap import Echo, Tap

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from evd.core.breaker import FAILURES_MAX
+from evd.core.central.breaker import FAILURES_MAX
 from tests.network import checker
 from tests.network.scenes import CP_ID, Scene, scene
 from tests.network.waiting import BUSY_S_MAX, wait_until

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from evd.adapters.supervisord import Supervisord
+from evd.adapters.supervisor.supervisord import Supervisord
 from tests.process.networks import CHECKOUT, Network, network_in
 
 pytestmark = pytest.mark.slow

@@ -12,11 +12,11 @@ from pathlib import Path
 import attrs
 import trio
 
-from evd.adapters.control import CONNECTION_OVER, FramedStream, serve_framed
-from evd.core import codec
-from evd.core.control import Ack, Bye, Heartbeat, MonitorMessage, Ping, Pong, Register
-from evd.core.framing import BadFrame
-from evd.core.messages import CpState
+from evd.adapters.tcp import CONNECTION_OVER, FramedStream, serve_framed
+from evd.core.wire import codec
+from evd.core.wire.control import Ack, Bye, Heartbeat, MonitorMessage, Ping, Pong, Register
+from evd.core.wire.framing import BadFrame
+from evd.core.wire.messages import CpState
 
 PROGRAM = str(Path(sys.executable).with_name("evd-monitor"))
 BOUND_S = 20.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from evd.core import framing
+from evd.core.wire import framing
 from tests.network.network import Network
 from tests.network.processes import free_port
 from tests.network.waiting import wait_until

@@ -6,9 +6,9 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evd.core import codec
-from evd.core.messages import TOPICS
-from tests.unit.test_codec import GOOD
+from evd.core.wire import codec
+from evd.core.wire.messages import TOPICS
+from tests.unit.wire.test_codec import GOOD
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats() | st.text(max_size=40),

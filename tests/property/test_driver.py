@@ -7,8 +7,8 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evd.core.driver import REQUESTS_MAX, Driver, DriverSettings
-from evd.core.driver_events import (
+from evd.core.driver.core import REQUESTS_MAX, Driver, DriverSettings
+from evd.core.driver.events import (
     BLANK_DISK,
     AskWanted,
     CancelWanted,
@@ -20,16 +20,9 @@ from evd.core.driver_events import (
     Tell,
     Ticked,
 )
+from evd.core.driver.requests_file import parse_requests
 from evd.core.effects import Now, Send
-from evd.core.messages import (
-    FINAL,
-    Action,
-    Beacon,
-    DriverRequest,
-    DriverUpdate,
-    RequestStatus,
-)
-from evd.core.requests_file import parse_requests
+from evd.core.wire.messages import FINAL, Action, Beacon, DriverRequest, DriverUpdate, RequestStatus
 
 ALICE = "driver-alice"
 WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -7,9 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from evd.core import units
 from evd.core.engine.events import SaveRecord, SaveRun, SendRecords, StopAsked
-from evd.core.messages import (
+from evd.core.wire import units
+from evd.core.wire.messages import (
     CpState,
     CpStatus,
     ResumeCp,
@@ -19,7 +19,7 @@ from evd.core.messages import (
     StopCp,
     Telemetry,
 )
-from tests.unit.engine_rig import CENTRAL, Crashed, Rig, messages, records
+from tests.unit.engine.rig import CENTRAL, Crashed, Rig, messages, records
 
 CENTRALS = st.sampled_from([CENTRAL, CENTRAL, CENTRAL, "central-2"])
 SESSION_IDS = st.integers(min_value=0, max_value=11).map("s{}".format)

@@ -8,7 +8,7 @@ from operator import xor
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from evd.core.framing import FRAME_BYTES_MAX, BadFrame, BadFrameReason, Deframer, encode
+from evd.core.wire.framing import FRAME_BYTES_MAX, BadFrame, BadFrameReason, Deframer, encode
 
 STX, ETX, ESC = 0x02, 0x03, 0x1B
 UNESCAPED = {byte ^ 0x20: byte for byte in (STX, ETX, ESC)}

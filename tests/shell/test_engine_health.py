@@ -6,12 +6,12 @@ import pytest
 import trio
 import trio.testing
 
-from evd.adapters.control import CONNECTION_OVER, FramedStream
-from evd.core import codec
-from evd.core.control import Ping, Pong
-from evd.core.messages import CpState
-from evd.daemons.engine_counts import Counts
-from evd.daemons.engine_health import CONNECTIONS_MAX, HealthPort
+from evd.adapters.tcp import CONNECTION_OVER, FramedStream
+from evd.core.wire import codec
+from evd.core.wire.control import Ping, Pong
+from evd.core.wire.messages import CpState
+from evd.daemons.engine.counts import Counts
+from evd.daemons.engine.health_port import CONNECTIONS_MAX, HealthPort
 
 
 class Ready:

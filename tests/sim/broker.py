@@ -9,9 +9,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from evd.core import codec
-from evd.core.messages import BEACONS, Message
-from evd.core.partition import partition_for
+from evd.core.wire import codec
+from evd.core.wire.messages import BEACONS, Message
+from evd.core.wire.partition import partition_for
 from tests.sim.world import Process, World
 
 HOST = "broker"

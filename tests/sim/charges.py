@@ -3,7 +3,7 @@
 import attrs
 
 from evd.core.engine.events import Run
-from evd.core.units import energy_mwh
+from evd.core.wire.units import energy_mwh
 from tests.sim.parts_engine import EnginePart
 
 

@@ -11,8 +11,20 @@ from enum import Enum, auto
 
 import attrs
 
-from evd.core.central import Image
-from evd.core.driver_events import BLANK_DISK, DriverDisk
+from evd.core.central.rows import (
+    ChargingPoint,
+    FaultEvent,
+    HealthSnapshot,
+    Image,
+    Meta,
+    Reading,
+    Removal,
+    Request,
+    Row,
+    Session,
+    SessionStatus,
+)
+from evd.core.driver.events import BLANK_DISK, DriverDisk
 from evd.core.engine.events import (
     EngineDisk,
     ReserveRoom,
@@ -24,19 +36,7 @@ from evd.core.engine.events import (
     SaveRecord,
     SaveRun,
 )
-from evd.core.messages import SessionRecord
-from evd.core.rows import (
-    ChargingPoint,
-    FaultEvent,
-    HealthSnapshot,
-    Meta,
-    Reading,
-    Removal,
-    Request,
-    Row,
-    Session,
-    SessionStatus,
-)
+from evd.core.wire.messages import SessionRecord
 from tests.sim.world import Crashed
 
 # What the adapters promise of their files: a power cut loses nothing that a commit has returned

@@ -12,8 +12,8 @@ from evd.core.central.events import (
     CpStopAsked,
     SessionStopAsked,
 )
-from evd.core.messages import BEACONS, COMMANDS, REQUESTS, SESSIONS, STATUS, TELEMETRY, UPDATES
-from evd.core.rows import SessionStatus
+from evd.core.central.rows import SessionStatus
+from evd.core.wire.messages import BEACONS, COMMANDS, REQUESTS, SESSIONS, STATUS, TELEMETRY, UPDATES
 from tests.sim.broker import HOST, places_of
 from tests.sim.disks import CentralStore, Health
 from tests.sim.network import STORM_S, Network

@@ -18,19 +18,21 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from evd.core.central import session_id_for
 from evd.core.central.events import RequestEndAsked
+from evd.core.central.ledger import session_id_for
 from evd.core.central.requests import CANCELLED
-from evd.core.engine.events import Run, Save, SaveConfirmed, SaveMeter, SaveRecord
-from evd.core.messages import (
-    Action,
-    DriverRequest,
-    DriverUpdate,
-    RequestStatus,
-    SessionRecord,
+from evd.core.central.rows import (
+    BreakerState,
+    ChargingPoint,
+    Meta,
+    Request,
+    Row,
+    Session,
+    SessionStatus,
 )
-from evd.core.rows import BreakerState, ChargingPoint, Meta, Request, Row, Session, SessionStatus
-from evd.core.units import bill_cents, kwh_from_mwh, mwh_from_kwh
+from evd.core.engine.events import Run, Save, SaveConfirmed, SaveMeter, SaveRecord
+from evd.core.wire.messages import Action, DriverRequest, DriverUpdate, RequestStatus, SessionRecord
+from evd.core.wire.units import bill_cents, kwh_from_mwh, mwh_from_kwh
 from tests.sim.charges import Charge
 from tests.sim.disks import CentralStore, Health
 from tests.sim.parts_driver import Asker

@@ -6,8 +6,8 @@ which everything must come to rest, be shown as it is, and serve again.
 
 from collections.abc import Callable
 
-from evd.core.requests_file import RequestLine
-from evd.core.rows import BreakerState, SessionStatus
+from evd.core.central.rows import BreakerState, SessionStatus
+from evd.core.driver.requests_file import RequestLine
 from tests.sim.broker import Broker
 from tests.sim.disks import CentralStore, Database
 from tests.sim.invariants import Witness

@@ -1,12 +1,11 @@
-"""Central's shell: what `evd.daemons.central_life` does with the core, over the sim's links."""
+"""Central's shell: what `evd.daemons.central.loop` does with the core, over the sim's links."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from evd.core import codec
-from evd.core.central import Central, CentralSettings, Effect, Save
+from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
     Asked,
@@ -20,9 +19,12 @@ from evd.core.central.events import (
     RequestEndAsked,
     Ticked,
 )
-from evd.core.control import MonitorMessage
+from evd.core.central.rows import Request, Row
+from evd.core.central.state import CentralSettings, Effect, Save
 from evd.core.effects import Level, Note, Send
-from evd.core.messages import (
+from evd.core.wire import codec
+from evd.core.wire.control import MonitorMessage
+from evd.core.wire.messages import (
     REQUESTS,
     SESSIONS,
     STATUS,
@@ -32,7 +34,6 @@ from evd.core.messages import (
     Message,
     Telemetry,
 )
-from evd.core.rows import Request, Row
 from tests.sim.broker import Broker, Mail, Place, Reader, places_of
 from tests.sim.disks import CentralStore, DiskFault, Health
 from tests.sim.links import Connection, End

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Set
 import attrs
 
 from evd.core.central.events import ChargeAsked, RequestEndAsked
-from evd.core.driver import Driver, DriverSettings
-from evd.core.driver_events import (
+from evd.core.central.rows import Request
+from evd.core.driver.core import Driver, DriverSettings
+from evd.core.driver.events import (
     AskWanted,
     CancelWanted,
     DriverDisk,
@@ -19,17 +20,9 @@ from evd.core.driver_events import (
     Tell,
     Ticked,
 )
+from evd.core.driver.requests_file import RequestLine
 from evd.core.effects import Level, Note, Send
-from evd.core.messages import (
-    BEACONS,
-    UPDATES,
-    Beacon,
-    DriverUpdate,
-    Message,
-    RequestStatus,
-)
-from evd.core.requests_file import RequestLine
-from evd.core.rows import Request
+from evd.core.wire.messages import BEACONS, UPDATES, Beacon, DriverUpdate, Message, RequestStatus
 from tests.sim.broker import Broker, Mail, Place, Reader, place_of
 from tests.sim.disks import DiskFault, Notebook
 from tests.sim.parts_central import CentralPart

@@ -3,10 +3,8 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from evd.core import codec
-from evd.core.control import Ping, Pong
 from evd.core.effects import Level, Note, Send
-from evd.core.engine import Engine, EngineSettings
+from evd.core.engine.core import Engine
 from evd.core.engine.events import (
     SAVES,
     BeaconRead,
@@ -14,6 +12,7 @@ from evd.core.engine.events import (
     CommandRead,
     DiskFailed,
     Effect,
+    EngineSettings,
     Event,
     Exit,
     Run,
@@ -26,7 +25,9 @@ from evd.core.engine.events import (
     Ticked,
     command_events,
 )
-from evd.core.messages import BEACONS, COMMANDS, SESSIONS, Beacon, Command, Message, Shutdown
+from evd.core.wire import codec
+from evd.core.wire.control import Ping, Pong
+from evd.core.wire.messages import BEACONS, COMMANDS, SESSIONS, Beacon, Command, Message, Shutdown
 from tests.sim.broker import Broker, Mail, Place, Reader, place_of
 from tests.sim.disks import BufferDisk, DiskFault
 from tests.sim.links import Connection, End

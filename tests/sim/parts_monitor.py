@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-from evd.core import codec
-from evd.core.control import Pong
 from evd.core.effects import Level, Note
-from evd.core.monitor import Monitor, MonitorSettings
+from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import (
     CentralAnswered,
     CentralConnected,
@@ -25,6 +23,8 @@ from evd.core.monitor.events import (
     TellCentral,
     Ticked,
 )
+from evd.core.wire import codec
+from evd.core.wire.control import Pong
 from tests.sim.links import Connection, End
 from tests.sim.parts_central import CentralPart
 from tests.sim.parts_engine import EnginePart

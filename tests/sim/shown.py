@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from evd.core.rows import BreakerState, Session, ShownState
+from evd.core.central.rows import BreakerState, Session, ShownState
 from tests.sim.broker import HOST
 from tests.sim.parts_engine import EnginePart
 from tests.sim.world import World

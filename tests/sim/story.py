@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from evd.core.central import session_id_for
+from evd.core.central.ledger import session_id_for
 
 SESSION_LINES_MAX = 400
 

@@ -19,7 +19,7 @@ from evd.adapters.buffer.database import (
 from evd.adapters.buffer.reserve import Reserve
 from evd.adapters.buffer.salvage import finish, is_whole, salvage
 from evd.core.engine.events import EngineDisk, Save
-from evd.core.messages import SessionRecord
+from evd.core.wire.messages import SessionRecord
 
 FILE_NAME: Final = "sessions.db"
 RESERVE_NAME: Final = "reserve"

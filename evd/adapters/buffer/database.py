@@ -18,7 +18,6 @@ import attrs
 import orjson
 
 from evd.adapters.buffer.reserve import Reserve
-from evd.core import codec
 from evd.core.engine.events import (
     EngineDisk,
     ReserveRoom,
@@ -30,8 +29,9 @@ from evd.core.engine.events import (
     SaveRecord,
     SaveRun,
 )
-from evd.core.fields import format_time
-from evd.core.messages import SessionRecord
+from evd.core.wire import codec
+from evd.core.wire.fields import format_time
+from evd.core.wire.messages import SessionRecord
 
 KEPT_MAX: Final = 10_000
 KEPT_S: Final = 30 * 24 * 3600.0

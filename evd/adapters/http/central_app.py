@@ -10,8 +10,9 @@ from litestar.openapi.spec.schema import Schema
 from litestar.params import SkipValidation
 
 from evd.adapters.http.api import CHANGE_ERRORS, HTML, answers, json_api, json_response, taking
-from evd.adapters.http.desk import Desk
+from evd.adapters.http.central_service import Desk
 from evd.adapters.http.errors import AnyRequest, Refused, error_response, read_object
+from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.pages import html_response, network_page
 from evd.adapters.http.parameters import (
     CP_ID_PATTERN,
@@ -47,7 +48,6 @@ from evd.adapters.http.schemas import (
     UnhealthyShown,
     render,
 )
-from evd.adapters.metrics import CONTENT_TYPE
 from evd.adapters.store.failures import StoreFailed, UnknownSession
 from evd.core.central.events import (
     Asked,
@@ -60,9 +60,9 @@ from evd.core.central.events import (
     RequestEndAsked,
     SessionStopAsked,
 )
-from evd.core.fields import check_cp_id, check_id
-from evd.core.rows import Request, SessionStatus
-from evd.core.views import CpView
+from evd.core.central.rows import Request, SessionStatus
+from evd.core.central.views import CpView
+from evd.core.wire.fields import check_cp_id, check_id
 
 SERVICE: Final = "evd-central"
 STORE_RETRY_S: Final = 1

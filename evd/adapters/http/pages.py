@@ -11,7 +11,7 @@ from typing import Final
 
 from litestar import Response, get
 
-from evd.core.views import CpView
+from evd.core.central.views import CpView
 
 REFRESH_S: Final = 2
 CONTENT_SECURITY_POLICY: Final = (

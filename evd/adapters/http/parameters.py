@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, TypeVar
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Parameter
 
-from evd.core.fields import CP_ID_FORM, ID_FORM, FieldError
-from evd.core.rows import SessionStatus
+from evd.core.central.rows import SessionStatus
+from evd.core.wire.fields import CP_ID_FORM, ID_FORM, FieldError
 
 LIMIT_MAX: Final = 1000
 LIMIT_DEFAULT: Final = 100

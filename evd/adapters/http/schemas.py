@@ -12,13 +12,13 @@ from typing import Any, Self
 import attrs
 import orjson
 
-from evd.core.fields import FieldError, check_cp_id, check_id
-from evd.core.messages import Telemetry
-from evd.core.requests_file import ANY_CP
-from evd.core.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
-from evd.core.statistics import FaultStatistics
-from evd.core.units import euros_from_cents, kwh_from_mwh
-from evd.core.views import CpView
+from evd.core.central.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
+from evd.core.central.statistics import FaultStatistics
+from evd.core.central.views import CpView
+from evd.core.driver.requests_file import ANY_CP
+from evd.core.wire.fields import FieldError, check_cp_id, check_id
+from evd.core.wire.messages import Telemetry
+from evd.core.wire.units import euros_from_cents, kwh_from_mwh
 
 
 @attrs.frozen

@@ -24,13 +24,7 @@ from evd.adapters.kafka.link import (
     Settings,
     client_settings,
 )
-from evd.adapters.kafka.placement import (
-    Place,
-    Placement,
-    RawMessage,
-    Reading,
-    Start,
-)
+from evd.adapters.kafka.placement import Place, Placement, RawMessage, Reading, Start
 
 BATCH_MESSAGES_MAX: Final = 500
 # Handed over and not yet taken; beyond them the owner thread waits, and librdkafka's queue fills.

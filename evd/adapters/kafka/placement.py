@@ -24,7 +24,7 @@ from confluent_kafka import (
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from evd.adapters.kafka.link import READER_QUERY_TIMEOUT_S, RareWarning, logger
-from evd.core.partition import partition_for
+from evd.core.wire.partition import partition_for
 
 ALL_PARTITIONS: Final = "all"
 # Each is asked for READER_QUERY_TIMEOUT_S; a coordinator that has just come up needs a second.

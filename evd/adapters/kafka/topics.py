@@ -14,7 +14,7 @@ from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from evd.adapters.kafka.link import EMBEDDED_CLUSTER_PREFIX, MESSAGE_BYTES_MAX, client_settings
-from evd.core.messages import (
+from evd.core.wire.messages import (
     BEACONS,
     COMMANDS,
     DEAD_LETTERS,

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
+from evd.adapters.store.epoch_file import Witness
 from evd.adapters.store.failures import StoreFailed, StoreRefused
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.sqlite import Sqlite
 from evd.adapters.store.statements import Statements
-from evd.adapters.store.witness import Witness
 from evd.adapters.store.writer import Writer
-from evd.core.rows import Meta
+from evd.core.central.rows import Meta
 
 # What a restore replaced stays beside the database under this suffix until the next restore.
 REPLACED = ".replaced"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from evd.core.rows import (
+from evd.core.central.rows import (
     ChargingPoint,
     FaultEvent,
     HealthSnapshot,

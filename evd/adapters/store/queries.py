@@ -12,7 +12,7 @@ from evd.adapters.store.failures import UnknownSession
 from evd.adapters.store.records import FromColumns
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.tables import charging_sessions, requests
-from evd.core.rows import (
+from evd.core.central.rows import (
     ChargingPoint,
     EventType,
     FaultEvent,
@@ -20,7 +20,7 @@ from evd.core.rows import (
     Request,
     Session,
 )
-from evd.core.statistics import FaultStatistics, Opening, fault_statistics
+from evd.core.central.statistics import FaultStatistics, Opening, fault_statistics
 
 # How many ids one question names at the most.
 IDS_MAX = 256

@@ -5,9 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from evd.adapters.store.database import Database, storable
-from evd.core.control import EngineStatus
-from evd.core.messages import CpState, RequestStatus
-from evd.core.rows import (
+from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
     EventType,
@@ -19,7 +17,9 @@ from evd.core.rows import (
     ShownState,
     Want,
 )
-from evd.core.units import euros_from_cents, kwh_from_mwh
+from evd.core.wire.control import EngineStatus
+from evd.core.wire.messages import CpState, RequestStatus
+from evd.core.wire.units import euros_from_cents, kwh_from_mwh
 
 Values = Sequence[Any]
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from evd.adapters.store.database import LOCK_WAIT_S, Database
 from evd.adapters.store.failures import StoreFailed, StoreInUse
 from evd.adapters.store.lock import FileLock, FileLocked
-from evd.core.fields import format_time
+from evd.core.wire.fields import format_time
 
 CACHE_KIB = 32 * 1024
 # The log is copied into the database when it has grown to so many pages of 4 KiB.

@@ -36,7 +36,7 @@ from evd.adapters.store.tables import (
     meta,
     requests,
 )
-from evd.core.rows import SessionStatus
+from evd.core.central.rows import SessionStatus
 
 AnySelect: TypeAlias = "Select[*tuple[Any, ...]]"
 

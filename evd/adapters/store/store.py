@@ -11,14 +11,14 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from evd.adapters.store.address import database_at
 from evd.adapters.store.backup import copy_database
 from evd.adapters.store.database import Database
+from evd.adapters.store.epoch_file import Witness
 from evd.adapters.store.failures import StoreFailed
 from evd.adapters.store.queries import Queries
 from evd.adapters.store.reader import Readers
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.statements import Statements
-from evd.adapters.store.witness import Witness
 from evd.adapters.store.writer import Retention, Writer
-from evd.core.rows import (
+from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
     Image,
@@ -28,7 +28,7 @@ from evd.core.rows import (
     Session,
     SessionStatus,
 )
-from evd.core.statistics import FaultStatistics
+from evd.core.central.statistics import FaultStatistics
 
 # For those who look at lists; Central's own look-ups have a connection of their own.
 LIST_READERS_MAX = 2

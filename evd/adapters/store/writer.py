@@ -12,12 +12,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
 from evd.adapters.store.batch import Batch
 from evd.adapters.store.database import Database
+from evd.adapters.store.epoch_file import Witnessed
 from evd.adapters.store.failures import CLOSED, StoreFailed, StoreInUse
 from evd.adapters.store.records import ToColumns
 from evd.adapters.store.statements import Statements
-from evd.adapters.store.witness import Witnessed
-from evd.core.rows import Meta, Row
-from evd.core.units import kwh_from_mwh
+from evd.core.central.rows import Meta, Row
+from evd.core.wire.units import kwh_from_mwh
 
 HISTORY_DAYS_MAX = 90
 HISTORY_ROWS_MAX = 1_000_000

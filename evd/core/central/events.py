@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from evd.core.control import FromCentral, FromMonitor
-from evd.core.messages import CpStatus, DriverRequest, SessionRecord, Telemetry
+from evd.core.wire.control import FromCentral, FromMonitor
+from evd.core.wire.messages import CpStatus, DriverRequest, SessionRecord, Telemetry
 
 
 @attrs.frozen(slots=True)

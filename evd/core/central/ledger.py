@@ -8,8 +8,8 @@ answer that was once given is given again, however old.
 from collections.abc import Container
 from uuid import NAMESPACE_URL, uuid5
 
-from evd.core.messages import RequestStatus
-from evd.core.rows import Request, Session, SessionStatus
+from evd.core.central.rows import Request, Session, SessionStatus
+from evd.core.wire.messages import RequestStatus
 
 # Ended rows kept at hand, so that a repeated message does not ask the database each time.
 ENDED_MAX = 5_000

@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 import attrs
 
-from evd.core.breaker import Breaker
+from evd.core.central.breaker import Breaker
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorSaid
+from evd.core.central.point import Point, Stranger
+from evd.core.central.rows import ChargingPoint, EventType, HealthSnapshot
 from evd.core.central.sessions import Sessions
 from evd.core.central.state import Save, State
-from evd.core.control import (
+from evd.core.effects import Level
+from evd.core.wire.control import (
     Ack,
     Bye,
     EngineStatus,
@@ -22,11 +25,8 @@ from evd.core.control import (
     Nack,
     Register,
 )
-from evd.core.effects import Level
-from evd.core.fields import clip
-from evd.core.messages import CpStatus
-from evd.core.registry import Point, Stranger
-from evd.core.rows import ChargingPoint, EventType, HealthSnapshot
+from evd.core.wire.fields import clip
+from evd.core.wire.messages import CpStatus
 
 # A monitor sends a frame at least three times within the time-out.
 HEARTBEATS_PER_TIMEOUT = 3

@@ -11,11 +11,11 @@ from evd.core.central.events import (
     RecoveryAccepted,
     Reply,
 )
+from evd.core.central.point import Point
+from evd.core.central.rows import Removal
 from evd.core.central.state import Save, State
 from evd.core.effects import Level
-from evd.core.messages import CpState, ResumeCp, Shutdown, StopCp
-from evd.core.registry import Point
-from evd.core.rows import Removal
+from evd.core.wire.messages import CpState, ResumeCp, Shutdown, StopCp
 
 REPEAT_S = 1.0
 # A SHUTDOWN is repeated this long; a host that is out of reach keeps its engine.

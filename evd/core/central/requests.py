@@ -7,16 +7,16 @@ handed in: a CANCEL that stands behind it counts first.
 
 import attrs
 
-from evd.core.assignment import choose
+from evd.core.central.assignment import choose
 from evd.core.central.events import ChargeAsked, Reply, RequestEndAsked, SessionStopAsked
 from evd.core.central.ledger import session_id_for
+from evd.core.central.point import Point
+from evd.core.central.rows import Request, SessionStatus, ShownState
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import STRAY, Settlement
 from evd.core.central.state import State
 from evd.core.effects import Level
-from evd.core.messages import Action, CpState, DriverRequest, RequestStatus, Seen
-from evd.core.registry import Point
-from evd.core.rows import Request, SessionStatus, ShownState
+from evd.core.wire.messages import Action, CpState, DriverRequest, RequestStatus, Seen
 
 CANCELLED = "cancelled"
 BEACON_AGE_S_MAX = 5.0

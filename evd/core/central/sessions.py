@@ -10,11 +10,13 @@ import math
 import attrs
 
 from evd.core.central.ledger import session_id_for
+from evd.core.central.point import HEARD_LATELY_S, Point
+from evd.core.central.rows import Reading, Request, Session, SessionStatus, Want
 from evd.core.central.settlement import STRAY, Settlement
 from evd.core.central.state import Save, State
 from evd.core.effects import Level
-from evd.core.fields import clip
-from evd.core.messages import (
+from evd.core.wire.fields import clip
+from evd.core.wire.messages import (
     UPDATES,
     DriverUpdate,
     RequestStatus,
@@ -22,11 +24,7 @@ from evd.core.messages import (
     StopSupply,
     Telemetry,
 )
-from evd.core.registry import HEARD_LATELY_S, Point
-from evd.core.rows import Reading, Request, Session, SessionStatus, Want
-from evd.core.units import (
-    mwh_from_kwh,
-)
+from evd.core.wire.units import mwh_from_kwh
 
 REPEAT_S = 1.0
 

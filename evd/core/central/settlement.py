@@ -3,10 +3,12 @@ estimate, which is no bill and waits for the record."""
 
 import attrs
 
+from evd.core.central.point import Point
+from evd.core.central.rows import Request, Session, SessionStatus
 from evd.core.central.state import State
 from evd.core.effects import Level
-from evd.core.fields import clip
-from evd.core.messages import (
+from evd.core.wire.fields import clip
+from evd.core.wire.messages import (
     UPDATES,
     DriverUpdate,
     Outcome,
@@ -14,9 +16,7 @@ from evd.core.messages import (
     SessionRecord,
     SessionRecorded,
 )
-from evd.core.registry import Point
-from evd.core.rows import Request, Session, SessionStatus
-from evd.core.units import cents_from_euros, euros_from_cents, kwh_from_mwh, mwh_from_kwh
+from evd.core.wire.units import cents_from_euros, euros_from_cents, kwh_from_mwh, mwh_from_kwh
 
 STRAY = "stray"
 

@@ -2,13 +2,11 @@
 
 import attrs
 
-from evd.core.breaker import Breaker
+from evd.core.central.breaker import Breaker
 from evd.core.central.events import Answer, HangUp, Reply
 from evd.core.central.ledger import Ledger
-from evd.core.effects import Level, Note, Now, Send
-from evd.core.messages import BEACONS, COMMANDS, Beacon, Command, Message, Payload
-from evd.core.registry import Point
-from evd.core.rows import (
+from evd.core.central.point import Point
+from evd.core.central.rows import (
     ChargingPoint,
     EventType,
     FaultEvent,
@@ -19,6 +17,8 @@ from evd.core.rows import (
     Session,
     SessionStatus,
 )
+from evd.core.effects import Level, Note, Now, Send
+from evd.core.wire.messages import BEACONS, COMMANDS, Beacon, Command, Message, Payload
 
 
 @attrs.frozen(slots=True)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from evd.core.effects import Note, Send
-from evd.core.messages import Beacon, Command, SessionRecord, SessionRecorded
+from evd.core.wire.messages import Beacon, Command, SessionRecord, SessionRecorded
 
 
 @attrs.frozen(slots=True)

@@ -4,13 +4,13 @@ from typing import Any
 
 import attrs
 
-from evd.core import units
-from evd.core.control import Ping, Pong
 from evd.core.effects import Now
 from evd.core.engine.events import EngineSettings, Run
-from evd.core.engine.machine import Machine
 from evd.core.engine.session import clipped
-from evd.core.messages import CpStatus
+from evd.core.engine.states import Machine
+from evd.core.wire import units
+from evd.core.wire.control import Ping, Pong
+from evd.core.wire.messages import CpStatus
 
 STATUS_INTERVAL_S = 2.0
 

@@ -7,10 +7,10 @@ from datetime import datetime
 
 import attrs
 
-from evd.core import units
 from evd.core.engine.events import Run
-from evd.core.fields import TEXT_CHARS_MAX
-from evd.core.messages import Outcome, SessionRecord, StartSupply, StopSupply, Telemetry
+from evd.core.wire import units
+from evd.core.wire.fields import TEXT_CHARS_MAX
+from evd.core.wire.messages import Outcome, SessionRecord, StartSupply, StopSupply, Telemetry
 
 
 @attrs.frozen(slots=True)

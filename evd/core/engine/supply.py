@@ -6,7 +6,7 @@ import attrs
 
 from evd.core.engine.events import Run, SaveMeter
 from evd.core.engine.session import SESSION_OVER, Ending, metered
-from evd.core.messages import Outcome
+from evd.core.wire.messages import Outcome
 
 METER_UNSAVED_S = 5.0
 METER_RETRY_S = 1.0

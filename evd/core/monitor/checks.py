@@ -7,9 +7,7 @@ While anything is wrong it asks every HURRY_S; of the failures of one interval o
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from evd.core.control import EngineStatus, KoCause, Ping, Pong
 from evd.core.effects import Level, Note
-from evd.core.health import Verdict
 from evd.core.monitor.events import (
     CheckResult,
     CountCheck,
@@ -20,6 +18,8 @@ from evd.core.monitor.events import (
     EngineLost,
     SendPing,
 )
+from evd.core.monitor.verdict import Verdict
+from evd.core.wire.control import EngineStatus, KoCause, Ping, Pong
 
 HURRY_S = 0.2
 # After so many PINGs in a row without an answer the connection may be the part that is dead.

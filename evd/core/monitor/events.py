@@ -8,8 +8,8 @@ from enum import StrEnum
 
 import attrs
 
-from evd.core.control import FromCentral, MonitorMessage, Ping, Pong
 from evd.core.effects import Note
+from evd.core.wire.control import FromCentral, MonitorMessage, Ping, Pong
 
 
 @attrs.frozen(slots=True)

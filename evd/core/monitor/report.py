@@ -12,20 +12,8 @@ from typing import Any
 
 import attrs
 
-from evd.core.backoff import Backoff
-from evd.core.control import (
-    Ack,
-    Bye,
-    EngineStatus,
-    Fault,
-    FromCentral,
-    Heartbeat,
-    MonitorMessage,
-    Nack,
-    Recovered,
-    Register,
-)
 from evd.core.effects import Level, Note
+from evd.core.monitor.backoff import Backoff
 from evd.core.monitor.checks import EngineChecks
 from evd.core.monitor.events import (
     CentralAnswered,
@@ -36,6 +24,18 @@ from evd.core.monitor.events import (
     Effect,
     Finish,
     TellCentral,
+)
+from evd.core.wire.control import (
+    Ack,
+    Bye,
+    EngineStatus,
+    Fault,
+    FromCentral,
+    Heartbeat,
+    MonitorMessage,
+    Nack,
+    Recovered,
+    Register,
 )
 
 # Until an ACK says otherwise.

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from evd.core.central import Central, CentralSettings, Effect, Image, Save
+from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
     Asked,
@@ -18,9 +18,21 @@ from evd.core.central.events import (
     Reply,
     Ticked,
 )
-from evd.core.control import EngineStatus, Fault, Heartbeat, KoCause, Recovered, Register
+from evd.core.central.rows import (
+    ChargingPoint,
+    FaultEvent,
+    Image,
+    Meta,
+    Reading,
+    Removal,
+    Request,
+    Row,
+    Session,
+)
+from evd.core.central.state import CentralSettings, Effect, Save
 from evd.core.effects import Note, Now, Send
-from evd.core.messages import (
+from evd.core.wire.control import EngineStatus, Fault, Heartbeat, KoCause, Recovered, Register
+from evd.core.wire.messages import (
     Action,
     Command,
     CpState,
@@ -32,16 +44,6 @@ from evd.core.messages import (
     Seen,
     SessionRecord,
     Telemetry,
-)
-from evd.core.rows import (
-    ChargingPoint,
-    FaultEvent,
-    Meta,
-    Reading,
-    Removal,
-    Request,
-    Row,
-    Session,
 )
 
 T = TypeVar("T")

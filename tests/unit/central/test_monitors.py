@@ -15,18 +15,11 @@ from evd.core.central.events import (
     RecoveryAccepted,
     Reply,
 )
-from evd.core.charging_point import STOPPING
-from evd.core.control import Ack, Bye, EngineStatus, Heartbeat, KoCause, Nack
+from evd.core.central.rows import ChargingPoint, ShownState
 from evd.core.effects import Send
-from evd.core.messages import (
-    Beacon,
-    CpState,
-    RequestStatus,
-    ResumeCp,
-    Shutdown,
-    StopCp,
-)
-from evd.core.rows import ChargingPoint, ShownState
+from evd.core.engine.transitions import STOPPING
+from evd.core.wire.control import Ack, Bye, EngineStatus, Heartbeat, KoCause, Nack
+from evd.core.wire.messages import Beacon, CpState, RequestStatus, ResumeCp, Shutdown, StopCp
 from tests.unit.central.network import Network, answers, commands, events, ready, updates
 
 

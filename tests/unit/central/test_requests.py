@@ -3,10 +3,12 @@
 import attrs
 import pytest
 
-from evd.core.central import Image, Save, session_id_for
 from evd.core.central.events import ChargeAsked, Reply, RequestEndAsked, SessionStopAsked
+from evd.core.central.ledger import session_id_for
+from evd.core.central.rows import Image, Meta, SessionStatus
+from evd.core.central.state import Save
 from evd.core.effects import Send
-from evd.core.messages import (
+from evd.core.wire.messages import (
     Action,
     CpState,
     DriverRequest,
@@ -16,7 +18,6 @@ from evd.core.messages import (
     StartSupply,
     StopSupply,
 )
-from evd.core.rows import Meta, SessionStatus
 from tests.unit.central.network import Network, commands, ready, updates
 
 
@@ -85,7 +86,7 @@ def test_a_start_without_a_fresh_beacon_is_left(seen: Seen) -> None:
 
 def test_a_cancel_read_together_with_its_start_wins() -> None:
     """Proves: a request is decided only when all that was read with it has been handed in."""
-    from evd.core.messages import DriverRequest
+    from evd.core.wire.messages import DriverRequest
 
     network = ready()
     effects = network.tell(
@@ -301,7 +302,7 @@ def test_an_undecided_http_request_fails_with_centrals_restart() -> None:
     network.tell(ChargeAsked(1, "req-1", "driver-web", "CP-001"))
     import attrs
 
-    from evd.core.rows import Request
+    from evd.core.central.rows import Request
 
     network.rows[Request, "req-1"] = attrs.evolve(
         network.request(), status=RequestStatus.PENDING, session_id=None

@@ -3,8 +3,9 @@
 import pytest
 
 from evd.core.central.events import Ticked
-from evd.core.control import KoCause
-from evd.core.messages import (
+from evd.core.central.rows import BreakerState, ChargingPoint, Session, SessionStatus
+from evd.core.wire.control import KoCause
+from evd.core.wire.messages import (
     CpState,
     Outcome,
     RequestStatus,
@@ -12,7 +13,6 @@ from evd.core.messages import (
     StartSupply,
     StopSupply,
 )
-from evd.core.rows import BreakerState, ChargingPoint, Session, SessionStatus
 from tests.unit.central.network import Network, commands, ready, saved, updates
 
 

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from evd.core.control import KoCause
-from evd.core.messages import (
+from evd.core.central.rows import BreakerState, Session, SessionStatus
+from evd.core.wire.control import KoCause
+from evd.core.wire.messages import (
     Action,
     CpState,
     Outcome,
@@ -11,7 +12,6 @@ from evd.core.messages import (
     SessionRecorded,
     StopSupply,
 )
-from evd.core.rows import BreakerState, Session, SessionStatus
 from tests.unit.central.network import START, Network, commands, ready
 
 

@@ -1,0 +1,1 @@
+"""Small files in a state directory, written whole or not at all."""

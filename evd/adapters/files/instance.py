@@ -1,0 +1,28 @@
+"""A monitor's identity, kept on disk."""
+
+import contextlib
+import uuid
+from pathlib import Path
+from typing import Final
+
+from evd.adapters.files.state_dir import write_whole
+from evd.core.wire.fields import FieldError, check_id
+
+ID_FILE: Final = "instance_id"
+_ID_BYTES_MAX: Final = 256
+
+
+def read_instance_id(state_dir: Path) -> str:
+    """The id that is kept in `state_dir`; a new one where there is none that can be used.
+
+    A lost id costs one time-out: Central takes the new one once the old is silent.  Raises OSError
+    where it can't be read or written.
+    """
+    path = state_dir / ID_FILE
+    with contextlib.suppress(FileNotFoundError):
+        text = path.read_bytes()[:_ID_BYTES_MAX].decode(errors="replace").strip()
+        with contextlib.suppress(FieldError):
+            return check_id(text, ID_FILE)
+    instance_id = uuid.uuid4().hex
+    write_whole(path, f"{instance_id}\n".encode())
+    return instance_id

@@ -1,0 +1,84 @@
+"""A driver's notebook: one small file with all that it keeps over a restart.
+
+It is replaced whole, so a crash leaves the page before or the page after.  What it holds is
+checked when it is read: a damaged one is put aside, loudly, and the driver begins anew.
+"""
+
+import logging
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from evd.adapters.files.state_dir import write_whole
+from evd.core.driver.events import BLANK_DISK, DriverDisk
+from evd.core.wire import codec
+
+FILE_NAME: Final = "notebook.json"
+DAMAGED_SUFFIX: Final = ".damaged"
+# Far beyond what the bounds of the core allow.
+FILE_BYTES_MAX: Final = 4_000_000
+
+logger = logging.getLogger(__name__)
+
+
+class NotSaved(Exception):
+    """The disk refuses; what was on it before is still there."""
+
+
+class ForeignNotebook(Exception):
+    """The notebook is another driver's."""
+
+
+class Notebook:
+    """The notebook of `driver_id` in `state_dir`, which its process must hold."""
+
+    def __init__(self, state_dir: Path, driver_id: str) -> None:
+        self.path = state_dir / FILE_NAME
+        self._driver_id = driver_id
+
+    def read(self) -> DriverDisk:
+        """What it holds; a blank page where there is none yet, or none that can be trusted.
+
+        Raises ForeignNotebook, and OSError where the file can't be read or put aside.
+        """
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(FILE_BYTES_MAX + 1)
+        except FileNotFoundError:
+            return BLANK_DISK
+        try:
+            page = _checked(content)
+            if page["driver_id"] != self._driver_id:
+                raise ForeignNotebook(f"{self.path} belongs to driver {page['driver_id']}")
+            return codec.structure(DriverDisk, page["disk"])
+        except codec.BadMessage as error:
+            aside = self.path.with_name(FILE_NAME + DAMAGED_SUFFIX)
+            self.path.replace(aside)
+            logger.error("%s is damaged, put aside as %s: %s", self.path, aside.name, error)
+            return BLANK_DISK
+
+    def write(self, disk: DriverDisk) -> None:
+        """Put `disk` in the place of what is there, durably, or raise NotSaved."""
+        fields = codec.to_fields(disk)
+        page = {"driver_id": self._driver_id, "crc32": _checksum(fields), "disk": fields}
+        try:
+            write_whole(self.path, orjson.dumps(page) + b"\n")
+        except OSError as error:
+            raise NotSaved(f"{self.path}: {error.strerror}") from error
+
+
+def _checked(content: bytes) -> dict[str, Any]:
+    page = codec.load_object(content)
+    disk = page.get("disk")
+    if not isinstance(disk, dict) or not isinstance(page.get("driver_id"), str):
+        raise codec.BadMessage("", "is no page of a notebook")
+    if page.get("crc32") != _checksum(disk):
+        raise codec.BadMessage("crc32", "does not match")
+    return page
+
+
+def _checksum(fields: dict[str, Any]) -> int:
+    # JSON objects keep their order, so what is read is dumped as it was written.
+    return zlib.crc32(orjson.dumps(fields))

@@ -1,0 +1,75 @@
+"""What Central's HTTP asks of Central: the one door between the two.
+
+The daemon stands behind it.  What is in memory is a plain call; what must be decided or read from
+the database is awaited.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from evd.core.central.events import Asked, Reply
+from evd.core.central.rows import FaultEvent, HealthSnapshot, Request, Session, SessionStatus
+from evd.core.central.statistics import FaultStatistics
+from evd.core.central.views import CpView
+from evd.core.wire.messages import Telemetry
+
+
+class Desk(Protocol):
+    """Central, as its HTTP sees it.  Whatever is awaited, but `ask`, may raise StoreFailed."""
+
+    @property
+    def central_id(self) -> str:
+        """The id of this Central's database."""
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since Central's start."""
+
+    def unhealthy(self) -> str | None:
+        """Why requests can't be served now; None while they can."""
+
+    def charging_points(self) -> Sequence[CpView]:
+        """Every known charging point, in the order in which to show them."""
+
+    def charging_point(self, cp_id: str) -> CpView | None:
+        """One charging point; None for one that nobody knows."""
+
+    def active_requests(self) -> int:
+        """How many requests are without a final status."""
+
+    def telemetry(self) -> Sequence[Telemetry]:
+        """The newest meter of each supplying charging point, with its `ts`."""
+
+    def new_request_id(self) -> str:
+        """An id for a request whose caller gave none."""
+
+    async def metrics(self) -> bytes:
+        """Prometheus' text."""
+
+    async def ask(self, make: Callable[[int], Asked]) -> Reply:
+        """Have Central decide what `make` makes of the call's number.
+
+        Raises nothing: while Central can't decide, the Reply is a 503.
+        """
+
+    async def request(self, request_id: str) -> Request | None:
+        """A request, however old."""
+
+    async def sessions(
+        self,
+        cp_id: str | None,
+        driver_id: str | None,
+        status: SessionStatus | None,
+        limit: int,
+        before: str | None,
+    ) -> Sequence[Session]:
+        """Sessions, newest first, older than the session `before`; or UnknownSession."""
+
+    async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
+        """Fault events, newest first."""
+
+    async def fault_statistics(self, cp_id: str | None, days: int) -> Sequence[FaultStatistics]:
+        """Each charging point's faults over the last `days`."""
+
+    async def health_history(self, cp_id: str | None, limit: int) -> Sequence[HealthSnapshot]:
+        """Health snapshots, newest first."""

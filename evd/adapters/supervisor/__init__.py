@@ -1,0 +1,1 @@
+"""The programs that keep processes alive: supervisord, and systemd's notify socket."""

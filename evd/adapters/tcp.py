@@ -1,0 +1,210 @@
+"""Framed TCP under Trio: DATA in, DATA out, and one exception for each way a connection ends.
+
+What the DATA says is the codec's business. A connection that is over raises one of
+`CONNECTION_OVER`, whoever ended it and however.
+"""
+
+import contextlib
+import errno
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import trio
+
+from evd.core.wire.codec import BadMessage, load_object
+from evd.core.wire.framing import BadFrame, Deframer, encode
+
+RECEIVE_BYTES_MAX: Final = 65_536
+SEND_TIMEOUT_S: Final = 5.0
+CONNECTIONS_MAX: Final = 2000
+
+# A peer whose host vanished without a word is given up after about this long, also by a reader that
+# never sends: three probes after 5 s of silence.
+_KEEPALIVE: Final = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 5,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 2,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+    # Probes stay away while sent bytes wait for their ACK; this bounds that wait.
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 10_000,
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY): 1,
+}
+# What connect() says of an address family that this host does not have, such as ::1 without IPv6.
+_NO_SUCH_FAMILY: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+CONNECTION_OVER: Final = (
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.EndOfChannel,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class DialFailed(Exception):
+    """No connection came about; `reason` says why, for a person."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class DialRefused(DialFailed):
+    """The host answered that nothing listens on the port."""
+
+
+class FramedStream:
+    """One connection that carries frames, over any stream of bytes.
+
+    One task receives. Any number may send: a frame goes out whole before the next begins.
+    """
+
+    def __init__(
+        self, stream: trio.abc.Stream, *, peer: str = "", send_timeout_s: float = SEND_TIMEOUT_S
+    ) -> None:
+        """Own `stream`; `peer` is who is at its other end, for the log."""
+        self.peer = peer
+        self._stream = stream
+        self._send_timeout_s = send_timeout_s
+        self._sending = trio.Lock()
+        self._deframer = Deframer()
+
+    async def receive(self) -> list[bytes | BadFrame]:
+        """Wait for frames; return at least one, good or bad, in order.
+
+        Raises EndOfChannel when the peer has closed, in the middle of a frame or not,
+        BrokenResourceError when the connection broke, ClosedResourceError when we closed it.
+        """
+        while True:
+            chunk = await self._stream.receive_some(RECEIVE_BYTES_MAX)
+            if not chunk:
+                raise trio.EndOfChannel
+            if found := self._deframer.feed(bytes(chunk)):
+                return found
+
+    async def send(self, data: bytes) -> None:
+        """Send `data` as one frame.
+
+        Raises FrameTooLong before anything is sent; BrokenResourceError when the connection broke,
+        or the peer read too little within the time-out, which closes the connection;
+        ClosedResourceError when we closed it.
+        """
+        frame = encode(data)
+        with trio.move_on_after(self._send_timeout_s):
+            async with self._sending:
+                await self._stream.send_all(frame)
+            return
+        await self.aclose_forcefully()
+        raise trio.BrokenResourceError(f"the peer did not read within {self._send_timeout_s:g} s")
+
+    async def aclose(self) -> None:
+        """Close; what was sent still arrives."""
+        await self._stream.aclose()
+
+    async def aclose_forcefully(self) -> None:
+        """Close at once, also in a cancelled scope; whoever waits in send or receive is told."""
+        await trio.aclose_forcefully(self._stream)
+
+
+def decode_object(data: bytes) -> dict[str, Any] | BadFrame:
+    """Return the JSON object that `data` is, or the bad frame that it makes."""
+    try:
+        return load_object(data)
+    except BadMessage:
+        return BadFrame("no JSON object")
+
+
+async def serve_framed(
+    listeners: Sequence[trio.SocketListener],
+    handler: Callable[[FramedStream], Awaitable[None]],
+    *,
+    connections_max: int = CONNECTIONS_MAX,
+    task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run `handler` in a task of its own for each connection, until cancelled.
+
+    The connection is closed when its handler returns. One of CONNECTION_OVER out of a handler,
+    alone or out of its nursery, ends that connection only; anything else is raised. A connection
+    over `connections_max` is closed at once. Closes the listeners at its end.
+    """
+    connections = 0
+    told = False
+
+    async def serve_one(stream: trio.SocketStream) -> None:
+        nonlocal connections, told
+        framed = _framed(stream)
+        if connections >= connections_max:
+            # Told once until there is room again: those that are turned away come back.
+            if not told:
+                logger.warning(
+                    "%d connections are open: closing new ones, such as from %s",
+                    connections,
+                    framed.peer,
+                )
+            told = True
+            return
+        connections, told = connections + 1, False
+        try:
+            await handler(framed)
+        except* CONNECTION_OVER:
+            pass
+        finally:
+            connections -= 1
+
+    await trio.serve_listeners(serve_one, list(listeners), task_status=task_status)
+
+
+async def dial_framed(host: str, port: int, timeout_s: float) -> FramedStream:
+    """Connect to `host` and `port` within `timeout_s`.
+
+    Raises DialRefused when every address of the host answers that nothing listens there, and
+    DialFailed for anything else.
+    """
+    try:
+        with trio.fail_after(timeout_s):
+            stream = await trio.open_tcp_stream(host, port)
+    except trio.TooSlowError:
+        raise DialFailed(f"{host}:{port} did not answer within {timeout_s:g} s") from None
+    # UnicodeError: a name that no resolver can be asked for.
+    except (OSError, UnicodeError) as error:
+        raise _dial_error(host, port, error) from None
+    if _is_own_echo(stream):
+        await trio.aclose_forcefully(stream)
+        raise DialRefused(f"nothing listens on {host}:{port}")
+    return _framed(stream)
+
+
+def _dial_error(host: str, port: int, error: Exception) -> DialFailed:
+    # Trio keeps the error of each address in a group, as the cause.
+    group = error.__cause__
+    errors = group.exceptions if isinstance(group, ExceptionGroup) else (error,)
+    numbers = {each.errno for each in errors if isinstance(each, OSError)}
+    if errno.ECONNREFUSED in numbers and numbers <= {errno.ECONNREFUSED, *_NO_SUCH_FAMILY}:
+        return DialRefused(f"nothing listens on {host}:{port}")
+    reasons = {getattr(each, "strerror", None) or str(each) for each in errors}
+    return DialFailed(f"{host}:{port}: {'; '.join(sorted(reasons))}")
+
+
+def _is_own_echo(stream: trio.SocketStream) -> bool:
+    """Whether the connection is to itself.
+
+    Where nothing listens on a port of the ephemeral range, the kernel may choose that very port as
+    ours, and TCP then connects the socket to itself.
+    """
+    try:
+        return bool(stream.socket.getsockname() == stream.socket.getpeername())
+    except OSError:
+        return False
+
+
+def _framed(stream: trio.SocketStream) -> FramedStream:
+    peer = "a peer that is gone"
+    # One that was reset already: its first receive says so.
+    with contextlib.suppress(OSError):
+        for (level, option), value in _KEEPALIVE.items():
+            stream.setsockopt(level, option, value)
+        host, port = stream.socket.getpeername()[:2]
+        peer = f"{host}:{port}"
+    return FramedStream(stream, peer=peer)

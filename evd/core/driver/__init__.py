@@ -1,0 +1,1 @@
+"""A driver's decisions: `core` is the way in, `events` are the words it understands."""

@@ -1,0 +1,1 @@
+"""evd-broker: `program` is its page."""

@@ -1,0 +1,1 @@
+"""evd-central: `program` is its page."""

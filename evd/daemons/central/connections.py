@@ -1,0 +1,118 @@
+"""Central's side of the monitors' connections: frames in, events out, answers back."""
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import trio
+
+from evd.adapters.tcp import CONNECTION_OVER, FramedStream, decode_object
+from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
+from evd.core.wire import codec
+from evd.core.wire.control import FromCentral, FromMonitor
+from evd.core.wire.fields import COUNT_MAX
+from evd.core.wire.framing import BadFrame, BadFrameStreak
+from evd.daemons.central.inbox import Inbox
+
+ANSWERS_WAITING_MAX = 64
+
+logger = logging.getLogger(__name__)
+
+
+class Connections:
+    """The open connections of monitors, by number."""
+
+    def __init__(self, inbox: Inbox, serving: Callable[[], bool], silence_s_max: float) -> None:
+        self._inbox = inbox
+        self._serving = serving
+        self._silence_s_max = silence_s_max
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, trio.MemorySendChannel[FromCentral]] = {}
+
+    async def handle(self, stream: FramedStream) -> None:
+        """One connection, from its first byte to its last."""
+        if not self._serving():
+            return
+        number = next(self._numbers)
+        send, answers = trio.open_memory_channel[FromCentral](ANSWERS_WAITING_MAX)
+        self._answers[number] = send
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, stream, answers, nursery.cancel_scope)
+                nursery.start_soon(self._read, number, stream, nursery.cancel_scope)
+        finally:
+            del self._answers[number]
+        await self._inbox.put(MonitorLeft(number))
+
+    async def _read(self, number: int, stream: FramedStream, scope: trio.CancelScope) -> None:
+        streak = BadFrameStreak()
+        while True:
+            frames = None
+            with trio.move_on_after(self._silence_s_max):
+                with contextlib.suppress(*CONNECTION_OVER):
+                    frames = await stream.receive()
+            if frames is None:
+                scope.cancel()
+                return
+            for frame in frames:
+                fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
+                last = isinstance(fields, BadFrame) and streak.bad()
+                await self._inbox.put(_event(number, fields, last))
+                if last:
+                    logger.warning("%s sends nothing but bad frames: hung up", stream.peer)
+                    return
+                if not isinstance(fields, BadFrame):
+                    streak.good()
+
+    async def _write(
+        self,
+        stream: FramedStream,
+        answers: trio.MemoryReceiveChannel[FromCentral],
+        scope: trio.CancelScope,
+    ) -> None:
+        try:
+            async for answer in answers:
+                await stream.send(codec.encode_control(answer))
+        except CONNECTION_OVER:
+            # The reader finds out as well.
+            pass
+        scope.cancel()
+
+    def answer(self, effect: Answer) -> None:
+        """Queue an answer; a monitor that does not read its answers is hung up on."""
+        send = self._answers.get(effect.connection)
+        if send is None:
+            return
+        try:
+            send.send_nowait(effect.message)
+        except trio.WouldBlock:
+            send.close()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # It is just ending.
+            pass
+
+    def hang_up(self, effect: HangUp) -> None:
+        """Close a connection once its answers are out."""
+        send = self._answers.get(effect.connection)
+        if send is not None:
+            send.close()
+
+    def hang_up_all(self) -> None:
+        """Close every connection: Central can't serve them now."""
+        for send in self._answers.values():
+            send.close()
+
+
+def _event(
+    number: int, fields: dict[str, Any] | BadFrame, last: bool
+) -> MonitorSaid | FrameRefused:
+    if isinstance(fields, BadFrame):
+        return FrameRefused(number, None, f"bad frame: {fields.reason}", last)
+    try:
+        return MonitorSaid(number, cast(FromMonitor, codec.structure_monitor(fields)))
+    except codec.BadMessage as error:
+        seq = fields.get("seq")
+        is_one = type(seq) is int and 0 <= seq <= COUNT_MAX
+        return FrameRefused(number, seq if is_one else None, str(error))

@@ -1,0 +1,120 @@
+"""evd-central: knows every charging point, decides every request, keeps every session.
+
+What survives its crash is in its database, and all that matters is repeated to it: drivers ask
+again, monitors register again, engines send again.  So a start is also the recovery.  While the
+database fails it holds its tongue, answers 503, and begins anew when it can store again.
+"""
+
+import logging
+from typing import NoReturn
+
+import trio
+
+from evd.adapters.http.central_app import central_app
+from evd.adapters.http.metrics import Metrics
+from evd.adapters.http.serving import serve_app
+from evd.adapters.kafka import open_consumer, open_producer
+from evd.adapters.kafka.messenger import Mail
+from evd.adapters.store import StoreFailed, StoreRefused, open_store
+from evd.adapters.tcp import serve_framed
+from evd.config import CentralConfig, central_config
+from evd.core.central.state import CentralSettings
+from evd.daemons.central.inbox import Inbox
+from evd.daemons.central.loop import Life
+from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics
+from evd.daemons.central.service import Desk
+from evd.daemons.lifecycle import Lifecycle, listen, run_program
+from evd.flags import ConfigError
+
+GROUP_ID = "evd-central"
+# At a stop, for what was said to reach the broker.
+FLUSH_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> NoReturn:
+    """The program evd-central."""
+    run_program(central_config, run)
+
+
+async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
+    """Serve until told to stop."""
+    # Bound before anything is begun: a port in use leaves nothing half started.
+    control = await listen("--listen-port", config.listen_host, config.listen_port)
+    web = await listen("--http-port", config.http_host, config.http_port)
+    await _look_at_database(config)
+    metrics = CentralMetrics(Metrics())
+    inbox = Inbox()
+    async with (
+        open_producer(config.kafka_bootstrap, "evd-central") as producer,
+        open_consumer(
+            config.kafka_bootstrap,
+            "evd-central",
+            dict.fromkeys(READ_TOPICS, "all"),
+            start="committed-else-earliest",
+            group_id=GROUP_ID,
+            fetch_wait_s=config.kafka_fetch_wait_s,
+        ) as consumer,
+        trio.open_nursery() as nursery,
+    ):
+        desk = Desk(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
+        mail = Mail(producer, metrics.dead_letter)
+        life = Life(_settings(config), consumer, mail, inbox, desk, metrics, nursery)
+        await nursery.start(life.live_on, lambda: open_store(config.db_url, config.state_dir))
+        nursery.start_soon(life.tick)
+        nursery.start_soon(life.read)
+        monitors = await nursery.start(_serve_monitors, life, control)
+        await nursery.start(_serve_http, desk, web, lifecycle)
+        lifecycle.ready()
+        logger.info("Ready: http://%s:%d", config.http_host, config.http_port)
+        await lifecycle.stopping.wait()
+        monitors.cancel()
+        await producer.flush(FLUSH_S)
+        nursery.cancel_scope.cancel()
+
+
+async def _look_at_database(config: CentralConfig) -> None:
+    """ConfigError, the one line of this start, where an operator must see to it first."""
+    try:
+        async with open_store(config.db_url, config.state_dir):
+            pass
+    except StoreRefused as error:
+        raise ConfigError(str(error)) from None
+    except StoreFailed:
+        # It may work soon: the first life tells what is wrong, and waits for it.
+        pass
+
+
+def _settings(config: CentralConfig) -> CentralSettings:
+    return CentralSettings(
+        heartbeat_timeout_s=config.heartbeat_timeout_s,
+        start_timeout_s=config.start_timeout_s,
+        engine_gone_after_s=config.engine_gone_after_s,
+        session_lost_after_s=config.session_lost_after_s,
+        restart_grace_s=config.restart_grace_s,
+    )
+
+
+async def _serve_monitors(
+    life: Life,
+    listeners: list[trio.SocketListener],
+    *,
+    task_status: trio.TaskStatus[trio.CancelScope],
+) -> None:
+    with trio.CancelScope() as scope:
+        task_status.started(scope)
+        await serve_framed(listeners, life.connections.handle)
+
+
+async def _serve_http(
+    desk: Desk,
+    listeners: list[trio.SocketListener],
+    lifecycle: Lifecycle,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
+    # Returns by itself once told to stop.
+    await serve_app(
+        central_app(desk), listeners, stopping=lifecycle.stopping, task_status=task_status
+    )

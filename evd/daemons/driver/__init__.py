@@ -1,0 +1,1 @@
+"""evd-driver: `program` is its page."""

@@ -1,0 +1,1 @@
+"""evd-engine: `program` is its page."""

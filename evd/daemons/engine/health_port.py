@@ -1,0 +1,74 @@
+"""The engine's health port: a PING, a PONG; what is neither a frame nor a PING is passed over."""
+
+import logging
+from typing import Final
+
+import trio
+
+from evd.adapters.tcp import FramedStream, decode_object
+from evd.core.wire import codec
+from evd.core.wire.control import Ping
+from evd.core.wire.framing import BadFrame, BadFrameStreak
+from evd.daemons.engine.counts import Counts
+from evd.daemons.engine.loop import Desk
+from evd.logs import Repeats
+
+# Its monitor, and whoever looks at it by hand.
+CONNECTIONS_MAX: Final = 16
+REPEAT_S: Final = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class HealthPort:
+    """Serves the connections of monitors."""
+
+    def __init__(self, desk: Desk, counts: Counts) -> None:
+        self._heard_s: dict[FramedStream, float] = {}
+        self._desk = desk
+        self._counts = counts
+        self._repeats = Repeats(REPEAT_S)
+
+    async def serve(self, stream: FramedStream) -> None:
+        """Answer one connection until it is over; too many bad frames in a row end it."""
+        if len(self._heard_s) >= CONNECTIONS_MAX:
+            # A monitor is never the one that has been silent longest.
+            await min(self._heard_s, key=self._heard_s.__getitem__).aclose_forcefully()
+        self._heard_s[stream] = trio.current_time()
+        try:
+            await self._serve(stream)
+        finally:
+            del self._heard_s[stream]
+
+    async def _serve(self, stream: FramedStream) -> None:
+        streak = BadFrameStreak()
+        while True:
+            frames = await stream.receive()
+            self._heard_s[stream] = trio.current_time()
+            for frame in frames:
+                found = frame if isinstance(frame, BadFrame) else decode_object(frame)
+                if isinstance(found, BadFrame):
+                    self._complain(stream, f"bad frame: {found.reason}")
+                    if streak.bad():
+                        return
+                    continue
+                streak.good()
+                if isinstance(frame, bytes):
+                    await self._answer(stream, frame)
+
+    async def _answer(self, stream: FramedStream, frame: bytes) -> None:
+        try:
+            ping = codec.decode_health(frame)
+        except codec.BadMessage as error:
+            self._complain(stream, str(error))
+            return
+        if not isinstance(ping, Ping):
+            self._complain(stream, "type must be PING")
+            return
+        pong = self._desk.pong(ping)
+        if pong is not None:
+            await stream.send(codec.encode_control(pong))
+
+    def _complain(self, stream: FramedStream, why: str) -> None:
+        self._counts.bad_frames += 1
+        self._repeats.log(logger, logging.WARNING, why, "Ignored from %s: %s", stream.peer, why)

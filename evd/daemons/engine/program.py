@@ -1,0 +1,144 @@
+"""evd-engine: runs one charging point, its machine, its meter and its sessions on disk.
+
+What survives its crash is on its disk: the session that runs, with its last reading, the records of
+those that are over, and which Central it obeys.  A start is the recovery: a session that is found
+there is closed and sent.  It reads commands from their end; Central repeats what still matters.
+"""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Final, NoReturn
+from uuid import uuid4
+
+import attrs
+import trio
+
+from evd.adapters.buffer import BufferUnusable, SessionBuffer, open_buffer
+from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
+from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
+from evd.adapters.kafka.consumer import Batch
+from evd.adapters.kafka.messenger import Mail
+from evd.adapters.tcp import serve_framed
+from evd.config import EngineConfig, engine_config
+from evd.core.engine.core import Engine
+from evd.core.engine.events import BeaconRead, EngineSettings, StopAsked, Ticked, command_events
+from evd.core.wire.messages import BEACONS, COMMANDS, Beacon, Command
+from evd.daemons.engine.counts import Counts
+from evd.daemons.engine.health_port import HealthPort
+from evd.daemons.engine.loop import Desk, now
+from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
+
+FLUSH_S: Final = 1.5
+
+logger = logging.getLogger(__name__)
+
+Listeners = list[trio.SocketListener]
+
+
+def main() -> NoReturn:
+    """The program evd-engine."""
+    run_program(engine_config, run)
+
+
+async def run(config: EngineConfig, lifecycle: Lifecycle) -> None:
+    """Run the charging point until told to stop."""
+    health_at = await listen("--health-port", config.health_host, config.health_port)
+    metrics_at: Listeners = []
+    if config.metrics_port:
+        metrics_at = await listen("--metrics-port", config.metrics_host, config.metrics_port)
+    with naming_state_dir(StateDirInUse, BufferUnusable), held_state_dir(config.state_dir):
+        async with open_buffer(config.state_dir, config.cp_id) as buffer:
+            await _live(config, buffer, lifecycle, health_at, metrics_at)
+
+
+async def _live(
+    config: EngineConfig,
+    buffer: SessionBuffer,
+    lifecycle: Lifecycle,
+    health_at: Listeners,
+    metrics_at: Listeners,
+) -> None:
+    counts = Counts()
+    core = Engine(_settings(config), f"boot-{uuid4().hex}", buffer.disk, now())
+    async with _open_kafka(config) as (producer, consumer), trio.open_nursery() as nursery:
+        mail = Mail(producer, counts.dead_letter)
+        desk = Desk(
+            core,
+            buffer,
+            send=mail.send,
+            look=lambda: Ticked(consumer.healthy, consumer.logs_lost_count),
+            counts=counts,
+        )
+        nursery.start_soon(read_kafka, consumer.batches, mail, config.cp_id, desk)
+        nursery.start_soon(_pass_on_stop, lifecycle, desk)
+        if metrics_at:
+            nursery.start_soon(_serve_metrics, metrics_at, counts, desk)
+        await desk.start()
+        port = HealthPort(desk, counts)
+        await nursery.start(_serve_health, health_at, port)
+        lifecycle.ready()
+        logger.info("Ready, %g kW at %g euro/kWh", config.kw_rate, config.euro_rate)
+        await desk.run()
+        lifecycle.stop("nothing is left to do")
+        await producer.flush(FLUSH_S)
+        nursery.cancel_scope.cancel()
+
+
+async def read_kafka(
+    batches: trio.MemoryReceiveChannel[Batch], mail: Mail, cp_id: str, desk: Desk
+) -> None:
+    """Hand over beacons, and the commands that are for `cp_id`: its partition has others' too."""
+    async for batch in batches:
+        messages = mail.read(batch)
+        for beacon in messages:
+            if isinstance(beacon, Beacon):
+                await desk.put(BeaconRead(beacon))
+        ours = (each for each in messages if isinstance(each, Command) and each.cp_id == cp_id)
+        for event in command_events(ours):
+            await desk.put(event)
+
+
+async def _pass_on_stop(lifecycle: Lifecycle, desk: Desk) -> None:
+    await lifecycle.stopping.wait()
+    await desk.put(StopAsked())
+
+
+async def _serve_health(
+    listeners: Listeners,
+    port: HealthPort,
+    *,
+    task_status: trio.TaskStatus[Listeners] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    await serve_framed(listeners, port.serve, task_status=task_status)
+
+
+async def _serve_metrics(listeners: Listeners, counts: Counts, desk: Desk) -> None:
+    # Three megabytes that an engine pays only where somebody wants them.
+    from evd.adapters.http.metrics import Metrics
+    from evd.adapters.http.metrics_server import serve_metrics
+    from evd.daemons.engine.metrics import EngineMetrics
+
+    metrics = EngineMetrics(Metrics(), counts, desk.core)
+    await serve_metrics(listeners, service="evd-engine", render=metrics.render, health=desk.illness)
+
+
+@contextlib.asynccontextmanager
+async def _open_kafka(config: EngineConfig) -> AsyncIterator[tuple[Producer, Consumer]]:
+    name, bootstrap = f"evd-engine-{config.cp_id}", config.kafka_bootstrap
+    async with (
+        open_producer(bootstrap, name) as producer,
+        open_consumer(
+            bootstrap,
+            name,
+            {COMMANDS: config.cp_id, BEACONS: "all"},
+            start="end",
+            fetch_wait_s=config.kafka_fetch_wait_s,
+        ) as consumer,
+    ):
+        yield producer, consumer
+
+
+def _settings(config: EngineConfig) -> EngineSettings:
+    names = [attribute.name for attribute in attrs.fields(EngineSettings)]
+    return EngineSettings(**{name: getattr(config, name) for name in names})

@@ -1,0 +1,1 @@
+"""evd-monitor: `program` is its page."""

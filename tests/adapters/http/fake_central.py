@@ -1,0 +1,209 @@
+"""A Central that says what a test has put into it, and notes what it was asked; its HTTP calls."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import httpx
+
+from evd.adapters.http.central_app import central_app
+from evd.adapters.http.central_service import Desk
+from evd.core.central.events import Asked, Reply
+from evd.core.central.rows import (
+    BreakerState,
+    EventType,
+    FaultEvent,
+    HealthSnapshot,
+    Request,
+    Session,
+    SessionStatus,
+    ShownState,
+)
+from evd.core.central.statistics import FaultStatistics
+from evd.core.central.views import CpView, LiveMeter
+from evd.core.wire.control import EngineStatus
+from evd.core.wire.messages import CpState, RequestStatus, Telemetry
+
+NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
+NOON_TEXT = "2026-01-31T12:00:00.123456Z"
+
+METER = LiveMeter(22.0, 1.5, 0.45, "session-1", "driver-alice", NOON)
+SUPPLYING = CpView(
+    cp_id="CP-001",
+    state=ShownState.ON,
+    available=False,
+    unavailable_reason="it is occupied by session-1",
+    engine_state=CpState.SUPPLYING,
+    engine_status=EngineStatus.OK,
+    monitor_status=EngineStatus.OK,
+    breaker=BreakerState.CLOSED,
+    current_driver="driver-alice",
+    current_session="session-1",
+    kw_rate=22.0,
+    euro_rate=0.3,
+    location="Main Street 1",
+    last_update=NOON,
+    monitor_last_seen=NOON,
+    telemetry=METER,
+)
+NEVER_SEEN = CpView(
+    cp_id="CP-002",
+    state=ShownState.DISCONNECTED,
+    available=False,
+    unavailable_reason="its monitor is not connected",
+    engine_state=None,
+    engine_status=None,
+    monitor_status=EngineStatus.KO,
+    breaker=BreakerState.CLOSED,
+    current_driver=None,
+    current_session=None,
+    kw_rate=None,
+    euro_rate=None,
+    location=None,
+    last_update=None,
+    monitor_last_seen=None,
+    telemetry=None,
+)
+ENDED = Session(
+    session_id="session-1",
+    request_id="req-1",
+    cp_id="CP-001",
+    driver_id="driver-alice",
+    start_time=NOON,
+    end_time=NOON,
+    energy_mwh=61_111,
+    cost_cents=2,
+    status=SessionStatus.COMPLETED,
+    settled=True,
+)
+RUNNING = Session(
+    session_id="session-2",
+    request_id="req-2",
+    cp_id="CP-001",
+    driver_id="driver-bob",
+    start_time=NOON,
+    energy_mwh=1_500_000,
+)
+
+
+@attrs.define
+class FakeDesk:
+    """The Desk of the tests: what it answers are its fields."""
+
+    central_id: str = "central-1"
+    uptime_s: float = 12.3456
+    reason: str | None = None
+    points: list[CpView] = attrs.Factory(lambda: [SUPPLYING, NEVER_SEEN])
+    reply: Reply = attrs.Factory(lambda: Reply(1, 202, {"request_id": "req-1"}))
+    failure: Exception | None = None
+    asked: list[Asked] = attrs.Factory(list)
+    queries: list[tuple[Any, ...]] = attrs.Factory(list)
+
+    def unhealthy(self) -> str | None:
+        """`reason`."""
+        return self.reason
+
+    def charging_points(self) -> Sequence[CpView]:
+        """`points`."""
+        self._fail()
+        return self.points
+
+    def charging_point(self, cp_id: str) -> CpView | None:
+        """One of `points`."""
+        return next((point for point in self.points if point.cp_id == cp_id), None)
+
+    def active_requests(self) -> int:
+        """Three."""
+        return 3
+
+    def telemetry(self) -> Sequence[Telemetry]:
+        """One meter."""
+        return [
+            Telemetry(
+                "CP-001",
+                "boot-1",
+                "session-1",
+                "driver-alice",
+                22.0,
+                1.5,
+                0.45,
+                ts=NOON,
+                message_id="message-1",
+            )
+        ]
+
+    def new_request_id(self) -> str:
+        """Always the same."""
+        return "req-new"
+
+    async def metrics(self) -> bytes:
+        """One counter."""
+        return b"# TYPE evd_faults_total counter\nevd_faults_total 0.0\n"
+
+    async def ask(self, make: Callable[[int], Asked]) -> Reply:
+        """`reply`, after noting the question."""
+        self.asked.append(make(7))
+        return self.reply
+
+    async def request(self, request_id: str) -> Request | None:
+        """req-1 alone."""
+        self._note("request", request_id)
+        if request_id != "req-1":
+            return None
+        return Request("req-1", "driver-alice", None, None, RequestStatus.PENDING, "", NOON, NOON)
+
+    async def sessions(
+        self,
+        cp_id: str | None,
+        driver_id: str | None,
+        status: SessionStatus | None,
+        limit: int,
+        before: str | None,
+    ) -> Sequence[Session]:
+        """One that runs and one that has ended."""
+        self._note("sessions", cp_id, driver_id, status, limit, before)
+        return [RUNNING, ENDED]
+
+    async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
+        """One."""
+        self._note("faults", cp_id, limit)
+        return [FaultEvent("CP-001", EventType.FAULT, "refused", NOON)]
+
+    async def fault_statistics(self, cp_id: str | None, days: int) -> Sequence[FaultStatistics]:
+        """Of one charging point."""
+        self._note("fault_statistics", cp_id, days)
+        return [FaultStatistics("CP-001", 1, 1, 0, None, 2.0, 0.5)]
+
+    async def health_history(self, cp_id: str | None, limit: int) -> Sequence[HealthSnapshot]:
+        """One."""
+        self._note("health_history", cp_id, limit)
+        return [HealthSnapshot("CP-001", ShownState.ON, None, False, "", BreakerState.CLOSED, NOON)]
+
+    def _note(self, *query: Any) -> None:
+        self._fail()
+        self.queries.append(query)
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+def calls(desk: Desk) -> httpx.AsyncClient:
+    """A client of the app behind which `desk` stands."""
+    transport = httpx.ASGITransport(app=central_app(desk))  # type: ignore[arg-type]
+    return httpx.AsyncClient(transport=transport, base_url="http://central.example:8000")
+
+
+def assert_error(answer: httpx.Response, status: int, field: str | None = None) -> str:
+    """That the answer has the one shape of an error; returns its sentence."""
+    body = answer.json()
+    assert answer.status_code == status, body
+    assert answer.headers["content-type"] == "application/json"
+    assert set(body) == {"error"} | ({"field"} if field is not None else set())
+    assert body.get("field") == field
+    assert "Traceback" not in body["error"]
+    sentence = body["error"]
+    assert isinstance(sentence, str)
+    assert sentence
+    return sentence

@@ -1,0 +1,270 @@
+"""Central's page and its documentation: true, complete, and safe to look at."""
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import attrs
+import pytest
+from litestar.routes import HTTPRoute
+
+from evd.adapters.http.central_app import central_app
+from tests.adapters.http.fake_central import SUPPLYING, FakeDesk, calls
+
+PAGES = ("/", "/docs")
+# What answers in JSON, and one address where it does.
+JSON_PATHS = {
+    "/health": "/health",
+    "/cp": "/cp",
+    "/cp/{cp_id}": "/cp/CP-001",
+    "/requests/{request_id}": "/requests/req-1",
+    "/sessions": "/sessions",
+    "/telemetry": "/telemetry",
+    "/faults": "/faults",
+    "/faults/statistics": "/faults/statistics",
+    "/health/history": "/health/history",
+}
+EVIL = '<img src=x onerror="alert(1)">&\''
+
+
+async def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    async with calls(FakeDesk()) as client:
+        found: dict[str, Any] = (await client.get("/openapi.json")).json()
+        return found
+
+
+def operations(doc: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every method of every path."""
+    for path, item in doc["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def references(part: Any) -> Iterator[str]:
+    """Every $ref in a document, at any depth."""
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        for each in part.values():
+            yield from references(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from references(each)
+
+
+class Page(HTMLParser):
+    """The elements of a page, and the text of each innermost one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        self.texts.append(data.strip())
+
+
+async def test_every_route_is_documented() -> None:
+    """Proves: /openapi.json is 3.1 and has each path and method that the app answers."""
+    app = central_app(FakeDesk())
+    answered = {
+        (method, re.sub(r":str}", "}", route.path))
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for method in route.methods
+        if method != "OPTIONS"
+    }
+    doc = await document()
+    assert doc["openapi"].startswith("3.1")
+    documented = {(method, path) for method, path, _ in operations(doc)}
+    assert documented == answered - {("GET", "/page.css")}
+    assert ("POST", "/request/charge") in documented
+
+
+async def test_every_reference_resolves() -> None:
+    """Proves: a program that follows the document's references finds something at each."""
+    doc = await document()
+    found = set(references(doc))
+    assert found
+    for reference in found:
+        target: Any = doc
+        for step in reference.removeprefix("#/").split("/"):
+            target = target[step]
+        assert isinstance(target, dict)
+
+
+async def test_operations_are_told_apart_and_described() -> None:
+    """Proves: each operation has an id of its own, a summary, a description and its parameters."""
+    doc = await document()
+    ids = [operation["operationId"] for _, _, operation in operations(doc)]
+    assert len(set(ids)) == len(ids)
+    for method, path, operation in operations(doc):
+        assert operation["summary"], (method, path)
+        assert operation["description"], (method, path)
+        in_path = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "path"}
+        assert in_path == set(re.findall(r"{(\w+)}", path))
+        assert any(status.startswith("2") for status in operation["responses"])
+
+
+async def test_a_charge_s_body_has_its_forms() -> None:
+    """Proves: the document refuses and takes the same identifiers in a body as Central does."""
+    operation = (await document())["paths"]["/request/charge"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    async with calls(FakeDesk()) as client:
+        for name in ("driver_id", "cp_id", "vehicle_id", "request_id"):
+            for value in ("a", "any", "a" * 32, "a" * 33, "a" * 64, "a" * 65, "", "-a", "a b", "ä"):
+                body = {"driver_id": "d", name: value}
+                status = (await client.post("/request/charge", json=body)).status_code
+                fits = re.search(schema["properties"][name]["pattern"], value) is not None
+                assert fits == (status == 202), (name, value)
+
+
+async def test_every_error_has_the_one_shape() -> None:
+    """Proves: each documented error is `error` and `field?`; whatever can fail says so."""
+    doc = await document()
+    error = doc["components"]["schemas"]["ErrorBody"]
+    assert error["required"] == ["error"]
+    assert set(error["properties"]) == {"error", "field"}
+    for method, path, operation in operations(doc):
+        for status, answer in operation["responses"].items():
+            if status >= "400" and path != "/health":
+                reference = answer["content"]["application/json"]["schema"]["$ref"]
+                assert reference == "#/components/schemas/ErrorBody", (method, path, status)
+        if method in ("POST", "DELETE"):
+            assert {"400", "403", "415", "503"} <= set(operation["responses"]), (method, path)
+        if operation.get("parameters"):
+            assert "400" in operation["responses"], (method, path)
+
+
+async def test_the_body_of_a_request_is_documented() -> None:
+    """Proves: who reads the document alone knows what to post."""
+    operation = (await document())["paths"]["/request/charge"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["required"] == ["driver_id"]
+    assert set(schema["properties"]) == {"driver_id", "cp_id", "vehicle_id", "request_id"}
+
+
+async def test_the_bounds_of_parameters_are_documented() -> None:
+    """Proves: limit and days are documented as the numbers that they are."""
+    paths = (await document())["paths"]
+    (limit,) = [each for each in paths["/sessions"]["get"]["parameters"] if each["name"] == "limit"]
+    shown = {name: limit["schema"][name] for name in ("type", "minimum", "maximum", "default")}
+    assert shown == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+    assert limit["required"] is False
+    days = [each["schema"] for each in paths["/faults/statistics"]["get"]["parameters"]]
+    assert 3650 in [schema.get("maximum") for schema in days]
+
+
+def fits(value: Any, schema: dict[str, Any], doc: dict[str, Any]) -> bool:
+    """Whether a value is what a schema says, as far as this document's schemas go."""
+    if "$ref" in schema:
+        return fits(value, doc["components"]["schemas"][schema["$ref"].rpartition("/")[2]], doc)
+    if "oneOf" in schema:
+        return any(fits(value, each, doc) for each in schema["oneOf"])
+    if schema["type"] == "object":
+        known = schema["properties"]
+        return (
+            isinstance(value, dict)
+            and set(schema["required"]) <= set(value) <= set(known)
+            and all(fits(each, known[name], doc) for name, each in value.items())
+        )
+    if schema["type"] == "array":
+        return isinstance(value, list) and all(fits(each, schema["items"], doc) for each in value)
+    if "enum" in schema:
+        return value in schema["enum"]
+    kinds: dict[str, tuple[type, ...]] = {
+        "string": (str,),
+        "boolean": (bool,),
+        "integer": (int,),
+        "number": (int, float),
+        "null": (type(None),),
+    }
+    return type(value) in kinds[schema["type"]]
+
+
+@pytest.mark.parametrize(("path", "address"), JSON_PATHS.items())
+async def test_answers_are_as_documented(path: str, address: str) -> None:
+    """Proves: what a call answers is what its documentation says, no field more or less."""
+    doc = await document()
+    content = doc["paths"][path]["get"]["responses"]["200"]["content"]
+    async with calls(FakeDesk()) as client:
+        answer = (await client.get(address)).json()
+    assert fits(answer, content["application/json"]["schema"], doc)
+    assert not fits({**answer, "more": 1}, content["application/json"]["schema"], doc)
+
+
+async def test_the_documentation_page_has_every_call() -> None:
+    """Proves: /docs shows each path, its parameters and its forms."""
+    doc = await document()
+    async with calls(FakeDesk()) as client:
+        text = (await client.get("/docs")).text
+    page = Page(text)
+    for path in doc["paths"]:
+        assert path in page.texts
+    targets = {attributes.get("id") for _, attributes in page.elements}
+    links = [href for _, attributes in page.elements if (href := attributes.get("href"))]
+    assert all(link[1:] in targets for link in links if link.startswith("#"))
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_pages_need_nothing_from_elsewhere(path: str) -> None:
+    """Proves: a page runs no script, loads from this host alone, and its policy says so."""
+    async with calls(FakeDesk()) as client:
+        answer = await client.get(path)
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        for tag, attributes in Page(answer.text).elements:
+            assert tag not in ("script", "style", "iframe", "object")
+            assert not [name for name in attributes if name == "style" or name.startswith("on")]
+            for name in ("src", "href"):
+                target = attributes.get(name)
+                assert target is None or re.match(r"/(?!/)|#", target), target
+                if tag == "link" and target is not None:
+                    assert (await client.get(target)).headers["content-type"].startswith("text/css")
+
+
+async def test_the_page_shows_each_charging_point() -> None:
+    """Proves: each CP has a row with its id alone in a link to its detail, its state in a word."""
+    async with calls(FakeDesk()) as client:
+        text = (await client.get("/")).text
+        page = Page(text)
+        for cp_id in ("CP-001", "CP-002"):
+            assert cp_id in page.texts
+            assert ("a", {"href": f"/cp/{cp_id}"}) in page.elements
+        assert {"ON", "DISCONNECTED", "driver-alice", "1.500", "0.45"} <= set(page.texts)
+        assert 'http-equiv="refresh"' in text
+
+
+async def test_the_page_says_why_central_can_t_serve() -> None:
+    """Proves: who looks at the page sees that requests can't be served, and why."""
+    async with calls(FakeDesk(reason=f"Kafka is away {EVIL}", points=[])) as client:
+        text = (await client.get("/")).text
+        assert f"Kafka is away {EVIL}" in Page(text).texts
+        assert "<img" not in text
+
+
+async def test_what_others_sent_is_escaped() -> None:
+    """Proves: no text that came in from outside becomes an element of the page."""
+    point = attrs.evolve(
+        SUPPLYING,
+        cp_id=EVIL,
+        location=EVIL,
+        unavailable_reason=EVIL,
+        current_driver=EVIL,
+        available=False,
+    )
+    async with calls(FakeDesk(points=[point], central_id=EVIL)) as client:
+        text = (await client.get("/")).text
+    assert "<img" not in text
+    assert 'onerror="' not in text
+    assert Page(text).texts.count(EVIL) == 5

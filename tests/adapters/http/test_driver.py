@@ -1,0 +1,393 @@
+"""A driver's dashboard over real sockets, its Central played by another server."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import httpx
+import orjson
+import pytest
+import trio
+
+from evd.adapters.files.notebook import NotSaved
+from evd.adapters.http.central_client import CentralAway, open_central_api
+from evd.adapters.http.driver_app import driver_app
+from evd.adapters.http.serving import serve_app
+from evd.core.driver.events import (
+    CancelWanted,
+    CurrentSession,
+    Obstacle,
+    Refuse,
+    StopWanted,
+    Wanted,
+)
+from evd.core.wire.messages import DriverUpdate, RequestStatus
+
+ALICE = "driver-alice"
+WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SESSION = {
+    "session_id": "session-1",
+    "request_id": "req-1",
+    "cp_id": "CP-001",
+    "driver_id": ALICE,
+    "start_time": "2026-01-31T12:00:00Z",
+    "end_time": None,
+    "total_kwh": 0.5,
+    "total_cost": None,
+    "status": "ACTIVE",
+    "reason": "",
+    "estimated": False,
+    "billable": True,
+}
+RATES = {"kw_rate": 22.0, "euro_rate": 0.3, "location": "<b>Main St</b>"}
+POINTS = [
+    {"cp_id": "CP-001", "state": "ON", "available": True, **RATES},
+    {"cp_id": "CP-002", "state": "ON", "available": False, "current_session": "s", **RATES},
+    {"cp_id": "CP-003", "state": "BROKEN", "available": False, **RATES, "kw_rate": 50},
+    {"cp_id": "CP-004", "state": "ON", "available": False, **RATES, "kw_rate": None},
+]
+CURRENT = CurrentSession("session-1", "CP-001", 22.0, 0.061, 0.0183, WALL)
+
+
+@attrs.define
+class FakeDesk:
+    """A driver that remembers what it was asked."""
+
+    driver_id: str = ALICE
+    reason: str | None = None
+    session: CurrentSession | None = CURRENT
+    wanted: list[object] = attrs.field(factory=list)
+    refusal: Refuse | None = None
+    disk_fails: bool = False
+
+    def unhealthy(self) -> str | None:
+        """As set."""
+        return self.reason
+
+    def current(self) -> CurrentSession | None:
+        """As set."""
+        return self.session
+
+    def notifications(self) -> Sequence[DriverUpdate]:
+        """Two, newest first."""
+        accepted = DriverUpdate("req-1", ALICE, "CP-001", RequestStatus.ACCEPTED, "", ts=WALL)
+        denied = DriverUpdate("req-0", ALICE, None, RequestStatus.DENIED, "<i>none</i>", ts=WALL)
+        return [accepted, denied]
+
+    async def ask(self, cp_id: str | None, vehicle_id: str | None) -> str | Refuse:
+        """Remembers."""
+        if self.disk_fails:
+            raise NotSaved("no space left")
+        self.wanted.append((cp_id, vehicle_id))
+        return self.refusal or "req-1"
+
+    async def want(self, event: Wanted) -> Refuse | None:
+        """Remembers."""
+        self.wanted.append(event)
+        return self.refusal
+
+
+@attrs.define
+class FakeCentral:
+    """What stands in Central's place: the answer to each path, and the query strings it saw."""
+
+    answers: dict[str, tuple[int, Any]] = attrs.field(factory=dict)
+    queries: list[str] = attrs.field(factory=list)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers one request."""
+        self.queries.append(scope["query_string"].decode())
+        unknown = (404, {"error": "no such path", "field": "cp_id"})
+        status, body = self.answers.get(scope["path"], unknown)
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": raw})
+
+
+@attrs.define
+class Scene:
+    """A dashboard, its client, and who stands behind it."""
+
+    client: httpx.AsyncClient
+    desk: FakeDesk
+    central: FakeCentral
+    stop_central: trio.Event
+
+    async def json(self, path: str, status: int = 200) -> Any:
+        """The body of a GET."""
+        answer = await self.client.get(path)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    async def central_leaves(self) -> None:
+        """From now on nothing listens where Central was."""
+        self.stop_central.set()
+        with trio.fail_after(5):
+            while (await self.client.get("/drivers/driver-alice/sessions/history")).is_success:
+                await trio.sleep(0.02)
+
+
+@asynccontextmanager
+async def scene() -> AsyncIterator[Scene]:
+    """The dashboard on a free port."""
+    desk = FakeDesk()
+    central = FakeCentral(
+        {
+            "/cp": (200, {"charging_points": POINTS, "active_requests": 0}),
+            "/cp/CP-001": (200, POINTS[0]),
+            "/sessions": (200, {"sessions": [SESSION]}),
+        }
+    )
+    async with trio.open_nursery() as nursery:
+        stop_central, stopping = trio.Event(), trio.Event()
+        at = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        central_url = f"http://127.0.0.1:{at[0].socket.getsockname()[1]}"
+        nursery.start_soon(lambda: serve_app(central, at, stopping=stop_central))
+        here = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        url = f"http://127.0.0.1:{here[0].socket.getsockname()[1]}"
+        async with open_central_api(central_url) as api, httpx.AsyncClient(base_url=url) as client:
+            app = driver_app(desk, api)
+            nursery.start_soon(lambda: serve_app(app, here, stopping=stopping))
+            yield Scene(client, desk, central, stop_central)
+        nursery.cancel_scope.cancel()
+
+
+async def test_charging_points_as_a_driver_sees_them() -> None:
+    """Proves: FREE, OCCUPIED and OFFLINE from what Central shows, and both filters."""
+    async with scene() as s:
+        shown = await s.json("/charging-points")
+        assert shown[0] == {"cp_id": "CP-001", "status": "FREE", **RATES}
+        statuses = ["FREE", "OCCUPIED", "OFFLINE", "OFFLINE"]
+        assert [point["status"] for point in shown] == statuses
+        free = await s.json("/charging-points?only_available=true")
+        assert [point["cp_id"] for point in free] == ["CP-001"]
+        assert len(await s.json("/charging-points?only_available=false")) == len(POINTS)
+        strong = await s.json("/charging-points?min_power_kw=22.5")
+        assert [point["cp_id"] for point in strong] == ["CP-003"]
+        assert (await s.json("/charging-points/CP-001"))["status"] == "FREE"
+        assert (await s.json("/charging-points/CP-404", 404))["field"] == "cp_id"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "field"),
+    [
+        ("/charging-points?only_available=1", 400, "only_available"),
+        ("/charging-points?only_available=", 400, "only_available"),
+        ("/charging-points?min_power_kw=nan", 400, "min_power_kw"),
+        ("/charging-points?min_power_kw=-1", 400, "min_power_kw"),
+        ("/charging-points/-CP", 400, "cp_id"),
+        ("/drivers/driver-alice/sessions/history?limit=0", 400, "limit"),
+        ("/drivers/driver-alice/sessions/history?before=%20", 400, "before"),
+        ("/drivers/driver-alice/notifications?limit=1001", 400, "limit"),
+        ("/drivers/driver-bob/notifications", 404, "driver_id"),
+        ("/drivers/driver-bob/sessions/current", 404, "driver_id"),
+        ("/nothing/here", 404, None),
+    ],
+)
+async def test_wrong_questions_name_the_field(path: str, status: int, field: str | None) -> None:
+    """Proves: an error is one sentence and names the field, for unknown paths too."""
+    async with scene() as s:
+        body = await s.json(path, status)
+        assert body["error"]
+        assert body.get("field") == field
+
+
+async def test_asking_for_a_charge() -> None:
+    """Proves: 202 with the request's id; null and `any` leave the choice to Central."""
+    async with scene() as s:
+        for wish, asked in (
+            ({"cp_id": "CP-001", "vehicle_id": "car-1"}, ("CP-001", "car-1")),
+            ({"cp_id": None}, (None, None)),
+            ({"cp_id": "any", "more": 1}, (None, None)),
+        ):
+            answer = await s.client.post("/drivers/driver-alice/requests", json=wish)
+            assert (answer.status_code, answer.json()) == (202, {"request_id": "req-1"})
+            assert s.desk.wanted.pop() == asked
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"{}", "cp_id"),
+        (b'{"cp_id": 5}', "cp_id"),
+        (b'{"cp_id": "CP 1"}', "cp_id"),
+        (b'{"cp_id": "CP-001", "vehicle_id": "a/b"}', "vehicle_id"),
+        (b"[]", None),
+        (b"{", None),
+        (b"", None),
+    ],
+)
+async def test_a_bad_body_is_refused(body: bytes, field: str | None) -> None:
+    """Proves: 400 with the field's name, and nothing is asked."""
+    async with scene() as s:
+        headers = {"content-type": "application/json"}
+        answer = await s.client.post(
+            "/drivers/driver-alice/requests", content=body, headers=headers
+        )
+        assert (answer.status_code, answer.json().get("field")) == (400, field)
+        assert s.desk.wanted == []
+
+
+async def test_changes_only_by_json_and_from_here() -> None:
+    """Proves: another content type is 415, a page of another host 403, another driver 404."""
+    async with scene() as s:
+        path = "/drivers/driver-alice/requests"
+        text = await s.client.post(path, content=b"{}", headers={"content-type": "text/plain"})
+        assert text.status_code == 415
+        evil = {"origin": "http://evil.example"}
+        foreign = await s.client.post(path, json={"cp_id": "CP-001"}, headers=evil)
+        assert foreign.status_code == 403
+        assert (await s.client.delete(f"{path}/req-1", headers=evil)).status_code == 403
+        assert (await s.client.post("/drivers/bob/requests", json={})).status_code == 404
+        assert (await s.client.put(path, json={})).status_code == 405
+        own = {"origin": str(s.client.base_url).rstrip("/")}
+        good = await s.client.post(path, json={"cp_id": "CP-001"}, headers=own)
+        assert good.status_code == 202
+        assert s.desk.wanted == [("CP-001", None)]
+
+
+async def test_ending_requests_and_sessions() -> None:
+    """Proves: 204 and 202 for what will be done; 404, 409 and 503 say why it will not."""
+    async with scene() as s:
+        end, stop = (
+            "/drivers/driver-alice/requests/req-1",
+            "/drivers/driver-alice/sessions/session-1/stop",
+        )
+        answer = await s.client.delete(end)
+        assert (answer.status_code, answer.content) == (204, b"")
+        answer = await s.client.post(stop)
+        assert (answer.status_code, answer.json()) == (202, {"session_id": "session-1"})
+        assert s.desk.wanted == [CancelWanted("req-1"), StopWanted("session-1")]
+        for obstacle, status in (
+            (Obstacle.UNKNOWN, 404),
+            (Obstacle.OVER, 409),
+            (Obstacle.FULL, 503),
+        ):
+            s.desk.refusal = Refuse(obstacle, "it has ended")
+            for refused in (await s.client.delete(end), await s.client.post(stop)):
+                assert (refused.status_code, refused.json()["error"]) == (status, "it has ended")
+        malformed = await s.client.delete("/drivers/driver-alice/requests/-x")
+        assert (malformed.status_code, malformed.json()["field"]) == (400, "request_id")
+
+
+async def test_what_could_not_be_saved_was_not_asked() -> None:
+    """Proves: a driver whose disk refuses answers 503 and does not pretend."""
+    async with scene() as s:
+        s.desk.disk_fails = True
+        answer = await s.client.post("/drivers/driver-alice/requests", json={"cp_id": "CP-001"})
+        assert answer.status_code == 503
+        assert "no space left" in answer.json()["error"]
+
+
+async def test_the_drivers_own_knowledge() -> None:
+    """Proves: session, notifications and health are the driver's own, newest first."""
+    async with scene() as s:
+        await s.central_leaves()
+        current = await s.json("/drivers/driver-alice/sessions/current")
+        assert current == {
+            "session_id": "session-1",
+            "cp_id": "CP-001",
+            "kw": 22.0,
+            "kwh": 0.061,
+            "euros": 0.0183,
+            "started_at": "2026-01-31T12:00:00Z",
+        }
+        s.desk.session = None
+        assert await s.json("/drivers/driver-alice/sessions/current") is None
+        told = await s.json("/drivers/driver-alice/notifications")
+        assert [each["status"] for each in told] == ["ACCEPTED", "DENIED"]
+        assert told[0]["ts"] == "2026-01-31T12:00:00Z"
+        assert len(await s.json("/drivers/driver-alice/notifications?limit=1")) == 1
+        assert (await s.json("/health"))["status"] == "healthy"
+        s.desk.reason = "Central was not heard for 9 s"
+        assert (await s.json("/health", 503))["error"] == s.desk.reason
+
+
+async def test_history_is_centrals() -> None:
+    """Proves: the sessions of this driver alone, page by page, as Central shows them."""
+    async with scene() as s:
+        assert await s.json("/drivers/driver-alice/sessions/history?limit=5&before=session-9") == [
+            SESSION
+        ]
+        assert s.central.queries == ["driver_id=driver-alice&limit=5&before=session-9"]
+        s.central.answers["/sessions"] = (404, {"error": "unknown session", "field": "before"})
+        body = await s.json("/drivers/driver-alice/sessions/history?before=session-9", 404)
+        assert body == {"error": "unknown session", "field": "before"}
+
+
+async def test_while_central_is_away() -> None:
+    """Proves: what only Central knows is a 503 or OFFLINE, never shown as if it were true."""
+    async with scene() as s:
+        await s.json("/charging-points")
+        await s.central_leaves()
+        statuses = {point["status"] for point in await s.json("/charging-points")}
+        assert statuses == {"OFFLINE"}
+        assert (await s.json("/charging-points/CP-001"))["status"] == "OFFLINE"
+        for path in (
+            "/charging-points?only_available=true",
+            "/charging-points/CP-404",
+            "/drivers/driver-alice/sessions/history",
+        ):
+            answer = await s.client.get(path)
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+            assert "Central" in answer.json()["error"]
+        page = (await s.client.get("/")).text
+        assert "connection lost" in page
+        assert "OFFLINE" in page
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, b"<html>another server</html>"),
+        (200, {"charging_points": [{"cp_id": "<script>"}]}),
+        (200, {"charging_points": 5}),
+        (200, []),
+        (503, {"error": "the database does not answer"}),
+        (302, b""),
+    ],
+)
+async def test_an_answer_that_is_not_centrals(answer: tuple[int, Any]) -> None:
+    """Proves: whatever answers in Central's place is taken for its absence."""
+    async with scene() as s:
+        s.central.answers["/cp"] = answer
+        assert (await s.json("/charging-points", 503))["error"]
+
+
+async def test_a_central_that_hangs_is_away() -> None:
+    """Proves: a Central that accepts and never answers costs a bounded time."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    async with open_central_api(f"http://127.0.0.1:{port}", answer_s_max=0.3) as api:
+        with trio.fail_after(5), pytest.raises(CentralAway, match="does not answer"):
+            await api.charging_points()
+    for listener in listeners:
+        await listener.aclose()
+
+
+async def test_the_page_shows_and_runs_nothing_foreign() -> None:
+    """Proves: the page says what counts, escapes what others wrote, and allows no script."""
+    async with scene() as s:
+        answer = await s.client.get("/")
+        assert answer.status_code == 200
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        for text in ("FREE", "OCCUPIED", "OFFLINE", 'role="log"', "22.0 kW, 0.061 kWh", "DENIED"):
+            assert text in answer.text
+        assert re.search(r">\s*CP-001\s*</a>", answer.text)
+        for foreign in ("<b>Main", "<i>none", "<script", "http://", "connection lost"):
+            assert foreign not in answer.text
+
+
+async def test_the_api_describes_itself() -> None:
+    """Proves: /openapi.json names every route, /docs shows it."""
+    async with scene() as s:
+        document = await s.json("/openapi.json")
+        assert document["openapi"].startswith("3.1")
+        assert len(document["paths"]) >= 9
+        assert (await s.client.get("/docs")).status_code == 200

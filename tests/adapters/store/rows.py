@@ -1,0 +1,81 @@
+"""Rows for tests of Central's database: each is whole, and differs from the next."""
+
+from datetime import UTC, datetime, timedelta
+
+from evd.core.central.rows import (
+    BreakerState,
+    ChargingPoint,
+    EventType,
+    FaultEvent,
+    HealthSnapshot,
+    Request,
+    Session,
+    SessionStatus,
+    ShownState,
+)
+from evd.core.wire.messages import CpState, RequestStatus
+
+NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
+
+
+def a_session(number: int, cp_id: str = "CP-001", driver_id: str = "driver-alice") -> Session:
+    """A session that has just begun."""
+    return Session(
+        f"session-{number}",
+        f"req-{number}",
+        cp_id,
+        driver_id,
+        NOON + timedelta(seconds=number),
+        boot_id="boot-1",
+        until_up_s=12.5,
+        energy_mwh=number * 7,
+    )
+
+
+def an_ended_session(number: int, cp_id: str = "CP-001", cents: int | None = 123) -> Session:
+    """The same session when its record has come; without cents it is an estimate."""
+    return Session(
+        f"session-{number}",
+        f"req-{number}",
+        cp_id,
+        "driver-alice",
+        NOON + timedelta(seconds=number),
+        end_time=NOON + timedelta(seconds=number + 10),
+        energy_mwh=4_100_001,
+        cost_cents=cents,
+        status=SessionStatus.COMPLETED,
+        estimated=cents is None,
+        settled=cents is not None,
+    )
+
+
+def a_request(number: int, status: RequestStatus = RequestStatus.ACCEPTED) -> Request:
+    """A request of the driver Alice."""
+    return Request(
+        f"req-{number}", "driver-alice", "CP-001", f"session-{number}", status, "", NOON, NOON
+    )
+
+
+def a_fault(
+    number: int, event_type: EventType = EventType.FAULT, cp_id: str = "CP-001"
+) -> FaultEvent:
+    """A fault event, `number` seconds after noon."""
+    return FaultEvent(cp_id, event_type, f"reason {number}", NOON + timedelta(seconds=number))
+
+
+def a_snapshot(number: int, cp_id: str = "CP-001") -> HealthSnapshot:
+    """A health snapshot, `number` seconds after noon."""
+    return HealthSnapshot(
+        cp_id,
+        ShownState.BROKEN,
+        CpState.SUPPLYING,
+        True,
+        f"reason {number}",
+        BreakerState.HALF_OPEN,
+        NOON + timedelta(seconds=number),
+    )
+
+
+def a_charging_point(cp_id: str = "CP-001") -> ChargingPoint:
+    """A charging point that is known by its id alone."""
+    return ChargingPoint(cp_id)

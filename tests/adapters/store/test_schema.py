@@ -1,0 +1,245 @@
+"""Central's tables: what others may rely on, how they come to be, that no question scans them."""
+
+import contextlib
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+import trio
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, pool
+
+from evd.adapters.store import StoreFailed, open_store
+from evd.adapters.store.address import database_at
+from evd.adapters.store.database import Database
+from evd.adapters.store.schema import MIGRATIONS, bring_to_head
+from evd.adapters.store.statements import Statements
+from evd.adapters.store.tables import SCHEMA_HEAD, charging_sessions, metadata, requests
+from tests.adapters.store.databases import new_postgres_url, postgres_server
+from tests.adapters.store.rows import (
+    NOON,
+    a_charging_point,
+    a_fault,
+    a_request,
+    a_session,
+    a_snapshot,
+    an_ended_session,
+)
+
+FOR_OTHERS = {
+    "charging_sessions": [
+        *("session_id", "request_id", "cp_id", "driver_id", "start_time", "end_time"),
+        *("total_kwh", "total_cost", "status", "reason", "estimated", "billable"),
+    ],
+    "fault_events": ["cp_id", "event_type", "reason", "timestamp"],
+    "cp_health_history": [
+        *("cp_id", "state", "engine_state", "is_faulty", "fault_reason"),
+        *("circuit_breaker_state", "timestamp"),
+    ],
+    "charging_points": ["cp_id", "kw_rate", "euro_rate", "location"],
+    "requests": [
+        *("request_id", "driver_id", "cp_id", "session_id", "status", "reason"),
+        *("created_at", "updated_at"),
+    ],
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A closed SQLite database with a row of each kind, and a session that has ended."""
+    path = tmp_path / "central.db"
+    trio.run(_fill, path)
+    return path
+
+
+async def _fill(path: Path) -> None:
+    async with open_store(f"sqlite:///{path}", path.parent) as store:
+        await store.commit(
+            [
+                a_charging_point(),
+                a_request(1),
+                a_session(1),
+                an_ended_session(2),
+                an_ended_session(3, cents=None),
+                a_fault(1),
+                a_snapshot(1),
+            ]
+        )
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection as any other program has it."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as opened:
+        yield opened
+
+
+def test_the_columns_for_others(connection: sqlite3.Connection) -> None:
+    """Proves: a report that names these tables and columns goes on working."""
+    for table, columns in FOR_OTHERS.items():
+        present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        assert present >= set(columns), table
+
+
+def test_numbers_and_times_for_others(connection: sqlite3.Connection) -> None:
+    """Proves: kWh and euros are plain numbers, times RFC 3339 text, an estimate has no bill."""
+    cursor = connection.execute(
+        "SELECT start_time, end_time, total_kwh, total_cost, status, estimated, billable"
+        " FROM charging_sessions ORDER BY session_id"
+    )
+    started = "2026-01-31T12:00:0{}.123456Z"
+    ended = "2026-01-31T12:00:1{}.123456Z"
+    assert cursor.fetchall() == [
+        (started.format(1), None, 0.000007, None, "ACTIVE", 0, 1),
+        (started.format(2), ended.format(2), 4.100001, 1.23, "COMPLETED", 0, 1),
+        (started.format(3), ended.format(3), 4.100001, None, "COMPLETED", 1, 1),
+    ]
+    [(reason, when)] = connection.execute("SELECT reason, timestamp FROM fault_events")
+    assert (reason, when) == ("reason 1", started.format(1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "total_kwh = 5",
+        "energy_mwh = 5",
+        "total_cost = 9.99 WHERE session_id = 'session-2'",
+        "cost_cents = NULL WHERE session_id = 'session-2'",
+        "total_cost = 0 WHERE session_id = 'session-3'",
+    ],
+)
+def test_what_is_shown_is_what_is_billed(connection: sqlite3.Connection, change: str) -> None:
+    """Proves: the database itself refuses a kWh or a bill that differs from the whole units."""
+    with pytest.raises(sqlite3.IntegrityError):
+        connection.execute(f"UPDATE charging_sessions SET {change}")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Path]:
+    """A server."""
+    with postgres_server() as directory:
+        yield directory
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of either kind, its tables at head."""
+    if request.param == "sqlite":
+        database = database_at(f"sqlite:///{tmp_path / 'central.db'}")
+    else:
+        database = database_at(new_postgres_url(request.getfixturevalue("postgres")))
+    with contextlib.closing(database.connect_writer()) as connection:
+        bring_to_head(database, connection)
+        assert database.schema_version(connection) == SCHEMA_HEAD
+    yield database
+
+
+def test_the_steps_lead_to_the_tables(database: Database) -> None:
+    """Proves: what the migrations make and what the code writes to are the same tables."""
+    engine = create_engine(database.url, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(found, metadata) == []
+
+
+def test_the_head_is_the_newest_step() -> None:
+    """Proves: a migration that was added is also carried out."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_HEAD
+
+
+async def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """Proves: half the tables are never left behind: all of a step is done, or none of it."""
+    path = tmp_path / "central.db"
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        # The last of the tables is in the way.
+        other.execute("CREATE TABLE cp_health_history (something)")
+    with pytest.raises(StoreFailed, match="already exists"):
+        async with open_store(f"sqlite:///{path}", tmp_path):
+            pass
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        names = {name for (name,) in other.execute("SELECT name FROM sqlite_master")}
+    assert names == {"cp_health_history"}
+
+
+def test_an_ordinary_start_needs_no_alembic(path: Path) -> None:
+    """Proves: only a start that changes tables pays for what changes them."""
+    program = (
+        "import sys, trio; from pathlib import Path; from evd.adapters.store import open_store\n"
+        "async def start():\n"
+        "    async with open_store(sys.argv[1], Path(sys.argv[2])): pass\n"
+        "trio.run(start); sys.exit('alembic' in sys.modules or 'psycopg' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program, f"sqlite:///{path}", str(path.parent)]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def plan(connection: sqlite3.Connection, statement: str, *values: object) -> str:
+    """How SQLite carries the statement out."""
+    cursor = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+    return "; ".join(row[3] for row in cursor)
+
+
+def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None:
+    """Proves: a million sessions make no question slow: each finds its rows by an index."""
+    sql = Statements(database_at("sqlite:///none").dialect)
+    at = NOON.isoformat()
+    questions: list[tuple[str, tuple[object, ...]]] = [
+        (sql.open_requests, ()),
+        (sql.active_sessions, ()),
+        (sql.by_ids(requests, 2), ("a", "b")),
+        (sql.by_ids(charging_sessions, 2), ("a", "b")),
+        (sql.session_seq, ("a",)),
+        (sql.some_sessions(("cp_id",), False), ("a", 10)),
+        (sql.some_sessions(("cp_id",), True), ("a", 5, 10)),
+        (sql.some_sessions(("driver_id",), True), ("a", 5, 10)),
+        (sql.some_sessions(("status",), True), ("ACTIVE", 5, 10)),
+        (sql.some_sessions(("cp_id", "driver_id", "status"), True), ("a", "b", "c", 5, 10)),
+        (sql.some_sessions((), True), (5, 10)),
+        (sql.newest_faults[1], ("a", 10)),
+        (sql.newest_health[1], ("a", 10)),
+        (sql.faults_since[1], ("a", at)),
+        (sql.last_faults_before[1], ("a", at)),
+        (sql.save_reading, (0.0, 0, "a")),
+    ]
+    for statement, values in questions:
+        found = plan(connection, statement, *values)
+        # That index holds the open requests and nothing else.
+        found = found.replace("SCAN requests USING INDEX requests_open", "")
+        assert "SCAN" not in found, f"{statement}: {found}"
+        assert "TEMP B-TREE FOR ORDER" not in found, f"{statement}: {found}"
+    # Newest first of all is the table backwards, from its end.
+    for statement in (sql.newest_faults[0], sql.newest_health[0], sql.some_sessions((), False)):
+        assert "TEMP B-TREE" not in plan(connection, statement, 10)
+
+
+@pytest.mark.slow
+async def test_a_million_sessions_cost_a_start_nothing(path: Path) -> None:
+    """Proves: a start, a look-up and a page take milliseconds with a million ended sessions."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        names = [c.name for c in charging_sessions.columns if c.name not in ("seq", "session_id")]
+        columns = ", ".join(names)
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
+            f" INSERT INTO charging_sessions (session_id, {columns})"
+            f" SELECT 'old-' || hex(randomblob(16)), {columns} FROM n, charging_sessions"
+            " WHERE session_id = 'session-2'"
+        )
+    async with open_store(f"sqlite:///{path}", path.parent) as store:
+        for ask, bound_s in (
+            (store.load, 0.1),
+            (lambda: store.lookup(["req-1"], ["session-1"]), 0.1),
+            (lambda: store.sessions(limit=100, before="session-3"), 0.1),
+            (lambda: store.sessions(cp_id="CP-001", limit=100), 0.1),
+        ):
+            begun_s = perf_counter()
+            await ask()
+            assert perf_counter() - begun_s < bound_s

@@ -1,0 +1,380 @@
+"""supervisord with our plugin: groups that grow and shrink while everything else runs on."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import attrs
+import pytest
+
+from evd.adapters.supervisor.plugin import BACKOFF_S_MAX, GroupsInterface
+from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed, Sync
+from evd.adapters.supervisor.supervisord import Killed, Supervisord
+from evd.adapters.supervisor.unit_files import render
+
+CHECKOUT = Path(__file__).parents[3]
+BOUND_S = 15.0
+
+
+def section(group: str, member: str, command: str, startsecs: int = 0) -> str:
+    """A unit's file for a program that only has to be there."""
+    return (
+        f"[program:{group}-{member}]\nprocess_name = {member}\ncommand = {command}\n"
+        "stdout_logfile = NONE\nstderr_logfile = NONE\nstartretries = 1000\n"
+        f"startsecs = {startsecs}\n"
+    )
+
+
+@attrs.frozen
+class Place:
+    """A supervisord of its own, and its folders."""
+
+    supervisord: Supervisord
+
+    @property
+    def added(self) -> Path:
+        """Where added units stand."""
+        return self.supervisord.var / "supervisord.d"
+
+    def pids(self) -> dict[str, int | None]:
+        """The processes by name."""
+        return {each.name: each.pid for each in self.supervisord.status()}
+
+    def is_there(self) -> bool:
+        """Whether it answers, if only that it is being stopped."""
+        try:
+            return self.supervisord.pid() is not None
+        except SupervisorFailed:
+            return True
+
+    def wait(self, what: str, condition: Callable[[], bool]) -> None:
+        """Until it holds."""
+        end_s = time.monotonic() + BOUND_S
+        while not condition():
+            assert time.monotonic() < end_s, what
+            time.sleep(0.05)
+
+    def wait_until_running(self, count: int) -> None:
+        """Until so many processes run."""
+        self.wait(
+            f"{count} processes run",
+            lambda: (
+                [each.state for each in self.supervisord.status()] == [ProcessState.RUNNING] * count
+            ),
+        )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A supervisord that is not started; ended with the test."""
+    etc = tmp_path / "etc"
+    (etc / "supervisord.d").mkdir(parents=True)
+    text = (CHECKOUT / "etc" / "supervisord.conf").read_text()
+    (etc / "supervisord.conf").write_text(text)
+    for cp_id in ("CP-001", "CP-002"):
+        path = etc / "supervisord.d" / f"cp-{cp_id}.conf"
+        path.write_text(
+            section("evd-engine", cp_id, "sleep 1000") + section("evd-monitor", cp_id, "sleep 1000")
+        )
+    (etc / "supervisord.d" / "central.conf").write_text(
+        "[program:evd-central]\ncommand = sleep 1000\nstdout_logfile = NONE\n"
+        "stderr_logfile = NONE\nstartsecs = 0\n"
+    )
+    found = Place(Supervisord(etc / "supervisord.conf"))
+    yield found
+    pid = found.supervisord.pid()
+    if pid is not None:
+        pids = [each for each in found.pids().values() if each is not None]
+        for each in (pid, *pids):
+            os.kill(each, signal.SIGKILL)
+
+
+def test_names(place: Place) -> None:
+    """Proves: each process has the name that operators know, with supervisorctl too."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    names = {
+        "evd-central",
+        *(
+            f"evd-{part}:{cp_id}"
+            for part in ("engine", "monitor")
+            for cp_id in ("CP-001", "CP-002")
+        ),
+    }
+    assert place.pids().keys() == names
+    assert {each.name for each in place.supervisord.programs()} == names
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("supervisorctl")),
+            *("-c", str(place.supervisord.conf), "stop", "evd-monitor:CP-001"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "evd-monitor:CP-001: stopped\n"
+
+
+def test_adding_and_removing_touch_nothing_else(place: Place) -> None:
+    """Proves: a unit's file is taken up and given up without a restart of any other process, also
+    by `supervisorctl update`."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    before = place.pids()
+    file = place.added / "cp-CP-007.conf"
+    file.write_text(
+        section("evd-engine", "CP-007", "sleep 1000") + section("evd-driver", "zoe", "sleep 1000")
+    )
+    assert place.supervisord.drift() == Sync(added=("evd-driver:zoe", "evd-engine:CP-007"))
+    assert place.supervisord.sync().added == ("evd-driver:zoe", "evd-engine:CP-007")
+    place.wait_until_running(7)
+    subprocess.run(
+        [
+            str(Path(sys.executable).with_name("supervisorctl")),
+            *("-c", str(place.supervisord.conf), "update"),
+        ],
+        capture_output=True,
+        check=False,
+    )
+    assert before.items() <= place.pids().items()
+    file.unlink()
+    running = place.supervisord.sync()
+    assert running == Sync(orphaned=("evd-driver:zoe", "evd-engine:CP-007"))
+    place.supervisord.stop(running.orphaned)
+    assert place.supervisord.sync().removed == ("evd-driver:zoe", "evd-engine:CP-007")
+    assert place.pids() == before
+
+
+def test_a_unit_of_the_checkout_can_be_removed(place: Place) -> None:
+    """Proves: what came with the checkout is hidden, not edited, and can come back."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    shipped = place.supervisord.conf.parent / "supervisord.d" / "cp-CP-002.conf"
+    content = shipped.read_text()
+    place.supervisord.stop(["evd-engine:CP-002", "evd-monitor:CP-002"])
+    place.supervisord.remove("cp-CP-002")
+    place.supervisord.sync()
+    assert shipped.read_text() == content
+    assert not place.supervisord.has("cp-CP-002")
+    assert place.pids().keys() == {"evd-central", "evd-engine:CP-001", "evd-monitor:CP-001"}
+    # It stays away after a restart of everything.
+    assert {each.member for each in place.supervisord.programs()} == {None, "CP-001"}
+    engine = Program("evd-engine", "CP-002", ("--cp-id", "CP-002", "--kw-rate", "11"))
+    place.supervisord.add("cp-CP-002", [engine])
+    again = {each.name: each for each in place.supervisord.programs()}
+    assert again["evd-engine:CP-002"].arguments == engine.arguments
+
+
+def test_a_crash_loop_is_bounded_and_visible(place: Place) -> None:
+    """Proves: a program that dies at once is tried again and again, not in a tight loop, and
+    that its starts are counted."""
+    (place.added).mkdir(parents=True)
+    (place.added / "cp-CP-009.conf").write_text(section("evd-engine", "CP-009", "false", 1))
+    place.supervisord.up()
+
+    def starts() -> int:
+        return place.supervisord.starts(60).get("evd-engine:CP-009", 0)
+
+    place.wait("two starts", lambda: starts() >= 2)
+    states = {each.name: each.state for each in place.supervisord.status()}
+    assert states["evd-engine:CP-009"] in (ProcessState.FAILING, ProcessState.STARTING)
+    assert starts() <= 5
+
+
+def test_the_wait_of_a_crash_loop_has_a_bound() -> None:
+    """Proves: a program that failed a thousand times is tried again within BACKOFF_S_MAX once its
+    fault is repaired."""
+    process = SimpleNamespace(delay=time.time() + 1000)
+    GroupsInterface._bound_backoff(None, SimpleNamespace(process=process))  # type: ignore[arg-type]
+    assert process.delay <= time.time() + BACKOFF_S_MAX
+
+
+def test_kill_and_restart(place: Place) -> None:
+    """Proves: a killed process is started again by supervisord, under the same name."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    name = "evd-engine:CP-001"
+    pid = place.supervisord.kill(name)
+    # supervisord takes a moment to see that it is dead.
+    place.wait("another process has its name", lambda: place.pids()[name] not in (None, pid))
+    place.wait_until_running(5)
+
+
+def test_the_child_ends_with_its_parent(place: Place, tmp_path: Path) -> None:
+    """Proves: a supervisord in the foreground stops everything when who started it is killed."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys, time\nfrom pathlib import Path\n"
+        "from evd.adapters.supervisor.supervisord import Supervisord\n"
+        "print(Supervisord(Path(sys.argv[1])).launch().pid, flush=True)\ntime.sleep(1000)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(place.supervisord.conf)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    with parent:
+        pid = int(parent.stdout.readline())
+        place.wait_until_running(5)
+        pids = [*place.pids().values()]
+        parent.kill()
+    place.wait("supervisord ends", lambda: not Path(f"/proc/{pid}").exists())
+    assert not any(Path(f"/proc/{each}").exists() for each in pids)
+
+
+def test_one_that_is_still_busy_is_waited_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: a supervisord that has hundreds of programs to start, and answers nobody meanwhile,
+    is not taken for one that failed."""
+    place.supervisord.up()
+    pid = place.supervisord.pid()
+    assert pid is not None
+    monkeypatch.setattr("evd.adapters.supervisor.supervisord.RPC_S", 0.1)
+    os.kill(pid, signal.SIGSTOP)
+    way_out = rf"\(process {pid}\) does not answer within .* kill -9 {pid}, then evd down"
+    with pytest.raises(SupervisorFailed, match=way_out):
+        place.supervisord.pid()
+    waking = threading.Timer(0.5, os.kill, (pid, signal.SIGCONT))
+    waking.start()
+    monkeypatch.setattr("evd.adapters.supervisor.supervisord.LAUNCH_S", BOUND_S)
+    place.supervisord._wait_until_it_answers(None)
+    waking.join()
+
+
+def test_nobody_there(place: Place) -> None:
+    """Proves: a network that does not run is one sentence, and no error of a library."""
+    assert place.supervisord.pid() is None
+    with pytest.raises(SupervisorFailed, match="does not run"):
+        place.supervisord.status()
+
+
+def test_one_that_was_killed(place: Place) -> None:
+    """Proves: whoever asks a killed supervisord of anything is told of what it left running, and
+    that `evd down` stops it, and not to start another one."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    pid, left = place.supervisord.pid(), [each for each in place.pids().values() if each]
+    assert pid is not None
+    try:
+        os.kill(pid, signal.SIGKILL)
+        place.wait("it is dead", lambda: place.supervisord.pid() is None)
+        with pytest.raises(Killed, match="5 of its processes still run: `evd down` stops them"):
+            place.supervisord.status()
+    finally:
+        for each in left:
+            os.kill(each, signal.SIGKILL)
+
+
+def test_one_that_is_being_stopped(place: Place) -> None:
+    """Proves: a supervisord on its way to its end says so, and no code of a library."""
+    place.added.mkdir(parents=True)
+    # It ends only by SIGKILL, a second after the others.
+    stubborn = section("evd-engine", "slow", "sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'")
+    (place.added / "slow.conf").write_text(stubborn + "stopwaitsecs = 1\n")
+    place.supervisord.up()
+    place.wait_until_running(6)
+    place.supervisord._call("supervisor.shutdown")
+    with pytest.raises(SupervisorFailed) as caught:
+        while True:
+            place.supervisord.status()
+    assert str(caught.value) == "The network is being stopped."
+    place.wait("it has ended", lambda: not place.is_there())
+
+
+def test_it_starts_from_a_fresh_clone(place: Place) -> None:
+    """Proves: its file works by itself on what git keeps, before the tool has made any folder; the
+    tool then closes to others what git made open to all."""
+    git = ["git", "-C", str(CHECKOUT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    kept = subprocess.run([*git, "var"], capture_output=True, text=True, check=True).stdout.split()
+    assert kept == ["var/log/.gitignore", "var/run/.gitignore"]
+    for name in kept:
+        path = place.supervisord.root / name
+        path.parent.mkdir(mode=0o755, parents=True)
+        path.write_bytes((CHECKOUT / name).read_bytes())
+    done = subprocess.run(place.supervisord._command(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    place.wait("it answers", place.is_there)
+    place.wait_until_running(5)
+    place.supervisord.make_folders()
+    log = place.supervisord.log.parent
+    assert log.stat().st_mode & 0o777 == 0o750
+    # What the operator opens later stays open.
+    log.chmod(0o755)
+    place.supervisord.make_folders()
+    assert log.stat().st_mode & 0o777 == 0o755
+
+
+def test_the_file_of_a_program(place: Place) -> None:
+    """Proves: for each program the file is known that an operator would edit."""
+    found = place.supervisord
+    shipped = found.conf.parent / "supervisord.d"
+    assert found.file_of("evd-monitor:CP-002") == shipped / "cp-CP-002.conf"
+    found.add("cp-CP-002", [Program("evd-monitor", "CP-002", ("--cp-id", "CP-002"))])
+    assert found.file_of("evd-monitor:CP-002") == place.added / "cp-CP-002.conf"
+    assert found.file_of("evd-central") == shipped / "central.conf"
+    assert found.file_of("evd-monitor:CP-404") == found.conf
+
+
+def test_a_path_too_long(tmp_path: Path) -> None:
+    """Proves: a checkout too deep for a socket's path is named, with what to do."""
+    conf = tmp_path / ("deep" * 20) / "etc" / "supervisord.conf"
+    with pytest.raises(SupervisorFailed, match="too long for a socket"):
+        Supervisord(conf).make_folders()
+
+
+def test_a_broken_file(place: Place) -> None:
+    """Proves: a unit's file that supervisord can't read is named, and what runs is left alone."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    before = place.pids()
+    (place.added / "cp-CP-007.conf").write_text("[program:evd-engine-CP-007]\nnumprocs = x\n")
+    with pytest.raises(SupervisorFailed, match="CP-007"):
+        place.supervisord.sync()
+    assert place.pids() == before
+
+
+def test_arguments_survive_the_file(place: Place) -> None:
+    """Proves: what a program is told comes out of its file as it went in, or is refused."""
+    odd = ("--location", "Pier 7 (100% green) 'x' \"y\"", "--cp-id", "CP-007")
+    place.supervisord.add("cp-CP-007", [Program("evd-engine", "CP-007", odd)])
+    found = {each.name: each for each in place.supervisord.programs()}
+    assert found["evd-engine:CP-007"].arguments == odd
+    for bad in ("a #b", "r\udcff.txt"):
+        with pytest.raises(SupervisorFailed, match="can't hold"):
+            render([Program("evd-engine", "CP-007", ("--location", bad))])
+
+
+def test_a_folder_that_takes_no_file(place: Place) -> None:
+    """Proves: a disk that takes no file of a new unit is one sentence that names the file."""
+    (place.added / "cp-CP-007.conf").mkdir(parents=True)
+    with pytest.raises(SupervisorFailed, match=r"Can't write .*cp-CP-007.conf: Is a directory"):
+        place.supervisord.add("cp-CP-007", [Program("evd-engine", "CP-007", ())])
+    with pytest.raises(SupervisorFailed, match=r"Can't remove .*cp-CP-007.conf: "):
+        place.supervisord.remove("cp-CP-007")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CHECKOUT / "etc" / "supervisord.d").glob("*.conf")), ids=lambda path: path.stem
+)
+def test_shipped_units_are_as_the_tool_writes_them(path: Path) -> None:
+    """Proves: what comes with the checkout is supervised as what is added later."""
+    os.makedirs(CHECKOUT / "var", exist_ok=True)
+    programs = {
+        each.name: each for each in Supervisord(CHECKOUT / "etc/supervisord.conf").programs()
+    }
+    names = [line[len("[program:") : -1] for line in path.read_text().splitlines() if "[" in line]
+    mine = [
+        attrs.evolve(each, environment={})
+        for name in names
+        for each in programs.values()
+        if name in (each.group, f"{each.group}-{each.member}")
+    ]
+    assert path.read_text() == render(mine)

@@ -1,0 +1,197 @@
+"""The monitor's shell over memory streams and a virtual clock."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from evd.adapters.tcp import CONNECTION_OVER, DialRefused, FramedStream
+from evd.core.monitor.core import MonitorSettings
+from evd.core.wire import codec
+from evd.core.wire.control import Ack, Bye, Fault, MonitorMessage, Ping, Pong, Register
+from evd.core.wire.framing import BadFrame
+from evd.core.wire.messages import CpState
+from evd.daemons.lifecycle import Lifecycle
+from evd.daemons.monitor.program import watch
+
+pytestmark = pytest.mark.deterministic_trio
+SETTINGS = MonitorSettings("CP-001", 1.0, 3, 2.0)
+BOUND_S = 60.0
+
+Talk = Callable[[FramedStream], Awaitable[None]]
+
+
+@attrs.define
+class Place:
+    """Where a part can be dialed: each connection is served by `talk`, none while `open` is not."""
+
+    nursery: trio.Nursery
+    talk: Talk
+    open: bool = True
+    streams: list[FramedStream] = attrs.field(factory=list)
+
+    async def dial(self) -> FramedStream:
+        await trio.lowlevel.checkpoint()
+        if not self.open:
+            raise DialRefused("nothing listens there")
+        ours, theirs = trio.testing.memory_stream_pair()
+        self.streams.append(FramedStream(theirs))
+        self.nursery.start_soon(self._serve, self.streams[-1])
+        return FramedStream(ours)
+
+    async def _serve(self, stream: FramedStream) -> None:
+        with suppress(*CONNECTION_OVER):
+            await self.talk(stream)
+
+    async def shut(self) -> None:
+        """As if the process died."""
+        self.open = False
+        for stream in self.streams:
+            await stream.aclose_forcefully()
+
+
+@attrs.define
+class Engine:
+    """Answers each PING."""
+
+    async def talk(self, stream: FramedStream) -> None:
+        while True:
+            for frame in await stream.receive():
+                assert not isinstance(frame, BadFrame)
+                ping = codec.decode_health(frame)
+                assert isinstance(ping, Ping)
+                await stream.send(codec.encode_control(pong(ping.seq)))
+
+
+@attrs.define
+class Central:
+    """Takes each message and keeps it."""
+
+    heard: list[MonitorMessage] = attrs.field(factory=list)
+    _news: trio.Event = attrs.field(factory=trio.Event)
+
+    async def talk(self, stream: FramedStream) -> None:
+        while True:
+            for frame in await stream.receive():
+                assert not isinstance(frame, BadFrame)
+                message = codec.decode_monitor(frame)
+                self.heard.append(message)
+                first = 1.0 if isinstance(message, Register) else None
+                ack = Ack(message.seq, "central-1", heartbeat_s=first)
+                await stream.send(codec.encode_control(ack))
+                self._news.set()
+
+    async def hear(self, kind: type[MonitorMessage], count: int = 1) -> MonitorMessage:
+        """The newest message of exactly that class, once there are `count`."""
+        with trio.fail_after(BOUND_S):
+            while True:
+                found = [message for message in self.heard if type(message) is kind]
+                if len(found) >= count:
+                    return found[-1]
+                self._news = trio.Event()
+                await self._news.wait()
+
+
+def pong(seq: int) -> Pong:
+    """The engine's answer to the PING `seq`."""
+    return Pong(seq, "CP-001", CpState.ACTIVATED, None, 22.0, 0.3, None, "boot-1", 1.0, 5)
+
+
+@attrs.define
+class World:
+    """A running monitor, and the two that it talks to."""
+
+    engine: Place
+    central: Place
+    ears: Central
+    lifecycle: Lifecycle
+    ended: trio.Event
+
+
+@asynccontextmanager
+async def watching(engine_talk: Talk | None = None) -> AsyncIterator[World]:
+    """A monitor that runs for as long as the block."""
+    async with trio.open_nursery() as nursery:
+        ears = Central()
+        world = World(
+            Place(nursery, engine_talk or Engine().talk),
+            Place(nursery, ears.talk),
+            ears,
+            Lifecycle(),
+            trio.Event(),
+        )
+        nursery.start_soon(partial(_watch, world))
+        yield world
+        nursery.cancel_scope.cancel()
+
+
+async def _watch(world: World) -> None:
+    await watch(SETTINGS, "instance-1", world.engine.dial, world.central.dial, world.lifecycle, [])
+    world.ended.set()
+
+
+async def test_it_registers_and_says_bye(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: a monitor presents its charging point, and a stop ends it after its BYE."""
+    async with watching() as world:
+        register = await world.ears.hear(Register)
+        assert isinstance(register, Register)
+        assert register.boot_id == "boot-1"
+        world.lifecycle.stop("the test")
+        with trio.fail_after(1):
+            await world.ended.wait()
+        assert type(world.ears.heard[-1]) is Bye
+
+
+async def test_a_dead_engine_is_told(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: an engine that dies is a FAULT within three intervals on the open connection."""
+    async with watching() as world:
+        await world.ears.hear(Register)
+        at_s = trio.current_time()
+        await world.engine.shut()
+        await world.ears.hear(Fault)
+        assert trio.current_time() - at_s <= 3.0
+        assert len(world.central.streams) == 1
+
+
+async def test_central_comes_back(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: a Central that was away for a minute is found again within the longest delay."""
+    async with watching() as world:
+        await world.ears.hear(Register)
+        await world.central.shut()
+        await trio.sleep(60)
+        world.central.open = True
+        at_s = trio.current_time()
+        await world.ears.hear(Register, 2)
+        assert trio.current_time() - at_s <= 2.1
+
+
+async def test_an_engine_that_answers_nonsense(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: an answer that is no PONG is a missing answer, and ends nothing."""
+
+    async def nonsense(stream: FramedStream) -> None:
+        while True:
+            for _ in await stream.receive():
+                await stream.send(b'{"type":"PONG","seq":"x"}')
+
+    async with watching(nonsense) as world:
+        register = await world.ears.hear(Register)
+        assert isinstance(register, Register)
+        assert register.ko_cause == "timeout"
+
+
+async def test_an_engine_that_reads_nothing(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: an engine that takes no byte holds up neither the monitor nor its end."""
+
+    async def deaf(stream: FramedStream) -> None:
+        await trio.sleep_forever()
+
+    async with watching(deaf) as world:
+        await world.ears.hear(Register)
+        await trio.sleep(600)
+        world.lifecycle.stop("the test")
+        with trio.fail_after(1):
+            await world.ended.wait()

@@ -1,0 +1,140 @@
+"""What the tool meets: a Central that answers as it is told, a supervisor without processes."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program, Sync
+from evd.cli.central import Central
+
+# A status, a body and headers.
+Answer = tuple[int, dict[str, Any], dict[str, str]]
+
+
+@attrs.define
+class Answers:
+    """Answers of a Central that is none: one after the other, the last one for ever."""
+
+    answers: list[Answer]
+    asked: list[tuple[str, str, Any]] = attrs.field(factory=list)
+
+
+@contextmanager
+def answering(answers: Answers) -> Iterator[Central]:
+    """A server that gives these answers."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            size = int(self.headers.get("Content-Length", 0))
+            body = json.loads(self.rfile.read(size)) if size else None
+            answers.asked.append((self.command, self.path, body))
+            last = len(answers.answers) == 1
+            status, fields, headers = answers.answers[0] if last else answers.answers.pop(0)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(json.dumps(fields).encode())
+
+        do_POST = do_GET  # noqa: N815
+        do_DELETE = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield Central("127.0.0.1", server.server_port)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@attrs.define
+class Supervised:
+    """A supervisor that has no process: what is defined runs from its `sync`, if it is up."""
+
+    defined: list[Program] = attrs.field(factory=list)
+    is_up: bool = False
+    var: Path = Path("/net/var")
+    # What a stop raises, a first start comes to, and what was done in its order.
+    stop_fails: BaseException | None = None
+    first_state: ProcessState = ProcessState.RUNNING
+    done: list[tuple[str, ...]] = attrs.field(factory=list)
+    states: dict[str, ProcessState] = attrs.field(factory=dict)
+    units: dict[str, list[Program]] = attrs.field(factory=dict)
+    conf: Path = Path("/net/supervisord.conf")
+
+    def __attrs_post_init__(self) -> None:
+        self.sync()
+
+    def pid(self) -> int | None:
+        return 1 if self.is_up else None
+
+    def make_folders(self) -> None:
+        (self.var / "run").mkdir(parents=True, exist_ok=True)
+
+    def left_behind(self) -> list[int]:
+        return []
+
+    def programs(self) -> list[Program]:
+        return [*self.defined, *(each for unit in self.units.values() for each in unit)]
+
+    def status(self) -> list[ProcessStatus]:
+        running = ProcessState.RUNNING
+        return [
+            ProcessStatus(name, state, 1 if state is running else None, 9.0, "")
+            for name, state in self.states.items()
+        ]
+
+    def starts(self, _: int) -> dict[str, int]:
+        return {}
+
+    def start(self, names: Sequence[str]) -> None:
+        self.done.append(("start", *names))
+        self.states.update(dict.fromkeys(names, ProcessState.RUNNING))
+
+    def stop(self, names: Sequence[str]) -> None:
+        self.done.append(("stop", *names))
+        self.states.update(dict.fromkeys(names, ProcessState.STOPPED))
+        if self.stop_fails is not None:
+            raise self.stop_fails
+
+    def up(self) -> None:
+        self.is_up = True
+
+    def shut_down(self) -> None:
+        self.is_up = False
+
+    def kill(self, name: str) -> int:
+        raise NotImplementedError(name)
+
+    def file_of(self, name: str) -> Path:
+        return Path(f"/net/{name}.conf")
+
+    def has(self, unit: str) -> bool:
+        return unit in self.units
+
+    def add(self, unit: str, programs: Sequence[Program]) -> None:
+        self.units[unit] = list(programs)
+
+    def remove(self, unit: str) -> None:
+        self.done.append(("remove", unit))
+        del self.units[unit]
+
+    def sync(self) -> Sync:
+        names = [each.name for each in self.programs()]
+        self.states = {name: self.states.get(name, self.first_state) for name in names}
+        return Sync()
+
+    def drift(self) -> Sync:
+        return Sync()

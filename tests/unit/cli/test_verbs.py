@@ -1,0 +1,417 @@
+"""The operator's tool, as far as it needs no process: names, ports, lines, sentences."""
+
+import socket
+from io import StringIO
+from pathlib import Path
+
+import attrs
+import pytest
+from rich.console import Console
+
+import evd.cli
+from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
+from evd.cli.central import Central, CentralAway, CentralRefused
+from evd.cli.charge import ask, follow
+from evd.cli.doctor import Finding, double_uses, hung
+from evd.cli.errors import ToolFailed
+from evd.cli.flags import CommandLineWrong, parse
+from evd.cli.follow import Life, Tail, last_lines
+from evd.cli.names import cp_ids_from, new_cp_ids, new_driver_ids
+from evd.cli.network import Network
+from evd.cli.ports import PortChoice, endpoints, given_twice, holder, is_free, refuse_taken
+from evd.cli.status import Snapshot, draw
+from tests.unit.cli.scene import Answers, Supervised, answering
+
+POINT = {
+    "cp_id": "CP-001",
+    "state": "ON",
+    "available": False,
+    "unavailable_reason": "a session is assigned to it",
+    "engine_state": "SUPPLYING",
+    "breaker": "CLOSED",
+    "current_driver": "driver-alice",
+    "current_session": "session-1",
+    "telemetry": {"kw": 22.0, "kwh": 0.0367, "euros": 0.011},
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "count", "expected"),
+    [
+        (["7"], 1, ["CP-007"]),
+        (["7"], 3, ["CP-007", "CP-008", "CP-009"]),
+        (["99"], 2, ["CP-099", "CP-100"]),
+        (["0007"], 1, ["CP-007"]),
+        (["depot-A"], 1, ["depot-A"]),
+        (["depot-A9"], 2, ["depot-A9", "depot-A10"]),
+        (["1", "depot-A"], 1, ["CP-001", "depot-A"]),
+    ],
+)
+def test_names_of_charging_points(names: list[str], count: int, expected: list[str]) -> None:
+    """Proves: a number is a charging point's number, anything else its id, and --count counts."""
+    assert new_cp_ids(names, count) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [(["depot-A"], 2), (["a b"], 1), (["../x"], 1), (["7", "CP-007"], 1), (["9" * 5000], 1)],
+)
+def test_names_that_cannot_be(names: list[str], count: int) -> None:
+    """Proves: an id that no program would take is refused before anything is written."""
+    with pytest.raises(ToolFailed) as caught:
+        new_cp_ids(names, count)
+    assert caught.value.exit_code == 2
+
+
+def test_names_twice_or_of_programs() -> None:
+    """Proves: what is removed may be named twice; what is added may not be named twice, nor like a
+    program or like the wish for any charging point; each is one sentence that fits."""
+    assert cp_ids_from(["5", "CP-005", "evd-engine"]) == ["CP-005", "evd-engine"]
+    for names, count, why in (
+        (["evd-engine"], 1, "what begins with 'evd-' is a program"),
+        (["any"], 1, "'any' can't be an id: in a request it means any charging point"),
+        (["5", "5"], 1, "Each can be added once"),
+        (["depot"], 2, "one id that ends in a number, such as CP-007"),
+    ):
+        with pytest.raises(ToolFailed, match=why) as caught:
+            new_cp_ids(names, count)
+        assert caught.value.exit_code == 2
+    with pytest.raises(ToolFailed, match="is a program"):
+        new_driver_ids(["evd-driver"], 1)
+    with pytest.raises(ToolFailed, match="one name that ends in a number, such as driver-7"):
+        new_driver_ids(["alice"], 3)
+    assert new_driver_ids(["any"], 1) == ["any"]
+
+
+def test_names_of_drivers() -> None:
+    """Proves: a driver's name is taken as it is."""
+    assert new_driver_ids(["carol"], 1) == ["carol"]
+    assert new_driver_ids(["d-1"], 3) == ["d-1", "d-2", "d-3"]
+
+
+ENGINE = Program("evd-engine", "CP-001", ("--cp-id", "CP-001"), {"CP_ENGINE_HEALTH_PORT": "18001"})
+
+
+def test_endpoints_are_what_the_program_will_use() -> None:
+    """Proves: a port is known from flag, variable and default, as the program itself reads them."""
+    central = Program("evd-central", None, ("--http-host", "0.0.0.0", "--feed-port", "18765"))
+    found = {(each.flag, each.host, each.port) for each in endpoints([ENGINE, central])}
+    assert found == {
+        ("--health-port", "127.0.0.1", 18001),
+        ("--listen-port", "127.0.0.1", 9999),
+        ("--http-port", "0.0.0.0", 8000),
+        ("--feed-port", "0.0.0.0", 18765),
+    }
+
+
+def test_a_taken_port_is_named_with_its_holder() -> None:
+    """Proves: before anything is started, one sentence says which port, whose, and who has it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        program = Program("evd-engine", "CP-001", ("--cp-id", "CP-001", "--health-port", str(port)))
+        assert not is_free("127.0.0.1", port)
+        found = holder(port)
+        with pytest.raises(ToolFailed) as caught:
+            refuse_taken([program], Supervised())
+    assert found is not None
+    assert str(caught.value) == (
+        f"Port {port} (--health-port of evd-engine:CP-001) is in use by {found.command}"
+        f" (process {found.pid}): nothing was started. Stop that, or change --health-port in"
+        " /net/evd-engine:CP-001.conf."
+    )
+
+
+def test_a_port_given_twice() -> None:
+    """Proves: two programs with one port are found before they fight for it, by the doctor too,
+    with the two places of which one has to be changed."""
+    other = Program("evd-engine", "CP-002", ("--cp-id", "CP-002", "--health-port=18001"))
+    what = (
+        "Port 18001 is given to both evd-engine:CP-001 (--health-port)"
+        " and evd-engine:CP-002 (--health-port)"
+    )
+    where = (
+        "CP_ENGINE_HEALTH_PORT in /net/supervisord.conf,"
+        " or --health-port in /net/evd-engine:CP-002.conf"
+    )
+    with pytest.raises(ToolFailed) as caught:
+        refuse_taken([ENGINE, other], Supervised())
+    assert str(caught.value) == f"{what}: change {where}."
+    assert [*double_uses([ENGINE, other], Supervised())] == [
+        Finding(f"{what}.", f"Change {where}; then: evd down, evd up")
+    ]
+
+
+def test_an_address_that_is_all_addresses_meets_every_other() -> None:
+    """Proves: a port on all addresses and the same port on one of them are given twice; on two
+    addresses of their own they are not."""
+    everywhere, here, there = (
+        Program("evd-central", None, ("--http-host", host, "--feed-port", "18765"))
+        for host in ("0.0.0.0", "127.0.0.1", "127.0.0.2")
+    )
+    assert {one.port for one, _ in given_twice([everywhere, here])} == {8000, 9999, 18765}
+    assert {one.port for one, _ in given_twice([here, there])} == {9999}
+
+
+def test_port_choice() -> None:
+    """Proves: a port that a stopped program was given, or that anybody holds, is not handed out,
+    nor any port twice."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = server.getsockname()[1]
+        choice = PortChoice([ENGINE])
+        free = next(port for port in range(held + 1, 65535) if is_free("127.0.0.1", port))
+        assert choice.take([18001, held, free]) == free
+        with pytest.raises(ToolFailed, match="No port"):
+            choice.take([18001, held, free])
+
+
+def test_a_port_that_the_operator_chose() -> None:
+    """Proves: a chosen port is refused where a stopped program was given it or anybody holds it,
+    with who that is, and is then given to nothing else."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held = server.getsockname()[1]
+        choice = PortChoice([ENGINE])
+        free = next(port for port in range(held + 1, 65535) if is_free("127.0.0.1", port))
+        why = r"given to evd-engine:CP-001 \(--health-port\) already: choose another --http-port"
+        with pytest.raises(ToolFailed, match=why):
+            choice.claim(18001, "--http-port")
+        with pytest.raises(ToolFailed, match=f"Port {held} is in use by .*: choose another"):
+            choice.claim(held, "--http-port")
+        choice.claim(free, "--http-port")
+        with pytest.raises(ToolFailed, match="No port"):
+            choice.take([free])
+
+
+def test_wrong_flags_of_a_program() -> None:
+    """Proves: what a program would refuse at its start is said when it is added."""
+    with pytest.raises(ToolFailed, match="--kw-rate: must be from") as caught:
+        list(endpoints([Program("evd-engine", "CP-001", ("--cp-id", "CP-001", "--kw-rate", "-1"))]))
+    assert caught.value.exit_code == 2
+
+
+def test_tail(tmp_path: Path) -> None:
+    """Proves: whole lines come as they are written, also over a rotation of the file."""
+    path = tmp_path / "a.log"
+    tail = Tail(path)
+    assert list(tail.lines()) == []
+    with path.open("w") as file:
+        file.write("one\ntw")
+        file.flush()
+        assert list(tail.lines()) == ["one"]
+        file.write("o\nthree\n")
+    path.rename(tmp_path / "a.log.1")
+    path.write_text("four\n")
+    assert list(tail.lines()) == ["two", "three", "four"]
+    path.write_text("5\n")
+    assert list(tail.lines()) == ["5"]
+
+
+def test_tail_skips_what_was(tmp_path: Path) -> None:
+    """Proves: a new start shows nothing of the last one."""
+    path = tmp_path / "a.log"
+    path.write_text("old\n")
+    tail = Tail(path)
+    tail.skip()
+    assert list(tail.lines()) == []
+    with path.open("a") as file:
+        file.write("new\n")
+    assert list(tail.lines()) == ["new"]
+
+
+def test_last_lines(tmp_path: Path) -> None:
+    """Proves: the end of a log of any size is found, and no log is no error."""
+    path = tmp_path / "a.log"
+    assert last_lines(path, 3) == []
+    path.write_text("".join(f"line {n}\n" for n in range(100_000)))
+    assert last_lines(path, 2) == ["line 99998", "line 99999"]
+
+
+def test_life_shows_what_matters(tmp_path: Path) -> None:
+    """Proves: of all logs a person sees what drivers are told, and trouble, in its order, on lines
+    that nobody else's text can forge or colour."""
+    out, log = tmp_path / "driver.out", tmp_path / "central.log"
+    out.write_text(
+        "2026-01-31T12:00:02.5Z | COMPLETED | req-1 | CP-001 | 0.061 kWh, 0.02 €\nhalf a line | x\n"
+    )
+    log.write_text(
+        "2026-01-31 12:00:01 | INFO | Central | a quiet line\n"
+        "2026-01-31 12:00:01 | WARNING | Central | [bold]CP-001 marked as FAULTY\n"
+        "2026-01-31 12:00:03 | INFO | Central | CP CP-001 recovered: its engine answers\n"
+    )
+    text = StringIO()
+    life = Life(Console(file=text, width=200, highlight=False))
+    programs = [
+        Program("evd-driver", "driver-alice", (), output_log=out),
+        Program("evd-central", None, (), log=log),
+    ]
+    life.follow(programs, from_now=False)
+    assert life.show() == 3
+    assert [" ".join(line.split()) for line in text.getvalue().splitlines()] == [
+        "12:00:01 Central WARNING [bold]CP-001 marked as FAULTY",
+        "12:00:02 driver-alice COMPLETED CP-001 0.061 kWh, 0.02 €",
+        "12:00:03 Central INFO CP CP-001 recovered: its engine answers",
+    ]
+
+
+def test_status_table() -> None:
+    """Proves: the table has what an operator looks for, and says what could not be asked."""
+    text = StringIO()
+    lame = ProcessStatus("evd-engine:CP-002", ProcessState.FAILING, None, None, "exited")
+    snapshot = Snapshot([POINT], 1, [lame], ("Central can't be reached.",))
+    Console(file=text, width=200, highlight=False).print(draw(snapshot))
+    lines = [" ".join(line.split()) for line in text.getvalue().splitlines()]
+    assert lines[0] == "CP STATE ENGINE DRIVER kW kWh euros BREAKER"
+    assert lines[1] == "CP-001 ON SUPPLYING driver-alice 22.0 0.037 0.01 CLOSED"
+    assert lines[2:] == [
+        "1 charging points, 1 active requests",
+        "evd-engine:CP-002 is started again after a failure: evd doctor says more.",
+        "Central can't be reached.",
+    ]
+    assert not snapshot.is_well
+    assert snapshot.as_json()["processes"][0]["state"] == "FAILING"
+
+
+def test_a_request_waits_for_central() -> None:
+    """Proves: where Central says that it will take requests in a moment, the tool waits it out."""
+    answers = Answers(
+        [
+            (503, {"error": "monitors are still coming back"}, {"Retry-After": "0"}),
+            (202, {"request_id": "req-1"}, {}),
+        ]
+    )
+    with answering(answers) as central:
+        assert ask(central, "driver-alice", None) == "req-1"
+    assert answers.asked[-1] == ("POST", "/request/charge", {"driver_id": "driver-alice"})
+
+
+def test_a_request_is_followed_through_a_failing_database() -> None:
+    """Proves: a Central that has no database for a moment still has the request: it is awaited."""
+    row = {"status": "DENIED", "cp_id": None, "reason": "x"}
+    answers = Answers([(503, {"error": "the database fails"}, {}), (200, row, {})])
+    with answering(answers) as central:
+        assert follow(central, "req-1", None) == row
+    gone = Answers([(404, {"error": "request_id req-1 is not known"}, {})])
+    with answering(gone) as central, pytest.raises(CentralRefused, match="not known"):
+        follow(central, "req-1", None)
+
+
+def test_central_says_no() -> None:
+    """Proves: Central's own sentence reaches the operator."""
+    answers = Answers([(409, {"error": "it is connected"}, {})])
+    with (
+        answering(answers) as central,
+        pytest.raises(CentralRefused, match="it is connected") as caught,
+    ):
+        central.forget_cp("CP-001")
+    assert caught.value.status == 409
+
+
+def test_central_is_away() -> None:
+    """Proves: a Central that is not there, or is not Central, is a sentence."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        with pytest.raises(CentralAway, match="can't be reached"):
+            Central("127.0.0.1", unheard.getsockname()[1]).health()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["cp"],
+        ["cp", "add"],
+        ["cp", "add", "7", "--count", "0"],
+        ["cp", "add", "7", "--count", "501"],
+        ["cp", "add", "7", "--count", "9" * 5000],
+        ["cp", "add", "7", "--kw", "nan"],
+        ["cp", "add", "7", "--euro", "-1"],
+        ["driver", "add", "carol", "--http-port", "70000"],
+        ["status", "--jso"],
+    ],
+)
+def test_wrong_command_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: a wrong command line is code 2 and one line that says where the help is."""
+    with pytest.raises(CommandLineWrong):
+        parse(arguments)
+    with pytest.raises(SystemExit) as caught:
+        evd.cli.main(arguments)
+    assert caught.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("evd: ")
+    assert "--help" in lines[0]
+
+
+def test_a_configuration_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: a network that does not exist is named, with what named it, flag or variable; a
+    folder in its place is no file."""
+
+    def told(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            evd.cli.main([*arguments, "status"])
+        assert caught.value.code == 2
+        return capsys.readouterr().err
+
+    named = "name the network's supervisord.conf with"
+    assert told("--config", "/nowhere/s.conf") == (
+        f"evd: There is no /nowhere/s.conf: {named} --config.\n"
+    )
+    assert told("--config", str(tmp_path)) == f"evd: {tmp_path} is no file: {named} --config.\n"
+    monkeypatch.setenv("EVD_CONFIG", "/nope")
+    assert told() == f"evd: There is no /nope: {named} EVD_CONFIG.\n"
+
+
+def test_a_program_is_found_by_the_end_of_its_name() -> None:
+    """Proves: a short name will do where it is clear, and where not, both are named."""
+
+    @attrs.frozen
+    class Known:
+        def programs(self) -> list[Program]:
+            return [
+                Program("evd-central", None, ()),
+                Program("evd-engine", "CP-001", ()),
+                Program("evd-monitor", "CP-001", ()),
+                Program("evd-driver", "driver-alice", ()),
+            ]
+
+    network = Network(Known())  # type: ignore[arg-type]
+    assert network.program("central").name == "evd-central"
+    assert network.program("driver-alice").name == "evd-driver:driver-alice"
+    assert network.program("engine:CP-001").name == "evd-engine:CP-001"
+    with pytest.raises(ToolFailed, match="evd-engine:CP-001 or evd-monitor:CP-001"):
+        network.program("CP-001")
+    with pytest.raises(ToolFailed, match="There is no program 'x'"):
+        network.program("x")
+
+
+def central_at(central: Central) -> Program:
+    """The program that is said to answer there."""
+    return Program("evd-central", None, ("--http-port", str(central.port)))
+
+
+def test_a_charging_point_that_only_central_knows() -> None:
+    """Proves: what was removed while Central was away is taken off its list by the same command,
+    and one that nobody knows is a sentence."""
+    answers = Answers([(200, {"cp_id": "CP-009"}, {}), (204, {}, {}), (404, {"error": "no"}, {})])
+    with answering(answers) as central:
+        network = Network(Supervised([central_at(central)]))
+        network.remove_charging_point("CP-009", False, print)
+        assert answers.asked[-1][:2] == ("DELETE", "/cp/CP-009")
+        with pytest.raises(ToolFailed, match="There is no charging point CP-010 here"):
+            network.remove_charging_point("CP-010", False, print)
+
+
+def test_the_doctor_names_a_cause_once() -> None:
+    """Proves: programs that all lack the same are one finding, with their names."""
+    with answering(Answers([(503, {"error": "Central was not heard yet"}, {})])) as central:
+        programs = [
+            Program("evd-driver", name, ("--driver-id", name, "--metrics-port", str(central.port)))
+            for name in ("alice", "bob")
+        ]
+        status = [ProcessStatus(each.name, ProcessState.RUNNING, 1, 60.0, "") for each in programs]
+        (finding,) = hung(programs, status)
+    assert finding.what == (
+        "evd-driver:alice, evd-driver:bob can't do their work: Central was not heard yet."
+    )

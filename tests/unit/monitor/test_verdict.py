@@ -1,0 +1,133 @@
+"""The monitor's verdict: what counts as a failure, and when it becomes KO and OK."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evd.core.monitor.verdict import INTERVAL_SHARE, Verdict
+from evd.core.wire.control import EngineStatus, KoCause
+
+OK, KO = EngineStatus.OK, EngineStatus.KO
+REFUSED, TIMEOUT = KoCause.REFUSED, KoCause.TIMEOUT
+
+
+def healthy() -> Verdict:
+    """Return a verdict of OK with the defaults: three failures, 1 s."""
+    verdict = Verdict()
+    verdict.check_succeeded()
+    return verdict
+
+
+def test_a_monitor_that_has_just_started_claims_nothing() -> None:
+    """Proves: neither OK nor KO is said of an engine that nobody has asked yet."""
+    verdict = Verdict()
+    assert (verdict.status, verdict.cause, verdict.changed) == (None, None, False)
+    verdict.check_failed(REFUSED, 0.0)
+    assert (verdict.status, verdict.cause, verdict.changed) == (None, None, False)
+    verdict.check_succeeded()
+    assert (verdict.status, verdict.cause, verdict.changed) == (OK, None, True)
+
+
+def test_three_failures_in_a_row_are_ko_and_one_success_is_ok() -> None:
+    """Proves: the verdict falls slowly and recovers at once, and says when it changed."""
+    verdict = healthy()
+    told = []
+    for second in range(5):
+        verdict.check_failed(TIMEOUT, float(second))
+        told.append((verdict.status, verdict.changed))
+    assert told == [(OK, False), (OK, False), (KO, True), (KO, False), (KO, False)]
+    verdict.check_succeeded()
+    assert (verdict.status, verdict.cause, verdict.changed) == (OK, None, True)
+    verdict.check_succeeded()
+    assert (verdict.status, verdict.changed) == (OK, False)
+
+
+def test_a_success_between_failures_begins_the_count_anew() -> None:
+    """Proves: failures that are not in a row never make KO."""
+    verdict = healthy()
+    for second in range(20):
+        verdict.check_failed(TIMEOUT, float(second))
+        if second % 2:
+            verdict.check_succeeded()
+    assert verdict.status is OK
+
+
+def test_many_failures_within_an_interval_count_once() -> None:
+    """Proves: a port that refuses five times a second is not KO sooner than a silent one."""
+    verdict = healthy()
+    ko_at = 0.0
+    while verdict.status is OK:
+        ko_at += 0.2
+        verdict.check_failed(REFUSED, ko_at)
+    ko_at -= 0.2
+    assert 2 * INTERVAL_SHARE <= ko_at <= 2.2
+
+
+def test_checks_a_little_less_than_an_interval_apart_all_count() -> None:
+    """Proves: a loop that wakes some milliseconds late and then in time does not slow detection."""
+    verdict = healthy()
+    for now in (0.030, 1.001, 2.0):
+        verdict.check_failed(TIMEOUT, now)
+    assert verdict.status is KO
+
+
+def test_the_cause_is_that_of_the_newest_failure() -> None:
+    """Proves: an engine that hung and was then ended is seen to be gone, at once."""
+    verdict = Verdict(failure_threshold=1)
+    verdict.check_failed(TIMEOUT, 0.0)
+    assert verdict.cause is TIMEOUT
+    verdict.check_failed(REFUSED, 0.2)
+    assert (verdict.status, verdict.cause, verdict.changed) == (KO, REFUSED, False)
+
+
+def test_after_a_stop_of_our_own_the_failures_are_forgotten_but_not_the_verdict() -> None:
+    """Proves: who was itself away blames nobody for it."""
+    verdict = healthy()
+    verdict.check_failed(TIMEOUT, 0.0)
+    verdict.check_failed(TIMEOUT, 1.0)
+    verdict.restart()
+    verdict.check_failed(TIMEOUT, 60.0)
+    assert verdict.status is OK
+    verdict.check_failed(TIMEOUT, 61.0)
+    verdict.check_failed(TIMEOUT, 62.0)
+    verdict.restart()
+    assert verdict.status is KO
+    verdict.check_failed(REFUSED, 90.0)
+    assert (verdict.status, verdict.cause) == (KO, REFUSED)
+
+
+def test_a_threshold_of_none_is_refused() -> None:
+    """Proves: an engine can't be KO without a failed check."""
+    with pytest.raises(ValueError, match="failure_threshold"):
+        Verdict(failure_threshold=0)
+
+
+CHECKS = st.lists(
+    st.tuples(st.floats(0, 3), st.sampled_from([None, None, REFUSED, TIMEOUT, TIMEOUT]))
+)
+
+
+@given(st.integers(1, 4), st.floats(0.1, 2), CHECKS)
+def test_ko_if_and_only_if_the_last_counted_checks_failed(
+    threshold: int, interval_s: float, checks: list[tuple[float, KoCause | None]]
+) -> None:
+    """Proves: the rule, over any course of checks."""
+    verdict = Verdict(threshold, interval_s)
+    now, counted_s = 0.0, float("-inf")
+    counted: list[KoCause | None] = []
+    for pause_s, cause in checks:
+        now += pause_s
+        before = verdict.status
+        if cause is None:
+            verdict.check_succeeded()
+            counted.append(None)
+        else:
+            verdict.check_failed(cause, now)
+            if now - counted_s >= INTERVAL_SHARE * interval_s:
+                counted_s = now
+                counted.append(cause)
+        failed = len(counted) >= threshold and None not in counted[-threshold:]
+        assert (verdict.status is KO) == failed
+        assert (verdict.status is OK) == (not failed and None in counted)
+        assert verdict.cause == (cause if failed else None)
+        assert verdict.changed == (verdict.status is not before)

@@ -1,0 +1,142 @@
+"""A monitor's core between an engine and a Central that a test plays."""
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import attrs
+
+from evd.core.effects import Level, Note, Now
+from evd.core.monitor.core import Monitor, MonitorSettings
+from evd.core.monitor.events import (
+    CentralAnswered,
+    CentralConnected,
+    CentralLost,
+    DialCentral,
+    DialEngine,
+    Effect,
+    EngineAnswered,
+    EngineConnected,
+    EngineLost,
+    Event,
+    SendPing,
+    TellCentral,
+    Ticked,
+)
+from evd.core.wire.control import Ack, MonitorMessage, Nack, Pong, Register
+from evd.core.wire.messages import CpState
+
+WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SETTINGS = MonitorSettings("CP-001", 1.0, 3, 2.0)
+PONG = Pong(
+    seq=0,
+    cp_id="CP-001",
+    state=CpState.ACTIVATED,
+    session_id=None,
+    kw_rate=22.0,
+    euro_rate=0.3,
+    location=None,
+    boot_id="boot-1",
+    up_s=1.0,
+    report=5,
+)
+
+E = TypeVar("E")
+
+
+@attrs.define
+class World:
+    """A monitor with an engine and a Central whose behaviour a test may change at any time."""
+
+    engine: str = "answers"
+    central: str = "acks"
+    pong: Pong = PONG
+    settings: MonitorSettings = SETTINGS
+    mono_s: float = 100.0
+    heartbeat_s: float = 1.0
+    monitor: Monitor = attrs.field(init=False)
+    story: list[tuple[float, Effect]] = attrs.field(factory=list)
+    _engine_connection: int = 0
+    _central_connection: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.monitor = Monitor(self.settings, "instance-1", self.now())
+
+    def now(self) -> Now:
+        return Now(self.mono_s, WALL)
+
+    def happen(self, event: Event) -> None:
+        """Hand an event in, and let engine and Central react to what comes of it."""
+        for effect in self.monitor.handle(event, self.now()):
+            self.story.append((round(self.mono_s - 100.0, 3), effect))
+            answer = self.react(effect)
+            if answer is not None:
+                self.happen(answer)
+
+    def react(self, effect: Effect) -> Event | None:
+        match effect:
+            case DialEngine(connection):
+                self._engine_connection = connection
+                if self.engine == "refuses":
+                    return EngineLost(connection, "nothing listens there", refused=True)
+                return EngineConnected(connection) if self.engine != "vanished" else None
+            case SendPing(message) if self.engine == "answers":
+                pong = attrs.evolve(self.pong, seq=message.seq)
+                return EngineAnswered(self._engine_connection, pong)
+            case DialCentral(connection):
+                self._central_connection = connection
+                if self.central == "refuses":
+                    return CentralLost(connection, "nothing listens there")
+                return CentralConnected(connection) if self.central != "vanished" else None
+            case TellCentral(message):
+                return self.judge(message)
+        return None
+
+    def judge(self, message: MonitorMessage) -> Event | None:
+        if self.central == "acks":
+            return self.acked(message)
+        if self.central.startswith("nacks "):
+            reason = self.central.removeprefix("nacks ")
+            return CentralAnswered(self._central_connection, Nack(message.seq, reason))
+        return None
+
+    def acked(self, message: MonitorMessage) -> CentralAnswered:
+        """Central's ACK of a message."""
+        first = self.heartbeat_s if isinstance(message, Register) else None
+        ack = Ack(message.seq, "central-1", heartbeat_s=first)
+        return CentralAnswered(self._central_connection, ack)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by as a loop does that is never late."""
+        end_s = self.mono_s + seconds
+        while self.monitor.wake_at_s <= end_s:
+            self.mono_s = max(self.mono_s, self.monitor.wake_at_s)
+            self.happen(Ticked())
+        self.mono_s = end_s
+        self.happen(Ticked())
+
+    def kill_engine(self) -> None:
+        self.engine = "refuses"
+        self.happen(EngineLost(self._engine_connection, "connection closed"))
+
+    def lose_central(self, then: str) -> None:
+        self.central = then
+        self.happen(CentralLost(self._central_connection, "connection closed"))
+
+    def all(self, kind: type[E]) -> list[E]:
+        """The effects of one class, in order."""
+        return [effect for _, effect in self.story if isinstance(effect, kind)]
+
+    def times(self, kind: type[Effect]) -> list[float]:
+        """When they came, in seconds from the start."""
+        return [at_s for at_s, effect in self.story if isinstance(effect, kind)]
+
+    def told(self, kind: type[E]) -> list[tuple[float, E]]:
+        """The messages of exactly one class to Central, with their times."""
+        return [
+            (at_s, effect.message)
+            for at_s, effect in self.story
+            if isinstance(effect, TellCentral) and type(effect.message) is kind
+        ]
+
+    def notes(self, level: Level) -> list[str]:
+        return [note.text for note in self.all(Note) if note.level is level]
