@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from evd.core.effects import Note
 from evd.core.wire.fields import printable
 
 STDERR_FD = 2
@@ -21,6 +22,7 @@ KEYS_MAX = 1000
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
+_LEVELS = logging.getLevelNamesMapping()
 
 
 def configure(
@@ -148,6 +150,11 @@ class FdHandler(logging.Handler):
             except OSError:
                 return False
         return True
+
+
+def log_note(logger: logging.Logger, note: Note) -> None:
+    """Log a line that a core wants logged."""
+    logger.log(_LEVELS[note.level], "%s", note.text)
 
 
 class Repeats:

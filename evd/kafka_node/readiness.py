@@ -15,7 +15,7 @@ from evd.adapters.supervisor.notifier import Notifier
 from evd.kafka_node.settings import Node
 
 GIVE_UP_S: Final = 120.0
-# Bounds how long the attendant stays after its node has gone.
+# Bounds how long this process stays after its node has gone.
 LOOK_S: Final = 2.0
 RETRY_S: Final = 0.2
 # systemd asks whose process it was that said READY; one that has ended belongs to nobody.

@@ -16,7 +16,8 @@ from evd.core.central.state import CentralSettings
 from evd.core.central.views import CpView
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
-from evd.daemons.central.service import ANSWER_S_MAX, Desk, now
+from evd.daemons.central.service import ANSWER_S_MAX, Service
+from evd.daemons.clock import now
 
 
 async def unrendered(_: Sequence[CpView], __: int, ___: bool) -> bytes:
@@ -29,7 +30,7 @@ async def test_what_was_answered_with_503_is_not_done_later(
 ) -> None:
     """Proves: a call that was told that Central did not decide in time is never begun."""
     inbox = Inbox()
-    desk = Desk(inbox, lambda: True, unrendered)
+    desk = Service(inbox, lambda: True, unrendered)
     desk.core = Central(CentralSettings(), Image(Meta("central-1", 1)), now())
     replies: list[Reply] = []
 

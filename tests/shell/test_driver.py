@@ -20,7 +20,7 @@ import trio.testing
 from evd.adapters.files.notebook import FILE_NAME, Notebook, NotSaved
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.kafka import Consumer, Producer, RawMessage
-from evd.adapters.kafka.messenger import Mail
+from evd.adapters.kafka.messenger import Messenger
 from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.events import BLANK_DISK, AskWanted, DriverDisk
 from evd.core.driver.requests_file import parse_requests
@@ -36,7 +36,8 @@ from evd.core.wire.messages import (
     Message,
     RequestStatus,
 )
-from evd.daemons.driver.loop import Desk, DriverMetrics, now
+from evd.daemons.clock import now
+from evd.daemons.driver.loop import DriverMetrics, Loop
 from evd.daemons.driver.program import read_beacons, read_updates, tick
 from evd.daemons.driver.screen import LINES_WAITING_MAX, Screen, hold_stdout, wants_color
 
@@ -116,8 +117,8 @@ class World:
             now(),
         )
         self.metrics = DriverMetrics(Metrics())
-        self.mail = Mail(cast(Producer, self.producer), self.metrics.dead_letter)
-        self.desk = Desk(
+        self.mail = Messenger(cast(Producer, self.producer), self.metrics.dead_letter)
+        self.desk = Loop(
             ALICE,
             core,
             save=disk.save,

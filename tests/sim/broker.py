@@ -89,7 +89,7 @@ class Broker:
         return self.up and passes(host, HOST) and passes(HOST, host)
 
 
-class Mail:
+class Messenger:
     """One life's producer: a queue for each partition, and a last chance when it dies."""
 
     def __init__(self, process: Process, broker: Broker) -> None:

@@ -34,7 +34,7 @@ from evd.core.wire.messages import (
     Message,
     Telemetry,
 )
-from tests.sim.broker import Broker, Mail, Place, Reader, places_of
+from tests.sim.broker import Broker, Messenger, Place, Reader, places_of
 from tests.sim.disks import CentralStore, DiskFault, Health
 from tests.sim.links import Connection, End
 from tests.sim.world import Process, World
@@ -88,7 +88,7 @@ class CentralPart(Process):
         self._inbox: list[Event] = []
         self._offsets: dict[Place, int] = {}
         self._is_turning = False
-        self._mail = Mail(self, self.broker)
+        self._mail = Messenger(self, self.broker)
         self._reader = Reader(self, self.broker, GROUP, READS, self._read, self._put_aside)
         self._live()
         self._tick()

@@ -23,7 +23,7 @@ from evd.core.driver.events import (
 from evd.core.driver.requests_file import RequestLine
 from evd.core.effects import Level, Note, Send
 from evd.core.wire.messages import BEACONS, UPDATES, Beacon, DriverUpdate, Message, RequestStatus
-from tests.sim.broker import Broker, Mail, Place, Reader, place_of
+from tests.sim.broker import Broker, Messenger, Place, Reader, place_of
 from tests.sim.disks import DiskFault, Notebook
 from tests.sim.parts_central import CentralPart
 from tests.sim.world import Process, World
@@ -91,7 +91,7 @@ class DriverPart(Asker):
 
     def boot(self) -> None:
         """A process begins with what is in its notebook."""
-        self._mail = Mail(self, self.broker)
+        self._mail = Messenger(self, self.broker)
         place = place_of(UPDATES, self.driver_id)
         self._updates = Reader(self, self.broker, self.name, [place], self._read, _ignore)
         self._beacons = Reader(self, self.broker, None, [BEACONS_PLACE], self._hear, _ignore)

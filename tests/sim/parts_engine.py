@@ -28,7 +28,7 @@ from evd.core.engine.events import (
 from evd.core.wire import codec
 from evd.core.wire.control import Ping, Pong
 from evd.core.wire.messages import BEACONS, COMMANDS, SESSIONS, Beacon, Command, Message, Shutdown
-from tests.sim.broker import Broker, Mail, Place, Reader, place_of
+from tests.sim.broker import Broker, Messenger, Place, Reader, place_of
 from tests.sim.disks import BufferDisk, DiskFault
 from tests.sim.links import Connection, End
 from tests.sim.world import Process, World
@@ -87,7 +87,7 @@ class EnginePart(Process):
         self._saving: Save | None = None
         self._charging: str | None = None
         self._may_end = False
-        self._mail = Mail(self, self.broker)
+        self._mail = Messenger(self, self.broker)
         places = [place_of(COMMANDS, self.cp_id), place_of(BEACONS, "")]
         self._reader = Reader(self, self.broker, None, places, self._read, lambda *_: None)
         self.boot_id = f"boot-{self.name}-{self.life}"

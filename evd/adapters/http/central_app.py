@@ -1,4 +1,4 @@
-"""Central's HTTP: every route, each a question to the `Desk` and its answer as JSON."""
+"""Central's HTTP: every route, each a question to the `CentralService` and its answer as JSON."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,7 +10,7 @@ from litestar.openapi.spec.schema import Schema
 from litestar.params import SkipValidation
 
 from evd.adapters.http.api import CHANGE_ERRORS, HTML, answers, json_api, json_response, taking
-from evd.adapters.http.central_service import Desk
+from evd.adapters.http.central_service import CentralService
 from evd.adapters.http.errors import AnyRequest, Refused, error_response, read_object
 from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.pages import html_response, network_page
@@ -67,10 +67,10 @@ from evd.core.wire.fields import check_cp_id, check_id
 SERVICE: Final = "evd-central"
 STORE_RETRY_S: Final = 1
 
-DeskHere = NamedDependency[SkipValidation[Desk]]
+DeskHere = NamedDependency[SkipValidation[CentralService]]
 
 
-def central_app(desk: Desk) -> Litestar:
+def central_app(desk: CentralService) -> Litestar:
     """The app that answers for the Central behind `desk`."""
     return json_api(
         title="Central of an EV charging network",
@@ -87,7 +87,7 @@ def _answer_store_failed(_: AnyRequest, error: StoreFailed) -> Response[bytes]:
     return error_response(503, f"the database does not answer: {error}", headers=headers)
 
 
-async def _ask(desk: Desk, make: Callable[[int], Asked]) -> Response[bytes]:
+async def _ask(desk: CentralService, make: Callable[[int], Asked]) -> Response[bytes]:
     """Central's answer; Refused where it is an error."""
     reply = await desk.ask(make)
     body = reply.body or {}

@@ -14,7 +14,7 @@ from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
 
 
-class Desk(Protocol):
+class CentralService(Protocol):
     """Central, as its HTTP sees it.  Whatever is awaited, but `ask`, may raise StoreFailed."""
 
     @property

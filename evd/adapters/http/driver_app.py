@@ -1,4 +1,4 @@
-"""A driver's dashboard: its HTTP, each route a question to the `DriverDesk` or to Central.
+"""A driver's dashboard: its HTTP, each route a question to the `DriverService` or to Central.
 
 What the driver itself decides and knows is answered while Central is away too; what only Central
 knows is then a 503, or shown OFFLINE.  Imported only where a dashboard is asked for.
@@ -55,7 +55,7 @@ _STATUSES: Final = {Obstacle.UNKNOWN: 404, Obstacle.OVER: 409, Obstacle.FULL: 50
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
-class DriverDesk(Protocol):
+class DriverService(Protocol):
     """The driver, as its dashboard sees it."""
 
     @property
@@ -109,7 +109,7 @@ class Notification:
         return cls(**{field.name: getattr(update, field.name) for field in attrs.fields(cls)})
 
 
-DeskHere = NamedDependency[SkipValidation[DriverDesk]]
+DeskHere = NamedDependency[SkipValidation[DriverService]]
 CentralHere = NamedDependency[SkipValidation[CentralApi]]
 DriverIdInPath = Annotated[str, Parameter(description="this dashboard's driver")]
 OnlyAvailable = Annotated[
@@ -128,7 +128,7 @@ MinPower = Annotated[
 ]
 
 
-def driver_app(desk: DriverDesk, central: CentralApi) -> Litestar:
+def driver_app(desk: DriverService, central: CentralApi) -> Litestar:
     """The app that answers for the driver behind `desk`."""
     return json_api(
         title=f"Dashboard of {desk.driver_id}",
@@ -338,7 +338,7 @@ async def list_notifications(
     return json_response(render([Notification.of(update) for update in told]))
 
 
-def _check_driver(desk: DriverDesk, driver_id: str) -> None:
+def _check_driver(desk: DriverService, driver_id: str) -> None:
     if driver_id != desk.driver_id:
         raise Refused(404, f"this is the dashboard of {desk.driver_id}", field="driver_id")
 

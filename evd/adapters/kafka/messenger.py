@@ -23,7 +23,7 @@ SHOWN_MAX = 20
 logger = logging.getLogger(__name__)
 
 
-class Mail:
+class Messenger:
     """What one process sends and reads.  `on_dead_letter` is called with the topic of each bad
     message."""
 

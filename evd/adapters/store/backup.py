@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
-from evd.adapters.store.epoch_file import Witness
+from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.failures import StoreFailed, StoreRefused
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.sqlite import Sqlite
@@ -80,7 +80,7 @@ def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
             if not path.is_file():
                 raise StoreRefused(f"{path} does not exist")
             _copy(path, new)
-            meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, Witness(state_dir))
+            meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, EpochFile(state_dir))
             _own_as(target.path.parent, [new, *target.path.parent.glob("*.lock")])
             _swap(new, target.path)
     finally:
@@ -104,7 +104,7 @@ def _copy(source: Path, target: Path) -> None:
     _flush(target)
 
 
-def _make_ours(database: Sqlite, path: Path, witness: Witness) -> Meta:
+def _make_ours(database: Sqlite, path: Path, witness: EpochFile) -> Meta:
     """Bring the copy's tables to head and give it a new identity."""
     connection = database.connect_writer()
     writer = Writer(database, Statements(database.dialect), witness.note)

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 @attrs.frozen(slots=True)
-class Witnessed:
+class Progress:
     """What was last known of the database."""
 
     central_id: str
@@ -33,7 +33,7 @@ class Witnessed:
         return f"{self.central_id} {self.epoch:020d} {self.commits:020d}\n".encode()
 
 
-class Witness:
+class EpochFile:
     """The file in the state directory.
 
     It is written after each commit and not flushed.  A killed process loses nothing of it; after
@@ -46,7 +46,7 @@ class Witness:
         self._central_id = ""
         self._warned = False
 
-    def read(self) -> Witnessed | None:
+    def read(self) -> Progress | None:
         """What the file says; None where there is none, or none that can be read."""
         try:
             text = self.path.read_bytes()[:_LINE_BYTES_MAX].decode(errors="replace")
@@ -59,9 +59,9 @@ class Witness:
         if match is None:
             logger.warning("%s is damaged: a restored database would not be noticed", self.path)
             return None
-        return Witnessed(match["central_id"], int(match["epoch"]), int(match["commits"]))
+        return Progress(match["central_id"], int(match["epoch"]), int(match["commits"]))
 
-    def note(self, seen: Witnessed) -> None:
+    def note(self, seen: Progress) -> None:
         """Write it down; where that fails it is said once, for the commit itself has succeeded."""
         try:
             if seen.central_id != self._central_id or self._fd is None:
@@ -84,7 +84,7 @@ class Witness:
             os.close(self._fd)
             self._fd = None
 
-    def _replace(self, seen: Witnessed) -> None:
+    def _replace(self, seen: Progress) -> None:
         self.close()
         new = self.path.with_name(FILE_NAME + ".new")
         fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)

@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from evd.adapters.store.address import database_at
 from evd.adapters.store.backup import copy_database
 from evd.adapters.store.database import Database
-from evd.adapters.store.epoch_file import Witness
+from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.failures import StoreFailed
 from evd.adapters.store.queries import Queries
 from evd.adapters.store.reader import Readers
@@ -183,7 +183,7 @@ async def open_store(db_url: str, state_dir: Path) -> AsyncIterator[Store]:
     """
     database = database_at(db_url)
     statements = Statements(database.dialect)
-    witness = Witness(state_dir)
+    witness = EpochFile(state_dir)
     writer = Writer(database, statements, witness.note)
     store = Store(database, statements, writer)
     try:
@@ -196,7 +196,7 @@ async def open_store(db_url: str, state_dir: Path) -> AsyncIterator[Store]:
         database.unlock()
 
 
-def _open(database: Database, writer: Writer, witness: Witness) -> None:
+def _open(database: Database, writer: Writer, witness: EpochFile) -> None:
     database.lock()
     try:
         connection = database.connect_writer()

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
 from evd.adapters.store.batch import Batch
 from evd.adapters.store.database import Database
-from evd.adapters.store.epoch_file import Witnessed
+from evd.adapters.store.epoch_file import Progress
 from evd.adapters.store.failures import CLOSED, StoreFailed, StoreInUse
 from evd.adapters.store.records import ToColumns
 from evd.adapters.store.statements import Statements
@@ -51,7 +51,7 @@ class Writer:
     """
 
     def __init__(
-        self, database: Database, statements: Statements, note: Callable[[Witnessed], None]
+        self, database: Database, statements: Statements, note: Callable[[Progress], None]
     ) -> None:
         self._database = database
         self._statements = statements
@@ -62,7 +62,7 @@ class Writer:
         self._meta: Meta | None = None
         self._commits = 0
         # How the database stands if the transaction that failed last was stored after all.
-        self._attempted: Witnessed | None = None
+        self._attempted: Progress | None = None
         self._failed_rows: Sequence[Row] = ()
 
     @property
@@ -72,7 +72,7 @@ class Writer:
             raise RuntimeError("the database has not been opened")
         return self._meta
 
-    def open(self, connection: DBAPIConnection, witnessed: Witnessed | None) -> None:
+    def open(self, connection: DBAPIConnection, witnessed: Progress | None) -> None:
         """Take over `connection`, whose tables are at head.
 
         A new database gets its first row.  One that is an older copy than was `witnessed` here,
@@ -183,7 +183,7 @@ class Writer:
             self._reconnect()
         connection = self._connection
         new = meta or self.meta
-        attempted = Witnessed(new.central_id, new.epoch, self._commits + 1)
+        attempted = Progress(new.central_id, new.epoch, self._commits + 1)
         try:
             if connection is None:
                 raise RuntimeError("there is no connection")
@@ -222,7 +222,7 @@ class Writer:
         central_id, epoch, recovering, commits = row
         return Meta(central_id, epoch, frozenset(json.loads(recovering))), commits
 
-    def _continues(self, witnessed: Witnessed) -> bool:
+    def _continues(self, witnessed: Progress) -> bool:
         return self.meta.central_id == witnessed.central_id and self._commits >= witnessed.commits
 
     def _reconnect(self) -> bool:
@@ -241,8 +241,8 @@ class Writer:
                 raise
         except self._database.errors as error:
             raise StoreFailed(self._database.explain(error)) from error
-        stands = found and Witnessed(found[0].central_id, found[0].epoch, found[1])
-        before = Witnessed(self.meta.central_id, self.meta.epoch, self._commits)
+        stands = found and Progress(found[0].central_id, found[0].epoch, found[1])
+        before = Progress(self.meta.central_id, self.meta.epoch, self._commits)
         if found is None or stands not in (before, self._attempted):
             connection.close()
             raise StoreInUse(

@@ -7,7 +7,7 @@ SILENT_S = 3.0
 
 
 @attrs.define
-class Presence:
+class CentralContact:
     """Times in monotonic seconds; `since_s` is when it was last heard, or the engine's start."""
 
     since_s: float

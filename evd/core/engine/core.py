@@ -12,7 +12,7 @@
 from evd.core.effects import Level, Note, Now, Send
 from evd.core.engine import transitions
 from evd.core.engine.buffer_log import BufferLog
-from evd.core.engine.central_contact import Presence
+from evd.core.engine.central_contact import CentralContact
 from evd.core.engine.events import (
     SAVES,
     BeaconRead,
@@ -50,7 +50,7 @@ from evd.core.engine.session import (
     refusal,
     telemetry,
 )
-from evd.core.engine.states import Machine
+from evd.core.engine.states import States
 from evd.core.engine.supply import Supply
 from evd.core.stall import StallWatch
 from evd.core.wire.control import Ping, Pong
@@ -86,11 +86,11 @@ class Engine:
         self._boot_id = boot_id
         self._central_id = disk.central_id
         self._ledger = Ledger(disk.unconfirmed, disk.confirmed)
-        self._machine = Machine(
+        self._machine = States(
             buffer_size=settings.session_buffer_size, unconfirmed=len(disk.unconfirmed)
         )
         self._reports = Reports(settings, boot_id, now)
-        self._presence = Presence(now.mono_s)
+        self._presence = CentralContact(now.mono_s)
         self._stall = StallWatch()
         self._long_stall = StallWatch(DISK_OUTCOME_S)
         self._buffer_log = BufferLog(settings.session_buffer_size)

@@ -7,7 +7,7 @@ import attrs
 from evd.core.effects import Now
 from evd.core.engine.events import EngineSettings, Run
 from evd.core.engine.session import clipped
-from evd.core.engine.states import Machine
+from evd.core.engine.states import States
 from evd.core.wire import units
 from evd.core.wire.control import Ping, Pong
 from evd.core.wire.messages import CpStatus
@@ -31,7 +31,7 @@ class Reports:
         return round(max(0.0, now.mono_s - self._started_s), 6)
 
     def next(
-        self, machine: Machine, run: Run | None, central_id: str | None, unconfirmed: int, now: Now
+        self, machine: States, run: Run | None, central_id: str | None, unconfirmed: int, now: Now
     ) -> CpStatus:
         """The report that could be made now; `take` makes it the newest."""
         return CpStatus(

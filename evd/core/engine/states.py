@@ -16,7 +16,7 @@ COMMANDS_LOST_S = 3.0
 
 
 @attrs.define(kw_only=True)
-class Machine:
+class States:
     """The state, and the facts.
 
     `stopped`: the operator's reason, None while in service.  `stopping`: the process is on its way

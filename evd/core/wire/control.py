@@ -30,6 +30,19 @@ class KoCause(StrEnum):
     TIMEOUT = "timeout"
 
 
+class NackCode(StrEnum):
+    """Why Central did not take a message: programs go by it, people by the reason."""
+
+    BAD_FRAME = "bad_frame"
+    BAD_FIELD = "bad_field"
+    NOT_REGISTERED = "not_registered"
+    OTHER_CP = "other_cp"
+    DUPLICATE = "duplicate"
+    FULL = "full"
+    STANDING_BY = "standing_by"
+    UNAUTHORIZED = "unauthorized"
+
+
 @attrs.frozen(slots=True)
 class MonitorMessage:
     """What every message of a monitor carries."""
@@ -114,10 +127,14 @@ class Ack:
 
 @attrs.frozen(slots=True)
 class Nack:
-    """Central did not take the message; `seq` is null for bytes that were no message."""
+    """Central did not take the message; `seq` is null for bytes that were no message.
+
+    `code` is one of NackCode, null from a Central of an older release; a newer one may send others.
+    """
 
     seq: int | None = count_field(null=True)
     reason: str = text_field()
+    code: str | None = id_field(optional=True)
 
 
 FromCentral = Ack | Nack

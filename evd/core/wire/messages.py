@@ -211,7 +211,10 @@ class Command(Message):
 
 @attrs.frozen(slots=True)
 class CpStatus(Message):
-    """An engine's whole state; `(boot_id, seq)` orders its reports, `up_s` is its uptime."""
+    """An engine's whole state; `(boot_id, seq)` orders its reports, `up_s` is its uptime.
+
+    `leaving` is true while this engine stops on purpose.
+    """
 
     cp_id: str = cp_id_field()
     boot_id: str = id_field()
@@ -226,6 +229,7 @@ class CpStatus(Message):
     driver_id: str | None = id_field(optional=True)
     kwh: float | None = kwh_field(optional=True)
     euros: float | None = euros_field(optional=True)
+    leaving: bool | None = flag_field(optional=True)
 
 
 @attrs.frozen(slots=True)

@@ -13,7 +13,7 @@ import trio
 
 from evd import logs
 from evd.adapters.kafka import Consumer
-from evd.adapters.kafka.messenger import Mail
+from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import Store, StoreFailed, StoreRefused
 from evd.core.central.core import Central
 from evd.core.central.events import Answer, HangUp, Polled, Reply, Ticked
@@ -23,8 +23,10 @@ from evd.core.effects import Note, Send
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
-from evd.daemons.central.service import Desk, now
+from evd.daemons.central.service import Service
+from evd.daemons.clock import now
 from evd.flags import ConfigError
+from evd.logs import log_note
 
 TICK_S = 0.25
 # Between two attempts to begin anew after the database failed.
@@ -34,23 +36,22 @@ PRUNE_S = 3600.0
 FAILING_LOG_S = 30.0
 # A connection that says nothing for so long, registered or not, only holds a place.
 SILENCE_S_MAX = 30.0
-_LEVELS = logging.getLevelNamesMapping()
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 
 logger = logging.getLogger(__name__)
 
 
-class Life:
+class Loop:
     """The loop that feeds the core and carries out what it decides."""
 
     def __init__(
         self,
         settings: CentralSettings,
         consumer: Consumer,
-        mail: Mail,
+        mail: Messenger,
         inbox: Inbox,
-        desk: Desk,
+        desk: Service,
         metrics: CentralMetrics,
         nursery: trio.Nursery,
     ) -> None:
@@ -159,7 +160,7 @@ class Life:
             case Reply():
                 self._desk.reply(effect)
             case Note():
-                logger.log(_LEVELS[effect.level], "%s", effect.text)
+                log_note(logger, effect)
             case Save():
                 pass
 

@@ -14,15 +14,15 @@ from evd.adapters.http.central_app import central_app
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.http.serving import serve_app
 from evd.adapters.kafka import open_consumer, open_producer
-from evd.adapters.kafka.messenger import Mail
+from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import StoreFailed, StoreRefused, open_store
 from evd.adapters.tcp import serve_framed
 from evd.config import CentralConfig, central_config
 from evd.core.central.state import CentralSettings
 from evd.daemons.central.inbox import Inbox
-from evd.daemons.central.loop import Life
+from evd.daemons.central.loop import Loop
 from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics
-from evd.daemons.central.service import Desk
+from evd.daemons.central.service import Service
 from evd.daemons.lifecycle import Lifecycle, listen, run_program
 from evd.flags import ConfigError
 
@@ -58,9 +58,9 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         ) as consumer,
         trio.open_nursery() as nursery,
     ):
-        desk = Desk(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
-        mail = Mail(producer, metrics.dead_letter)
-        life = Life(_settings(config), consumer, mail, inbox, desk, metrics, nursery)
+        desk = Service(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
+        mail = Messenger(producer, metrics.dead_letter)
+        life = Loop(_settings(config), consumer, mail, inbox, desk, metrics, nursery)
         await nursery.start(life.live_on, lambda: open_store(config.db_url, config.state_dir))
         nursery.start_soon(life.tick)
         nursery.start_soon(life.read)
@@ -97,7 +97,7 @@ def _settings(config: CentralConfig) -> CentralSettings:
 
 
 async def _serve_monitors(
-    life: Life,
+    life: Loop,
     listeners: list[trio.SocketListener],
     *,
     task_status: trio.TaskStatus[trio.CancelScope],
@@ -108,7 +108,7 @@ async def _serve_monitors(
 
 
 async def _serve_http(
-    desk: Desk,
+    desk: Service,
     listeners: list[trio.SocketListener],
     lifecycle: Lifecycle,
     *,

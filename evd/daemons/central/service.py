@@ -14,21 +14,16 @@ from evd.core.central.events import Asked, Event, Reply
 from evd.core.central.rows import FaultEvent, HealthSnapshot, Request, Session, SessionStatus
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
-from evd.core.effects import Now
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
+from evd.daemons.clock import now
 
 # A call that the loop has not answered by then is told so: better than to keep it waiting.
 ANSWER_S_MAX = 10.0
 CALLS_MAX = 1_000
 
 
-def now() -> Now:
-    """This moment, by both clocks."""
-    return Now(time.monotonic(), datetime.now(UTC))
-
-
-class Desk:
+class Service:
     """Between HTTP and the loop.  While there is no core, Central can't serve: 503."""
 
     def __init__(

@@ -7,7 +7,6 @@ nothing behind the save is done and the core takes the step back.
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
@@ -28,10 +27,11 @@ from evd.core.driver.events import (
     Tell,
 )
 from evd.core.driver.lines import line_of
-from evd.core.effects import Note, Now, Send
+from evd.core.effects import Note, Send
 from evd.core.wire.messages import BEACONS, UPDATES, Beacon, DriverUpdate, Message, RequestStatus
+from evd.daemons.clock import now
 from evd.daemons.driver.screen import Screen
-from evd.logs import Repeats
+from evd.logs import Repeats, log_note
 
 NOTIFICATIONS_MAX: Final = 200
 # Central says every second that it is there.
@@ -39,14 +39,8 @@ BEACON_S_MAX: Final = 5.0
 WARNING_INTERVAL_S: Final = 30.0
 
 _FINAL: Final = [status.value for status in RequestStatus if status.final]
-_LEVELS: Final = logging.getLevelNamesMapping()
 
 logger = logging.getLogger(__name__)
-
-
-def now() -> Now:
-    """The two clocks of this moment."""
-    return Now(trio.current_time(), datetime.now(UTC))
 
 
 def fresh_request_id() -> str:
@@ -54,7 +48,7 @@ def fresh_request_id() -> str:
     return f"req-{uuid4().hex}"
 
 
-class Desk:
+class Loop:
     """The steps of one driver.
 
     `save` puts a disk where it outlives us, or raises NotSaved; `send` hands over to Kafka, by
@@ -108,8 +102,8 @@ class Desk:
                     self._send(topic, key, message)
                 case Refuse():
                     refused = effect
-                case Note(level, text):
-                    logger.log(_LEVELS[level], "%s", text)
+                case Note():
+                    log_note(logger, effect)
         self._screen.flush()
         self._metrics.look(self._core)
         return refused

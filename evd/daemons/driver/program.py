@@ -19,12 +19,13 @@ from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.http.metrics_server import serve_metrics
 from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
-from evd.adapters.kafka.messenger import Mail
+from evd.adapters.kafka.messenger import Messenger
 from evd.config import DriverConfig, RequestsFile, driver_config, read_requests_file
 from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.events import DriverDisk, StopAsked, Ticked
 from evd.core.wire.messages import BEACONS, UPDATES, Beacon, DriverUpdate
-from evd.daemons.driver.loop import Desk, DriverMetrics, fresh_request_id, now
+from evd.daemons.clock import now
+from evd.daemons.driver.loop import DriverMetrics, Loop, fresh_request_id
 from evd.daemons.driver.screen import STDOUT_FD, Screen, hold_stdout, wants_color
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
@@ -68,8 +69,8 @@ async def _live(
 
     metrics = DriverMetrics(Metrics())
     async with _open_kafka(config) as kafka, trio.open_nursery() as nursery:
-        mail = Mail(kafka.producer, metrics.dead_letter)
-        desk = Desk(
+        mail = Messenger(kafka.producer, metrics.dead_letter)
+        desk = Loop(
             config.driver_id,
             core,
             save=save,
@@ -97,7 +98,7 @@ async def _live(
         nursery.cancel_scope.cancel()
 
 
-async def tick(desk: Desk) -> None:
+async def tick(desk: Loop) -> None:
     """Tell the core, a few times a second, that time goes by."""
     while True:
         await trio.sleep(TICK_S)
@@ -106,7 +107,7 @@ async def tick(desk: Desk) -> None:
             await desk.want(Ticked(fresh_request_id()))
 
 
-async def read_beacons(desk: Desk, consumer: Consumer, mail: Mail) -> None:
+async def read_beacons(desk: Loop, consumer: Consumer, mail: Messenger) -> None:
     """Hand over the beacons, of which only the newest counts."""
     async for batch in consumer.batches:
         for beacon in mail.read(batch)[-1:]:
@@ -115,7 +116,7 @@ async def read_beacons(desk: Desk, consumer: Consumer, mail: Mail) -> None:
                     await desk.want(beacon)
 
 
-async def read_updates(desk: Desk, consumer: Consumer, mail: Mail) -> None:
+async def read_updates(desk: Loop, consumer: Consumer, mail: Messenger) -> None:
     """Hand over the updates; Kafka is told of them once what they changed is saved."""
     async for batch in consumer.batches:
         for update in mail.read(batch):
@@ -125,7 +126,7 @@ async def read_updates(desk: Desk, consumer: Consumer, mail: Mail) -> None:
         consumer.commit({(raw.topic, raw.partition): raw.offset + 1 for raw in batch})
 
 
-async def _until_saved(desk: Desk, update: DriverUpdate) -> None:
+async def _until_saved(desk: Loop, update: DriverUpdate) -> None:
     while True:
         try:
             await desk.want(update)
@@ -172,7 +173,7 @@ async def _listen(flag: str, host: str, port: int) -> Listeners:
     return await listen(flag, host, port) if port else []
 
 
-async def _serve_metrics(listeners: Listeners, metrics: DriverMetrics, desk: Desk) -> None:
+async def _serve_metrics(listeners: Listeners, metrics: DriverMetrics, desk: Loop) -> None:
     await serve_metrics(
         listeners, service="evd-driver", render=metrics.render, health=desk.unhealthy
     )
@@ -180,7 +181,7 @@ async def _serve_metrics(listeners: Listeners, metrics: DriverMetrics, desk: Des
 
 async def _serve_dashboard(
     config: DriverConfig,
-    desk: Desk,
+    desk: Loop,
     listeners: Listeners,
     lifecycle: Lifecycle,
     *,

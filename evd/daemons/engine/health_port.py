@@ -10,7 +10,7 @@ from evd.core.wire import codec
 from evd.core.wire.control import Ping
 from evd.core.wire.framing import BadFrame, BadFrameStreak
 from evd.daemons.engine.counts import Counts
-from evd.daemons.engine.loop import Desk
+from evd.daemons.engine.loop import Loop
 from evd.logs import Repeats
 
 # Its monitor, and whoever looks at it by hand.
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 class HealthPort:
     """Serves the connections of monitors."""
 
-    def __init__(self, desk: Desk, counts: Counts) -> None:
+    def __init__(self, desk: Loop, counts: Counts) -> None:
         self._heard_s: dict[FramedStream, float] = {}
         self._desk = desk
         self._counts = counts

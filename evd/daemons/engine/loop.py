@@ -8,13 +8,12 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import trio
 
 from evd.adapters.buffer import BufferFailed
-from evd.core.effects import Note, Now, Send
+from evd.core.effects import Note, Send
 from evd.core.engine.core import Engine
 from evd.core.engine.events import (
     CentralNamed,
@@ -30,7 +29,9 @@ from evd.core.engine.events import (
 )
 from evd.core.wire.control import Ping, Pong
 from evd.core.wire.messages import SESSIONS, Message, SessionRecord
+from evd.daemons.clock import now
 from evd.daemons.engine.counts import Counts
+from evd.logs import log_note
 
 EVENTS_WAITING_MAX: Final = 100
 TICK_S: Final = 0.25
@@ -50,12 +51,7 @@ class Buffer(Protocol):
         """Those of the records that are there."""
 
 
-def now() -> Now:
-    """Both clocks of this moment."""
-    return Now(trio.current_time(), datetime.now(UTC))
-
-
-class Desk:
+class Loop:
     """Feeds `core` and carries out its effects: `start` it, then `run` it to its end."""
 
     def __init__(
@@ -128,8 +124,8 @@ class Desk:
             match effect:
                 case Send(topic, key, message):
                     self._send(topic, key, message)
-                case Note(level, text):
-                    logger.log(logging.getLevelNamesMapping()[level], "%s", text)
+                case Note():
+                    log_note(logger, effect)
                 case SendRecords():
                     await self._send_records(effect)
                 case Exit():

@@ -18,15 +18,16 @@ from evd.adapters.buffer import BufferUnusable, SessionBuffer, open_buffer
 from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
 from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
 from evd.adapters.kafka.consumer import Batch
-from evd.adapters.kafka.messenger import Mail
+from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.tcp import serve_framed
 from evd.config import EngineConfig, engine_config
 from evd.core.engine.core import Engine
 from evd.core.engine.events import BeaconRead, EngineSettings, StopAsked, Ticked, command_events
 from evd.core.wire.messages import BEACONS, COMMANDS, Beacon, Command
+from evd.daemons.clock import now
 from evd.daemons.engine.counts import Counts
 from evd.daemons.engine.health_port import HealthPort
-from evd.daemons.engine.loop import Desk, now
+from evd.daemons.engine.loop import Loop
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
 FLUSH_S: Final = 1.5
@@ -62,8 +63,8 @@ async def _live(
     counts = Counts()
     core = Engine(_settings(config), f"boot-{uuid4().hex}", buffer.disk, now())
     async with _open_kafka(config) as (producer, consumer), trio.open_nursery() as nursery:
-        mail = Mail(producer, counts.dead_letter)
-        desk = Desk(
+        mail = Messenger(producer, counts.dead_letter)
+        desk = Loop(
             core,
             buffer,
             send=mail.send,
@@ -86,7 +87,7 @@ async def _live(
 
 
 async def read_kafka(
-    batches: trio.MemoryReceiveChannel[Batch], mail: Mail, cp_id: str, desk: Desk
+    batches: trio.MemoryReceiveChannel[Batch], mail: Messenger, cp_id: str, desk: Loop
 ) -> None:
     """Hand over beacons, and the commands that are for `cp_id`: its partition has others' too."""
     async for batch in batches:
@@ -99,7 +100,7 @@ async def read_kafka(
             await desk.put(event)
 
 
-async def _pass_on_stop(lifecycle: Lifecycle, desk: Desk) -> None:
+async def _pass_on_stop(lifecycle: Lifecycle, desk: Loop) -> None:
     await lifecycle.stopping.wait()
     await desk.put(StopAsked())
 
@@ -113,7 +114,7 @@ async def _serve_health(
     await serve_framed(listeners, port.serve, task_status=task_status)
 
 
-async def _serve_metrics(listeners: Listeners, counts: Counts, desk: Desk) -> None:
+async def _serve_metrics(listeners: Listeners, counts: Counts, desk: Loop) -> None:
     # Three megabytes that an engine pays only where somebody wants them.
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics

@@ -35,7 +35,7 @@ class Side(Protocol):
         """A good frame came; raises BadMessage where it can't be used."""
 
 
-class Line:
+class Connection:
     """Dials, sends and closes at once; what comes of it is told to `side`."""
 
     def __init__(

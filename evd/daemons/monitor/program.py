@@ -6,7 +6,6 @@ again.  All else it learns anew within one health check.
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Final, NoReturn
 
 import trio
@@ -17,7 +16,7 @@ from evd.adapters.http.metrics import Metrics
 from evd.adapters.http.metrics_server import serve_metrics
 from evd.adapters.tcp import FramedStream, dial_framed
 from evd.config import MonitorConfig, monitor_config
-from evd.core.effects import Note, Now
+from evd.core.effects import Note
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import (
     CentralAnswered,
@@ -41,9 +40,11 @@ from evd.core.monitor.events import (
 )
 from evd.core.wire import codec
 from evd.core.wire.control import EngineStatus, Pong
+from evd.daemons.clock import now
 from evd.daemons.lifecycle import Lifecycle, listen, run_program
-from evd.daemons.monitor.connection import Line
+from evd.daemons.monitor.connection import Connection
 from evd.flags import ConfigError
+from evd.logs import log_note
 
 EVENTS_WAITING_MAX: Final = 100
 # The core gives up earlier; this ends an attempt that it has forgotten.
@@ -98,13 +99,13 @@ async def watch(
     metrics_listeners: list[trio.SocketListener],
 ) -> None:
     """Feed the core with what happens, and do what it says, until it has finished."""
-    core = Monitor(settings, instance_id, _now())
+    core = Monitor(settings, instance_id, now())
     metrics = MonitorMetrics(Metrics(), core)
     send, events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
     async with trio.open_nursery() as nursery:
         shell = _Shell(
-            engine=Line(nursery, dial_engine, EngineSide(send)),
-            central=Line(nursery, dial_central, CentralSide(send)),
+            engine=Connection(nursery, dial_engine, EngineSide(send)),
+            central=Connection(nursery, dial_central, CentralSide(send)),
             metrics=metrics,
         )
         if metrics_listeners:
@@ -121,7 +122,7 @@ async def _live(core: Monitor, events: trio.MemoryReceiveChannel[Event], shell: 
         event: Event = Ticked()
         with trio.move_on_at(core.wake_at_s):
             event = await events.receive()
-        for effect in core.handle(event, _now()):
+        for effect in core.handle(event, now()):
             shell.carry_out(effect)
         shell.metrics.look()
 
@@ -131,14 +132,10 @@ async def _pass_on_stop(lifecycle: Lifecycle, events: trio.MemorySendChannel[Eve
     await events.send(StopAsked("the monitor was stopped"))
 
 
-def _now() -> Now:
-    return Now(trio.current_time(), datetime.now(UTC))
-
-
 class _Shell:
     """What is done with each effect."""
 
-    def __init__(self, engine: Line, central: Line, metrics: "MonitorMetrics") -> None:
+    def __init__(self, engine: Connection, central: Connection, metrics: "MonitorMetrics") -> None:
         self.finished = False
         self.metrics = metrics
         self._engine = engine
@@ -146,8 +143,8 @@ class _Shell:
 
     def carry_out(self, effect: Effect) -> None:
         match effect:
-            case Note(level, text):
-                logger.log(logging.getLevelNamesMapping()[level], "%s", text)
+            case Note():
+                log_note(logger, effect)
             case CountCheck(result):
                 self.metrics.checked(result)
             case DialEngine(connection):

@@ -8,7 +8,7 @@ import attrs
 import httpx
 
 from evd.adapters.http.central_app import central_app
-from evd.adapters.http.central_service import Desk
+from evd.adapters.http.central_service import CentralService
 from evd.core.central.events import Asked, Reply
 from evd.core.central.rows import (
     BreakerState,
@@ -88,8 +88,8 @@ RUNNING = Session(
 
 
 @attrs.define
-class FakeDesk:
-    """The Desk of the tests: what it answers are its fields."""
+class FakeCentral:
+    """The CentralService of the tests: what it answers are its fields."""
 
     central_id: str = "central-1"
     uptime_s: float = 12.3456
@@ -189,7 +189,7 @@ class FakeDesk:
             raise self.failure
 
 
-def calls(desk: Desk) -> httpx.AsyncClient:
+def calls(desk: CentralService) -> httpx.AsyncClient:
     """A client of the app behind which `desk` stands."""
     transport = httpx.ASGITransport(app=central_app(desk))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://central.example:8000")

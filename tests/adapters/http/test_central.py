@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from evd.adapters.http.central_app import central_app
-from evd.adapters.http.central_service import Desk
+from evd.adapters.http.central_service import CentralService
 from evd.adapters.http.serving import serve_app
 from evd.adapters.store.failures import UnknownSession
 from evd.core.central.events import (
@@ -26,12 +26,12 @@ from evd.core.central.events import (
     SessionStopAsked,
 )
 from evd.core.central.rows import SessionStatus
-from tests.adapters.http.fake_central import NOON_TEXT, FakeDesk, assert_error, calls
+from tests.adapters.http.fake_central import NOON_TEXT, FakeCentral, assert_error, calls
 
 
 async def test_health_says_who_answers_and_for_how_long() -> None:
     """Proves: GET /health is 200 with id and uptime while requests can be served."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = await client.get("/health")
         assert answer.status_code == 200
         assert answer.json() == {
@@ -44,7 +44,7 @@ async def test_health_says_who_answers_and_for_how_long() -> None:
 
 async def test_health_is_503_with_the_reason() -> None:
     """Proves: GET /health is a 503 with the reason while the database or the broker is away."""
-    async with calls(FakeDesk(reason="Kafka does not answer")) as client:
+    async with calls(FakeCentral(reason="Kafka does not answer")) as client:
         answer = await client.get("/health")
         assert answer.status_code == 503
         assert answer.json()["error"] == "Kafka does not answer"
@@ -53,7 +53,7 @@ async def test_health_is_503_with_the_reason() -> None:
 
 async def test_charging_points_have_every_field() -> None:
     """Proves: a CP is shown with all its fields, times in UTC, null where nothing is known."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = (await client.get("/cp")).json()
         assert answer["active_requests"] == 3
         supplying, never_seen = answer["charging_points"]
@@ -90,7 +90,7 @@ async def test_charging_points_have_every_field() -> None:
 
 async def test_an_unknown_charging_point_is_404() -> None:
     """Proves: a CP that nobody knows is a 404 that names the field."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         assert "CP-999" in assert_error(await client.get("/cp/CP-999"), 404, "cp_id")
 
 
@@ -107,7 +107,7 @@ async def test_an_unknown_charging_point_is_404() -> None:
 )
 async def test_what_the_operator_asks_reaches_central(method: str, path: str, event: Asked) -> None:
     """Proves: each call without a body becomes its one event, and Central's answer its answer."""
-    desk = FakeDesk(reply=Reply(7, 202, {"cp_id": "CP-001"}))
+    desk = FakeCentral(reply=Reply(7, 202, {"cp_id": "CP-001"}))
     async with calls(desk) as client:
         answer = await client.request(method, path)
         assert (answer.status_code, answer.json()) == (202, {"cp_id": "CP-001"})
@@ -116,7 +116,7 @@ async def test_what_the_operator_asks_reaches_central(method: str, path: str, ev
 
 async def test_a_removal_has_no_body() -> None:
     """Proves: DELETE /cp/{cp_id} is a 204 without a body."""
-    desk = FakeDesk(reply=Reply(7, 204, None))
+    desk = FakeCentral(reply=Reply(7, 204, None))
     async with calls(desk) as client:
         answer = await client.delete("/cp/CP-001")
         assert (answer.status_code, answer.content) == (204, b"")
@@ -129,7 +129,7 @@ async def test_a_removal_has_no_body() -> None:
 async def test_what_central_refuses_is_passed_on(method: str, path: str) -> None:
     """Proves: Central's own refusal keeps its status, its sentence and its field."""
     error = {"error": "its monitor is connected", "field": "cp_id"}
-    async with calls(FakeDesk(reply=Reply(7, 409, error))) as client:
+    async with calls(FakeCentral(reply=Reply(7, 409, error))) as client:
         answer = await client.request(method, path)
         assert assert_error(answer, 409, "cp_id") == "its monitor is connected"
 
@@ -137,7 +137,7 @@ async def test_what_central_refuses_is_passed_on(method: str, path: str) -> None
 async def test_a_503_says_when_to_ask_again() -> None:
     """Proves: while Central can't decide, a request for a charge is a 503 with Retry-After."""
     reply = Reply(7, 503, {"error": "Kafka does not answer"}, retry_after_s=2)
-    async with calls(FakeDesk(reply=reply)) as client:
+    async with calls(FakeCentral(reply=reply)) as client:
         answer = await client.post("/request/charge", json={"driver_id": "driver-alice"})
         assert assert_error(answer, 503) == "Kafka does not answer"
         assert answer.headers["retry-after"] == "2"
@@ -159,7 +159,7 @@ async def test_a_503_says_when_to_ask_again() -> None:
 async def test_a_request_for_a_charge(body: dict[str, Any], event: Asked) -> None:
     """Proves: the optional fields may be absent or null, unknown ones are ignored, and `any` is
     any charging point, as in a requests file."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         answer = await client.post("/request/charge", json=body)
         assert (answer.status_code, answer.json()) == (202, {"request_id": "req-1"})
@@ -168,7 +168,7 @@ async def test_a_request_for_a_charge(body: dict[str, Any], event: Asked) -> Non
 
 async def test_a_request_is_shown() -> None:
     """Proves: GET /requests/{id} has the request's fields, PENDING before the first answer."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = (await client.get("/requests/req-1")).json()
         assert answer["status"] == "PENDING"
         assert answer["created_at"] == answer["updated_at"] == NOON_TEXT
@@ -179,7 +179,7 @@ async def test_a_request_is_shown() -> None:
 
 async def test_sessions_are_shown_in_kwh_and_euros() -> None:
     """Proves: a session's energy and bill are numbers in kWh and euros, null before the bill."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         running, ended = (await client.get("/sessions")).json()["sessions"]
         assert ended == {
@@ -206,7 +206,7 @@ async def test_sessions_are_shown_in_kwh_and_euros() -> None:
 
 async def test_lists_are_narrowed() -> None:
     """Proves: each filter reaches the query with its name's meaning."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         query = "cp_id=CP-001&driver_id=d&status=FAILED&limit=1000&before=session-9"
         for path in (
@@ -230,14 +230,14 @@ async def test_lists_are_narrowed() -> None:
 
 async def test_what_is_older_than_an_unknown_session() -> None:
     """Proves: a page that is to begin before a session that nobody knows is a 404."""
-    async with calls(FakeDesk(failure=UnknownSession("session-9"))) as client:
+    async with calls(FakeCentral(failure=UnknownSession("session-9"))) as client:
         answer = await client.get("/sessions?before=session-9")
         assert "session-9" in assert_error(answer, 404, "before")
 
 
 async def test_telemetry_has_the_message_s_fields() -> None:
     """Proves: GET /telemetry shows the fields of cp.telemetry and when it was sent."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         assert (await client.get("/telemetry")).json() == {
             "telemetry": [
                 {
@@ -256,7 +256,7 @@ async def test_telemetry_has_the_message_s_fields() -> None:
 
 async def test_faults_statistics_and_history() -> None:
     """Proves: the histories have their fields, and null where nothing can be said."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         fault = {"cp_id": "CP-001", "event_type": "FAULT", "reason": "refused"}
         assert (await client.get("/faults")).json() == {
             "faults": [fault | {"timestamp": NOON_TEXT}]
@@ -271,7 +271,7 @@ async def test_faults_statistics_and_history() -> None:
 
 async def test_metrics_are_prometheus_text() -> None:
     """Proves: GET /metrics is in the format that Prometheus reads."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = await client.get("/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=")
         assert answer.headers["content-type"].count("charset") == 1
@@ -279,7 +279,7 @@ async def test_metrics_are_prometheus_text() -> None:
 
 
 @asynccontextmanager
-async def served(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+async def served(desk: CentralService) -> AsyncIterator[httpx.AsyncClient]:
     """A client that reaches the app through sockets."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
@@ -298,7 +298,7 @@ async def served(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_the_app_behind_real_sockets() -> None:
     """Proves: the app and the server before it fit: answers, errors, bodies, HEAD, no body."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with served(desk) as client:
         answer = await client.get("/cp")
         assert orjson.loads(answer.content)["active_requests"] == 3

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evd.adapters.store.failures import StoreFailed
-from tests.adapters.http.fake_central import FakeDesk, assert_error, calls
+from tests.adapters.http.fake_central import FakeCentral, assert_error, calls
 
 BAD_IDS = ("a b", "-first", ".first", "x" * 65, "naïve", "a%00b", "<b>", "%ff")
 
@@ -29,7 +29,7 @@ BAD_IDS = ("a b", "-first", ".first", "x" * 65, "naïve", "a%00b", "<b>", "%ff")
 )
 async def test_a_wrong_field_is_named(body: dict[str, Any], field: str) -> None:
     """Proves: a value outside its form is a 400 that names its field, and nothing is asked."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         answer = await client.post("/request/charge", json=body)
         assert assert_error(answer, 400, field).startswith(field)
@@ -41,7 +41,7 @@ async def test_a_wrong_field_is_named(body: dict[str, Any], field: str) -> None:
 )
 async def test_a_body_that_is_no_object(body: bytes) -> None:
     """Proves: whatever is not a JSON object is a 400 with a sentence."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         headers = {"Content-Type": "application/json"}
         assert_error(await client.post("/request/charge", content=body, headers=headers), 400)
@@ -52,7 +52,7 @@ async def test_a_body_that_is_no_object(body: bytes) -> None:
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded"])
 async def test_a_body_of_another_type(path: str, kind: str | None) -> None:
     """Proves: a body that is not declared as JSON, as a web page's form is not, is a 415."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     headers = {} if kind is None else {"Content-Type": kind}
     async with calls(desk) as client:
         body = b'{"driver_id": "d"}'
@@ -63,7 +63,7 @@ async def test_a_body_of_another_type(path: str, kind: str | None) -> None:
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
 async def test_json_by_any_spelling(kind: str) -> None:
     """Proves: the content type is read as the standard says, without case or parameters."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         headers = {"Content-Type": kind}
         body = b'{"driver_id": "d"}'
         answer = await client.post("/request/charge", content=body, headers=headers)
@@ -90,7 +90,7 @@ async def test_json_by_any_spelling(kind: str) -> None:
 )
 async def test_a_page_of_another_host_changes_nothing(origin: str, method: str, path: str) -> None:
     """Proves: a POST or DELETE that a page of another host sends is a 403."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         assert_error(await client.request(method, path, headers={"Origin": origin}), 403)
         assert desk.asked == []
@@ -108,14 +108,14 @@ async def test_a_page_of_another_host_changes_nothing(origin: str, method: str, 
 )
 async def test_a_page_of_this_host_may_change(origin: str, host: str) -> None:
     """Proves: the operator's own page works, also behind a proxy that speaks TLS."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         headers = {"Origin": origin, "Host": host}
         assert (await client.post("/cp/CP-001/stop", headers=headers)).status_code == 202
 
 
 async def test_no_other_site_is_let_in() -> None:
     """Proves: no answer has a CORS header, a preflight's neither; reading needs no Origin."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
         for method in ("GET", "OPTIONS"):
             answer = await client.request(method, "/cp", headers=headers)
@@ -129,7 +129,7 @@ async def test_no_other_site_is_let_in() -> None:
 )
 async def test_a_limit_out_of_bounds(path: str, limit: str) -> None:
     """Proves: a limit is a whole number from 1 to 1000, or a 400 that names it."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         assert "1000" in assert_error(await client.get(f"{path}?limit={limit}"), 400, "limit")
         assert desk.queries == []
@@ -150,7 +150,7 @@ async def test_a_limit_out_of_bounds(path: str, limit: str) -> None:
 )
 async def test_a_wrong_filter_is_named(query: str, field: str) -> None:
     """Proves: a filter outside its form is a 400 that names it."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         assert_error(await client.get(query), 400, field)
         assert desk.queries == []
@@ -172,7 +172,7 @@ async def test_a_wrong_filter_is_named(query: str, field: str) -> None:
 )
 async def test_a_malformed_id_in_a_path(bad: str, method: str, path: str, field: str) -> None:
     """Proves: an id outside its form is a 400 that names the field, and nothing is asked."""
-    desk = FakeDesk()
+    desk = FakeCentral()
     async with calls(desk) as client:
         assert_error(await client.request(method, path.format(bad)), 400, field)
         assert (desk.asked, desk.queries) == ([], [])
@@ -183,7 +183,7 @@ async def test_a_malformed_id_in_a_path(bad: str, method: str, path: str, field:
 )
 async def test_a_database_that_fails_is_503(path: str) -> None:
     """Proves: while the database does not answer, what needs it is a 503 with Retry-After."""
-    async with calls(FakeDesk(failure=StoreFailed("the disk is full"))) as client:
+    async with calls(FakeCentral(failure=StoreFailed("the disk is full"))) as client:
         answer = await client.get(path)
         assert "the disk is full" in assert_error(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
@@ -192,7 +192,7 @@ async def test_a_database_that_fails_is_503(path: str) -> None:
 @pytest.mark.parametrize("path", ["/nope", "/cp/CP-001/nope", "/docs/x", "/schema", "/cp/a/b/c"])
 async def test_an_unknown_path_is_404(path: str) -> None:
     """Proves: an unknown path is a 404 in JSON, whatever the method."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         for method in ("GET", "POST"):
             assert_error(await client.request(method, path), 404)
 
@@ -209,7 +209,7 @@ async def test_an_unknown_path_is_404(path: str) -> None:
 )
 async def test_a_method_that_is_not_possible(method: str, path: str, allowed: str) -> None:
     """Proves: a known path with another method is a 405 that says which are possible."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = await client.request(method, path)
         assert_error(answer, 405)
         assert answer.headers["allow"] == allowed
@@ -228,7 +228,7 @@ async def test_a_method_that_is_not_possible(method: str, path: str, allowed: st
 async def test_options_say_what_a_405_says(path: str, allowed: str) -> None:
     """Proves: who asks which methods a path has is told all of them, as one who tried a wrong
     one is."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = await client.request("OPTIONS", path)
         assert (answer.status_code, answer.content) == (204, b"")
         refused = await client.request("INVENTED", path)
@@ -237,7 +237,7 @@ async def test_options_say_what_a_405_says(path: str, allowed: str) -> None:
 
 async def test_an_unexpected_error_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
     """Proves: a fault of ours is a 500 with a plain sentence; its traceback is one log entry."""
-    async with calls(FakeDesk(failure=RuntimeError("a secret"))) as client:
+    async with calls(FakeCentral(failure=RuntimeError("a secret"))) as client:
         with caplog.at_level(logging.INFO):
             answer = await client.get("/cp")
         assert "secret" not in assert_error(answer, 500)

@@ -10,7 +10,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from evd.adapters.http.central_app import central_app
-from tests.adapters.http.fake_central import SUPPLYING, FakeDesk, calls
+from tests.adapters.http.fake_central import SUPPLYING, FakeCentral, calls
 
 PAGES = ("/", "/docs")
 # What answers in JSON, and one address where it does.
@@ -30,7 +30,7 @@ EVIL = '<img src=x onerror="alert(1)">&\''
 
 async def document() -> dict[str, Any]:
     """The OpenAPI document."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         found: dict[str, Any] = (await client.get("/openapi.json")).json()
         return found
 
@@ -74,7 +74,7 @@ class Page(HTMLParser):
 
 async def test_every_route_is_documented() -> None:
     """Proves: /openapi.json is 3.1 and has each path and method that the app answers."""
-    app = central_app(FakeDesk())
+    app = central_app(FakeCentral())
     answered = {
         (method, re.sub(r":str}", "}", route.path))
         for route in app.routes
@@ -118,7 +118,7 @@ async def test_a_charge_s_body_has_its_forms() -> None:
     """Proves: the document refuses and takes the same identifiers in a body as Central does."""
     operation = (await document())["paths"]["/request/charge"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         for name in ("driver_id", "cp_id", "vehicle_id", "request_id"):
             for value in ("a", "any", "a" * 32, "a" * 33, "a" * 64, "a" * 65, "", "-a", "a b", "ä"):
                 body = {"driver_id": "d", name: value}
@@ -195,7 +195,7 @@ async def test_answers_are_as_documented(path: str, address: str) -> None:
     """Proves: what a call answers is what its documentation says, no field more or less."""
     doc = await document()
     content = doc["paths"][path]["get"]["responses"]["200"]["content"]
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = (await client.get(address)).json()
     assert fits(answer, content["application/json"]["schema"], doc)
     assert not fits({**answer, "more": 1}, content["application/json"]["schema"], doc)
@@ -204,7 +204,7 @@ async def test_answers_are_as_documented(path: str, address: str) -> None:
 async def test_the_documentation_page_has_every_call() -> None:
     """Proves: /docs shows each path, its parameters and its forms."""
     doc = await document()
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         text = (await client.get("/docs")).text
     page = Page(text)
     for path in doc["paths"]:
@@ -217,7 +217,7 @@ async def test_the_documentation_page_has_every_call() -> None:
 @pytest.mark.parametrize("path", PAGES)
 async def test_pages_need_nothing_from_elsewhere(path: str) -> None:
     """Proves: a page runs no script, loads from this host alone, and its policy says so."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         answer = await client.get(path)
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         policy = answer.headers["content-security-policy"]
@@ -235,7 +235,7 @@ async def test_pages_need_nothing_from_elsewhere(path: str) -> None:
 
 async def test_the_page_shows_each_charging_point() -> None:
     """Proves: each CP has a row with its id alone in a link to its detail, its state in a word."""
-    async with calls(FakeDesk()) as client:
+    async with calls(FakeCentral()) as client:
         text = (await client.get("/")).text
         page = Page(text)
         for cp_id in ("CP-001", "CP-002"):
@@ -247,7 +247,7 @@ async def test_the_page_shows_each_charging_point() -> None:
 
 async def test_the_page_says_why_central_can_t_serve() -> None:
     """Proves: who looks at the page sees that requests can't be served, and why."""
-    async with calls(FakeDesk(reason=f"Kafka is away {EVIL}", points=[])) as client:
+    async with calls(FakeCentral(reason=f"Kafka is away {EVIL}", points=[])) as client:
         text = (await client.get("/")).text
         assert f"Kafka is away {EVIL}" in Page(text).texts
         assert "<img" not in text
@@ -263,7 +263,7 @@ async def test_what_others_sent_is_escaped() -> None:
         current_driver=EVIL,
         available=False,
     )
-    async with calls(FakeDesk(points=[point], central_id=EVIL)) as client:
+    async with calls(FakeCentral(points=[point], central_id=EVIL)) as client:
         text = (await client.get("/")).text
     assert "<img" not in text
     assert 'onerror="' not in text

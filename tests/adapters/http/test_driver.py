@@ -53,7 +53,7 @@ CURRENT = CurrentSession("session-1", "CP-001", 22.0, 0.061, 0.0183, WALL)
 
 
 @attrs.define
-class FakeDesk:
+class FakeDriver:
     """A driver that remembers what it was asked."""
 
     driver_id: str = ALICE
@@ -112,7 +112,7 @@ class Scene:
     """A dashboard, its client, and who stands behind it."""
 
     client: httpx.AsyncClient
-    desk: FakeDesk
+    desk: FakeDriver
     central: FakeCentral
     stop_central: trio.Event
 
@@ -133,7 +133,7 @@ class Scene:
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
     """The dashboard on a free port."""
-    desk = FakeDesk()
+    desk = FakeDriver()
     central = FakeCentral(
         {
             "/cp": (200, {"charging_points": POINTS, "active_requests": 0}),

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from evd.adapters.kafka import RawMessage, SendFailed, open_consumer, open_producer
-from evd.adapters.kafka.messenger import Mail
+from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.kafka.mock_cluster import MockCluster, bound_socket
 from evd.adapters.kafka.producer import QUEUE_MESSAGES_MAX
 from evd.core.wire.partition import partition_for
@@ -120,7 +120,7 @@ async def test_the_largest_bad_message_is_put_aside(steady_broker: BrokerProcess
     raw = RawMessage("cp.telemetry", 0, 7, b"CP-001", bytes(1_048_500))
     dead: list[str] = []
     async with open_producer(steady_broker.bootstrap, "p") as producer:
-        Mail(producer, dead.append).put_aside(raw, "no JSON object")
+        Messenger(producer, dead.append).put_aside(raw, "no JSON object")
         assert await producer.flush(5.0)
         assert (producer.delivered_count, producer.dropped_count) == (1, 0)
     assert dead == ["cp.telemetry"]
