@@ -9,7 +9,7 @@ import trio.testing
 from evd.adapters.http.metrics import Metrics
 from evd.core.central.breaker import Breaker
 from evd.core.central.core import Central
-from evd.core.central.events import CpStopAsked, Reply
+from evd.core.central.events import CpStopAsked, Refusal, Refused, Reply
 from evd.core.central.point import Point
 from evd.core.central.rows import ChargingPoint, EventType, FaultEvent, Image, Meta
 from evd.core.central.state import CentralSettings
@@ -42,7 +42,9 @@ async def test_what_was_answered_with_503_is_not_done_later(
         (event,) = (await inbox.take()).events
         assert not desk.is_abandoned(event)
         await trio.sleep(ANSWER_S_MAX + 1)
-    assert [each.status for each in replies] == [503]
+    (reply,) = replies
+    assert isinstance(reply.answer, Refused)
+    assert reply.answer.refusal is Refusal.UNAVAILABLE
     assert desk.is_abandoned(event)
 
 

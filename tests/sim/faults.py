@@ -5,11 +5,14 @@ import random
 from collections.abc import Callable
 
 from evd.core.central.events import (
+    Accepted,
     Asked,
     CpRemovalAsked,
     CpResumeAsked,
     CpShutdownAsked,
     CpStopAsked,
+    Refusal,
+    Refused,
     SessionStopAsked,
 )
 from evd.core.central.rows import SessionStatus
@@ -376,16 +379,16 @@ class Storm:
 
     def _insist(self, make: Callable[[int], Asked]) -> None:
         """Ask until Central says yes, or that it knows no such thing."""
-        answers: list[int] = []
+        answers: list[Accepted | Refused] = []
 
         def ask() -> None:
             if not answers:
-                self._ask_central(make, lambda status, _: _note(status))
+                self._ask_central(make, note)
                 self.world.at(1.0, ask)
 
-        def _note(status: int) -> None:
-            if status != 503:
-                answers.append(status)
+        def note(answer: Accepted | Refused) -> None:
+            if isinstance(answer, Accepted) or answer.refusal is not Refusal.UNAVAILABLE:
+                answers.append(answer)
 
         ask()
 

@@ -1,12 +1,12 @@
 """Central's shell: what `evd.daemons.central.loop` does with the core, over the sim's links."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import attrs
 
 from evd.core.central.core import Central
 from evd.core.central.events import (
+    Accepted,
     Answer,
     Asked,
     Event,
@@ -15,6 +15,8 @@ from evd.core.central.events import (
     MonitorLeft,
     MonitorSaid,
     Polled,
+    Refusal,
+    Refused,
     Reply,
     RequestEndAsked,
     Ticked,
@@ -46,7 +48,8 @@ BAD_FRAMES_MAX = 10
 GROUP = "evd-central"
 READS = [place for topic in (REQUESTS, STATUS, TELEMETRY, SESSIONS) for place in places_of(topic)]
 
-Answered = Callable[[int, dict[str, Any] | None], None]
+Answered = Callable[[Accepted | Refused], None]
+AWAY = Refused(Refusal.UNAVAILABLE, "no core")
 
 
 def settings_for(lost_after_s: float) -> CentralSettings:
@@ -114,7 +117,7 @@ class CentralPart(Process):
         self.core = None
         calls, self._calls = self._calls, {}
         for answered in calls.values():
-            answered(503, None)
+            answered(AWAY)
         for number in list(self._lines):
             self._hang_up(number)
         self.later(RETRY_S, self._live)
@@ -191,7 +194,7 @@ class CentralPart(Process):
                     self.risk()
                     answered = self._calls.pop(effect.call, None)
                     if answered is not None:
-                        answered(effect.status, effect.body)
+                        answered(effect.answer)
                 case Note():
                     if effect.level is not Level.DEBUG:
                         self.note(effect.text)
@@ -252,9 +255,9 @@ class CentralPart(Process):
     # HTTP
 
     def ask(self, make: Callable[[int], Asked], answered: Answered) -> None:
-        """A call that came in; `answered` is told its status and body."""
+        """A call that came in; `answered` is told how it was answered."""
         if self.core is None:
-            answered(503, None)
+            answered(AWAY)
             return
         self._numbers += 1
         self._calls[self._numbers] = answered

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Set
 
 import attrs
 
-from evd.core.central.events import ChargeAsked, RequestEndAsked
+from evd.core.central.events import Accepted, ChargeAsked, Refusal, Refused, RequestEndAsked
 from evd.core.central.rows import Request
 from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.events import (
@@ -311,26 +311,27 @@ class CallerPart(Asker):
         asked = request.request_id, request.driver_id, request.cp_id
         self.central.ask(
             lambda call: ChargeAsked(call, *asked),
-            lambda status, _: self._answer(self._posted, request, status),
+            lambda answer: self._answer(self._posted, request, answer),
         )
 
-    def _posted(self, request: _Open, status: int) -> None:
-        if status == 202:
+    def _posted(self, request: _Open, answer: Accepted | Refused) -> None:
+        if isinstance(answer, Accepted):
             request.posted = True
 
     def _delete(self, request: _Open) -> None:
         request_id = request.request_id
         self.central.ask(
             lambda call: RequestEndAsked(call, request_id),
-            lambda status, _: self._answer(self._deleted, request, status),
+            lambda answer: self._answer(self._deleted, request, answer),
         )
 
-    def _deleted(self, request: _Open, status: int) -> None:
-        if status == 404 and self.open is request:
+    def _deleted(self, request: _Open, answer: Accepted | Refused) -> None:
+        refusal = answer.refusal if isinstance(answer, Refused) else None
+        if refusal is Refusal.UNKNOWN and self.open is request:
             # Central never heard of it, and nothing of it is on the way any more.
             self._end(request, RequestStatus.FAILED, "never known")
-        elif status in (202, 409):
-            # 409: it has ended, perhaps by a DELETE whose answer was lost.
+        elif refusal in (None, Refusal.CONFLICT):
+            # A conflict: it has ended, perhaps by a DELETE whose answer was lost.
             request.posted = True
             self._call(self._get, request)
 

@@ -30,6 +30,7 @@ from evd.adapters.http.parameters import (
     read_days,
     read_limit,
 )
+from evd.adapters.http.replies import RETRY_AFTER_S, reply_response
 from evd.adapters.http.schemas import (
     ChargeBody,
     ChargingPoints,
@@ -65,7 +66,6 @@ from evd.core.central.views import CpView
 from evd.core.wire.fields import check_cp_id, check_id
 
 SERVICE: Final = "evd-central"
-STORE_RETRY_S: Final = 1
 
 DeskHere = NamedDependency[SkipValidation[CentralService]]
 
@@ -83,20 +83,15 @@ def central_app(desk: CentralService) -> Litestar:
 
 
 def _answer_store_failed(_: AnyRequest, error: StoreFailed) -> Response[bytes]:
-    headers = {"Retry-After": str(STORE_RETRY_S)}
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
     return error_response(503, f"the database does not answer: {error}", headers=headers)
 
 
-async def _ask(desk: CentralService, make: Callable[[int], Asked]) -> Response[bytes]:
-    """Central's answer; Refused where it is an error."""
-    reply = await desk.ask(make)
-    body = reply.body or {}
-    if reply.status >= 400:
-        retry_after_s = reply.retry_after_s
-        raise Refused(
-            reply.status, body["error"], field=body.get("field"), retry_after_s=retry_after_s
-        )
-    return json_response(render(body), reply.status)
+async def _ask(
+    desk: CentralService, make: Callable[[int], Asked], taken: object
+) -> Response[bytes]:
+    """Return `taken` where Central accepts; raise Refused where it does not."""
+    return reply_response(await desk.ask(make), taken)
 
 
 @get(
@@ -162,7 +157,7 @@ async def show_charging_point(desk: DeskHere, cp_id: CpIdInPath) -> Response[byt
 async def stop_charging_point(desk: DeskHere, cp_id: CpIdInPath) -> Response[bytes]:
     """A session that runs is ended first and billed."""
     check_cp_id(cp_id, "cp_id")
-    return await _ask(desk, lambda call: CpStopAsked(call, cp_id))
+    return await _ask(desk, lambda call: CpStopAsked(call, cp_id), CpTaken(cp_id))
 
 
 @post(
@@ -174,7 +169,7 @@ async def stop_charging_point(desk: DeskHere, cp_id: CpIdInPath) -> Response[byt
 async def resume_charging_point(desk: DeskHere, cp_id: CpIdInPath) -> Response[bytes]:
     """After a stop by the operator."""
     check_cp_id(cp_id, "cp_id")
-    return await _ask(desk, lambda call: CpResumeAsked(call, cp_id))
+    return await _ask(desk, lambda call: CpResumeAsked(call, cp_id), CpTaken(cp_id))
 
 
 @post(
@@ -186,7 +181,7 @@ async def resume_charging_point(desk: DeskHere, cp_id: CpIdInPath) -> Response[b
 async def shut_charging_point_down(desk: DeskHere, cp_id: CpIdInPath) -> Response[bytes]:
     """The engine that its monitor sees now, and no later one."""
     check_cp_id(cp_id, "cp_id")
-    return await _ask(desk, lambda call: CpShutdownAsked(call, cp_id))
+    return await _ask(desk, lambda call: CpShutdownAsked(call, cp_id), CpTaken(cp_id))
 
 
 @delete(
@@ -198,7 +193,7 @@ async def shut_charging_point_down(desk: DeskHere, cp_id: CpIdInPath) -> Respons
 async def remove_charging_point(desk: DeskHere, cp_id: CpIdInPath) -> None:
     """409 while it is connected, has an open session or unconfirmed records; its history stays."""
     check_cp_id(cp_id, "cp_id")
-    await _ask(desk, lambda call: CpRemovalAsked(call, cp_id))
+    await _ask(desk, lambda call: CpRemovalAsked(call, cp_id), None)
 
 
 _OR_NULL = [OpenAPIType.STRING, OpenAPIType.NULL]
@@ -226,7 +221,11 @@ async def ask_for_charge(request: AnyRequest, desk: DeskHere) -> Response[bytes]
     """The same request_id again is the same request; from another driver a 409."""
     body = ChargeBody.of(await read_object(request))
     request_id = body.request_id or desk.new_request_id()
-    return await _ask(desk, lambda call: ChargeAsked(call, request_id, body.driver_id, body.cp_id))
+    return await _ask(
+        desk,
+        lambda call: ChargeAsked(call, request_id, body.driver_id, body.cp_id),
+        RequestTaken(request_id),
+    )
 
 
 @get(
@@ -251,7 +250,9 @@ async def show_request(desk: DeskHere, request_id: RequestIdInPath) -> Response[
 async def end_request(desk: DeskHere, request_id: RequestIdInPath) -> Response[bytes]:
     """It is cancelled, or its session stopped and billed; 409 for one that has ended."""
     check_id(request_id, "request_id")
-    return await _ask(desk, lambda call: RequestEndAsked(call, request_id))
+    return await _ask(
+        desk, lambda call: RequestEndAsked(call, request_id), RequestTaken(request_id)
+    )
 
 
 @get(
@@ -289,7 +290,9 @@ async def list_sessions(
 async def stop_session(desk: DeskHere, session_id: SessionIdInPath) -> Response[bytes]:
     """It is billed for its reading; 409 for one that has ended."""
     check_id(session_id, "session_id")
-    return await _ask(desk, lambda call: SessionStopAsked(call, session_id))
+    return await _ask(
+        desk, lambda call: SessionStopAsked(call, session_id), SessionTaken(session_id)
+    )
 
 
 @get(
@@ -356,7 +359,7 @@ async def show_metrics(desk: DeskHere) -> Response[bytes]:
 )
 async def accept_recovery(desk: DeskHere) -> Response[bytes]:
     """The operator takes it that no more records of before will come."""
-    return await _ask(desk, RecoveryAccepted)
+    return await _ask(desk, RecoveryAccepted, RecoveryTaken([]))
 
 
 def _optional_cp_id(cp_id: str | None) -> str | None:

@@ -49,7 +49,7 @@ class CentralService(Protocol):
     async def ask(self, make: Callable[[int], Asked]) -> Reply:
         """Have Central decide what `make` makes of the call's number.
 
-        Raises nothing: while Central can't decide, the Reply is a 503.
+        Raises nothing: while Central can't decide, the Reply is a refusal, UNAVAILABLE.
         """
 
     async def request(self, request_id: str) -> Request | None:

@@ -1,10 +1,10 @@
 """What can happen to Central, besides the messages that it reads from Kafka.
 
-A `call` is the number that the shell gave to one HTTP call; its `Reply` carries it.  A
-`connection` is the number that it gave to one monitor's TCP connection.
+A `call` is the number that the shell gave to one call of an operator or a program; its `Reply`
+carries it.  A `connection` is the number that it gave to one monitor's connection.
 """
 
-from typing import Any
+from enum import StrEnum
 
 import attrs
 
@@ -54,7 +54,7 @@ class MonitorLeft:
 
 @attrs.frozen(slots=True)
 class ChargeAsked:
-    """POST /request/charge; `request_id` is the caller's own or a new one."""
+    """A program asks for a charge (`cp_id` None: at any charging point) and will not repeat it."""
 
     call: int
     request_id: str
@@ -64,7 +64,7 @@ class ChargeAsked:
 
 @attrs.frozen(slots=True)
 class RequestEndAsked:
-    """DELETE /requests/{request_id}: cancels it, or stops its session."""
+    """A request is to end: it is cancelled, or its session is stopped and billed."""
 
     call: int
     request_id: str
@@ -72,7 +72,7 @@ class RequestEndAsked:
 
 @attrs.frozen(slots=True)
 class SessionStopAsked:
-    """POST /sessions/{session_id}/stop."""
+    """A session is to end and to be billed."""
 
     call: int
     session_id: str
@@ -80,7 +80,7 @@ class SessionStopAsked:
 
 @attrs.frozen(slots=True)
 class CpStopAsked:
-    """POST /cp/{cp_id}/stop."""
+    """A charging point is to go out of service."""
 
     call: int
     cp_id: str
@@ -88,7 +88,7 @@ class CpStopAsked:
 
 @attrs.frozen(slots=True)
 class CpResumeAsked:
-    """POST /cp/{cp_id}/resume."""
+    """A charging point is to be in service again."""
 
     call: int
     cp_id: str
@@ -96,7 +96,7 @@ class CpResumeAsked:
 
 @attrs.frozen(slots=True)
 class CpShutdownAsked:
-    """POST /cp/{cp_id}/shutdown."""
+    """The engine that runs now at a charging point is to end its process."""
 
     call: int
     cp_id: str
@@ -104,7 +104,7 @@ class CpShutdownAsked:
 
 @attrs.frozen(slots=True)
 class CpRemovalAsked:
-    """DELETE /cp/{cp_id}."""
+    """A charging point is to be taken off the list."""
 
     call: int
     cp_id: str
@@ -112,7 +112,7 @@ class CpRemovalAsked:
 
 @attrs.frozen(slots=True)
 class RecoveryAccepted:
-    """POST /recovery/accept: the operator ends the wait after a restore."""
+    """The operator takes it that no more records come after a restore."""
 
     call: int
 
@@ -146,14 +146,31 @@ class HangUp:
     connection: int
 
 
+class Refusal(StrEnum):
+    """Why a call is refused: no such id, it can't be done as things are, or not just now."""
+
+    UNKNOWN = "UNKNOWN"
+    CONFLICT = "CONFLICT"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@attrs.frozen(slots=True)
+class Accepted:
+    """A call's wish is stored, and will be done if it is not done yet."""
+
+
+@attrs.frozen(slots=True)
+class Refused:
+    """A call changes nothing; `reason` is a sentence, `field` names what is wrong in the call."""
+
+    refusal: Refusal
+    reason: str
+    field: str | None = None
+
+
 @attrs.frozen(slots=True)
 class Reply:
-    """The answer to an HTTP call: its status, its JSON body (None: no body).
-
-    `retry_after_s`: with a 503, when to ask again.
-    """
+    """The answer to a call."""
 
     call: int
-    status: int
-    body: dict[str, Any] | None
-    retry_after_s: int | None = None
+    answer: Accepted | Refused

@@ -4,11 +4,14 @@ after a restore.  What is wanted is stored; engines are told each second until t
 import attrs
 
 from evd.core.central.events import (
+    Accepted,
     CpRemovalAsked,
     CpResumeAsked,
     CpShutdownAsked,
     CpStopAsked,
     RecoveryAccepted,
+    Refusal,
+    Refused,
     Reply,
 )
 from evd.core.central.point import Point
@@ -22,6 +25,8 @@ REPEAT_S = 1.0
 SHUTDOWN_S = 10.0
 STOPPED = "stopped by the operator"
 
+AboutCp = CpStopAsked | CpResumeAsked | CpShutdownAsked | CpRemovalAsked
+
 
 class Operator:
     """The operator's part of Central's core."""
@@ -31,7 +36,7 @@ class Operator:
         self._clean: set[str] = set()
 
     def stop(self, event: CpStopAsked) -> None:
-        """POST /cp/{cp_id}/stop."""
+        """Take a charging point out of service."""
         point = self._known(event)
         if point is not None:
             row = attrs.evolve(point.row, stopped=True, stop_reason=STOPPED)
@@ -40,7 +45,7 @@ class Operator:
             self._level(point)
 
     def resume(self, event: CpResumeAsked) -> None:
-        """POST /cp/{cp_id}/resume."""
+        """Put a charging point back into service."""
         point = self._known(event)
         if point is not None:
             row = attrs.evolve(point.row, stopped=False, stop_reason="")
@@ -49,31 +54,30 @@ class Operator:
             self._level(point)
 
     def shutdown(self, event: CpShutdownAsked) -> None:
-        """POST /cp/{cp_id}/shutdown: the engine that its monitor sees now, and no later one."""
+        """End the engine that its monitor sees now, and no later one."""
         point = self._known(event)
         if point is None:
             return
         if point.report is None:
-            error = {"error": f"{event.cp_id}: its engine has not reported yet", "field": "cp_id"}
-            self.state.effects.append(Reply(event.call, 409, error))
+            why = f"{event.cp_id}: its engine has not reported yet"
+            self._refuse(event, Refusal.CONFLICT, why)
             return
         point.shutdown = (point.report.boot_id, self.state.now.mono_s + SHUTDOWN_S)
         self._accept(event)
         self._level(point)
 
     def remove(self, event: CpRemovalAsked) -> None:
-        """DELETE /cp/{cp_id}."""
+        """Take a charging point off the list, unless something would be lost by it."""
         point = self._known(event)
         if point is None:
             return
         why = self._needed(point)
         if why:
-            error = {"error": f"{event.cp_id} can't be removed: {why}", "field": "cp_id"}
-            self.state.effects.append(Reply(event.call, 409, error))
+            self._refuse(event, Refusal.CONFLICT, f"{event.cp_id} can't be removed: {why}")
             return
         del self.state.points[event.cp_id]
         self.state.effects.append(Save(Removal(event.cp_id)))
-        self.state.effects.append(Reply(event.call, 204, None))
+        self.state.effects.append(Reply(event.call, Accepted()))
         self.state.note(Level.INFO, f"CP {event.cp_id} was removed by the operator")
 
     def _needed(self, point: Point) -> str:
@@ -89,10 +93,10 @@ class Operator:
         return ""
 
     def accept(self, event: RecoveryAccepted) -> None:
-        """POST /recovery/accept: the operator takes it that no more records will come."""
+        """End the wait after a restore at the operator's word."""
         if self.state.meta.recovering:
             self._end_recovery("the operator accepts that nothing more is awaited")
-        self.state.effects.append(Reply(event.call, 202, {"recovering": []}))
+        self.state.effects.append(Reply(event.call, Accepted()))
 
     def recovered(self, point: Point) -> None:
         """After a restore: has this charging point handed over all that this database lost?"""
@@ -140,14 +144,15 @@ class Operator:
             point.commanded_s = now_s
             self.state.command(point.cp_id, ResumeCp())
 
-    def _known(
-        self, event: CpStopAsked | CpResumeAsked | CpShutdownAsked | CpRemovalAsked
-    ) -> Point | None:
+    def _known(self, event: AboutCp) -> Point | None:
         point = self.state.points.get(event.cp_id)
         if point is None:
-            error = {"error": f"no charging point {event.cp_id} is known", "field": "cp_id"}
-            self.state.effects.append(Reply(event.call, 404, error))
+            why = f"no charging point {event.cp_id} is known"
+            self._refuse(event, Refusal.UNKNOWN, why)
         return point
 
-    def _accept(self, event: CpStopAsked | CpResumeAsked | CpShutdownAsked) -> None:
-        self.state.effects.append(Reply(event.call, 202, {"cp_id": event.cp_id}))
+    def _accept(self, event: AboutCp) -> None:
+        self.state.effects.append(Reply(event.call, Accepted()))
+
+    def _refuse(self, event: AboutCp, refusal: Refusal, reason: str) -> None:
+        self.state.effects.append(Reply(event.call, Refused(refusal, reason, "cp_id")))

@@ -8,7 +8,15 @@ handed in: a CANCEL that stands behind it counts first.
 import attrs
 
 from evd.core.central.assignment import choose
-from evd.core.central.events import ChargeAsked, Reply, RequestEndAsked, SessionStopAsked
+from evd.core.central.events import (
+    Accepted,
+    ChargeAsked,
+    Refusal,
+    Refused,
+    Reply,
+    RequestEndAsked,
+    SessionStopAsked,
+)
 from evd.core.central.ledger import session_id_for
 from evd.core.central.point import Point
 from evd.core.central.rows import Request, SessionStatus, ShownState
@@ -93,20 +101,17 @@ class Requests:
             )
 
     def charge_asked(self, event: ChargeAsked) -> None:
-        """POST /request/charge."""
+        """Store a request of a caller that will not repeat it."""
         state = self.state
         row = state.ledger.requests.get(event.request_id)
         if row is not None and row.driver_id != event.driver_id:
-            error = {
-                "error": f"request_id {event.request_id} is another driver's",
-                "field": "request_id",
-            }
-            state.effects.append(Reply(event.call, 409, error))
+            why = f"request_id {event.request_id} is another driver's"
+            self._refuse(event, Refusal.CONFLICT, why, "request_id")
             return
         if row is None:
             why = self.holds_back()
             if why:
-                state.effects.append(Reply(event.call, 503, {"error": why}, retry_after_s=1))
+                self._refuse(event, Refusal.UNAVAILABLE, why)
                 return
             row = Request(
                 request_id=event.request_id,
@@ -122,38 +127,47 @@ class Requests:
             self.waiting[row.request_id] = Waiting(
                 row.request_id, row.driver_id, row.cp_id, Action.START, None, state.now.mono_s
             )
-        state.effects.append(Reply(event.call, 202, {"request_id": event.request_id}))
+        state.effects.append(Reply(event.call, Accepted()))
 
     def end_asked(self, event: RequestEndAsked) -> None:
-        """DELETE /requests/{request_id}."""
+        """Cancel a request, or stop its session."""
         row = self.state.ledger.requests.get(event.request_id)
         if row is None:
-            error = {"error": f"request_id {event.request_id} is not known", "field": "request_id"}
-            self.state.effects.append(Reply(event.call, 404, error))
+            why = f"request_id {event.request_id} is not known"
+            self._refuse(event, Refusal.UNKNOWN, why, "request_id")
             return
         if row.status.final:
-            error = {"error": f"request_id {event.request_id} has ended", "field": "request_id"}
-            self.state.effects.append(Reply(event.call, 409, error))
+            why = f"request_id {event.request_id} has ended"
+            self._refuse(event, Refusal.CONFLICT, why, "request_id")
             return
         session = self.state.ledger.sessions.get(row.session_id) if row.session_id else None
         if session is not None and session.confirmed:
             self._stop(row)
         else:
             self.cancel(row.request_id, row.driver_id, row.cp_id)
-        self.state.effects.append(Reply(event.call, 202, {"request_id": row.request_id}))
+        self.state.effects.append(Reply(event.call, Accepted()))
 
     def session_stop_asked(self, event: SessionStopAsked) -> None:
-        """POST /sessions/{session_id}/stop."""
+        """Stop a session at the operator's word."""
         session = self.state.ledger.sessions.get(event.session_id)
         if session is None:
-            error = {"error": f"session_id {event.session_id} is not known", "field": "session_id"}
-            self.state.effects.append(Reply(event.call, 404, error))
+            why = f"session_id {event.session_id} is not known"
+            self._refuse(event, Refusal.UNKNOWN, why, "session_id")
         elif session.status is not SessionStatus.ACTIVE:
-            error = {"error": f"session_id {event.session_id} has ended", "field": "session_id"}
-            self.state.effects.append(Reply(event.call, 409, error))
+            why = f"session_id {event.session_id} has ended"
+            self._refuse(event, Refusal.CONFLICT, why, "session_id")
         else:
             self.sessions.stop(session, "stopped by the operator", bill=True)
-            self.state.effects.append(Reply(event.call, 202, {"session_id": event.session_id}))
+            self.state.effects.append(Reply(event.call, Accepted()))
+
+    def _refuse(
+        self,
+        event: ChargeAsked | RequestEndAsked | SessionStopAsked,
+        refusal: Refusal,
+        reason: str,
+        field: str | None = None,
+    ) -> None:
+        self.state.effects.append(Reply(event.call, Refused(refusal, reason, field)))
 
     def cancel(self, request_id: str, driver_id: str, cp_id: str | None) -> None:
         """Its driver has given up: FAILED, whatever became of it, and what began is stray."""

@@ -10,7 +10,7 @@ import trio
 
 from evd.adapters.store import Store, StoreFailed
 from evd.core.central.core import Central
-from evd.core.central.events import Asked, Event, Reply
+from evd.core.central.events import Asked, Event, Refusal, Refused, Reply
 from evd.core.central.rows import FaultEvent, HealthSnapshot, Request, Session, SessionStatus
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
@@ -165,4 +165,4 @@ class Service:
 
 
 def _unserved(call: int, why: str) -> Reply:
-    return Reply(call, 503, {"error": why}, retry_after_s=1)
+    return Reply(call, Refused(Refusal.UNAVAILABLE, why))

@@ -9,7 +9,7 @@ import httpx
 
 from evd.adapters.http.central_app import central_app
 from evd.adapters.http.central_service import CentralService
-from evd.core.central.events import Asked, Reply
+from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.rows import (
     BreakerState,
     EventType,
@@ -95,7 +95,7 @@ class FakeCentral:
     uptime_s: float = 12.3456
     reason: str | None = None
     points: list[CpView] = attrs.Factory(lambda: [SUPPLYING, NEVER_SEEN])
-    reply: Reply = attrs.Factory(lambda: Reply(1, 202, {"request_id": "req-1"}))
+    reply: Reply = attrs.Factory(lambda: Reply(1, Accepted()))
     failure: Exception | None = None
     asked: list[Asked] = attrs.Factory(list)
     queries: list[tuple[Any, ...]] = attrs.Factory(list)

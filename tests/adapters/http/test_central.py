@@ -21,6 +21,8 @@ from evd.core.central.events import (
     CpShutdownAsked,
     CpStopAsked,
     RecoveryAccepted,
+    Refusal,
+    Refused,
     Reply,
     RequestEndAsked,
     SessionStopAsked,
@@ -95,28 +97,31 @@ async def test_an_unknown_charging_point_is_404() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "event"),
+    ("method", "path", "event", "body"),
     [
-        ("POST", "/cp/CP-001/stop", CpStopAsked(7, "CP-001")),
-        ("POST", "/cp/CP-001/resume", CpResumeAsked(7, "CP-001")),
-        ("POST", "/cp/CP-001/shutdown", CpShutdownAsked(7, "CP-001")),
-        ("DELETE", "/requests/req-1", RequestEndAsked(7, "req-1")),
-        ("POST", "/sessions/session-1/stop", SessionStopAsked(7, "session-1")),
-        ("POST", "/recovery/accept", RecoveryAccepted(7)),
+        ("POST", "/cp/CP-001/stop", CpStopAsked(7, "CP-001"), {"cp_id": "CP-001"}),
+        ("POST", "/cp/CP-001/resume", CpResumeAsked(7, "CP-001"), {"cp_id": "CP-001"}),
+        ("POST", "/cp/CP-001/shutdown", CpShutdownAsked(7, "CP-001"), {"cp_id": "CP-001"}),
+        ("DELETE", "/requests/req-1", RequestEndAsked(7, "req-1"), {"request_id": "req-1"}),
+        ("POST", "/sessions/s-1/stop", SessionStopAsked(7, "s-1"), {"session_id": "s-1"}),
+        ("POST", "/recovery/accept", RecoveryAccepted(7), {"recovering": []}),
     ],
 )
-async def test_what_the_operator_asks_reaches_central(method: str, path: str, event: Asked) -> None:
-    """Proves: each call without a body becomes its one event, and Central's answer its answer."""
-    desk = FakeCentral(reply=Reply(7, 202, {"cp_id": "CP-001"}))
+async def test_what_the_operator_asks_reaches_central(
+    method: str, path: str, event: Asked, body: dict[str, Any]
+) -> None:
+    """Proves: each call without a body becomes its one event; where Central accepts, a 202 names
+    what it is about."""
+    desk = FakeCentral()
     async with calls(desk) as client:
         answer = await client.request(method, path)
-        assert (answer.status_code, answer.json()) == (202, {"cp_id": "CP-001"})
+        assert (answer.status_code, answer.json()) == (202, body)
         assert desk.asked == [event]
 
 
 async def test_a_removal_has_no_body() -> None:
     """Proves: DELETE /cp/{cp_id} is a 204 without a body."""
-    desk = FakeCentral(reply=Reply(7, 204, None))
+    desk = FakeCentral()
     async with calls(desk) as client:
         answer = await client.delete("/cp/CP-001")
         assert (answer.status_code, answer.content) == (204, b"")
@@ -127,20 +132,22 @@ async def test_a_removal_has_no_body() -> None:
     ("method", "path"), [("DELETE", "/cp/CP-001"), ("POST", "/cp/CP-001/stop")]
 )
 async def test_what_central_refuses_is_passed_on(method: str, path: str) -> None:
-    """Proves: Central's own refusal keeps its status, its sentence and its field."""
-    error = {"error": "its monitor is connected", "field": "cp_id"}
-    async with calls(FakeCentral(reply=Reply(7, 409, error))) as client:
-        answer = await client.request(method, path)
-        assert assert_error(answer, 409, "cp_id") == "its monitor is connected"
+    """Proves: each of Central's refusals has its status, and keeps its sentence and its field."""
+    for refusal, status in ((Refusal.UNKNOWN, 404), (Refusal.CONFLICT, 409)):
+        refused = Refused(refusal, "its monitor is connected", "cp_id")
+        async with calls(FakeCentral(reply=Reply(7, refused))) as client:
+            answer = await client.request(method, path)
+            assert assert_error(answer, status, "cp_id") == "its monitor is connected"
+            assert "retry-after" not in answer.headers
 
 
 async def test_a_503_says_when_to_ask_again() -> None:
     """Proves: while Central can't decide, a request for a charge is a 503 with Retry-After."""
-    reply = Reply(7, 503, {"error": "Kafka does not answer"}, retry_after_s=2)
+    reply = Reply(7, Refused(Refusal.UNAVAILABLE, "Kafka does not answer"))
     async with calls(FakeCentral(reply=reply)) as client:
         answer = await client.post("/request/charge", json={"driver_id": "driver-alice"})
         assert assert_error(answer, 503) == "Kafka does not answer"
-        assert answer.headers["retry-after"] == "2"
+        assert answer.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +169,8 @@ async def test_a_request_for_a_charge(body: dict[str, Any], event: Asked) -> Non
     desk = FakeCentral()
     async with calls(desk) as client:
         answer = await client.post("/request/charge", json=body)
-        assert (answer.status_code, answer.json()) == (202, {"request_id": "req-1"})
+        assert answer.status_code == 202
+        assert answer.json() == {"request_id": body.get("request_id", "req-new")}
         assert desk.asked == [event]
 
 
@@ -310,6 +318,5 @@ async def test_the_app_behind_real_sockets() -> None:
         assert taken.status_code == 202
         assert_error(await client.post("/request/charge", json={"driver_id": "d" * 70_000}), 413)
         assert_error(await client.get("/nope"), 404)
-        desk.reply = Reply(7, 204, None)
         removed = await client.delete("/cp/CP-001")
         assert (removed.status_code, removed.content) == (204, b"")

@@ -15,6 +15,8 @@ from evd.core.central.events import (
     MonitorLeft,
     MonitorSaid,
     Polled,
+    Refusal,
+    Refused,
     Reply,
     Ticked,
 )
@@ -290,10 +292,15 @@ class Network:
         """A driver gives up."""
         return self.tell(DriverRequest(request_id, driver_id, "CP-001", Action.CANCEL))
 
-    def call(self, asked: Asked) -> Reply:
-        """An HTTP call; its answer."""
+    def call(self, asked: Asked) -> Refused | None:
+        """Make a call; return its refusal, None where Central accepts."""
         (reply,) = [e for e in self.tell(asked) if isinstance(e, Reply)]
-        return reply
+        return reply.answer if isinstance(reply.answer, Refused) else None
+
+    def refusal(self, asked: Asked) -> Refusal | None:
+        """Make a call; return why Central refuses it, None where it accepts."""
+        refused = self.call(asked)
+        return refused.refusal if refused is not None else None
 
     # What came of it.
 

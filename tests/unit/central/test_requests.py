@@ -3,7 +3,12 @@
 import attrs
 import pytest
 
-from evd.core.central.events import ChargeAsked, Reply, RequestEndAsked, SessionStopAsked
+from evd.core.central.events import (
+    ChargeAsked,
+    Refusal,
+    RequestEndAsked,
+    SessionStopAsked,
+)
 from evd.core.central.ledger import session_id_for
 from evd.core.central.rows import Image, Meta, SessionStatus
 from evd.core.central.state import Save
@@ -273,27 +278,28 @@ def test_a_silent_central_says_nothing() -> None:
     assert not [effect for effect in effects if isinstance(effect, Send)]
 
 
-def test_http_stores_before_it_answers_and_repeats_by_id() -> None:
-    """Proves: POST /request/charge is 202 once stored, the same again by its id, 409 for others."""
+def test_a_call_is_stored_before_it_is_answered_and_repeats_by_id() -> None:
+    """Proves: a caller's request is accepted once stored, the same again by its id, and refused
+    to another driver."""
     network = ready()
     asked = ChargeAsked(1, "req-1", "driver-web", None)
-    assert network.call(asked).status == 202
+    assert network.call(asked) is None
     assert network.request().status is RequestStatus.ACCEPTED
-    assert network.call(asked).status == 202
+    assert network.call(asked) is None
     other = network.call(ChargeAsked(2, "req-1", "driver-bob", None))
-    assert (other.status, (other.body or {}).get("field")) == (409, "request_id")
+    assert other is not None
+    assert (other.refusal, other.field) == (Refusal.CONFLICT, "request_id")
 
 
-def test_http_is_503_while_central_holds_back() -> None:
-    """Proves: before a monitor has registered, in the grace and after a restore: 503, retry."""
+def test_a_call_is_refused_while_central_holds_back() -> None:
+    """Proves: before a monitor has registered and in the grace a caller is told to come again."""
     network = Network()
     asked = ChargeAsked(1, "req-1", "driver-web", None)
-    reply = network.call(asked)
-    assert (reply.status, reply.retry_after_s) == (503, 1)
+    assert network.refusal(asked) is Refusal.UNAVAILABLE
     network.register()
-    assert network.call(asked).status == 503
+    assert network.refusal(asked) is Refusal.UNAVAILABLE
     network.run(3.25)
-    assert network.call(asked).status == 202
+    assert network.call(asked) is None
 
 
 def test_an_undecided_http_request_fails_with_centrals_restart() -> None:
@@ -311,50 +317,52 @@ def test_an_undecided_http_request_fails_with_centrals_restart() -> None:
     assert network.request().status is RequestStatus.FAILED
 
 
-def test_delete_cancels_what_has_not_begun_and_stops_what_has() -> None:
-    """Proves: DELETE /requests/{id} is 202, 404 for an unknown one, and bills what was charged."""
+def test_an_end_cancels_what_has_not_begun_and_stops_what_has() -> None:
+    """Proves: the end of a request is accepted, refused for an unknown one, and bills what was
+    charged."""
     network = ready()
-    assert network.call(RequestEndAsked(1, "req-1")).status == 404
+    assert network.refusal(RequestEndAsked(1, "req-1")) is Refusal.UNKNOWN
     network.ask()
     network.supplying(network.session())
-    assert network.call(RequestEndAsked(2, "req-1")).status == 202
+    assert network.call(RequestEndAsked(2, "req-1")) is None
     assert network.session().billable
     (update,) = updates(network.record(network.session()))
     assert (update.status, update.euros) == (RequestStatus.COMPLETED, 0.02)
     network.status()
     network.ask("req-2")
-    assert network.call(RequestEndAsked(3, "req-2")).status == 202
+    assert network.call(RequestEndAsked(3, "req-2")) is None
     assert network.request("req-2").status is RequestStatus.FAILED
 
 
-def test_delete_of_a_request_that_has_ended_is_409() -> None:
+def test_an_end_of_a_request_that_has_ended_is_refused() -> None:
     """Proves: nobody is told that something is being ended which is over, whether it was charged,
-    DENIED or cancelled; and a DELETE that is repeated changes and tells nothing."""
+    DENIED or cancelled; and a call that is repeated changes and tells nothing."""
     network = ready("CP-001", "CP-002")
     network.ask()
     network.supplying(network.session())
     network.record(network.session())
     network.ask("req-2", "CP-404", "driver-bob")
     network.ask("req-3", "CP-002", "driver-carol")
-    assert network.call(RequestEndAsked(1, "req-3")).status == 202
+    assert network.call(RequestEndAsked(1, "req-3")) is None
     for number in (1, 2, 3):
         before = network.request(f"req-{number}")
         effects = network.tell(RequestEndAsked(2, before.request_id))
-        (reply,) = [effect for effect in effects if isinstance(effect, Reply)]
-        assert (reply.status, (reply.body or {}).get("field")) == (409, "request_id")
+        refused = network.call(RequestEndAsked(2, before.request_id))
+        assert refused is not None
+        assert (refused.refusal, refused.field) == (Refusal.CONFLICT, "request_id")
         assert not updates(effects)
         assert network.request(before.request_id) == before
 
 
 def test_a_session_is_stopped_by_the_operator_once() -> None:
-    """Proves: POST /sessions/{id}/stop is 202, 404 for an unknown one, 409 for an ended one."""
+    """Proves: a session's stop is accepted; for an unknown or an ended one it is refused."""
     network = ready()
-    assert network.call(SessionStopAsked(1, "session-x")).status == 404
+    assert network.refusal(SessionStopAsked(1, "session-x")) is Refusal.UNKNOWN
     network.ask()
     session_id = network.session().session_id
-    assert network.call(SessionStopAsked(2, session_id)).status == 202
+    assert network.call(SessionStopAsked(2, session_id)) is None
     network.record(network.session())
-    assert network.call(SessionStopAsked(3, session_id)).status == 409
+    assert network.refusal(SessionStopAsked(3, session_id)) is Refusal.CONFLICT
 
 
 def test_a_stop_by_the_driver_is_billed() -> None:
