@@ -7,12 +7,10 @@ import trio
 import trio.testing
 
 from evd.adapters.http.metrics import Metrics
-from evd.core.central.breaker import Breaker
 from evd.core.central.core import Central
-from evd.core.central.events import CpStopAsked, Refusal, Refused, Reply
+from evd.core.central.events import CentralSettings, CpStopAsked, Refusal, Refused, Reply
 from evd.core.central.point import Point
 from evd.core.central.rows import ChargingPoint, EventType, FaultEvent, Image, Meta
-from evd.core.central.state import CentralSettings
 from evd.core.central.views import CpView
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
@@ -50,7 +48,7 @@ async def test_what_was_answered_with_503_is_not_done_later(
 
 def view(cp_id: str) -> CpView:
     """A charging point of which nothing is known yet."""
-    return Point(ChargingPoint(cp_id), Breaker(), idle_since_s=0.0).view(None, 0.0)
+    return Point(ChargingPoint(cp_id), 0.0).view(None, 0.0)
 
 
 async def test_a_removed_charging_point_leaves_no_series() -> None:

@@ -9,6 +9,8 @@ from evd.core.central.events import (
     Accepted,
     Answer,
     Asked,
+    CentralSettings,
+    Effect,
     Event,
     FrameRefused,
     HangUp,
@@ -19,13 +21,13 @@ from evd.core.central.events import (
     Refused,
     Reply,
     RequestEndAsked,
+    Save,
     Ticked,
 )
 from evd.core.central.rows import Request, Row
-from evd.core.central.state import CentralSettings, Effect, Save
 from evd.core.effects import Level, Note, Send
 from evd.core.wire import codec
-from evd.core.wire.control import MonitorMessage
+from evd.core.wire.control import MonitorMessage, NackCode
 from evd.core.wire.messages import (
     REQUESTS,
     SESSIONS,
@@ -106,7 +108,7 @@ class CentralPart(Process):
             self.risk()
             self.store.begin_epoch()
             core = Central(self.settings, self.store.load(), self.now())
-            self._carry_out(core.start())
+            self._carry_out(core.start(self.now()))
         except DiskFault:
             self.later(RETRY_S, self._live)
             return
@@ -230,7 +232,8 @@ class CentralPart(Process):
             seq, is_object = _seq_of(raw)
             line.bad = 0 if is_object else line.bad + 1
             last = line.bad >= BAD_FRAMES_MAX
-            self._put(FrameRefused(number, seq, str(error), last))
+            code = NackCode.BAD_FIELD if is_object else NackCode.BAD_FRAME
+            self._put(FrameRefused(number, code, seq, str(error), last))
             return
         line.bad = 0
         self.on_contact(message.cp_id)

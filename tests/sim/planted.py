@@ -118,7 +118,7 @@ MUTANTS = (
         "a CANCEL of a request that is not known is forgotten",
         REQUESTS,
         "            # Stored although unknown: ",
-        "            return\n            # ",
+        "            return []\n            # ",
     ),
     Mutant(
         "no-record",
@@ -149,8 +149,8 @@ MUTANTS = (
         "two",
         "a Central speaks that no monitor has registered with",
         STATE,
-        "        if self.speaks:\n",
-        "        if True:\n",
+        "        if not self.speaks:\n",
+        "        if False:\n",
     ),
     Mutant(
         "estimate",
@@ -189,8 +189,8 @@ MUTANTS = (
         "all",
         "a Central that was restarted leaves undecided requests as they were",
         CENTRAL,
-        "self._requests.fail_undecided()",
-        "pass",
+        "            *self._requests.fail_undecided(),\n",
+        "",
     ),
     Mutant(
         "two-cars",
@@ -213,7 +213,7 @@ MUTANTS = (
         "calm",
         "a START that was lost with the broker is its charging point's failure",
         SESSIONS,
-        "if self._took_up_s > watch.sent_s:",
+        "if self._restarted_s > watch.sent_s:",
         "if False:",
     ),
     Mutant(

@@ -8,17 +8,20 @@ that only the database has, and `remember` takes them.
     settlement  how a session ends and what is billed
     monitors    who is registered, and what they say of their engines
     operator    stop, resume, shut down, remove
+    recovery    the wait after a restore
+    lives       the steps that a request's and a session's row can take
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from evd.core.central.events import (
+    CentralSettings,
     ChargeAsked,
     CpRemovalAsked,
     CpResumeAsked,
     CpShutdownAsked,
     CpStopAsked,
+    Effect,
     Event,
     FrameRefused,
     MonitorLeft,
@@ -32,24 +35,31 @@ from evd.core.central.events import (
 from evd.core.central.ledger import session_id_for
 from evd.core.central.monitors import Monitors
 from evd.core.central.operator import Operator
+from evd.core.central.recovery import Recovery
 from evd.core.central.requests import Requests
 from evd.core.central.rows import Image, Request, Session
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import Settlement
-from evd.core.central.state import CentralSettings, Effect, State
+from evd.core.central.state import State
 from evd.core.central.views import CpView
-from evd.core.effects import Level, Now
+from evd.core.effects import Level, Note, Now
+from evd.core.machine import Saved, SaveFailed
+from evd.core.stall import StallWatch
 from evd.core.wire.control import Heartbeat
 from evd.core.wire.messages import CpStatus, DriverRequest, SessionRecord, Telemetry
 
+TICK_S = 0.25
 BEACON_S = 1.0
-# A loop that stood still, or was away from the broker, for longer must not judge on silence.
-STALL_S = 1.0
+# After so long without the broker, silence says nothing of the others.
 AWAY_S = 2.0
 
 
 class Central:
-    """Central, as a machine: events in, effects out."""
+    """Central, as a machine: events in, effects out.
+
+    After SaveFailed it is spent: its memory may hold what the database does not.  Its shell throws
+    it away, and begins anew from what is stored.
+    """
 
     def __init__(self, settings: CentralSettings, image: Image, now: Now) -> None:
         self._state = State(settings, image, now)
@@ -57,56 +67,76 @@ class Central:
         self._sessions = Sessions(self._state, self._settlement)
         self._requests = Requests(self._state, self._sessions, self._settlement)
         self._operator = Operator(self._state)
-        self._monitors = Monitors(self._state, self._sessions, self._operator.recovered)
-        self._beacon_s = now.mono_s
-        self._broker_s = now.mono_s
+        self._recovery = Recovery(self._state)
+        self._monitors = Monitors(self._state, self._sessions, self._recovery)
+        self._stall = StallWatch()
+        self._spent = False
+        self._tick_s = self._beacon_s = self._broker_s = now.mono_s
         self._broker_up = False
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            DriverRequest: self._requests.asked,
-            CpStatus: self._monitors.reported,
-            Telemetry: self._sessions.metered,
-            SessionRecord: self._settlement.recorded,
-            Polled: lambda _: self._requests.decide_all(),
-            Ticked: self._ticked,
-            MonitorSaid: self._monitors.said,
-            FrameRefused: self._monitors.refused,
-            MonitorLeft: lambda event: self._monitors.left(event.connection),
-            ChargeAsked: self._requests.charge_asked,
-            RequestEndAsked: self._requests.end_asked,
-            SessionStopAsked: self._requests.session_stop_asked,
-            CpStopAsked: self._operator.stop,
-            CpResumeAsked: self._operator.resume,
-            CpShutdownAsked: self._operator.shutdown,
-            CpRemovalAsked: self._operator.remove,
-            RecoveryAccepted: self._operator.accept,
-        }
 
-    def start(self) -> list[Effect]:
-        """What must be done before the first event."""
-        self._requests.fail_undecided()
+    @property
+    def wake_at_s(self) -> float:
+        """The monotonic time at which it wants its next Ticked."""
+        return self._tick_s + TICK_S
+
+    def start(self, now: Now) -> list[Effect]:
+        """Return what must be done before the first event."""
+        self._state.now = now
+        self._stall.observe(now.mono_s)
         self._sessions.watch_all()
         meta = self._state.meta
-        self._state.note(
-            Level.INFO, f"Central {meta.central_id} started for the {_nth(meta.epoch)} time"
-        )
-        if meta.recovering:
-            count = len(meta.recovering)
-            self._state.note(
-                Level.WARNING,
-                "The database was restored: no session begins until "
-                f"{count} charging point{'s have' if count != 1 else ' has'} handed over records",
-            )
-        return self._state.take_effects()
+        text = f"Central {meta.central_id} started for the {_nth(meta.epoch)} time"
+        return [
+            *self._requests.fail_undecided(),
+            Note(Level.INFO, text),
+            *self._recovery.on_start(),
+        ]
 
     def handle(self, event: Event, now: Now) -> list[Effect]:
-        """Take in one event; the saves among the effects are one commit, before all else."""
-        if now.mono_s - self._state.now.mono_s > STALL_S:
-            self._state.now = now
-            self._monitors.took_up()
-            self._sessions.took_up()
+        """Return what must be done about `event`; the saves in it are one commit, before all else.
+
+        A shell may hand in several events and commit what they save together.
+        """
+        if self._spent:
+            raise RuntimeError("this core is spent: a save failed")
         self._state.now = now
-        self._handlers[type(event)](event)
-        return self._state.take_effects()
+        if self._stall.observe(now.mono_s):
+            self._monitors.restart_timeouts()
+            self._sessions.restart_timeouts()
+        match event:
+            case Telemetry():
+                return self._sessions.on_telemetry(event)
+            case MonitorSaid():
+                return self._monitors.on_message(event)
+            case CpStatus():
+                return self._monitors.on_status(event)
+            case Polled():
+                return self._requests.decide_all()
+            case Ticked():
+                return self._on_tick(event)
+            case DriverRequest():
+                return self._requests.on_driver_request(event)
+            case SessionRecord():
+                return self._settlement.on_record(event)
+            case FrameRefused():
+                return self._monitors.on_refused(event)
+            case MonitorLeft():
+                return self._monitors.on_left(event.connection)
+            case ChargeAsked():
+                return self._requests.on_charge_asked(event)
+            case RequestEndAsked():
+                return self._requests.on_request_end_asked(event)
+            case SessionStopAsked():
+                return self._requests.on_session_stop_asked(event)
+            case CpStopAsked() | CpResumeAsked() | CpShutdownAsked() | CpRemovalAsked():
+                return self._operator.on_asked(event)
+            case RecoveryAccepted():
+                return self._recovery.on_accepted(event)
+            case Saved():
+                return []
+            case SaveFailed():
+                self._spent = True
+                return []
 
     def missing(self, events: Iterable[Event]) -> tuple[set[str], set[str]]:
         """The ids of requests and of sessions that these events name and memory does not hold.
@@ -147,21 +177,22 @@ class Central:
         for session in sessions:
             self._state.ledger.put_session(session)
 
-    def _ticked(self, event: Ticked) -> None:
-        state, now_s = self._state, self._state.now.mono_s
-        self._monitors.tick()
+    def _on_tick(self, event: Ticked) -> list[Effect]:
+        now_s = self._tick_s = self._state.now.mono_s
+        effects = self._monitors.tick()
         if event.broker_up:
             if now_s - self._broker_s > AWAY_S or not self._broker_up:
-                self._sessions.took_up()
-            self._broker_s, self._broker_up = now_s, True
-            self._requests.decide_all()
-            self._sessions.level()
-        else:
-            self._broker_up = False
-        self._operator.tick()
+                self._sessions.restart_timeouts()
+            self._broker_s = now_s
+            effects += self._requests.decide_all()
+            effects += self._sessions.level()
+        self._broker_up = event.broker_up
+        effects += self._operator.tick()
+        effects += self._recovery.tick()
         if now_s - self._beacon_s >= BEACON_S:
             self._beacon_s = now_s
-            state.beacon()
+            effects += self._state.beacon()
+        return effects
 
     @property
     def holds_back(self) -> str:

@@ -8,8 +8,22 @@ from enum import StrEnum
 
 import attrs
 
-from evd.core.wire.control import FromCentral, FromMonitor
+from evd.core.central.rows import Row
+from evd.core.effects import Note, Send
+from evd.core.machine import Saved, SaveFailed
+from evd.core.wire.control import FromCentral, FromMonitor, NackCode
 from evd.core.wire.messages import CpStatus, DriverRequest, SessionRecord, Telemetry
+
+
+@attrs.frozen(slots=True)
+class CentralSettings:
+    """Central's bounds, in seconds, as its flags give them."""
+
+    heartbeat_timeout_s: float = 3.0
+    start_timeout_s: float = 5.0
+    engine_gone_after_s: float = 30.0
+    session_lost_after_s: float = 900.0
+    restart_grace_s: float = 3.0
 
 
 @attrs.frozen(slots=True)
@@ -34,12 +48,13 @@ class MonitorSaid:
 
 @attrs.frozen(slots=True)
 class FrameRefused:
-    """A frame, or the object in it, was bad; `seq` is its number where it has one.
+    """A frame (BAD_FRAME), or the object in it (BAD_FIELD), was bad; `seq` is its number, if any.
 
     `last`: it was one too many, and the connection ends with the answer to it.
     """
 
     connection: int
+    code: NackCode
     seq: int | None
     reason: str
     last: bool = False
@@ -128,7 +143,15 @@ Asked = (
     | RecoveryAccepted
 )
 FromKafka = DriverRequest | CpStatus | Telemetry | SessionRecord
-Event = FromKafka | Polled | Ticked | MonitorSaid | FrameRefused | MonitorLeft | Asked
+FromConnection = MonitorSaid | FrameRefused | MonitorLeft
+Event = FromKafka | Polled | Ticked | FromConnection | Asked | Saved | SaveFailed
+
+
+@attrs.frozen(slots=True)
+class Save:
+    """Write a row durably, over the one with its key.  The saves of one event are one commit."""
+
+    row: Row
 
 
 @attrs.frozen(slots=True)
@@ -174,3 +197,6 @@ class Reply:
 
     call: int
     answer: Accepted | Refused
+
+
+Effect = Save | Send | Note | Answer | HangUp | Reply

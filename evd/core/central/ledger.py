@@ -1,14 +1,25 @@
 """The requests and sessions that Central holds in memory: all open ones, and the ended ones that
 the event at hand may touch.
 
-Whoever hands in an event first looks up in the database what `Central.missing` names, so that an
+Before an event is handed in, what `Central.missing` names is looked up in the database, so that an
 answer that was once given is given again, however old.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from uuid import NAMESPACE_URL, uuid5
 
-from evd.core.central.rows import Request, Session, SessionStatus
+import attrs
+
+from evd.core.central.events import Effect, Save
+from evd.core.central.lives import (
+    REQUEST_LIFE,
+    SESSION_LIFE,
+    RequestStep,
+    SessionStep,
+    check_step,
+    session_state,
+)
+from evd.core.central.rows import Reading, Request, Session, SessionStatus
 from evd.core.wire.messages import RequestStatus
 
 # Ended rows kept at hand, so that a repeated message does not ask the database each time.
@@ -16,24 +27,60 @@ ENDED_MAX = 5_000
 
 
 def session_id_for(request_id: str) -> str:
-    """The one session that a request can ever have."""
+    """Return the one session that a request can ever have."""
     return f"session-{uuid5(NAMESPACE_URL, request_id).hex}"
 
 
 class Ledger:
     """Rows by id, with the indexes that decisions need."""
 
-    def __init__(self) -> None:
+    def __init__(self, requests: Iterable[Request], sessions: Iterable[Session]) -> None:
         self.requests: dict[str, Request] = {}
         self.sessions: dict[str, Session] = {}
         self._active_by_cp: dict[str, str] = {}
         self._active_by_driver: dict[str, str] = {}
         self._open_by_driver: dict[str, set[str]] = {}
         self._active: set[str] = set()
+        # The newest meter of each ACTIVE session.
+        self._meters_mwh: dict[str, int] = {}
+        for session in sessions:
+            self.put_session(session)
+            self._meters_mwh[session.session_id] = session.energy_mwh
+        for request in requests:
+            self.put_request(request)
+
+    def save_request(self, row: Request, step: RequestStep) -> Save:
+        """Write a request that took `step`; NoSuchStep where its life has none such."""
+        before = self.requests.get(row.request_id)
+        check_step(REQUEST_LIFE, before.status if before is not None else None, step, row.status)
+        self.put_request(row)
+        return Save(row)
+
+    def save_session(self, row: Session, step: SessionStep) -> Save:
+        """Write a session that took `step`; an open one with the newest meter that was heard."""
+        before = session_state(self.sessions.get(row.session_id))
+        check_step(SESSION_LIFE, before, step, session_state(row))
+        if row.status is SessionStatus.ACTIVE:
+            row = attrs.evolve(row, energy_mwh=self.metered_mwh(row))
+        else:
+            self._meters_mwh.pop(row.session_id, None)
+        self.put_session(row)
+        return Save(row)
+
+    def meter(self, session_id: str, energy_mwh: int) -> list[Effect]:
+        """Write the meter of an ACTIVE session, if it has risen."""
+        if energy_mwh <= self._meters_mwh.get(session_id, 0):
+            return []
+        self._meters_mwh[session_id] = energy_mwh
+        return [Save(Reading(session_id, energy_mwh))]
+
+    def metered_mwh(self, session: Session) -> int:
+        """Return the newest energy that is known of a session."""
+        return max(session.energy_mwh, self._meters_mwh.get(session.session_id, 0))
 
     def put_request(self, row: Request) -> None:
         """Take a request's newest row."""
-        # Put at the end: the first of the ended ones are let go.
+        # Put it at the end: `trim` lets go of those in front.
         self.requests.pop(row.request_id, None)
         self.requests[row.request_id] = row
         mine = self._open_by_driver.setdefault(row.driver_id, set())
@@ -63,21 +110,21 @@ class Ledger:
             del index[key]
 
     def active(self) -> list[Session]:
-        """The ACTIVE sessions."""
+        """Return the ACTIVE sessions."""
         return [self.sessions[session_id] for session_id in sorted(self._active)]
 
     def active_at(self, cp_id: str) -> Session | None:
-        """The ACTIVE session of a charging point."""
+        """Return the ACTIVE session of a charging point."""
         session_id = self._active_by_cp.get(cp_id)
         return self.sessions[session_id] if session_id is not None else None
 
     def active_of(self, driver_id: str) -> Session | None:
-        """The ACTIVE session of a driver."""
+        """Return the ACTIVE session of a driver."""
         session_id = self._active_by_driver.get(driver_id)
         return self.sessions[session_id] if session_id is not None else None
 
     def accepted_of(self, driver_id: str) -> Request | None:
-        """A driver's request that was accepted and has not ended."""
+        """Return a driver's request that was accepted and has not ended."""
         for request_id in sorted(self._open_by_driver.get(driver_id, ())):
             row = self.requests[request_id]
             if row.status is not RequestStatus.PENDING:

@@ -1,4 +1,4 @@
-"""What Central knows of each charging point: its monitor, its engine's newest report, its state.
+"""One charging point in Central: its row, its monitor, its engine's newest report.
 
 The state that is shown is worked out here, never stored:
 
@@ -9,122 +9,169 @@ The state that is shown is worked out here, never stored:
 
 The engine that the registered monitor sees is the charging point's engine.  Its boot counts, and
 within a boot `seq` orders the reports, whichever way they come.
+
+Others read a Point and tell it what happened; only its own verbs change it.  A verb returns the
+effects of the change: the row, the history of faults, the lines of the log.
 """
 
+import math
 from datetime import datetime
 
 import attrs
 
 from evd.core.central.breaker import Breaker
-from evd.core.central.rows import ChargingPoint, ShownState
+from evd.core.central.events import Effect, Save
+from evd.core.central.report import DUPLICATE_S, Duplicate, Report, report_of_pong
+from evd.core.central.rows import (
+    ChargingPoint,
+    EventType,
+    FaultEvent,
+    HealthSnapshot,
+    ShownState,
+)
 from evd.core.central.views import CpView, LiveMeter
-from evd.core.engine.transitions import STOPPING
-from evd.core.wire.control import EngineStatus, Heartbeat, KoCause
+from evd.core.effects import Level, Note, Now
+from evd.core.wire.control import EngineStatus, Heartbeat, KoCause, Register
 from evd.core.wire.messages import CpState, CpStatus, Telemetry
 
 # An engine says how it is every 2 s: of one that was silent for longer nothing came through.
 HEARD_LATELY_S = 3.0
+SNAPSHOT_S = 60.0
+
+_SHOWN = {
+    EventType.FAULT: "marked as FAULTY",
+    EventType.RECOVERY: "recovered",
+    EventType.DISCONNECTED: "is DISCONNECTED",
+    EventType.RECONNECTED: "is connected again",
+}
 
 
-@attrs.frozen(slots=True)
-class Report:
-    """An engine's state, from its own report or from what its monitor last heard.
-
-    `whole` is false for the latter, which knows neither request and driver of the session nor
-    `unconfirmed`.  `heard_s` is Central's monotonic time.
-    """
-
-    boot_id: str
-    seq: int
-    up_s: float
-    state: CpState
-    heard_s: float
-    session_id: str | None = None
-    request_id: str | None = None
-    driver_id: str | None = None
-    unconfirmed: int | None = None
-    central_id: str | None = None
-    reason: str = ""
-    whole: bool = False
-
-    @property
-    def leaves(self) -> bool:
-        """Whether this boot was told to end, and says so."""
-        return self.state is CpState.STOPPED and self.reason == STOPPING
-
-
-@attrs.frozen(slots=True)
-class Stranger:
-    """A boot that reports as this charging point, but is not the one that its monitor sees."""
-
-    boot_id: str
-    first_s: float
-    last_s: float
-    told: bool = False
-
-
-@attrs.define(slots=True)
 class Point:
     """One charging point, in memory.  Times are Central's monotonic seconds."""
 
-    row: ChargingPoint
-    breaker: Breaker
-    idle_since_s: float
-    connection: int | None = None
-    instance_id: str | None = None
-    frame_s: float = 0.0
-    last_seen: datetime | None = None
-    engine_status: EngineStatus | None = None
-    ko_reason: str = ""
-    refused_since_s: float | None = None
-    refused_boot_id: str | None = None
-    report: Report | None = None
-    # The last time that this boot's own messages came through Kafka.
-    kafka_heard_s: float = -1e9
-    stranger: Stranger | None = None
-    meter: Telemetry | None = None
-    commanded_s: float = -1e9
-    shutdown: tuple[str, float] | None = None
-    snapshot: tuple[object, ...] | None = None
-    snapshot_s: float = -1e9
+    def __init__(self, row: ChargingPoint, now_s: float) -> None:
+        self._row = row
+        self._breaker = Breaker(row.breaker, row.breaker_failures, row.breaker_successes, now_s)
+        self._idle_since_s = now_s
+        self._connection: int | None = None
+        self._instance_id: str | None = None
+        self._frame_s = -math.inf
+        self._last_seen: datetime | None = None
+        self._engine_status = row.engine_status
+        self._ko_reason = ""
+        self._refused_since_s: float | None = None
+        self._refused_boot_id: str | None = None
+        self._report: Report | None = None
+        self._heard_s = -math.inf
+        self._up_s = 0.0
+        self._kafka_heard_s = -math.inf
+        self._duplicate: Duplicate | None = None
+        self._meter: Telemetry | None = None
+        self._snapshot: HealthSnapshot | None = None
+        self._snapshot_s = -math.inf
+
+    @property
+    def row(self) -> ChargingPoint:
+        """Its row as it is stored."""
+        return self._row
 
     @property
     def cp_id(self) -> str:
         """Its id."""
-        return self.row.cp_id
+        return self._row.cp_id
+
+    @property
+    def breaker(self) -> Breaker:
+        """Its circuit breaker, as it stood when it last changed."""
+        return self._breaker
+
+    @property
+    def idle_since_s(self) -> float:
+        """Since when it has had no session."""
+        return self._idle_since_s
+
+    @property
+    def connection(self) -> int | None:
+        """The connection of its registered monitor."""
+        return self._connection
+
+    @property
+    def instance_id(self) -> str | None:
+        """The monitor that registered last."""
+        return self._instance_id
 
     @property
     def monitor_ok(self) -> bool:
-        """Whether its monitor is registered; who is silent for too long is hung up on."""
-        return self.connection is not None
+        """Whether its monitor is registered; one that is silent for too long is hung up on."""
+        return self._connection is not None
 
     @property
-    def shown(self) -> ShownState:
-        """The status matrix."""
-        if not self.monitor_ok:
-            return ShownState.DISCONNECTED
-        return ShownState.ON if self.engine_status is EngineStatus.OK else ShownState.BROKEN
+    def ko_reason(self) -> str:
+        """Why its monitor finds its engine broken; empty while it does not."""
+        return self._ko_reason
+
+    @property
+    def report(self) -> Report | None:
+        """Its engine's newest report."""
+        return self._report
+
+    @property
+    def heard_s(self) -> float:
+        """The last time that its engine was heard, by Kafka or by its monitor."""
+        return self._heard_s
+
+    @property
+    def engine_up_s(self) -> float:
+        """Its engine's uptime at that time."""
+        return self._up_s
+
+    @property
+    def kafka_heard_s(self) -> float:
+        """The last time that this boot's own messages came through Kafka."""
+        return self._kafka_heard_s
+
+    @property
+    def meter(self) -> Telemetry | None:
+        """The newest telemetry of any session."""
+        return self._meter
 
     @property
     def supplies(self) -> str | None:
         """The session that its engine last reported to run."""
-        return self.report.session_id if self.report is not None else None
+        return self._report.session_id if self._report is not None else None
+
+    @property
+    def shown(self) -> ShownState:
+        """The state of the table above."""
+        if self._connection is None:
+            return ShownState.DISCONNECTED
+        return ShownState.ON if self._engine_status is EngineStatus.OK else ShownState.BROKEN
 
     def heard_lately(self, now_s: float) -> bool:
-        """Whether its engine can be expected to read what it is told."""
-        return self.report is not None and now_s - self.report.heard_s <= HEARD_LATELY_S
+        """Return whether its engine can be expected to read what it is told."""
+        return now_s - self._heard_s <= HEARD_LATELY_S
+
+    def is_silent(self, now_s: float, timeout_s: float) -> bool:
+        """Return whether its monitor has sent no frame for `timeout_s`."""
+        return now_s - self._frame_s >= timeout_s
+
+    def refuses_since_s(self, boot_id: str | None) -> float | None:
+        """Return since when the port of this boot refuses; None if it does not, or nobody looks."""
+        if self._connection is None or self._refused_boot_id != boot_id:
+            return None
+        return self._refused_since_s
 
     def unavailable(self, assigned: str | None, now_s: float) -> str:
-        """Why it can't take a driver, as a sentence part; empty when it can.
+        """Return why it can't take a driver, as a sentence part; empty when it can.
 
         `assigned`: the session that Central has open for it.
         """
-        report = self.report
-        if self.shown is ShownState.DISCONNECTED:
+        report, shown = self._report, self.shown
+        if shown is ShownState.DISCONNECTED:
             return "its monitor is not connected"
-        if self.shown is ShownState.BROKEN:
-            return f"its engine is broken: {self.ko_reason or 'it does not answer'}"
-        if self.row.stopped:
+        if shown is ShownState.BROKEN:
+            return f"its engine is broken: {self._ko_reason or 'it does not answer'}"
+        if self._row.stopped:
             return "it is stopped by the operator"
         if assigned is not None:
             return f"it is occupied by {assigned}"
@@ -133,106 +180,256 @@ class Point:
         if report.state is not CpState.ACTIVATED:
             why = f": {report.reason}" if report.reason else ""
             return f"its engine is {report.state.value}{why}"
-        if self.row.kw_rate is None or self.row.euro_rate is None:
+        if self._row.kw_rate is None or self._row.euro_rate is None:
             return "its rates are not known yet"
-        if not self.breaker.at(now_s).lets_through:
+        if not self._breaker.at(now_s).lets_through:
             return "its circuit breaker is open after repeated failures"
         return ""
 
-    def heartbeat(self, message: Heartbeat, now_s: float) -> None:
-        """Take in what a monitor says of the engine: its verdict, and the PONG behind it."""
-        self.engine_status = message.engine_status
-        self.ko_reason = message.reason or (message.ko_cause.value if message.ko_cause else "")
-        if message.engine_status is EngineStatus.OK:
-            self.refused_since_s = None
-            self._pong(message, now_s)
-        elif message.ko_cause is not KoCause.REFUSED or message.boot_id is None:
-            # Only of a boot that this monitor has met can it say that its port is gone.
-            self.refused_since_s = None
-        elif self.refused_since_s is None or self.refused_boot_id != message.boot_id:
-            self.refused_since_s, self.refused_boot_id = now_s, message.boot_id
+    def registered(self, connection: int, message: Register, now: Now) -> list[Effect]:
+        """Its monitor registered, on this connection."""
+        self._connection, self._instance_id = connection, message.instance_id
+        before = self._row
+        effects = self._save(
+            attrs.evolve(
+                before,
+                kw_rate=before.kw_rate if message.kw_rate is None else message.kw_rate,
+                euro_rate=before.euro_rate if message.euro_rate is None else message.euro_rate,
+                location=before.location if message.location is None else message.location,
+                connected=True,
+            ),
+            now,
+        )
+        if not before.connected and before.engine_status is not None:
+            effects += self._event(EventType.RECONNECTED, "its monitor is back", Level.INFO, now)
+        return effects
 
-    def _pong(self, message: Heartbeat, now_s: float) -> None:
-        if (
-            message.boot_id is None
-            or message.report is None
-            or message.up_s is None
-            or message.engine_state is None
-        ):
+    def heard(self, now: Now) -> None:
+        """A good frame of its monitor came in."""
+        self._frame_s, self._last_seen = now.mono_s, now.wall
+
+    def lost(self, why: str, now: Now) -> list[Effect]:
+        """Its monitor is not registered any more; no effects where that is known already."""
+        self._connection = self._refused_since_s = None
+        if not self._row.connected:
+            return []
+        return [
+            *self._save(attrs.evolve(self._row, connected=False), now),
+            *self._event(EventType.DISCONNECTED, why, Level.WARNING, now),
+        ]
+
+    def restart_timeouts(self, now_s: float) -> None:
+        """Central stood still: nobody was silent but itself."""
+        self._frame_s, self._refused_since_s = now_s, None
+
+    def judged(self, message: Heartbeat, now: Now) -> list[Effect]:
+        """Its monitor gave its verdict on the engine, and the PONG behind it."""
+        status, row = message.engine_status, self._row
+        ok = status is EngineStatus.OK
+        self._engine_status = status
+        self._ko_reason = message.reason or (message.ko_cause.value if message.ko_cause else "")
+        boot_id = row.boot_id
+        if ok:
+            self._refused_since_s = None
+            self._take_pong(message, now.mono_s)
+            if message.boot_id is not None and not (self._report and self._report.leaving):
+                boot_id = message.boot_id
+        else:
+            self._take_refusal(message, now.mono_s)
+        if status is row.engine_status and boot_id == row.boot_id:
+            return []
+        effects = self._save(attrs.evolve(row, engine_status=status, boot_id=boot_id), now)
+        if not ok:
+            if row.engine_status is not EngineStatus.KO:
+                gone = message.ko_cause is KoCause.REFUSED
+                why = "its engine is gone" if gone else "its engine does not answer"
+                why = message.reason or why
+                effects += self._event(EventType.FAULT, why, Level.WARNING, now)
+        elif row.engine_status is EngineStatus.KO:
+            effects += self._mended("its engine answers again", now)
+        elif row.boot_id is not None and row.boot_id != boot_id:
+            # Its supervisor was quicker than the verdict: a fault and a recovery all the same.
+            effects += self._event(EventType.FAULT, "its engine restarted", Level.WARNING, now)
+            effects += self._mended("its engine is back with a new boot", now)
+        return effects
+
+    def _take_pong(self, message: Heartbeat, now_s: float) -> None:
+        report = report_of_pong(self._report, message)
+        if report is None or message.boot_id is None or message.up_s is None:
             return
-        report = self.report
-        if report is None or report.boot_id != message.boot_id:
-            # A new boot counts only by its monitor's word.
-            self.kafka_heard_s = -1e9
-        elif message.report <= report.seq:
+        if report is self._report:
             # Nothing new, but it was alive: a PONG proves that, a PONG of an old state too.
-            self.report = attrs.evolve(report, heard_s=now_s, up_s=max(report.up_s, message.up_s))
-            return
-        self.report = Report(
-            boot_id=message.boot_id,
-            seq=message.report,
-            up_s=message.up_s,
-            state=message.engine_state,
-            heard_s=now_s,
-            session_id=message.session_id,
-        )
+            self._up_s = max(self._up_s, message.up_s)
+        else:
+            if self._report is None or self._report.boot_id != report.boot_id:
+                # A new boot counts only by its monitor's word.
+                self._kafka_heard_s = -math.inf
+            self._report, self._up_s = report, message.up_s
+        self._heard_s = now_s
 
-    def take_report(self, status: CpStatus, now_s: float) -> bool:
-        """Take in a report of its engine; False where it is old, or of another boot."""
-        report = self.report
-        if report is None or report.boot_id != status.boot_id:
-            return False
-        self.kafka_heard_s = now_s
-        if status.seq < report.seq or (status.seq == report.seq and report.whole):
-            return False
-        self.report = Report(
-            boot_id=status.boot_id,
-            seq=status.seq,
-            up_s=max(status.up_s, report.up_s),
-            state=status.state,
-            heard_s=now_s,
-            session_id=status.session_id,
-            request_id=status.request_id,
-            driver_id=status.driver_id,
-            unconfirmed=status.unconfirmed,
-            central_id=status.central_id,
-            reason=status.reason,
-            whole=True,
-        )
-        return True
+    def _take_refusal(self, message: Heartbeat, now_s: float) -> None:
+        if message.ko_cause is not KoCause.REFUSED or message.boot_id is None:
+            # Only of a boot that this monitor has met can it say that its port is gone.
+            self._refused_since_s = None
+        elif self._refused_since_s is None or self._refused_boot_id != message.boot_id:
+            self._refused_since_s, self._refused_boot_id = now_s, message.boot_id
 
-    def forget_session(self, session_id: str) -> None:
-        """Central closed this session without its engine: believe no more what it said of it."""
-        report = self.report
-        if report is not None and report.session_id == session_id:
-            self.report = attrs.evolve(report, session_id=None, request_id=None, driver_id=None)
+    def _mended(self, why: str, now: Now) -> list[Effect]:
+        effects = self._event(EventType.RECOVERY, why, Level.INFO, now)
+        return [*effects, *self._set_breaker(self._breaker.at(now.mono_s).recovered(), now)]
+
+    def reported(self, status: CpStatus, now: Now) -> list[Effect]:
+        """A report came through Kafka; `report` stays the same object where it changes nothing."""
+        report = self._report
+        if report is None:
+            # Which boot is this charging point's engine, its monitor has yet to say.
+            return []
+        if report.boot_id != status.boot_id:
+            return self._duplicate_reported(status.boot_id, now)
+        self._kafka_heard_s = now.mono_s
+        newer = report.then(status)
+        if newer is report:
+            return []
+        self._report, self._heard_s = newer, now.mono_s
+        self._up_s = max(self._up_s, status.up_s)
+        if not newer.leaving:
+            return []
+        # Told to end: that another boot follows it is no fault, also over our own restart.
+        return self._save(attrs.evolve(self._row, boot_id=None), now)
+
+    def _duplicate_reported(self, boot_id: str, now: Now) -> list[Effect]:
+        other, now_s = self._duplicate, now.mono_s
+        if other is None or other.boot_id != boot_id:
+            self._duplicate = Duplicate(boot_id, now_s, now_s)
+            return []
+        other.last_s = now_s
+        if other.told or not other.is_one(now_s) or not self._is_seen(now_s):
+            return []
+        other.told = True
+        why = f"duplicate engine: boot {boot_id} reports beside its own"
+        return self._event(EventType.FAULT, why, Level.ERROR, now)
+
+    def _is_seen(self, now_s: float) -> bool:
+        return self._connection is not None and now_s - self._heard_s < DUPLICATE_S
+
+    def metered(self, message: Telemetry, now: Now) -> None:
+        """The meter of its running session came in."""
+        self._kafka_heard_s = now.mono_s
+        self._meter = message if message.ts is not None else attrs.evolve(message, ts=now.wall)
+
+    def freed(self, session_id: str, now_s: float) -> None:
+        """Central closed this session: believe no more what its engine said of it."""
+        self._idle_since_s = now_s
+        if self._report is not None:
+            self._report = self._report.forget_session(session_id)
+
+    def stopped(self, reason: str, now: Now) -> list[Effect]:
+        """The operator took it out of service."""
+        return self._save(attrs.evolve(self._row, stopped=True, stop_reason=reason), now)
+
+    def resumed(self, now: Now) -> list[Effect]:
+        """The operator put it back into service."""
+        return self._save(attrs.evolve(self._row, stopped=False, stop_reason=""), now)
+
+    def failed(self, now: Now) -> list[Effect]:
+        """A session failed by its fault: its breaker counts it."""
+        return self._set_breaker(self._breaker.at(now.mono_s).failed(now.mono_s), now)
+
+    def succeeded(self, now: Now) -> list[Effect]:
+        """A session ended without a fault of its own."""
+        return self._set_breaker(self._breaker.at(now.mono_s).succeeded(), now)
+
+    def ticked(self, now: Now, *, settled: bool) -> list[Effect]:
+        """Time went by.  Not `settled`: its monitor may still be on its way back to Central."""
+        effects: list[Effect] = []
+        other = self._duplicate
+        if other is not None and other.is_silent(now.mono_s):
+            self._duplicate = None
+            if other.told:
+                why = f"the duplicate engine, boot {other.boot_id}, is silent"
+                effects += self._event(EventType.RECOVERY, why, Level.INFO, now)
+        if settled or self._connection is not None:
+            effects += self._look(now)
+        return effects
+
+    def _look(self, now: Now) -> list[Effect]:
+        """Write down how it stands, at each change and every minute."""
+        faulty = self._engine_status is EngineStatus.KO
+        state = self._report.state if self._report is not None else None
+        shown, breaker = self.shown, self._breaker.at(now.mono_s).state
+        before = self._snapshot
+        if (
+            before is not None
+            and now.mono_s - self._snapshot_s < SNAPSHOT_S
+            and before.state is shown
+            and before.engine_state is state
+            and before.is_faulty is faulty
+            and before.circuit_breaker_state is breaker
+        ):
+            return []
+        why = self._ko_reason if faulty else ""
+        self._snapshot = HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall)
+        self._snapshot_s = now.mono_s
+        return [Save(self._snapshot)]
+
+    def _save(self, row: ChargingPoint, now: Now) -> list[Effect]:
+        if row == self._row:
+            return []
+        self._row = attrs.evolve(row, last_update=now.wall)
+        return [Save(self._row)]
+
+    def _set_breaker(self, breaker: Breaker, now: Now) -> list[Effect]:
+        before, self._breaker = self._breaker, breaker
+        effects = self._save(
+            attrs.evolve(
+                self._row,
+                breaker=breaker.state,
+                breaker_failures=breaker.failures,
+                breaker_successes=breaker.successes,
+            ),
+            now,
+        )
+        if before.state is not breaker.state:
+            text = f"CP {self.cp_id}: circuit breaker {before.state} -> {breaker.state}"
+            effects.append(Note(Level.WARNING, text))
+        return effects
+
+    def _event(self, event_type: EventType, why: str, level: Level, now: Now) -> list[Effect]:
+        shown = why
+        if event_type in (EventType.FAULT, EventType.RECOVERY):
+            shown += f"; it is {self.shown}"
+        return [
+            Save(FaultEvent(self.cp_id, event_type, why, now.wall)),
+            Note(level, f"CP {self.cp_id} {_SHOWN[event_type]}: {shown}"),
+        ]
 
     def view(self, assigned: tuple[str, str] | None, now_s: float) -> CpView:
-        """How it is shown; `assigned` is the (session_id, driver_id) that Central has open."""
+        """Return how it is shown; `assigned`: the (session_id, driver_id) that Central has open."""
         session_id, driver_id = assigned or (None, None)
         why = self.unavailable(session_id, now_s)
-        row, report = self.row, self.report
+        row, report = self._row, self._report
         return CpView(
             cp_id=row.cp_id,
             state=self.shown,
             available=not why,
             unavailable_reason=why,
+            stopped=row.stopped,
             engine_state=report.state if report is not None else None,
-            engine_status=self.engine_status,
+            engine_status=self._engine_status,
             monitor_status=EngineStatus.OK if self.monitor_ok else EngineStatus.KO,
-            breaker=self.breaker.at(now_s).state,
+            breaker=self._breaker.at(now_s).state,
             current_driver=driver_id,
             current_session=session_id,
             kw_rate=row.kw_rate,
             euro_rate=row.euro_rate,
             location=row.location,
             last_update=row.last_update,
-            monitor_last_seen=self.last_seen,
+            monitor_last_seen=self._last_seen,
             telemetry=self._live(session_id),
         )
 
     def _live(self, session_id: str | None) -> LiveMeter | None:
-        meter = self.meter
+        meter = self._meter
         if meter is None or meter.ts is None or session_id is None:
             return None
         if meter.session_id != session_id:

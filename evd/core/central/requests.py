@@ -11,6 +11,7 @@ from evd.core.central.assignment import choose
 from evd.core.central.events import (
     Accepted,
     ChargeAsked,
+    Effect,
     Refusal,
     Refused,
     Reply,
@@ -18,12 +19,13 @@ from evd.core.central.events import (
     SessionStopAsked,
 )
 from evd.core.central.ledger import session_id_for
+from evd.core.central.lives import RequestStep
 from evd.core.central.point import Point
-from evd.core.central.rows import Request, SessionStatus, ShownState
+from evd.core.central.rows import Request, Session, SessionStatus, ShownState
 from evd.core.central.sessions import Sessions
-from evd.core.central.settlement import STRAY, Settlement
+from evd.core.central.settlement import Settlement
 from evd.core.central.state import State
-from evd.core.effects import Level
+from evd.core.effects import Level, Note
 from evd.core.wire.messages import Action, CpState, DriverRequest, RequestStatus, Seen
 
 CANCELLED = "cancelled"
@@ -46,7 +48,7 @@ class Waiting:
 
 
 class Requests:
-    """The requests' part of Central's core."""
+    """The requests that are open, and those that wait for their decision."""
 
     def __init__(self, state: State, sessions: Sessions, settlement: Settlement) -> None:
         self.state = state
@@ -54,14 +56,16 @@ class Requests:
         self.sessions = sessions
         self.waiting: dict[str, Waiting] = {}
 
-    def fail_undecided(self) -> None:
-        """At Central's start: a request by HTTP that was never decided has nobody to repeat it."""
+    def fail_undecided(self) -> list[Effect]:
+        """At Central's start: end the requests that were never decided and nobody will repeat."""
+        effects: list[Effect] = []
         for row in list(self.state.ledger.requests.values()):
             if row.status is RequestStatus.PENDING:
-                self._finish(row, RequestStatus.FAILED, "Central restarted before it was decided")
+                effects += self._give_up(row, "Central restarted before it was decided")
+        return effects
 
     def holds_back(self) -> str:
-        """Why Central begins no session now; empty when it does."""
+        """Return why Central begins no session now; empty when it does."""
         state = self.state
         if state.meta.recovering:
             left = ", ".join(sorted(state.meta.recovering)[:5])
@@ -72,25 +76,23 @@ class Requests:
             return "Central has just started"
         return ""
 
-    def asked(self, message: DriverRequest) -> None:
-        """A driver's message was read."""
+    def on_driver_request(self, message: DriverRequest) -> list[Effect]:
+        """Take in what a driver asks: answer it at once, or let it wait for its decision."""
         row = self.state.ledger.requests.get(message.request_id)
         if row is not None and row.driver_id != message.driver_id:
-            self.state.note(
-                Level.WARNING,
+            text = (
                 f"{message.driver_id} speaks of {message.request_id}, which is another driver's: "
-                "ignored",
+                "ignored"
             )
-        elif message.action is Action.CANCEL:
-            self.cancel(message.request_id, message.driver_id, message.cp_id)
-        elif row is not None and message.action is Action.STOP:
-            self._stop(row)
-        elif row is not None and row.status is not RequestStatus.PENDING:
-            self.settlement.answer(row)
-        elif row is None and (
-            message.request_id in self.waiting or len(self.waiting) < WAITING_MAX
-        ):
-            before = self.waiting.get(message.request_id)
+            return [Note(Level.WARNING, text)]
+        if message.action is Action.CANCEL:
+            return self.cancel(message.request_id, message.driver_id, message.cp_id)
+        if row is not None and message.action is Action.STOP:
+            return self._stop(row)
+        if row is not None and row.status is not RequestStatus.PENDING:
+            return self.settlement.answer(row)
+        before = self.waiting.get(message.request_id)
+        if row is None and (before is not None or len(self.waiting) < WAITING_MAX):
             self.waiting[message.request_id] = Waiting(
                 message.request_id,
                 message.driver_id,
@@ -99,176 +101,144 @@ class Requests:
                 message.seen,
                 before.since_s if before is not None else self.state.now.mono_s,
             )
+        return []
 
-    def charge_asked(self, event: ChargeAsked) -> None:
+    def on_charge_asked(self, event: ChargeAsked) -> list[Effect]:
         """Store a request of a caller that will not repeat it."""
         state = self.state
         row = state.ledger.requests.get(event.request_id)
-        if row is not None and row.driver_id != event.driver_id:
-            why = f"request_id {event.request_id} is another driver's"
-            self._refuse(event, Refusal.CONFLICT, why, "request_id")
-            return
-        if row is None:
-            why = self.holds_back()
-            if why:
-                self._refuse(event, Refusal.UNAVAILABLE, why)
-                return
-            row = Request(
-                request_id=event.request_id,
-                driver_id=event.driver_id,
-                cp_id=event.cp_id,
-                session_id=None,
-                status=RequestStatus.PENDING,
-                reason="",
-                created_at=state.now.wall,
-                updated_at=state.now.wall,
-            )
-            state.save_request(row)
-            self.waiting[row.request_id] = Waiting(
-                row.request_id, row.driver_id, row.cp_id, Action.START, None, state.now.mono_s
-            )
-        state.effects.append(Reply(event.call, Accepted()))
+        if row is not None:
+            if row.driver_id != event.driver_id:
+                why = f"request_id {event.request_id} is another driver's"
+                return [_refuse(event, Refusal.CONFLICT, why, "request_id")]
+            return [Reply(event.call, Accepted())]
+        why = self.holds_back()
+        if why:
+            return [_refuse(event, Refusal.UNAVAILABLE, why)]
+        row = self._new(event.request_id, event.driver_id, event.cp_id)
+        self.waiting[row.request_id] = Waiting(
+            row.request_id, row.driver_id, row.cp_id, Action.START, None, state.now.mono_s
+        )
+        return [state.ledger.save_request(row, RequestStep.STORED), Reply(event.call, Accepted())]
 
-    def end_asked(self, event: RequestEndAsked) -> None:
+    def on_request_end_asked(self, event: RequestEndAsked) -> list[Effect]:
         """Cancel a request, or stop its session."""
         row = self.state.ledger.requests.get(event.request_id)
         if row is None:
             why = f"request_id {event.request_id} is not known"
-            self._refuse(event, Refusal.UNKNOWN, why, "request_id")
-            return
+            return [_refuse(event, Refusal.UNKNOWN, why, "request_id")]
         if row.status.final:
             why = f"request_id {event.request_id} has ended"
-            self._refuse(event, Refusal.CONFLICT, why, "request_id")
-            return
-        session = self.state.ledger.sessions.get(row.session_id) if row.session_id else None
+            return [_refuse(event, Refusal.CONFLICT, why, "request_id")]
+        session = self._session_of(row)
         if session is not None and session.confirmed:
-            self._stop(row)
+            effects = self._stop(row)
         else:
-            self.cancel(row.request_id, row.driver_id, row.cp_id)
-        self.state.effects.append(Reply(event.call, Accepted()))
+            effects = self.cancel(row.request_id, row.driver_id, row.cp_id)
+        return [*effects, Reply(event.call, Accepted())]
 
-    def session_stop_asked(self, event: SessionStopAsked) -> None:
+    def on_session_stop_asked(self, event: SessionStopAsked) -> list[Effect]:
         """Stop a session at the operator's word."""
         session = self.state.ledger.sessions.get(event.session_id)
         if session is None:
             why = f"session_id {event.session_id} is not known"
-            self._refuse(event, Refusal.UNKNOWN, why, "session_id")
-        elif session.status is not SessionStatus.ACTIVE:
+            return [_refuse(event, Refusal.UNKNOWN, why, "session_id")]
+        if session.status is not SessionStatus.ACTIVE:
             why = f"session_id {event.session_id} has ended"
-            self._refuse(event, Refusal.CONFLICT, why, "session_id")
-        else:
-            self.sessions.stop(session, "stopped by the operator", bill=True)
-            self.state.effects.append(Reply(event.call, Accepted()))
+            return [_refuse(event, Refusal.CONFLICT, why, "session_id")]
+        effects = self.sessions.stop(session, "stopped by the operator", bill=True)
+        return [*effects, Reply(event.call, Accepted())]
 
-    def _refuse(
-        self,
-        event: ChargeAsked | RequestEndAsked | SessionStopAsked,
-        refusal: Refusal,
-        reason: str,
-        field: str | None = None,
-    ) -> None:
-        self.state.effects.append(Reply(event.call, Refused(refusal, reason, field)))
+    def _new(self, request_id: str, driver_id: str, cp_id: str | None) -> Request:
+        now = self.state.now.wall
+        return Request(request_id, driver_id, cp_id, None, RequestStatus.PENDING, "", now, now)
 
-    def cancel(self, request_id: str, driver_id: str, cp_id: str | None) -> None:
+    def _session_of(self, row: Request) -> Session | None:
+        return self.state.ledger.sessions.get(row.session_id) if row.session_id else None
+
+    def cancel(self, request_id: str, driver_id: str, cp_id: str | None) -> list[Effect]:
         """Its driver has given up: FAILED, whatever became of it, and what began is stray."""
-        state = self.state
         self.waiting.pop(request_id, None)
-        row = state.ledger.requests.get(request_id)
+        row = self.state.ledger.requests.get(request_id)
         if row is None:
             # Stored although unknown: a START of it that is still on its way must find it.
-            row = Request(
-                request_id=request_id,
-                driver_id=driver_id,
-                cp_id=cp_id,
-                session_id=None,
-                status=RequestStatus.PENDING,
-                reason="",
-                created_at=state.now.wall,
-                updated_at=state.now.wall,
-            )
+            row = self._new(request_id, driver_id, cp_id)
         if row.status.final:
-            self.settlement.answer(row)
-            return
-        session = state.ledger.sessions.get(row.session_id) if row.session_id else None
+            return self.settlement.answer(row)
+        effects: list[Effect] = []
+        session = self._session_of(row)
         if session is not None and session.status is SessionStatus.ACTIVE:
-            self.sessions.stop(session, f"{STRAY}: {CANCELLED} by its driver", bill=False)
-        self._finish(row, RequestStatus.FAILED, CANCELLED)
+            effects += self.sessions.stop(session, f"{CANCELLED} by its driver", bill=False)
+        return [*effects, *self._give_up(row, CANCELLED)]
 
-    def _stop(self, row: Request) -> None:
-        session = self.state.ledger.sessions.get(row.session_id) if row.session_id else None
+    def _stop(self, row: Request) -> list[Effect]:
+        session = self._session_of(row)
         if row.status is RequestStatus.PENDING:
-            self.cancel(row.request_id, row.driver_id, row.cp_id)
-        elif session is not None and session.status is SessionStatus.ACTIVE:
-            self.sessions.stop(session, "stopped by its driver", bill=True)
-        else:
-            self.settlement.answer(row)
+            return self.cancel(row.request_id, row.driver_id, row.cp_id)
+        if session is not None and session.status is SessionStatus.ACTIVE:
+            return self.sessions.stop(session, "stopped by its driver", bill=True)
+        return self.settlement.answer(row)
 
-    def _finish(self, row: Request, status: RequestStatus, reason: str) -> None:
+    def _give_up(self, row: Request, reason: str) -> list[Effect]:
+        return self._finish(row, RequestStatus.FAILED, RequestStep.GIVEN_UP, reason)
+
+    def _finish(
+        self, row: Request, status: RequestStatus, step: RequestStep, reason: str
+    ) -> list[Effect]:
         final = attrs.evolve(row, status=status, reason=reason, updated_at=self.state.now.wall)
-        self.state.save_request(final)
-        self.settlement.answer(final)
+        save = self.state.ledger.save_request(final, step)
+        return [save, *self.settlement.answer(final)]
 
-    def decide_all(self) -> None:
+    def decide_all(self) -> list[Effect]:
         """Decide what waits, in the order in which it came."""
+        effects: list[Effect] = []
         if not self.waiting:
-            return
+            return effects
         unknown = self._unknown_sessions()
         for waiting in list(self.waiting.values()):
             # Its session runs, and is taken in with its engine's next report.
             if session_id_for(waiting.request_id) not in unknown:
-                self._decide(waiting)
+                effects += self._decide(waiting)
+        return effects
 
     def _unknown_sessions(self) -> set[str]:
-        """What engines run and a lost or restored database does not know."""
+        """Return what engines run and a lost or restored database does not know."""
         now_s, lost_s = self.state.now.mono_s, self.state.settings.session_lost_after_s
         return {
-            report.session_id
-            for report in (point.report for point in self.state.points.values())
-            if report is not None
-            and report.session_id is not None
-            and report.session_id not in self.state.ledger.sessions
-            and now_s - report.heard_s < lost_s
+            point.supplies
+            for point in self.state.points.values()
+            if point.supplies is not None
+            and point.supplies not in self.state.ledger.sessions
+            and now_s - point.heard_s < lost_s
         }
 
-    def _decide(self, waiting: Waiting) -> None:
+    def _decide(self, waiting: Waiting) -> list[Effect]:
         state = self.state
         if waiting.seen is not None and not self._fresh(waiting.seen):
             # Its driver, if it lives, repeats it with a newer beacon.
             del self.waiting[waiting.request_id]
-            return
+            return []
         if state.meta.recovering:
             if waiting.seen is not None:
                 del self.waiting[waiting.request_id]
-            return
+            return []
         if state.in_grace and not self._all_back(waiting.cp_id):
-            return
+            return []
         row = state.ledger.requests.get(waiting.request_id)
         if row is not None and row.status is not RequestStatus.PENDING:
             del self.waiting[waiting.request_id]
-            self.settlement.answer(row)
-            return
-        request = row or Request(
-            request_id=waiting.request_id,
-            driver_id=waiting.driver_id,
-            cp_id=waiting.cp_id,
-            session_id=None,
-            status=RequestStatus.PENDING,
-            reason="",
-            created_at=state.now.wall,
-            updated_at=state.now.wall,
-        )
+            return self.settlement.answer(row)
+        request = row or self._new(waiting.request_id, waiting.driver_id, waiting.cp_id)
         if waiting.action is Action.STOP:
             del self.waiting[waiting.request_id]
-            self._finish(request, RequestStatus.FAILED, "no such request")
-            return
+            return self._give_up(request, "no such request")
         point, why = self._choose(request)
         if point is None and self._comes_soon(waiting) and not self._busy(request):
-            return
+            return []
         del self.waiting[waiting.request_id]
         if point is None:
-            self._finish(request, RequestStatus.DENIED, why)
-        else:
-            self.sessions.begin(request, point)
+            return self._finish(request, RequestStatus.DENIED, RequestStep.DENIED, why)
+        return self.sessions.begin(request, point)
 
     def _fresh(self, seen: Seen) -> bool:
         meta = self.state.meta
@@ -338,9 +308,21 @@ class Requests:
             report = point.report
             if report is None or report.session_id is None or report.driver_id != driver_id:
                 continue
-            if now_s - report.heard_s < lost_s:
+            if now_s - point.heard_s < lost_s:
                 return f"{driver_id} has the running session {report.session_id}"
+        if session_id_for(request.request_id) in ledger.sessions:
+            # An engine sent its record under another request's name.
+            return f"the session of {request.request_id} has ended already"
         return ""
+
+
+def _refuse(
+    event: ChargeAsked | RequestEndAsked | SessionStopAsked,
+    refusal: Refusal,
+    reason: str,
+    field: str | None = None,
+) -> Reply:
+    return Reply(event.call, Refused(refusal, reason, field))
 
 
 def _finds_its_place(point: Point) -> bool:

@@ -89,7 +89,8 @@ class Session:
     While ACTIVE, `want` is what its engine is told, `boot_id` the engine's boot that it is meant
     for, and `confirmed` whether that engine was ever heard to run it.  `cost_cents` is None until
     a record settles it (`settled`); nothing changes it after that.  `estimated`: closed without
-    the engine's record.  `billable` false: a stray session, its bill is 0.
+    the engine's record.  `billable` false: its bill is 0.  `stray`: it ran although its request
+    had ended.
     """
 
     session_id: str
@@ -109,6 +110,7 @@ class Session:
     estimated: bool = False
     billable: bool = True
     settled: bool = False
+    stray: bool = False
 
 
 @attrs.frozen(slots=True)

@@ -9,12 +9,14 @@ import math
 
 import attrs
 
+from evd.core.central.events import Effect
 from evd.core.central.ledger import session_id_for
+from evd.core.central.lives import RequestStep, SessionStep
 from evd.core.central.point import HEARD_LATELY_S, Point
-from evd.core.central.rows import Reading, Request, Session, SessionStatus, Want
-from evd.core.central.settlement import STRAY, Settlement
-from evd.core.central.state import Save, State
-from evd.core.effects import Level
+from evd.core.central.rows import Request, Session, SessionStatus, Want
+from evd.core.central.settlement import Settlement, stray_reason
+from evd.core.central.state import State
+from evd.core.effects import Level, Note
 from evd.core.wire.fields import clip
 from evd.core.wire.messages import (
     UPDATES,
@@ -40,16 +42,16 @@ class Watch:
 
 
 class Sessions:
-    """The sessions' part of Central's core."""
+    """The ACTIVE sessions, and what engines are told of them."""
 
     def __init__(self, state: State, settlement: Settlement) -> None:
         self.state = state
         self.settlement = settlement
         self.watches: dict[str, Watch] = {}
         self._strays_s: dict[str, float] = {}
-        self._took_up_s = -math.inf
+        self._restarted_s = -math.inf
 
-    def begin(self, request: Request, point: Point) -> None:
+    def begin(self, request: Request, point: Point) -> list[Effect]:
         """Accept a request: one session at `point`, told to driver and engine."""
         state, report = self.state, point.report
         if report is None:
@@ -62,7 +64,7 @@ class Sessions:
             driver_id=request.driver_id,
             start_time=state.now.wall,
             boot_id=report.boot_id,
-            until_up_s=report.up_s + state.settings.start_timeout_s,
+            until_up_s=point.engine_up_s + state.settings.start_timeout_s,
         )
         accepted = attrs.evolve(
             request,
@@ -71,22 +73,18 @@ class Sessions:
             status=RequestStatus.ACCEPTED,
             updated_at=state.now.wall,
         )
-        # One commit: a session without its request, or the other way round, can't be.
-        state.save_session(session)
-        state.save_request(accepted)
         self.watches[session.session_id] = Watch(now_s, now_s, now_s)
-        self.settlement.answer(accepted)
-        self._start(session)
+        return [
+            # One commit: a session without its request, or the other way round, can't be.
+            state.ledger.save_session(session, SessionStep.BEGUN),
+            state.ledger.save_request(accepted, RequestStep.BEGUN),
+            *self.settlement.answer(accepted),
+            *self._start(session),
+        ]
 
-    def heard(self, session_id: str) -> None:
-        """The engine, or its monitor, speaks of this session."""
-        watch = self.watches.get(session_id)
-        if watch is not None:
-            watch.heard_s = self.state.now.mono_s
-
-    def took_up(self) -> None:
+    def restart_timeouts(self) -> None:
         """Central was away or stood still: silence in that time proves nothing."""
-        self._took_up_s = self.state.now.mono_s
+        self._restarted_s = self.state.now.mono_s
         for watch in self.watches.values():
             watch.heard_s = self.state.now.mono_s
 
@@ -95,20 +93,23 @@ class Sessions:
         for session in self.state.ledger.active():
             self._watch(session)
 
-    def reported(self, point: Point) -> None:
-        """A new report of a charging point's engine came in."""
+    def on_report(self, point: Point) -> list[Effect]:
+        """Take in what a charging point's engine last reported, or its monitor of it."""
         report = point.report
         if report is None or report.session_id is None:
-            return
-        self.heard(report.session_id)
+            return []
+        watch = self.watches.get(report.session_id)
+        if watch is not None:
+            watch.heard_s = self.state.now.mono_s
         session = self.state.ledger.sessions.get(report.session_id)
         if session is None:
-            self._adopt(point)
-        elif session.cp_id == point.cp_id and report.whole:
-            self._confirm(session)
+            return self._adopt(point)
+        if session.cp_id == point.cp_id and report.whole and not session.confirmed:
+            return self._confirm(session)
+        return []
 
-    def metered(self, message: Telemetry) -> None:
-        """A session's meter came in."""
+    def on_telemetry(self, message: Telemetry) -> list[Effect]:
+        """Take in the meter of a session, and pass it on to its driver."""
         state = self.state
         session = state.ledger.sessions.get(message.session_id)
         if (
@@ -117,33 +118,28 @@ class Sessions:
             or session.cp_id != message.cp_id
             or session.boot_id != message.boot_id
         ):
-            return
-        watch = self._watch(session)
-        watch.heard_s = state.now.mono_s
-        self._confirm(session)
-        energy_mwh = mwh_from_kwh(message.kwh)
-        if energy_mwh > state.meters_mwh.get(session.session_id, 0):
-            state.meters_mwh[session.session_id] = energy_mwh
-            state.effects.append(Save(Reading(session.session_id, energy_mwh)))
+            return []
+        self._watch(session).heard_s = state.now.mono_s
+        effects = [] if session.confirmed else self._confirm(session)
+        effects += state.ledger.meter(session.session_id, mwh_from_kwh(message.kwh))
         point = state.points.get(message.cp_id)
         if point is not None:
-            point.kafka_heard_s = state.now.mono_s
-            point.meter = attrs.evolve(message, ts=message.ts or state.now.wall)
+            point.metered(message, state.now)
         request = state.ledger.requests.get(session.request_id)
-        if request is None or request.status.final:
-            return
-        progress = DriverUpdate(
-            request_id=request.request_id,
-            driver_id=request.driver_id,
-            cp_id=session.cp_id,
-            status=RequestStatus.IN_PROGRESS,
-            reason="",
-            session_id=session.session_id,
-            kw=message.kw,
-            kwh=message.kwh,
-            euros=message.euros,
-        )
-        state.send(UPDATES, request.driver_id, progress)
+        if request is not None and not request.status.final:
+            progress = DriverUpdate(
+                request_id=request.request_id,
+                driver_id=request.driver_id,
+                cp_id=session.cp_id,
+                status=RequestStatus.IN_PROGRESS,
+                reason="",
+                session_id=session.session_id,
+                kw=message.kw,
+                kwh=message.kwh,
+                euros=message.euros,
+            )
+            effects += state.send(UPDATES, request.driver_id, progress)
+        return effects
 
     def _watch(self, session: Session) -> Watch:
         watch = self.watches.get(session.session_id)
@@ -153,28 +149,30 @@ class Sessions:
             self.watches[session.session_id] = watch
         return watch
 
-    def _confirm(self, session: Session) -> None:
-        if session.confirmed or session.status is not SessionStatus.ACTIVE:
-            return
-        state = self.state
-        state.save_session(attrs.evolve(session, confirmed=True))
-        request = state.ledger.requests.get(session.request_id)
+    def _confirm(self, session: Session) -> list[Effect]:
+        if session.status is not SessionStatus.ACTIVE:
+            return []
+        ledger = self.state.ledger
+        confirmed = attrs.evolve(session, confirmed=True)
+        effects: list[Effect] = [ledger.save_session(confirmed, SessionStep.CONFIRMED)]
+        request = ledger.requests.get(session.request_id)
         if request is not None and request.status is RequestStatus.ACCEPTED:
-            state.save_request(
-                attrs.evolve(request, status=RequestStatus.IN_PROGRESS, updated_at=state.now.wall)
+            runs = attrs.evolve(
+                request, status=RequestStatus.IN_PROGRESS, updated_at=self.state.now.wall
             )
+            effects.append(ledger.save_request(runs, RequestStep.CONFIRMED))
+        return effects
 
-    def trouble(self, point: Point, reason: str) -> None:
+    def trouble(self, point: Point, reason: str) -> list[Effect]:
         """Tell the driver at this charging point what went wrong on the way."""
         state = self.state
         session = state.ledger.active_at(point.cp_id)
         request = session and state.ledger.requests.get(session.request_id)
         if not session or not request or request.status.final:
-            return
-        state.note(
-            Level.WARNING,
+            return []
+        text = (
             f"CP {point.cp_id} has the active session {session.session_id} of "
-            f"{session.driver_id}: {reason}",
+            f"{session.driver_id}: {reason}"
         )
         update = DriverUpdate(
             request_id=request.request_id,
@@ -184,81 +182,89 @@ class Sessions:
             reason=clip(reason),
             session_id=session.session_id,
         )
-        state.send(UPDATES, request.driver_id, update)
+        return [Note(Level.WARNING, text), *state.send(UPDATES, request.driver_id, update)]
 
-    def stop(self, session: Session, reason: str, *, bill: bool) -> None:
-        """Want a session to end; its row stays ACTIVE until the engine's record is here."""
+    def stop(self, session: Session, reason: str, *, bill: bool) -> list[Effect]:
+        """Want a session to end; its row stays ACTIVE until the engine's record is here.
+
+        Without a bill it is a stray from now on.
+        """
         # A stop that is billed may still become one that is not; never the other way round.
         if session.want is Want.STOP and (bill or not session.billable):
-            return
-        stopped = attrs.evolve(
-            session, want=Want.STOP, reason=clip(reason), billable=session.billable and bill
-        )
-        self.state.save_session(stopped)
-        self._tell_stop(stopped)
+            return []
+        stopped = attrs.evolve(session, want=Want.STOP, reason=clip(reason))
+        if not bill:
+            stopped = attrs.evolve(stopped, reason=stray_reason(reason), billable=False, stray=True)
+        return [
+            self.state.ledger.save_session(stopped, SessionStep.STOPPED),
+            *self._tell_stop(stopped),
+        ]
 
-    def level(self) -> None:
+    def level(self) -> list[Effect]:
         """Compare what should be with what is; called a few times a second while Kafka is up."""
+        effects: list[Effect] = []
         active = self.state.ledger.active()
         for session in active:
-            self._level(session)
+            effects += self._level(session)
         if len(self.watches) > len(active):
             ids = {session.session_id for session in active}
             self.watches = {key: watch for key, watch in self.watches.items() if key in ids}
-        self._stop_strays()
+        return [*effects, *self._stop_strays()]
 
-    def _level(self, session: Session) -> None:
+    def _level(self, session: Session) -> list[Effect]:
         state, now_s = self.state, self.state.now.mono_s
         watch = self._watch(session)
         point = state.points.get(session.cp_id)
         if now_s - watch.heard_s > state.settings.session_lost_after_s:
             span = round(state.settings.session_lost_after_s)
-            self.settlement.estimate(session, f"nothing was heard of it for {span} s")
-        elif point is not None and self._engine_gone(session, point, watch):
+            return self.settlement.estimate(session, f"nothing was heard of it for {span} s")
+        if point is not None and self._engine_gone(session, point, watch):
             span = round(state.settings.engine_gone_after_s)
-            self.settlement.estimate(session, f"its engine was gone for {span} s")
-        elif now_s - watch.commanded_s >= REPEAT_S:
+            return self.settlement.estimate(session, f"its engine was gone for {span} s")
+        if now_s - watch.commanded_s >= REPEAT_S:
             watch.commanded_s = now_s
-            self._repeat(session, watch, point)
+            return self._repeat(session, watch, point)
+        return []
 
     def _engine_gone(self, session: Session, point: Point, watch: Watch) -> bool:
-        if point.refused_since_s is None or not point.monitor_ok:
-            return False
         # Only the end of the boot that ran it is the end of the session.
-        if point.refused_boot_id != session.boot_id:
+        refuses_since_s = point.refuses_since_s(session.boot_id)
+        if refuses_since_s is None:
             return False
-        quiet_since_s = max(point.refused_since_s, watch.heard_s)
+        quiet_since_s = max(refuses_since_s, watch.heard_s)
         return self.state.now.mono_s - quiet_since_s >= self.state.settings.engine_gone_after_s
 
-    def _repeat(self, session: Session, watch: Watch, point: Point | None) -> None:
+    def _repeat(self, session: Session, watch: Watch, point: Point | None) -> list[Effect]:
         report = point.report if point is not None else None
         if session.want is Want.STOP:
-            self._tell_stop(session)
-        elif not session.confirmed:
+            return self._tell_stop(session)
+        if not session.confirmed:
             if report is not None and report.boot_id != session.boot_id:
-                self.stop(session, "its engine restarted before it began", bill=True)
-            elif self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
-                self._start(session)
-            else:
-                self._not_confirmed(session, watch, point)
-        elif (
-            report is not None
+                return self.stop(session, "its engine restarted before it began", bill=True)
+            if self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
+                return self._start(session)
+            return self._not_confirmed(session, watch, point)
+        if (
+            point is not None
+            and report is not None
             and report.session_id != session.session_id
-            and report.heard_s > watch.heard_s
+            and point.heard_s > watch.heard_s
         ):
             # It says that the session is over, later than it was heard of: ask for its record.
-            self._tell_stop(session)
+            return self._tell_stop(session)
+        return []
 
-    def _not_confirmed(self, session: Session, watch: Watch, point: Point | None) -> None:
+    def _not_confirmed(self, session: Session, watch: Watch, point: Point | None) -> list[Effect]:
         now_s = self.state.now.mono_s
-        self.stop(session, "its engine did not confirm the start in time", bill=True)
+        effects = self.stop(session, "its engine did not confirm the start in time", bill=True)
         # A START that was said while Kafka was away never reached its engine.
-        if self._took_up_s > watch.sent_s:
-            return
+        if self._restarted_s > watch.sent_s:
+            return effects
         if point is not None and now_s - point.kafka_heard_s <= HEARD_LATELY_S:
-            self.state.save_breaker(point, point.breaker.at(now_s).failed(now_s))
+            effects += point.failed(self.state.now)
+        return effects
 
-    def _start(self, session: Session) -> None:
+    def _start(self, session: Session) -> list[Effect]:
         if session.boot_id is None:
             raise ValueError(f"{session.session_id} names no boot")
         payload = StartSupply(
@@ -268,14 +274,14 @@ class Sessions:
             boot_id=session.boot_id,
             until_up_s=session.until_up_s,
         )
-        self.state.command(session.cp_id, payload)
+        return self.state.command(session.cp_id, payload)
 
-    def _tell_stop(self, session: Session) -> None:
+    def _tell_stop(self, session: Session) -> list[Effect]:
         point = self.state.points.get(session.cp_id)
         report = point.report if point is not None else None
         boot_id = report.boot_id if report is not None else session.boot_id
         if boot_id is None:
-            return
+            return []
         payload = StopSupply(
             session_id=session.session_id,
             request_id=session.request_id,
@@ -284,11 +290,11 @@ class Sessions:
             reason=session.reason,
             bill=session.billable,
         )
-        self.state.command(session.cp_id, payload)
+        return self.state.command(session.cp_id, payload)
 
-    def _stop_strays(self) -> None:
-        """What an engine runs although it should not: stop it, or take it in."""
-        now_s = self.state.now.mono_s
+    def _stop_strays(self) -> list[Effect]:
+        """Stop what an engine runs although it should not, or take it in."""
+        now_s, effects = self.state.now.mono_s, list[Effect]()
         for point in self.state.points.values():
             session_id = point.supplies
             if session_id is None or not point.heard_lately(now_s):
@@ -300,17 +306,18 @@ class Sessions:
                 and session.cp_id == point.cp_id
             ):
                 continue
-            if now_s - self._strays_s.get(point.cp_id, -1e9) < REPEAT_S:
+            if now_s - self._strays_s.get(point.cp_id, -math.inf) < REPEAT_S:
                 continue
             self._strays_s[point.cp_id] = now_s
             if session is None:
-                self._adopt(point)
+                effects += self._adopt(point)
             else:
                 # To the one that runs it, which may be another than the one that was to.
                 reason = session.reason or f"its session is one of {session.cp_id}"
-                self._tell_stop(attrs.evolve(session, cp_id=point.cp_id, reason=reason))
+                effects += self._tell_stop(attrs.evolve(session, cp_id=point.cp_id, reason=reason))
+        return effects
 
-    def _adopt(self, point: Point) -> None:
+    def _adopt(self, point: Point) -> list[Effect]:
         """Its engine runs a session that this database does not know: a lost one, or an older."""
         state, report = self.state, point.report
         if (
@@ -319,7 +326,7 @@ class Sessions:
             or report.request_id is None
             or report.driver_id is None
         ):
-            return
+            return []
         session = Session(
             session_id=report.session_id,
             request_id=report.request_id,
@@ -329,45 +336,43 @@ class Sessions:
             boot_id=report.boot_id,
             confirmed=True,
         )
-        others = [
-            other
-            for other in (
-                state.ledger.active_at(point.cp_id),
-                state.ledger.active_of(report.driver_id),
-            )
-            if other is not None
-        ]
+        at_point, of_driver = (
+            state.ledger.active_at(point.cp_id),
+            state.ledger.active_of(report.driver_id),
+        )
+        others = [other for other in (at_point, of_driver) if other is not None]
         if any(other.cp_id != point.cp_id and self._runs(other) for other in others):
             # Its driver charges elsewhere: end this one.  Its record will be its row.
-            self._tell_stop(attrs.evolve(session, reason="its driver charges elsewhere"))
+            return self._tell_stop(attrs.evolve(session, reason="its driver charges elsewhere"))
         if others:
-            # Else the other row is old and its record is on its way; then this one is taken in.
-            return
-        request = state.ledger.requests.get(report.request_id)
-        over = request is not None and request.status.final
-        if over:
-            session = attrs.evolve(
-                session, want=Want.STOP, billable=False, reason=f"{STRAY}: its request had ended"
-            )
-        state.save_session(session)
+            # The other row is old and its record is on its way; then this one is taken in.
+            return []
         now_s = state.now.mono_s
         self.watches[session.session_id] = Watch(now_s, now_s, now_s)
-        if not over:
-            state.save_request(
-                Request(
-                    request_id=report.request_id,
-                    driver_id=report.driver_id,
-                    cp_id=point.cp_id,
-                    session_id=session.session_id,
-                    status=RequestStatus.IN_PROGRESS,
-                    reason="",
-                    created_at=request.created_at if request else state.now.wall,
-                    updated_at=state.now.wall,
-                )
+        text = f"CP {point.cp_id} runs {session.session_id}, unknown here: taken in"
+        note = Note(Level.WARNING, text)
+        request = state.ledger.requests.get(report.request_id)
+        if request is not None and request.status.final:
+            reason = stray_reason("its request had ended")
+            session = attrs.evolve(
+                session, want=Want.STOP, billable=False, stray=True, reason=reason
             )
-        state.note(
-            Level.WARNING, f"CP {point.cp_id} runs {session.session_id}, unknown here: taken in"
+            return [state.ledger.save_session(session, SessionStep.ADOPTED_LATE), note]
+        runs = Request(
+            request_id=report.request_id,
+            driver_id=report.driver_id,
+            cp_id=point.cp_id,
+            session_id=session.session_id,
+            status=RequestStatus.IN_PROGRESS,
+            reason="",
+            created_at=request.created_at if request else state.now.wall,
+            updated_at=state.now.wall,
         )
+        return [
+            state.ledger.save_session(session, SessionStep.ADOPTED),
+            state.ledger.save_request(runs, RequestStep.ADOPTED),
+            note,
+        ]
 
     def _runs(self, session: Session) -> bool:
         point = self.state.points.get(session.cp_id)

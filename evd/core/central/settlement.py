@@ -3,10 +3,11 @@ estimate, which is no bill and waits for the record."""
 
 import attrs
 
-from evd.core.central.point import Point
+from evd.core.central.events import Effect
+from evd.core.central.lives import RequestStep, SessionStep
 from evd.core.central.rows import Request, Session, SessionStatus
 from evd.core.central.state import State
-from evd.core.effects import Level
+from evd.core.effects import Level, Note
 from evd.core.wire.fields import clip
 from evd.core.wire.messages import (
     UPDATES,
@@ -18,7 +19,15 @@ from evd.core.wire.messages import (
 )
 from evd.core.wire.units import cents_from_euros, euros_from_cents, kwh_from_mwh, mwh_from_kwh
 
-STRAY = "stray"
+_STRAY = "stray: "
+
+
+def stray_reason(why: str) -> str:
+    """Return the reason of a stray, which says that it is one; `why` may say so already.
+
+    An engine repeats the reason of its STOP.
+    """
+    return clip(_STRAY + why.removeprefix(_STRAY))
 
 
 class Settlement:
@@ -27,10 +36,10 @@ class Settlement:
     def __init__(self, state: State) -> None:
         self.state = state
 
-    def answer(self, request: Request) -> None:
+    def answer(self, request: Request) -> list[Effect]:
         """Tell a driver where its request stands, as it was told before."""
         if request.status is RequestStatus.PENDING:
-            return
+            return []
         update = DriverUpdate(
             request_id=request.request_id,
             driver_id=request.driver_id,
@@ -41,46 +50,46 @@ class Settlement:
             kwh=request.kwh,
             euros=request.euros,
         )
-        self.state.send(UPDATES, request.driver_id, update)
+        return self.state.send(UPDATES, request.driver_id, update)
 
-    def estimate(self, session: Session, why: str) -> None:
+    def estimate(self, session: Session, why: str) -> list[Effect]:
         """Close without the engine's record.  An estimate is no bill; the record settles it."""
-        state = self.state
-        state.note(
-            Level.WARNING,
-            f"Session {session.session_id} at CP {session.cp_id} closed as an estimate: {why}",
-        )
+        text = f"Session {session.session_id} at CP {session.cp_id} closed as an estimate: {why}"
         closed = attrs.evolve(
             session,
             status=SessionStatus.FAILED,
             estimated=True,
-            energy_mwh=self._metered(session),
-            end_time=state.now.wall,
-            reason=clip(f"estimated: {why}" if session.billable else f"{STRAY}: {why}"),
+            energy_mwh=self.state.ledger.metered_mwh(session),
+            end_time=self.state.now.wall,
+            reason=stray_reason(why) if session.stray else clip(f"estimated: {why}"),
         )
-        self._close(closed, RequestStatus.FAILED, closed.reason)
+        return [
+            Note(Level.WARNING, text),
+            *self._close(closed, SessionStep.ESTIMATED, closed.reason),
+        ]
 
-    def recorded(self, record: SessionRecord) -> None:
-        """An engine's record came in: the one thing that settles a session."""
+    def on_record(self, record: SessionRecord) -> list[Effect]:
+        """Take in an engine's record: the one thing that settles a session."""
         state = self.state
         session = state.ledger.sessions.get(record.session_id)
         point = state.points.get(record.cp_id)
         if record.started_at is None:
             if session is not None and session.status is SessionStatus.ACTIVE:
-                self._never_began(session, record)
-            return
+                return self._never_began(session, record)
+            return []
+        effects: list[Effect] = []
         if session is None or not session.settled:
-            self._settle(session or self._unknown(record), record)
+            effects += self._settle(session or self._unknown(record), record)
             # A record of a session that is not known here is old: it says nothing of today.
             if point is not None and session is not None:
-                self._judge(point, record)
+                effects += point.failed(state.now) if record.fault else point.succeeded(state.now)
         elif session.energy_mwh != mwh_from_kwh(record.kwh) or session.cp_id != record.cp_id:
-            state.note(
-                Level.WARNING,
+            text = (
                 f"CP {record.cp_id} sent a second, different record of {record.session_id}: "
-                "the first one stands",
+                "the first one stands"
             )
-        state.command(record.cp_id, SessionRecorded(record.session_id))
+            effects.append(Note(Level.WARNING, text))
+        return [*effects, *state.command(record.cp_id, SessionRecorded(record.session_id))]
 
     def _unknown(self, record: SessionRecord) -> Session:
         return Session(
@@ -91,35 +100,29 @@ class Settlement:
             start_time=record.started_at or record.ended_at,
         )
 
-    def _judge(self, point: Point, record: SessionRecord) -> None:
-        now_s = self.state.now.mono_s
-        breaker = point.breaker.at(now_s)
-        self.state.save_breaker(
-            point, breaker.failed(now_s) if record.fault else breaker.succeeded()
-        )
-
-    def _never_began(self, session: Session, record: SessionRecord) -> None:
+    def _never_began(self, session: Session, record: SessionRecord) -> list[Effect]:
         # Heard to run and now unknown to its engine: that engine lost its disk, and this reading
         # is all that is left.
         closed = attrs.evolve(
             session,
             status=SessionStatus.FAILED,
             estimated=session.confirmed,
-            energy_mwh=self._metered(session),
+            energy_mwh=self.state.ledger.metered_mwh(session),
             # What began and is billable may still be settled by a record.
             cost_cents=None if session.confirmed or session.billable else 0,
             end_time=self.state.now.wall,
-            reason=record.reason if session.billable else clip(f"{STRAY}: {record.reason}"),
+            reason=stray_reason(record.reason) if session.stray else record.reason,
         )
-        self._close(closed, RequestStatus.FAILED, record.reason)
+        return self._close(closed, SessionStep.NEVER_BEGAN, record.reason)
 
-    def _settle(self, session: Session, record: SessionRecord) -> None:
+    def _settle(self, session: Session, record: SessionRecord) -> list[Effect]:
         billable = session.billable and record.bill
+        stray = session.stray or not record.bill
         reason = record.reason
-        if not billable and not reason.startswith(STRAY):
-            reason = f"{STRAY}: {reason or 'its request had ended'}"
+        if stray:
+            reason = stray_reason(reason or "its request had ended")
         if record.cp_id != session.cp_id:
-            # Whose a session is never changes.
+            # A session's charging point never changes.
             reason = f"{reason + '; ' if reason else ''}delivered by {record.cp_id}"
         settled = attrs.evolve(
             session,
@@ -132,38 +135,34 @@ class Settlement:
             estimated=False,
             confirmed=True,
             billable=billable,
+            stray=stray,
             settled=True,
         )
         # A session of a request that has no status yet ends as its record says, but never as
         # COMPLETED where nothing is billed.
         done = record.outcome is Outcome.COMPLETED and billable
-        self._close(
-            settled, RequestStatus.COMPLETED if done else RequestStatus.FAILED, record.reason
-        )
+        return self._close(settled, SessionStep.RECORDED, record.reason, done=done)
 
-    def _metered(self, session: Session) -> int:
-        return max(session.energy_mwh, self.state.meters_mwh.get(session.session_id, 0))
-
-    def _close(self, session: Session, status: RequestStatus, reason: str) -> None:
+    def _close(
+        self, session: Session, step: SessionStep, reason: str, *, done: bool = False
+    ) -> list[Effect]:
         """A session's end and its request's final status: one commit, then one answer."""
         state = self.state
-        state.save_session(session)
-        state.meters_mwh.pop(session.session_id, None)
+        effects: list[Effect] = [state.ledger.save_session(session, step)]
         point = state.points.get(session.cp_id)
         if point is not None:
-            point.idle_since_s = state.now.mono_s
             # Its driver is free again; an engine that runs it still will say so again.
-            point.forget_session(session.session_id)
+            point.freed(session.session_id, state.now.mono_s)
         request = state.ledger.requests.get(session.request_id)
         if request is not None and request.status.final:
-            return
+            return effects
         flowed = session.energy_mwh > 0
         final = Request(
             request_id=session.request_id,
             driver_id=session.driver_id,
             cp_id=session.cp_id,
             session_id=session.session_id,
-            status=status,
+            status=RequestStatus.COMPLETED if done else RequestStatus.FAILED,
             reason=reason,
             created_at=request.created_at if request is not None else session.start_time,
             updated_at=state.now.wall,
@@ -174,7 +173,9 @@ class Settlement:
                 else None
             ),
         )
-        state.save_request(final)
+        ended = RequestStep.COMPLETED if done else RequestStep.FAILED
+        effects.append(state.ledger.save_request(final, ended))
         if request is not None:
-            # Of a request that nobody here knows, nobody here is told.
-            self.answer(final)
+            # Nobody here is told of a request that nobody here knows.
+            effects += self.answer(final)
+        return effects

@@ -23,12 +23,16 @@ class LiveMeter:
 
 @attrs.frozen(slots=True)
 class CpView:
-    """One charging point as it is shown.  `unavailable_reason` is empty while it is available."""
+    """One charging point as it is shown.
+
+    `unavailable_reason` is empty while it is available; `stopped`: by the operator.
+    """
 
     cp_id: str
     state: ShownState
     available: bool
     unavailable_reason: str
+    stopped: bool
     engine_state: CpState | None
     engine_status: EngineStatus | None
     monitor_status: EngineStatus

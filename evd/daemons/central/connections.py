@@ -11,7 +11,7 @@ import trio
 from evd.adapters.tcp import CONNECTION_OVER, FramedStream, decode_object
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
-from evd.core.wire.control import FromCentral, FromMonitor
+from evd.core.wire.control import FromCentral, FromMonitor, NackCode
 from evd.core.wire.fields import COUNT_MAX
 from evd.core.wire.framing import BadFrame, BadFrameStreak
 from evd.daemons.central.inbox import Inbox
@@ -109,10 +109,10 @@ def _event(
     number: int, fields: dict[str, Any] | BadFrame, last: bool
 ) -> MonitorSaid | FrameRefused:
     if isinstance(fields, BadFrame):
-        return FrameRefused(number, None, f"bad frame: {fields.reason}", last)
+        return FrameRefused(number, NackCode.BAD_FRAME, None, f"bad frame: {fields.reason}", last)
     try:
         return MonitorSaid(number, cast(FromMonitor, codec.structure_monitor(fields)))
     except codec.BadMessage as error:
         seq = fields.get("seq")
         is_one = type(seq) is int and 0 <= seq <= COUNT_MAX
-        return FrameRefused(number, seq if is_one else None, str(error))
+        return FrameRefused(number, NackCode.BAD_FIELD, seq if is_one else None, str(error))

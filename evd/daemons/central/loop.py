@@ -16,9 +16,17 @@ from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import Store, StoreFailed, StoreRefused
 from evd.core.central.core import Central
-from evd.core.central.events import Answer, HangUp, Polled, Reply, Ticked
+from evd.core.central.events import (
+    Answer,
+    CentralSettings,
+    Effect,
+    HangUp,
+    Polled,
+    Reply,
+    Save,
+    Ticked,
+)
 from evd.core.central.rows import Row
-from evd.core.central.state import CentralSettings, Effect, Save
 from evd.core.effects import Note, Send
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.inbox import Inbox
@@ -92,7 +100,7 @@ class Loop:
     async def _begin(self, store: Store) -> Central:
         await store.begin_epoch()
         core = Central(self._settings, await store.load(), now())
-        await self._carry_out(core.start(), store)
+        await self._carry_out(core.start(now()), store)
         self._desk.begin(core, store)
         return core
 

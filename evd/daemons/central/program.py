@@ -18,7 +18,7 @@ from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import StoreFailed, StoreRefused, open_store
 from evd.adapters.tcp import serve_framed
 from evd.config import CentralConfig, central_config
-from evd.core.central.state import CentralSettings
+from evd.core.central.events import CentralSettings
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.loop import Loop
 from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics

@@ -64,6 +64,7 @@ async def test_charging_points_have_every_field() -> None:
             "state": "ON",
             "available": False,
             "unavailable_reason": "it is occupied by session-1",
+            "stopped": False,
             "engine_state": "SUPPLYING",
             "engine_status": "OK",
             "monitor_status": "OK",

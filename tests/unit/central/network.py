@@ -11,6 +11,8 @@ from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
     Asked,
+    CentralSettings,
+    Effect,
     Event,
     MonitorLeft,
     MonitorSaid,
@@ -18,6 +20,7 @@ from evd.core.central.events import (
     Refusal,
     Refused,
     Reply,
+    Save,
     Ticked,
 )
 from evd.core.central.rows import (
@@ -31,7 +34,6 @@ from evd.core.central.rows import (
     Row,
     Session,
 )
-from evd.core.central.state import CentralSettings, Effect, Save
 from evd.core.effects import Note, Now, Send
 from evd.core.wire.control import EngineStatus, Fault, Heartbeat, KoCause, Recovered, Register
 from evd.core.wire.messages import (
@@ -73,7 +75,7 @@ class Network:
         self.started_s = self.clock_s
         self.meta = image.meta
         self.core = Central(self.settings, image, self.now)
-        self._carry_out(self.core.start())
+        self._carry_out(self.core.start(self.now))
 
     @property
     def now(self) -> Now:

@@ -17,8 +17,7 @@ from evd.core.central.events import (
 )
 from evd.core.central.rows import ChargingPoint, ShownState
 from evd.core.effects import Send
-from evd.core.engine.transitions import STOPPING
-from evd.core.wire.control import Ack, Bye, EngineStatus, Heartbeat, KoCause, Nack
+from evd.core.wire.control import Ack, Bye, EngineStatus, Heartbeat, KoCause, Nack, NackCode
 from evd.core.wire.messages import Beacon, CpState, RequestStatus, ResumeCp, Shutdown, StopCp
 from tests.unit.central.network import Network, answers, commands, events, ready, updates
 
@@ -91,7 +90,7 @@ def test_an_engine_that_was_told_to_end_has_no_fault(central_too: bool) -> None:
     """Proves: the next boot of an engine that said that it ends is none, also after a restart of
     Central itself, as when a whole network is stopped and started; a crash after that is one."""
     network = ready()
-    effects = network.status(state=CpState.STOPPED, reason=STOPPING)
+    effects = network.status(state=CpState.STOPPED, leaving=True)
     effects += network.heartbeat(engine_state=CpState.STOPPED)
     effects += network.leave()
     if central_too:
@@ -107,7 +106,7 @@ def test_a_second_monitor_is_turned_away_and_the_same_one_takes_over() -> None:
     """Proves: another instance_id is NACKed `duplicate`, the same one replaces its connection."""
     network = ready()
     effects = network.register(connection=77, instance_id="monitor-other")
-    assert answers(effects) == [Nack(1, "duplicate")]
+    assert answers(effects) == [Nack(1, "duplicate", code=NackCode.DUPLICATE)]
     old = network.connections["CP-001"]
     effects = network.register(connection=78)
     assert [e.connection for e in effects if isinstance(e, HangUp)] == [old]
@@ -125,16 +124,16 @@ def test_another_monitor_may_follow_a_silent_one() -> None:
 
 
 def test_what_comes_before_register_or_for_another_point_is_refused() -> None:
-    """Proves: NACK with the message's seq."""
+    """Proves: NACK with the message's seq, and the code that programs go by."""
     network = ready()
     beat = Heartbeat("CP-001", 9, EngineStatus.OK, None)
     (nack,) = answers(network.tell(MonitorSaid(500, beat)))
-    assert (type(nack), nack.seq) == (Nack, 9)
+    assert (type(nack), nack.seq, nack.code) == (Nack, 9, NackCode.NOT_REGISTERED)
     other = Heartbeat("CP-002", 10, EngineStatus.OK, None)
     (nack,) = answers(network.tell(MonitorSaid(network.connections["CP-001"], other)))
-    assert (type(nack), nack.seq) == (Nack, 10)
-    (nack,) = answers(network.tell(FrameRefused(500, None, "bad frame: lrc")))
-    assert (type(nack), nack.seq) == (Nack, None)
+    assert (type(nack), nack.seq, nack.code) == (Nack, 10, NackCode.OTHER_CP)
+    bad = FrameRefused(500, NackCode.BAD_FRAME, None, "bad frame: lrc")
+    assert answers(network.tell(bad)) == [Nack(None, "bad frame: lrc", code=NackCode.BAD_FRAME)]
 
 
 def test_goodbye_is_disconnected_at_once() -> None:
@@ -159,12 +158,12 @@ def test_after_goodbye_a_connection_is_over() -> None:
     assert HangUp(first) in effects
     network.register(connection=first + 1, instance_id="monitor-2")
     (nack,) = answers(network.tell(bye))
-    assert nack.reason == "REGISTER comes first"
+    assert nack.code == NackCode.NOT_REGISTERED
     assert network.core.view("CP-001", network.now).state is ShownState.ON
     network.leave()
     network.call(CpRemovalAsked(1, "CP-001"))
-    (nack,) = answers(network.tell(FrameRefused(first, 4, "kw_rate: must be a number")))
-    assert nack.seq == 4
+    bad = FrameRefused(first, NackCode.BAD_FIELD, 4, "kw_rate: must be a number")
+    assert answers(network.tell(bad)) == [Nack(4, bad.reason, code=NackCode.BAD_FIELD)]
 
 
 def test_a_restarted_central_writes_no_events_for_monitors_that_come_back() -> None:

@@ -7,11 +7,11 @@ from evd.core.central.events import (
     ChargeAsked,
     Refusal,
     RequestEndAsked,
+    Save,
     SessionStopAsked,
 )
 from evd.core.central.ledger import session_id_for
-from evd.core.central.rows import Image, Meta, SessionStatus
-from evd.core.central.state import Save
+from evd.core.central.rows import Image, Meta, Request, SessionStatus
 from evd.core.effects import Send
 from evd.core.wire.messages import (
     Action,
@@ -85,14 +85,12 @@ def test_a_start_without_a_fresh_beacon_is_left(seen: Seen) -> None:
     network = ready()
     network.run(3)
     assert not updates(network.ask(seen=seen))
-    assert not network.rows.keys() & {("Request", "req-1")}
+    assert (Request, "req-1") not in network.rows
     assert [u.status for u in updates(network.ask())] == [RequestStatus.ACCEPTED]
 
 
 def test_a_cancel_read_together_with_its_start_wins() -> None:
     """Proves: a request is decided only when all that was read with it has been handed in."""
-    from evd.core.wire.messages import DriverRequest
-
     network = ready()
     effects = network.tell(
         DriverRequest("req-1", "driver-alice", "CP-001", seen=network.seen()),
@@ -306,10 +304,6 @@ def test_an_undecided_http_request_fails_with_centrals_restart() -> None:
     """Proves: a request by HTTP that nobody will repeat does not stay open for ever."""
     network = ready()
     network.tell(ChargeAsked(1, "req-1", "driver-web", "CP-001"))
-    import attrs
-
-    from evd.core.central.rows import Request
-
     network.rows[Request, "req-1"] = attrs.evolve(
         network.request(), status=RequestStatus.PENDING, session_id=None
     )
