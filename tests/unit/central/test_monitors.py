@@ -102,6 +102,25 @@ def test_an_engine_that_was_told_to_end_has_no_fault(central_too: bool) -> None:
     assert events(network.heartbeat()) == ["FAULT", "RECOVERY"]
 
 
+def test_an_engine_of_the_release_before_costs_one_fault() -> None:
+    """Proves: an engine that ends on purpose and can't say so is one fault and one recovery, once;
+    its sentence is not read."""
+    network = ready()
+    effects = network.status(state=CpState.STOPPED, reason="engine is stopping")
+    network.boots["CP-001"], network.seqs["CP-001"] = "boot-2", 0
+    effects += network.heartbeat() + network.status() + network.heartbeat()
+    assert events(effects) == ["FAULT", "RECOVERY"]
+
+
+def test_an_engine_that_ends_stays_known_as_leaving() -> None:
+    """Proves: a PONG that is newer than the engine's last words takes nothing of them back."""
+    network = ready()
+    network.status(state=CpState.STOPPED, leaving=True)
+    network.heartbeat(engine_state=CpState.STOPPED, report=network.seqs["CP-001"] + 1)
+    network.boots["CP-001"], network.seqs["CP-001"] = "boot-2", 0
+    assert events(network.heartbeat()) == []
+
+
 def test_a_second_monitor_is_turned_away_and_the_same_one_takes_over() -> None:
     """Proves: another instance_id is NACKed `duplicate`, the same one replaces its connection."""
     network = ready()
@@ -198,14 +217,18 @@ def test_stop_and_resume_are_repeated_until_the_engine_reports_them() -> None:
     """Proves: an admin stop is stored, survives Central's restart, and is level, not edge."""
     network = ready()
     assert network.refusal(CpStopAsked(1, "CP-404")) is Refusal.UNKNOWN
+    assert not network.core.view("CP-001", network.now).stopped
     assert network.call(CpStopAsked(2, "CP-001")) is None
+    assert network.core.view("CP-001", network.now).stopped
     assert len(commands(network.run(2), StopCp)) == 2
     network.status(state=CpState.STOPPED)
     assert not commands(network.run(2, beat=False), StopCp)
     network.restart()
     network.register(engine_state=CpState.ACTIVATED)
+    assert network.core.view("CP-001", network.now).stopped
     assert commands(network.run(2), StopCp)
     assert network.call(CpResumeAsked(3, "CP-001")) is None
+    assert not network.core.view("CP-001", network.now).stopped
     network.status(state=CpState.STOPPED, seq=90)
     assert commands(network.run(2, beat=False), ResumeCp)
 

@@ -230,6 +230,9 @@ def test_a_running_session_whose_request_has_ended_is_stopped_unbilled() -> None
     effects = network.supplying(session) + network.run(1.25)
     (stop, *_) = commands(effects, StopSupply)
     assert stop.bill is False
+    row = network.rows[Session, session.session_id]
+    assert isinstance(row, Session)
+    assert (row.stray, row.reason) == (True, "stray: its request had ended")
 
 
 def test_five_failed_starts_in_a_row_open_the_breaker() -> None:

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+import attrs
+
+from evd.core.central.ledger import session_id_for
 from evd.core.central.rows import BreakerState, Session, SessionStatus
 from evd.core.wire.control import KoCause
 from evd.core.wire.messages import (
@@ -88,6 +91,17 @@ def test_a_record_from_elsewhere_settles_and_says_so() -> None:
     assert commands(effects, SessionRecorded) == [SessionRecorded(session.session_id)]
 
 
+def test_a_record_under_another_requests_name_harms_nobody() -> None:
+    """Proves: an engine that mixes up ids can't make Central begin a session that has ended, nor
+    end Central; the request that the session is named after is DENIED."""
+    network = ready()
+    session_id = session_id_for("req-1")
+    network.record(attrs.evolve(unknown(1), session_id=session_id))
+    network.ask()
+    assert network.request().status is RequestStatus.DENIED
+    assert network.rows[Session, session_id].cost_cents == 2  # type: ignore[union-attr]
+
+
 def test_the_longest_reason_still_fits() -> None:
     """Proves: a record whose reason is as long as one may be ends its session like any other."""
     network = ready()
@@ -110,6 +124,57 @@ def test_a_cancelled_session_that_never_began_costs_nothing() -> None:
     network.record(session, started_at=None, kwh=0.0, euros=0.0, outcome=Outcome.FAILED, reason="x")
     row = network.session()
     assert (row.billable, row.estimated, row.cost_cents) == (False, False, 0)
+
+
+def test_a_cancelled_session_is_stray_whatever_its_engine_says() -> None:
+    """Proves: a stray is known by its field from its CANCEL on, costs nothing, and its reason says
+    once that it is one, also where its engine repeats the reason of its STOP."""
+    for said, shown in (
+        ("", "its request had ended"),
+        ("x", "x"),
+        (None, "cancelled by its driver"),
+    ):
+        network = ready()
+        begun(network)
+        network.cancel()
+        running = network.session()
+        assert (running.stray, running.reason) == (True, "stray: cancelled by its driver")
+        reason = running.reason if said is None else said
+        network.record(running, bill=False, reason=reason)
+        row = network.session()
+        assert (row.stray, row.billable, row.cost_cents) == (True, False, 0)
+        assert row.reason == f"stray: {shown}"
+
+
+def test_a_record_without_a_bill_is_a_stray_in_a_lost_database() -> None:
+    """Proves: what a Central before a loss had stopped unbilled stays unbilled after it."""
+    network = ready()
+    network.record(unknown(1), bill=False, reason="stray: cancelled by its driver")
+    row = network.rows[Session, "session-1"]
+    assert isinstance(row, Session)
+    assert (row.stray, row.billable, row.cost_cents) == (True, False, 0)
+    assert row.reason == "stray: cancelled by its driver"
+
+
+def test_a_word_in_a_reason_makes_no_stray() -> None:
+    """Proves: a sentence of an engine is shown, and decides nothing."""
+    network = ready()
+    session = begun(network)
+    network.record(session, reason="stray voltage")
+    row = network.session()
+    assert (row.stray, row.cost_cents, row.reason) == (False, 2, "stray voltage")
+
+
+def test_a_stray_that_nobody_hears_of_is_an_estimate_that_says_so() -> None:
+    """Proves: a stray stays one when Central closes it without a record."""
+    network = ready(session_lost_after_s=60.0)
+    begun(network)
+    network.cancel()
+    network.leave()
+    network.run(62)
+    row = network.session()
+    assert (row.estimated, row.stray) == (True, True)
+    assert row.reason == "stray: nothing was heard of it for 60 s"
 
 
 def test_a_stray_is_stopped_also_while_its_monitor_is_away() -> None:
