@@ -10,7 +10,7 @@ STATE = "evd/core/central/state.py"
 ENGINE = "evd/core/engine/core.py"
 DRIVER = "evd/core/driver/core.py"
 CHECKS = "evd/core/monitor/checks.py"
-CENTRAL_SHELL = "tests/sim/parts_central.py"
+CENTRAL_STEPS = "evd/daemons/central/steps.py"
 DRIVER_SHELL = "tests/sim/parts_driver.py"
 DISKS = "tests/sim/disks.py"
 WORLD = "tests/sim/world.py"
@@ -36,9 +36,9 @@ MUTANTS = (
         "send-first",
         "all",
         "Central speaks before it has saved",
-        CENTRAL_SHELL,
-        "(self._store, self._say)",
-        "(self._say, self._store)",
+        CENTRAL_STEPS,
+        "    yield from _store(effects)\n    yield from _say(effects)\n",
+        "    yield from _say(effects)\n    yield from _store(effects)\n",
     ),
     Mutant(
         "tell-first",
@@ -239,9 +239,9 @@ HARMLESS = (
         "offset-first",
         "all",
         "Central commits the offset first",
-        CENTRAL_SHELL,
-        "        effects += core.handle(Polled(), moment)\n",
-        "        effects += core.handle(Polled(), moment)\n        self._reader.commit(offsets)\n",
+        CENTRAL_STEPS,
+        "    moment = now()\n",
+        "    yield CommitOffsets(offsets)\n    moment = now()\n",
     ),
     Mutant(
         "offset-first-d",

@@ -1,6 +1,7 @@
 """Central's HTTP: every route, each a question to the `CentralService` and its answer as JSON."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from litestar import Litestar, Response, delete, get, post
@@ -235,7 +236,7 @@ async def ask_for_charge(request: AnyRequest, desk: DeskHere) -> Response[bytes]
 )
 async def show_request(desk: DeskHere, request_id: RequestIdInPath) -> Response[bytes]:
     """`status` is PENDING before the first answer."""
-    row = await desk.request(check_id(request_id, "request_id"))
+    row = await desk.store.request(check_id(request_id, "request_id"))
     if row is None:
         raise Refused(404, f"request_id {request_id} is not known", field="request_id")
     return json_response(render(row))
@@ -275,7 +276,7 @@ async def list_sessions(
     of_status = read_choice(status, "status", SessionStatus)
     older_than = None if before is None else check_id(before, "before")
     try:
-        rows = await desk.sessions(of_cp, of_driver, of_status, rows_max, older_than)
+        rows = await desk.store.sessions(of_cp, of_driver, of_status, rows_max, older_than)
     except UnknownSession:
         raise Refused(404, f"session {before} is not known", field="before") from None
     return json_response(render(Sessions([SessionShown.of(row) for row in rows])))
@@ -309,7 +310,7 @@ async def list_telemetry(desk: DeskHere) -> Response[bytes]:
 @get("/faults", summary="Faults", responses=answers(200, Faults, "Newest first", 400, 503))
 async def list_faults(desk: DeskHere, cp_id: OfCp = None, limit: Limit = None) -> Response[bytes]:
     """Faults and recoveries of engines, connections lost and found again."""
-    rows = await desk.faults(_optional_cp_id(cp_id), read_limit(limit))
+    rows = await desk.store.faults(_optional_cp_id(cp_id), read_limit(limit))
     return json_response(render(Faults(list(rows))))
 
 
@@ -322,7 +323,9 @@ async def list_fault_statistics(
     desk: DeskHere, cp_id: OfCp = None, days: Days = None
 ) -> Response[bytes]:
     """Null where nothing can be said."""
-    rows = await desk.fault_statistics(_optional_cp_id(cp_id), read_days(days))
+    rows = await desk.store.fault_statistics(
+        _optional_cp_id(cp_id), read_days(days), datetime.now(UTC)
+    )
     return json_response(render(Statistics(list(rows))))
 
 
@@ -335,7 +338,7 @@ async def list_health_history(
     desk: DeskHere, cp_id: OfCp = None, limit: Limit = None
 ) -> Response[bytes]:
     """An entry at each change and every 60 s."""
-    rows = await desk.health_history(_optional_cp_id(cp_id), read_limit(limit))
+    rows = await desk.store.health_history(_optional_cp_id(cp_id), read_limit(limit))
     return json_response(render(History(list(rows))))
 
 

@@ -5,6 +5,7 @@ the database is awaited.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from evd.core.central.events import Asked, Reply
@@ -14,8 +15,36 @@ from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
 
 
+class StoredHistory(Protocol):
+    """The database, as Central's HTTP reads it.  Every method may raise StoreFailed."""
+
+    async def request(self, request_id: str) -> Request | None:
+        """A request, however old."""
+
+    async def sessions(
+        self,
+        cp_id: str | None,
+        driver_id: str | None,
+        status: SessionStatus | None,
+        limit: int,
+        before: str | None,
+    ) -> Sequence[Session]:
+        """Sessions, newest first, older than the session `before`; or UnknownSession."""
+
+    async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
+        """Fault events, newest first."""
+
+    async def fault_statistics(
+        self, cp_id: str | None, days: int, now: datetime
+    ) -> Sequence[FaultStatistics]:
+        """Each charging point's faults over the last `days` before `now`."""
+
+    async def health_history(self, cp_id: str | None, limit: int) -> Sequence[HealthSnapshot]:
+        """Health snapshots, newest first."""
+
+
 class CentralService(Protocol):
-    """Central, as its HTTP sees it.  Whatever is awaited, but `ask`, may raise StoreFailed."""
+    """Central, as its HTTP sees it."""
 
     @property
     def central_id(self) -> str:
@@ -52,24 +81,6 @@ class CentralService(Protocol):
         Raises nothing: while Central can't decide, the Reply is a refusal, UNAVAILABLE.
         """
 
-    async def request(self, request_id: str) -> Request | None:
-        """A request, however old."""
-
-    async def sessions(
-        self,
-        cp_id: str | None,
-        driver_id: str | None,
-        status: SessionStatus | None,
-        limit: int,
-        before: str | None,
-    ) -> Sequence[Session]:
-        """Sessions, newest first, older than the session `before`; or UnknownSession."""
-
-    async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
-        """Fault events, newest first."""
-
-    async def fault_statistics(self, cp_id: str | None, days: int) -> Sequence[FaultStatistics]:
-        """Each charging point's faults over the last `days`."""
-
-    async def health_history(self, cp_id: str | None, limit: int) -> Sequence[HealthSnapshot]:
-        """Health snapshots, newest first."""
+    @property
+    def store(self) -> StoredHistory:
+        """The open database; StoreFailed while there is none."""

@@ -1,28 +1,25 @@
-"""What waits for Central's loop: events from Kafka, from monitors, from HTTP, from the clock.
+"""The queue before Central's loop: events from Kafka, from monitors, from HTTP, from the clock.
 
-Bounded: who brings events waits while it is full, so pressure reaches back to sockets and broker.
+Bounded: a full inbox makes its senders wait, so pressure reaches back to sockets and broker.
 """
-
-from collections.abc import Mapping, Sequence
 
 import attrs
 import trio
 
 from evd.core.central.events import Event
+from evd.daemons.central.steps import Offsets
 
 WAITING_MAX = 256
-# Events taken at once: they share one commit.
+# Events taken at once share one commit; the newest delivery may bring a few more.
 EVENTS_MAX = 2_000
-
-Offsets = Mapping[tuple[str, int], int]
 
 
 @attrs.frozen
 class Delivery:
-    """Events that came together; `offsets`: what Kafka is told once they are done with."""
+    """Events in order, and the `offsets` that Kafka is told once they are done with."""
 
-    events: Sequence[Event]
-    offsets: Offsets = attrs.field(factory=dict)
+    events: list[Event]
+    offsets: dict[tuple[str, int], int]
 
 
 class Inbox:
@@ -33,17 +30,16 @@ class Inbox:
 
     async def put(self, *events: Event, offsets: Offsets | None = None) -> None:
         """Hand over events, in order; waits while the inbox is full."""
-        await self._send.send(Delivery(events, offsets or {}))
+        await self._send.send(Delivery(list(events), dict(offsets or {})))
 
     async def take(self) -> Delivery:
         """Wait for events and take all that are there, up to EVENTS_MAX or so."""
-        first = await self._receive.receive()
-        events, offsets = list(first.events), dict(first.offsets)
-        while len(events) < EVENTS_MAX:
+        delivery = await self._receive.receive()
+        while len(delivery.events) < EVENTS_MAX:
             try:
                 more = self._receive.receive_nowait()
             except trio.WouldBlock:
                 break
-            events.extend(more.events)
-            offsets.update(more.offsets)
-        return Delivery(events, offsets)
+            delivery.events.extend(more.events)
+            delivery.offsets.update(more.offsets)
+        return delivery

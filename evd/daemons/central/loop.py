@@ -1,12 +1,11 @@
-"""One life of Central's core: from loading the database until the database fails.
+"""The loop that feeds Central's core: the steps of `steps`, carried out with Trio.
 
-Every batch of events is one commit; what it makes Central say is said after that.  Where the
-commit fails nothing of it is said, the core is thrown away, and the next life begins from what is
-stored, as after a crash.
+Every batch of events is one commit.  Where the database fails, the core is thrown away with all
+that it had not stored; the next one starts from what is stored, as after a crash.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import trio
@@ -16,28 +15,28 @@ from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import Store, StoreFailed, StoreRefused
 from evd.core.central.core import Central
-from evd.core.central.events import (
-    Answer,
-    CentralSettings,
-    Effect,
-    HangUp,
-    Polled,
-    Reply,
-    Save,
-    Ticked,
-)
-from evd.core.central.rows import Row
+from evd.core.central.events import Answer, CentralSettings, HangUp, Reply, Ticked
 from evd.core.effects import Note, Send
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
 from evd.daemons.central.service import Service
+from evd.daemons.central.steps import (
+    Commit,
+    CommitOffsets,
+    Found,
+    LookUp,
+    Step,
+    batch_steps,
+    start_steps,
+)
 from evd.daemons.clock import now
+from evd.daemons.drive import drive
 from evd.flags import ConfigError
 from evd.logs import log_note
 
 TICK_S = 0.25
-# Between two attempts to begin anew after the database failed.
+# Between two attempts to open the database after it failed.
 RETRY_S = 1.0
 # Between two clearings of old history.
 PRUNE_S = 3600.0
@@ -57,55 +56,56 @@ class Loop:
         self,
         settings: CentralSettings,
         consumer: Consumer,
-        mail: Messenger,
+        messenger: Messenger,
         inbox: Inbox,
-        desk: Service,
+        service: Service,
         metrics: CentralMetrics,
-        nursery: trio.Nursery,
     ) -> None:
         self._settings = settings
         self._consumer = consumer
-        self._mail = mail
+        self._messenger = messenger
         self._inbox = inbox
-        self._desk = desk
+        self._service = service
         self._metrics = metrics
-        self._nursery = nursery
         self._repeats = logs.Repeats(FAILING_LOG_S)
         silence_s_max = max(SILENCE_S_MAX, 2 * settings.heartbeat_timeout_s)
-        self.connections = Connections(inbox, lambda: desk.core is not None, silence_s_max)
+        self.connections = Connections(inbox, lambda: service.is_serving, silence_s_max)
 
-    async def live_on(self, open_store: OpenStore, task_status: trio.TaskStatus[None]) -> None:
-        """One life after another, each from what is stored; started after the first attempt.
+    async def run(self, open_store: OpenStore, task_status: trio.TaskStatus[None]) -> None:
+        """Serve from the database, anew after each failure; started after the first attempt.
 
         ConfigError where an operator must do something first, whenever that is found.
         """
         started = False
+
+        def report_started() -> None:
+            nonlocal started
+            if not started:
+                started = True
+                task_status.started()
+
         while True:
             try:
                 async with open_store() as store:
-                    core = await self._begin(store)
-                    if not started:
-                        task_status.started()
-                    started = True
-                    await self._live(core, store)
+                    core = await self._start_core(store)
+                    report_started()
+                    await self._serve(core, store)
             except StoreFailed as error:
-                self._fail(error)
+                self._stop_serving(error)
             except StoreRefused as error:
                 raise ConfigError(str(error)) from None
-            if not started:
-                task_status.started()
-            started = True
+            report_started()
             await trio.sleep(RETRY_S)
 
-    async def _begin(self, store: Store) -> Central:
+    async def _start_core(self, store: Store) -> Central:
         await store.begin_epoch()
         core = Central(self._settings, await store.load(), now())
-        await self._carry_out(core.start(now()), store)
-        self._desk.begin(core, store)
+        await drive(start_steps(core, now()), lambda step: self._carry_out(step, store))
+        self._service.start_serving(core, store)
         return core
 
-    def _fail(self, error: StoreFailed) -> None:
-        self._metrics.store_failed()
+    def _stop_serving(self, error: StoreFailed) -> None:
+        self._metrics.store_failures.inc()
         self._repeats.log(
             logger,
             logging.ERROR,
@@ -113,74 +113,59 @@ class Loop:
             "Nothing is decided or said until it can be stored: %s",
             error,
         )
-        self._desk.end(f"the database fails: {error}")
+        self._service.stop_serving(f"the database fails: {error}")
         self.connections.hang_up_all()
 
-    async def _live(self, core: Central, store: Store) -> None:
-        pruned_s = -PRUNE_S
+    async def _serve(self, core: Central, store: Store) -> None:
+        is_waiting = self._service.is_waiting
         while True:
-            await self._turn(core, store)
-            if trio.current_time() - pruned_s >= PRUNE_S:
-                pruned_s = trio.current_time()
-                self._nursery.start_soon(self._prune, store)
+            delivery = await self._inbox.take()
+            steps = batch_steps(
+                core, delivery.events, delivery.offsets, is_waiting=is_waiting, now=now
+            )
+            handled = await drive(steps, lambda step: self._carry_out(step, store))
+            self._metrics.count_events(handled)
 
-    async def _prune(self, store: Store) -> None:
-        try:
-            await store.prune(now().wall)
-        except StoreFailed as error:
-            # Housekeeping can wait; the next commit finds out whether all else can.
-            logger.warning("Old history was not deleted: %s", error)
-
-    async def _turn(self, core: Central, store: Store) -> None:
-        delivery = await self._inbox.take()
-        # Who was told that it was not decided may ask again; it must not be begun behind his back.
-        events = [each for each in delivery.events if not self._desk.is_abandoned(each)]
-        request_ids, session_ids = core.missing(events)
-        if request_ids or session_ids:
-            core.remember(*await store.lookup(list(request_ids), list(session_ids)))
-        moment = now()
-        effects: list[Effect] = []
-        for event in events:
-            effects += core.handle(event, moment)
-        effects += core.handle(Polled(), moment)
-        self._metrics.took(events)
-        await self._carry_out(effects, store)
-        # Last of all: what was read again after a crash was read before it was done with.
-        if delivery.offsets:
-            self._consumer.commit(delivery.offsets)
-
-    async def _carry_out(self, effects: Sequence[Effect], store: Store) -> None:
-        rows: list[Row] = [effect.row for effect in effects if isinstance(effect, Save)]
-        if rows:
-            await store.commit(rows)
-            self._metrics.saved(rows)
-        for effect in effects:
-            self._say(effect)
-
-    def _say(self, effect: Effect) -> None:
-        match effect:
+    async def _carry_out(self, step: Step, store: Store) -> Found | None:
+        match step:
+            case LookUp():
+                return await store.lookup(step.request_ids, step.session_ids)
+            case Commit():
+                await store.commit(step.rows)
+                self._metrics.count_rows(step.rows)
+            case CommitOffsets():
+                self._consumer.commit(step.offsets)
             case Send():
-                self._mail.send(effect.topic, effect.key, effect.message)
+                self._messenger.send(step.topic, step.key, step.message)
             case Answer():
-                self.connections.answer(effect)
+                self.connections.answer(step)
             case HangUp():
-                self.connections.hang_up(effect)
+                self.connections.hang_up(step)
             case Reply():
-                self._desk.reply(effect)
+                self._service.reply(step)
             case Note():
-                log_note(logger, effect)
-            case Save():
-                pass
+                log_note(logger, step)
+        return None
 
     async def tick(self) -> None:
         """Tell the core, a few times a second, that time goes by."""
         while True:
             await trio.sleep(TICK_S)
-            await self._inbox.put(Ticked(self._desk.broker_up()))
+            await self._inbox.put(Ticked(self._service.broker_up()))
 
     async def read(self) -> None:
         """Hand over what is read from Kafka."""
         async for batch in self._consumer.batches:
-            events = self._mail.read(batch)
+            events = self._messenger.read(batch)
             offsets = {(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
             await self._inbox.put(*events, offsets=offsets)  # type: ignore[arg-type]
+
+    async def prune(self) -> None:
+        """Delete the old history of faults and health, once an hour."""
+        while True:
+            try:
+                await self._service.store.prune(now().wall)
+            except StoreFailed as error:
+                # Housekeeping can wait; the next commit finds out whether all else can.
+                logger.warning("Old history was not deleted: %s", error)
+            await trio.sleep(PRUNE_S)

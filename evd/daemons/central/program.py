@@ -1,8 +1,8 @@
 """evd-central: knows every charging point, decides every request, keeps every session.
 
-What survives its crash is in its database, and all that matters is repeated to it: drivers ask
-again, monitors register again, engines send again.  So a start is also the recovery.  While the
-database fails it holds its tongue, answers 503, and begins anew when it can store again.
+Its database survives its crash, and all that matters is repeated to it: drivers ask again,
+monitors register again, engines send again.  So a start is also the recovery.  While the database
+fails it says nothing, answers 503, and starts anew from the database when it can store again.
 """
 
 import logging
@@ -27,7 +27,7 @@ from evd.daemons.lifecycle import Lifecycle, listen, run_program
 from evd.flags import ConfigError
 
 GROUP_ID = "evd-central"
-# At a stop, for what was said to reach the broker.
+# The time that a stop leaves for the last messages to reach the broker.
 FLUSH_S = 1.0
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def main() -> NoReturn:
 
 async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     """Serve until told to stop."""
-    # Bound before anything is begun: a port in use leaves nothing half started.
+    # Ports are bound before all else: one that is in use leaves nothing half started.
     control = await listen("--listen-port", config.listen_host, config.listen_port)
     web = await listen("--http-port", config.http_host, config.http_port)
     await _look_at_database(config)
@@ -58,14 +58,15 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         ) as consumer,
         trio.open_nursery() as nursery,
     ):
-        desk = Service(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
-        mail = Messenger(producer, metrics.dead_letter)
-        life = Loop(_settings(config), consumer, mail, inbox, desk, metrics, nursery)
-        await nursery.start(life.live_on, lambda: open_store(config.db_url, config.state_dir))
-        nursery.start_soon(life.tick)
-        nursery.start_soon(life.read)
-        monitors = await nursery.start(_serve_monitors, life, control)
-        await nursery.start(_serve_http, desk, web, lifecycle)
+        service = Service(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
+        messenger = Messenger(producer, metrics.count_dead_letter)
+        loop = Loop(_settings(config), consumer, messenger, inbox, service, metrics)
+        await nursery.start(loop.run, lambda: open_store(config.db_url, config.state_dir))
+        nursery.start_soon(loop.tick)
+        nursery.start_soon(loop.read)
+        nursery.start_soon(loop.prune)
+        monitors = await nursery.start(_serve_monitors, loop, control)
+        await nursery.start(_serve_http, service, web, lifecycle)
         lifecycle.ready()
         logger.info("Ready: http://%s:%d", config.http_host, config.http_port)
         await lifecycle.stopping.wait()
@@ -82,7 +83,7 @@ async def _look_at_database(config: CentralConfig) -> None:
     except StoreRefused as error:
         raise ConfigError(str(error)) from None
     except StoreFailed:
-        # It may work soon: the first life tells what is wrong, and waits for it.
+        # It may work soon: the loop tells what is wrong, and tries again.
         pass
 
 
@@ -97,18 +98,18 @@ def _settings(config: CentralConfig) -> CentralSettings:
 
 
 async def _serve_monitors(
-    life: Loop,
+    loop: Loop,
     listeners: list[trio.SocketListener],
     *,
     task_status: trio.TaskStatus[trio.CancelScope],
 ) -> None:
     with trio.CancelScope() as scope:
         task_status.started(scope)
-        await serve_framed(listeners, life.connections.handle)
+        await serve_framed(listeners, loop.connections.handle)
 
 
 async def _serve_http(
-    desk: Service,
+    service: Service,
     listeners: list[trio.SocketListener],
     lifecycle: Lifecycle,
     *,
@@ -116,5 +117,5 @@ async def _serve_http(
 ) -> None:
     # Returns by itself once told to stop.
     await serve_app(
-        central_app(desk), listeners, stopping=lifecycle.stopping, task_status=task_status
+        central_app(service), listeners, stopping=lifecycle.stopping, task_status=task_status
     )

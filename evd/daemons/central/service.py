@@ -1,30 +1,27 @@
-"""What Central's HTTP pages and calls ask of the running core and of the database."""
+"""Answers to Central's HTTP, from the running core and from the database."""
 
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from uuid import uuid4
 
 import trio
 
 from evd.adapters.store import Store, StoreFailed
 from evd.core.central.core import Central
-from evd.core.central.events import Asked, Event, Refusal, Refused, Reply
-from evd.core.central.rows import FaultEvent, HealthSnapshot, Request, Session, SessionStatus
-from evd.core.central.statistics import FaultStatistics
+from evd.core.central.events import Asked, Refusal, Refused, Reply
 from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.clock import now
 
-# A call that the loop has not answered by then is told so: better than to keep it waiting.
+# A call is told after so long that it was not decided: better than to keep it waiting.
 ANSWER_S_MAX = 10.0
 CALLS_MAX = 1_000
 
 
 class Service:
-    """Between HTTP and the loop.  While there is no core, Central can't serve: 503."""
+    """The door between HTTP and the loop.  While Central has no core it can't serve: 503."""
 
     def __init__(
         self,
@@ -38,38 +35,43 @@ class Service:
         self._started_s = time.monotonic()
         self._numbers = itertools.count(1)
         self._calls: dict[int, trio.MemorySendChannel[Reply]] = {}
-        self.core: Central | None = None
-        self._open_store: Store | None = None
-        self._why = "Central is starting"
+        self._core: Central | None = None
+        self._store: Store | None = None
+        self._reason = "Central is starting"
         self._central_id = ""
 
-    def begin(self, core: Central, store: Store) -> None:
-        """A core is there: calls are answered."""
-        self.core, self._open_store = core, store
+    def start_serving(self, core: Central, store: Store) -> None:
+        """Let `core` answer from now on, and `store` be read."""
+        self._core, self._store = core, store
         self._central_id = core.central_id
 
-    def end(self, why: str) -> None:
-        """The core is gone; what was asked of it is not answered by the next one."""
-        self.core = self._open_store = None
-        self._why = why
+    def stop_serving(self, reason: str) -> None:
+        """Answer 503 until there is another core, also to the calls that wait."""
+        self._core = self._store = None
+        self._reason = reason
         for call in list(self._calls):
-            self.reply(_unserved(call, why))
+            self.reply(_unserved(call, reason))
 
-    def is_abandoned(self, event: Event) -> bool:
-        """Whether it is a call that was answered already: that Central did not decide in time."""
-        return isinstance(event, Asked) and event.call not in self._calls
+    @property
+    def is_serving(self) -> bool:
+        """Whether there is a core."""
+        return self._core is not None
 
-    def reply(self, effect: Reply) -> None:
+    def is_waiting(self, call: int) -> bool:
+        """Return whether a call has not been answered yet."""
+        return call in self._calls
+
+    def reply(self, reply: Reply) -> None:
         """Answer a call, if it still waits."""
-        waiting = self._calls.pop(effect.call, None)
+        waiting = self._calls.pop(reply.call, None)
         if waiting is not None:
-            waiting.send_nowait(effect)
+            waiting.send_nowait(reply)
 
     async def ask(self, make: Callable[[int], Asked]) -> Reply:
         """Put a question to the core; `make` makes it from the number of the call."""
         number = next(self._numbers)
-        if self.core is None:
-            return _unserved(number, self._why)
+        if self._core is None:
+            return _unserved(number, self._reason)
         if len(self._calls) >= CALLS_MAX:
             return _unserved(number, "too many calls are waiting")
         send, receive = trio.open_memory_channel[Reply](1)
@@ -83,9 +85,9 @@ class Service:
             self._calls.pop(number, None)
 
     def unhealthy(self) -> str | None:
-        """Why Central can't serve requests now; None when it can."""
-        if self.core is None:
-            return self._why
+        """Return why Central can't serve requests now; None when it can."""
+        if self._core is None:
+            return self._reason
         return None if self.broker_up() else "Kafka does not answer"
 
     @property
@@ -99,69 +101,43 @@ class Service:
         return self._central_id
 
     def new_request_id(self) -> str:
-        """An id for a request whose caller brought none."""
+        """Return an id for a request whose caller brought none."""
         return f"req-{uuid4().hex}"
 
     @property
+    def store(self) -> Store:
+        """The open database; StoreFailed while there is none."""
+        if self._store is None:
+            raise StoreFailed(self._reason)
+        return self._store
+
+    @property
     def _running(self) -> Central:
-        if self.core is None:
-            raise StoreFailed(self._why)
-        return self.core
+        if self._core is None:
+            raise StoreFailed(self._reason)
+        return self._core
 
     def charging_points(self) -> list[CpView]:
-        """Every charging point as it is shown; StoreFailed while there is no core."""
+        """Return every charging point as it is shown; StoreFailed while there is no core."""
         return self._running.views(now())
 
     def charging_point(self, cp_id: str) -> CpView | None:
-        """One charging point as it is shown; None for an unknown one."""
+        """Return one charging point as it is shown; None for an unknown one."""
         core = self._running
         return core.view(cp_id, now()) if core.knows(cp_id) else None
 
     def active_requests(self) -> int:
-        """How many requests are open."""
-        return 0 if self.core is None else self.core.active_requests
+        """Return how many requests are open."""
+        return 0 if self._core is None else self._core.active_requests
 
     def telemetry(self) -> list[Telemetry]:
-        """The newest telemetry of each charging point that supplies."""
+        """Return the newest telemetry of each charging point that supplies."""
         return self._running.meters()
 
     async def metrics(self) -> bytes:
-        """Everything that is counted and measured."""
-        views = self.core.views(now()) if self.core is not None else []
+        """Return everything that is counted and measured."""
+        views = self._core.views(now()) if self._core is not None else []
         return await self._render(views, self.active_requests(), self.unhealthy() is None)
-
-    @property
-    def _store(self) -> Store:
-        if self._open_store is None:
-            raise StoreFailed(self._why)
-        return self._open_store
-
-    async def request(self, request_id: str) -> Request | None:
-        """A request as it is stored."""
-        return await self._store.request(request_id)
-
-    async def sessions(
-        self,
-        cp_id: str | None,
-        driver_id: str | None,
-        status: SessionStatus | None,
-        limit: int,
-        before: str | None,
-    ) -> list[Session]:
-        """Sessions as they are stored, newest first."""
-        return await self._store.sessions(cp_id, driver_id, status, limit, before)
-
-    async def faults(self, cp_id: str | None, limit: int) -> list[FaultEvent]:
-        """The history of faults, newest first."""
-        return await self._store.faults(cp_id, limit)
-
-    async def fault_statistics(self, cp_id: str | None, days: int) -> list[FaultStatistics]:
-        """What the history of faults says of each charging point."""
-        return await self._store.fault_statistics(cp_id, days, datetime.now(UTC))
-
-    async def health_history(self, cp_id: str | None, limit: int) -> list[HealthSnapshot]:
-        """How charging points stood, newest first."""
-        return await self._store.health_history(cp_id, limit)
 
 
 def _unserved(call: int, why: str) -> Reply:

@@ -148,6 +148,11 @@ class FakeCentral:
         self.asked.append(make(7))
         return self.reply
 
+    @property
+    def store(self) -> "FakeCentral":
+        """Itself: it answers for its database too."""
+        return self
+
     async def request(self, request_id: str) -> Request | None:
         """req-1 alone."""
         self._note("request", request_id)
@@ -172,7 +177,9 @@ class FakeCentral:
         self._note("faults", cp_id, limit)
         return [FaultEvent("CP-001", EventType.FAULT, "refused", NOON)]
 
-    async def fault_statistics(self, cp_id: str | None, days: int) -> Sequence[FaultStatistics]:
+    async def fault_statistics(
+        self, cp_id: str | None, days: int, now: datetime
+    ) -> Sequence[FaultStatistics]:
         """Of one charging point."""
         self._note("fault_statistics", cp_id, days)
         return [FaultStatistics("CP-001", 1, 1, 0, None, 2.0, 0.5)]

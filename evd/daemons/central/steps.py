@@ -1,0 +1,98 @@
+"""The order of Central's work: look up, decide, store, say, and only then let Kafka forget.
+
+Each function is a generator of steps: it yields one after the other and is sent the outcome.  An
+exception from a step ends the generator, as a crash would: nothing behind a failed commit is said.
+The core has decided already what was not stored, so it must then be thrown away.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+
+import attrs
+
+from evd.core.central.core import Central
+from evd.core.central.events import Answer, Asked, Effect, Event, HangUp, Polled, Reply, Save
+from evd.core.central.rows import Request, Row, Session
+from evd.core.effects import Note, Now, Send
+
+# The next offset to read of each topic's partition.
+Offsets = Mapping[tuple[str, int], int]
+Found = tuple[Sequence[Request], Sequence[Session]]
+
+
+@attrs.frozen(slots=True)
+class LookUp:
+    """Read these rows from the database; the outcome is those that are stored."""
+
+    request_ids: Sequence[str]
+    session_ids: Sequence[str]
+
+
+@attrs.frozen(slots=True)
+class Commit:
+    """Make all rows durable in one transaction, or fail."""
+
+    rows: Sequence[Row]
+
+
+@attrs.frozen(slots=True)
+class CommitOffsets:
+    """Tell Kafka that everything before these offsets is done with."""
+
+    offsets: Offsets
+
+
+Say = Send | Answer | HangUp | Reply | Note
+Step = LookUp | Commit | CommitOffsets | Say
+Steps = Generator[Step, Found | None, None]
+
+
+def start_steps(core: Central, now: Now) -> Steps:
+    """Carry out what a new core wants before its first event."""
+    return _carry_out(core.start(now))
+
+
+def batch_steps(
+    core: Central,
+    events: Sequence[Event],
+    offsets: Offsets,
+    *,
+    is_waiting: Callable[[int], bool],
+    now: Callable[[], Now],
+) -> Generator[Step, Found | None, Sequence[Event]]:
+    """Hand in `events` that came together, store what follows in one commit, and say it.
+
+    Return the events that were handed in: all but HTTP calls that no longer wait for their answer,
+    which `is_waiting` tells by a call's number.
+    """
+    # A caller who was told that it was not decided may ask again: don't decide it meanwhile.
+    wanted = [event for event in events if not isinstance(event, Asked) or is_waiting(event.call)]
+    request_ids, session_ids = core.missing(wanted)
+    if request_ids or session_ids:
+        found = yield LookUp(sorted(request_ids), sorted(session_ids))
+        core.remember(*found or ((), ()))
+    moment = now()
+    effects: list[Effect] = []
+    for event in (*wanted, Polled()):
+        effects += core.handle(event, moment)
+    yield from _carry_out(effects)
+    # The last step: a crash before it only means that these messages are read once more.
+    if offsets:
+        yield CommitOffsets(offsets)
+    return wanted
+
+
+def _carry_out(effects: Sequence[Effect]) -> Steps:
+    yield from _store(effects)
+    yield from _say(effects)
+
+
+def _store(effects: Sequence[Effect]) -> Steps:
+    rows = [effect.row for effect in effects if isinstance(effect, Save)]
+    if rows:
+        yield Commit(rows)
+
+
+def _say(effects: Sequence[Effect]) -> Steps:
+    for effect in effects:
+        if not isinstance(effect, Save):
+            yield effect
