@@ -20,7 +20,7 @@ from tests.sim.world import Mix, Violation, World
 REPLAYS = Path(__file__).with_name("replays.txt")
 STORIES_MAX = 3
 PROGRESS_RUNS = 200
-# So many are given out at once; the clock is looked at between two times.
+# Jobs given out at once; the time is checked between two batches.
 BATCH = 32
 
 Job = tuple[int, str]
@@ -28,7 +28,7 @@ Job = tuple[int, str]
 
 @attrs.frozen
 class Run:
-    """What came out of one seed; `story` only where something broke."""
+    """The result of one seed; `story` only where something broke."""
 
     seed: int
     mix: str
@@ -40,7 +40,7 @@ class Run:
 
 
 def run_seed(seed: int, mix: Mix, *, whole_story: bool = False) -> Run:
-    """One run from its first event to its last."""
+    """Do one run from its first event to its last."""
     world = World(seed, mix)
     network = Network(world)
     network.run(lambda: Storm(network).begin())
@@ -66,7 +66,7 @@ def _run_job(job: Job) -> Run:
 
 
 def sweep(jobs: Iterator[Job], workers: int, until_s: float = math.inf) -> Iterator[Run]:
-    """The runs of these, in their order, until all are done or the monotonic time `until_s`."""
+    """Yield the runs of `jobs`, in their order, until the monotonic time `until_s`."""
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         while time.monotonic() < until_s:
             batch = list(itertools.islice(jobs, BATCH))
@@ -76,7 +76,7 @@ def sweep(jobs: Iterator[Job], workers: int, until_s: float = math.inf) -> Itera
 
 
 def read_replays(path: Path = REPLAYS) -> list[Job]:
-    """The seeds that once found something: they are run first."""
+    """Return the seeds that once found something: they are run first."""
     if not path.exists():
         return []
     lines = (line.partition("#")[0].split() for line in path.read_text().splitlines())
@@ -107,7 +107,7 @@ def tell(run: Run, *, story: bool) -> None:
 
 
 class Totals:
-    """What all runs come to."""
+    """The sums over all runs."""
 
     def __init__(self) -> None:
         self.runs = self.steps = self.broken = 0
@@ -117,7 +117,7 @@ class Totals:
         self._began_s = time.monotonic()
 
     def add(self, run: Run) -> None:
-        """One more run."""
+        """Add a run."""
         self.runs += 1
         self.steps += run.steps
         self.broken += bool(run.violations)
@@ -140,7 +140,7 @@ class Totals:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Run what was asked for; the number of violations."""
+    """Run the seeds of the options; return the number of violations."""
     mix: Mix | None = MIXES[options.faults] if options.faults else None
     last = None if options.seconds else options.first + options.seeds
     seeds = itertools.takewhile(lambda n: last is None or n < last, itertools.count(options.first))
@@ -165,7 +165,7 @@ def report(options: argparse.Namespace) -> int:
 
 
 def replay(options: argparse.Namespace) -> int:
-    """Run one seed again, and tell its story; the number of violations."""
+    """Run one seed again, and tell its story; return the number of violations."""
     mix = MIXES[options.faults] if options.faults else mix_for(options.seed)
     run = run_seed(options.seed, mix, whole_story=options.whole_story)
     totals = Totals()
@@ -176,7 +176,7 @@ def replay(options: argparse.Namespace) -> int:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The flags."""
+    """Read the flags."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
@@ -192,7 +192,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command; return the number of violations."""
     options = parse(sys.argv[1:])
     if options.mutant:
         from tests.sim.mutants import show

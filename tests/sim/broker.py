@@ -16,7 +16,7 @@ from tests.sim.world import Process, World
 
 HOST = "broker"
 PARTITIONS = 4
-# As the real producer: what could not be delivered for so long is dropped.
+# The real producer too drops a message that it could not deliver for so long.
 MESSAGE_TIMEOUT_S = 5.0
 # A link or a broker that did not answer for so long is taken for down.
 ANSWER_S = 2.0
@@ -28,32 +28,32 @@ Place = tuple[str, int]
 
 @lru_cache(maxsize=4096)
 def place_of(topic: str, key: str) -> Place:
-    """Where a message with this key goes."""
+    """Return the place of a message with this key."""
     return topic, 0 if topic == BEACONS else partition_for(key.encode(), PARTITIONS)
 
 
 def places_of(topic: str) -> list[Place]:
-    """Every partition of a topic."""
+    """Return every partition of a topic."""
     return [(topic, number) for number in range(1 if topic == BEACONS else PARTITIONS)]
 
 
 class Broker:
-    """The logs, as long as it lives."""
+    """The logs, as long as the broker is up."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.up = True
-        # Another one after each restart, as the real broker's cluster id.
+        # The real broker's cluster id too is another one after each restart.
         self.cluster = 1
         self.logs: dict[Place, list[bytes]] = defaultdict(list)
         self.committed: dict[tuple[str, Place], int] = {}
         self.readers: dict[Place, list[Reader]] = defaultdict(list)
         self.down_at_s = -1e9
-        # Old messages that a fault may say again.
+        # Old messages that a fault may send again.
         self.past: deque[tuple[Place, bytes]] = deque(maxlen=REPLAYED_MAX)
 
     def go_down(self) -> None:
-        """It is killed."""
+        """Kill the broker; it comes back within seconds."""
         if self.up:
             self.up = False
             self.down_at_s = self.world.t_s
@@ -61,7 +61,7 @@ class Broker:
             self.world.at(self.world.rng.uniform(0.5, 8.0), self.come_back)
 
     def come_back(self) -> None:
-        """It is up again, and empty."""
+        """Start the broker with empty logs."""
         if self.up:
             return
         self.up = True
@@ -71,7 +71,7 @@ class Broker:
         self.world.tell("broker", "starts, EMPTY")
 
     def append(self, place: Place, raw: bytes) -> None:
-        """Take a message."""
+        """Append a message, unless the broker is down."""
         if not self.up:
             return
         log = self.logs[place]
@@ -90,7 +90,7 @@ class Broker:
 
 
 class Messenger:
-    """One life's producer: a queue for each partition, and a last chance when it dies."""
+    """The producer of one run of a process: a queue for each partition."""
 
     def __init__(self, process: Process, broker: Broker) -> None:
         self._process = process
@@ -129,7 +129,7 @@ class Messenger:
             self._process.later(0.001, self._pump, place)
 
     def _die(self, silent: bool) -> None:
-        # What the kernel had already may still arrive, late.
+        # Bytes that the kernel had already may still arrive, late.
         world = self._process.world
         for place, queue in self._queues.items():
             if queue and not silent and world.chance(0.4):
@@ -138,7 +138,7 @@ class Messenger:
 
 
 class Reader:
-    """One life's consumer of some partitions.
+    """The consumer of some partitions for one run of a process.
 
     `group`: it goes on where that group last committed, else at the earliest; None: at the end.
     """
@@ -192,7 +192,7 @@ class Reader:
                     self._broker.committed[self._group, place] = offset
 
     def kick(self) -> None:
-        """There may be something new."""
+        """Poll soon: there may be something new."""
         if not self._polling and self._cluster is not None:
             self._polling = True
             self._process.later(self._process.world.soon_s(), self._poll)
@@ -221,7 +221,7 @@ class Reader:
             return
         self._polling = False
         if not self.knows_its_place:
-            # Found out by `link_up`, after its while.
+            # `link_up` finds that out after a while.
             return
         messages: list[Message] = []
         offsets: dict[Place, int] = {}

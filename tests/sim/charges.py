@@ -1,4 +1,4 @@
-"""What a car really took, whatever anybody says of it."""
+"""The energy that each car really took, by which all records are judged."""
 
 import attrs
 
@@ -32,15 +32,15 @@ class Charge:
         return self.engine.cp_id
 
     def most_mwh(self) -> int:
-        """What it took."""
+        """The energy that it took."""
         return energy_mwh(self.run.kw_rate, (self.ended_s or self.began_s) - self.began_s)
 
     def least_mwh(self) -> int:
-        """What is on its engine's disk."""
+        """The energy that its engine's disk shows."""
         until_s = self.metered_s if not self.is_recorded else self.ended_s or self.began_s
         return energy_mwh(self.run.kw_rate, until_s - self.began_s)
 
     @property
     def gap_s(self) -> float:
-        """For how long no reading was saved before it was cut off."""
+        """Seconds without a saved reading before it was cut off."""
         return 0.0 if self.is_recorded else self.awake_s - self.metered_s

@@ -1,4 +1,4 @@
-"""What survives a crash: Central's database, an engine's session buffer, a driver's notebook.
+"""The disks that survive a crash: Central's database, an engine's buffer, a driver's notebook.
 
 Each save is durable when it returns, or it failed; one that failed may have been carried out all
 the same, and one that its process did not survive is torn: none of it is there.  A disk can be
@@ -39,14 +39,14 @@ from evd.core.engine.events import (
 from evd.core.wire.messages import SessionRecord
 from tests.sim.world import Crashed
 
-# What the adapters promise of their files: a power cut loses nothing that a commit has returned
-# for, and of a commit that was torn by its process's death nothing is found.
+# The adapters promise: a power cut loses no commit that has returned, and a commit that was torn by
+# its process's death leaves nothing.
 SYNCHRONOUS = True
 ATOMIC = True
 
 
 class DiskFault(Exception):
-    """It did not happen, or nobody can tell."""
+    """A read or save did not happen, or nobody can tell."""
 
 
 class Health(Enum):
@@ -60,7 +60,7 @@ class Health(Enum):
 
 @attrs.define
 class Database:
-    """What is in Central's database; rows are frozen, so a copy is cheap."""
+    """The rows of Central's database; they are frozen, so a copy is cheap."""
 
     meta: Meta
     points: dict[str, ChargingPoint] = attrs.Factory(dict)
@@ -69,7 +69,7 @@ class Database:
     faults: list[FaultEvent] = attrs.Factory(list)
 
     def copy(self) -> "Database":
-        """As it is now."""
+        """Return a copy of this moment."""
         return Database(
             self.meta, dict(self.points), dict(self.requests), dict(self.sessions), self.faults[:]
         )
@@ -91,7 +91,7 @@ class CentralStore:
         self.data.meta = attrs.evolve(self.data.meta, epoch=self.data.meta.epoch + 1)
 
     def load(self) -> Image:
-        """What a start needs: charging points, open requests, ACTIVE sessions."""
+        """Return what a start needs: charging points, open requests, ACTIVE sessions."""
         self._check()
         data = self.data
         return Image(
@@ -104,7 +104,7 @@ class CentralStore:
     def lookup(
         self, request_ids: Iterable[str], session_ids: Iterable[str]
     ) -> tuple[list[Request], list[Session]]:
-        """Those that are stored."""
+        """Return those rows that are stored."""
         requests, sessions = self.data.requests, self.data.sessions
         return (
             [requests[each] for each in sorted(request_ids) if each in requests],
@@ -112,7 +112,7 @@ class CentralStore:
         )
 
     def commit(self, rows: Sequence[Row], risk: Callable[[], None]) -> None:
-        """All of them or, raising DiskFault, none, unless nobody can tell; `risk` may raise."""
+        """Store all rows, or raise DiskFault: then none is stored, or all; `risk` may raise."""
         for number in range(len(rows)):
             try:
                 risk()
@@ -139,7 +139,7 @@ class CentralStore:
                 before = data.sessions.get(row.session_id)
                 if self.watch is not None:
                     self.watch(before, row)
-                # As the table's own rule has it: a settled row stays.
+                # The table's own rule: a settled row stays.
                 if before is None or not before.settled:
                     data.sessions[row.session_id] = row
                 return
@@ -166,18 +166,18 @@ class CentralStore:
             self.watch(before, row)
 
     def sync(self) -> None:
-        """What the disk does by itself now and then, were commits not synchronous."""
+        """Write old commits to the disk, as it does by itself, where they are not synchronous."""
         if not SYNCHRONOUS:
             self._synced = self.data.copy()
 
     def lose_power(self) -> None:
-        """The host's power is cut."""
+        """Cut the host's power."""
         if not SYNCHRONOUS:
             self.data = self._synced.copy()
 
     def restore(self, copy: Database, central_id: str) -> None:
-        """Put an older copy in place: another identity, and every known charging point must first
-        report."""
+        """Put an older copy in place.  It gets another identity, and each known charging point must
+        report first."""
         self.data = copy.copy()
         recovering = frozenset(self.data.points)
         meta = self.data.meta
@@ -185,7 +185,7 @@ class CentralStore:
         self._synced = self.data.copy()
 
     def lose(self, central_id: str) -> None:
-        """Nothing is left."""
+        """Begin with an empty database."""
         self.data = Database(Meta(central_id, 0))
         self._synced = self.data.copy()
 
@@ -207,24 +207,24 @@ class BufferDisk:
         self._has_room = False
 
     def load(self) -> EngineDisk:
-        """What an engine finds when it starts."""
+        """Return what an engine finds when it starts."""
         return EngineDisk(self.central_id, self.run, tuple(self.unconfirmed), tuple(self.confirmed))
 
     def kept(self) -> set[str]:
-        """The sessions that it knows of."""
+        """Return the ids of the sessions that it knows of."""
         running = {self.run.session_id} if self.run is not None else set()
         return {*self.unconfirmed, *self.confirmed, *running}
 
     def records(self) -> list[SessionRecord]:
-        """Of every session that ended."""
+        """Return the record of every session that ended."""
         return [*self.unconfirmed.values(), *self.confirmed.values()]
 
     def delay_s(self) -> float:
-        """How long the next save takes."""
+        """Return how long the next save takes."""
         return self._rng.uniform(0.1, 2.4) if self.health is Health.SLOW else 0.0
 
     def read(self, session_ids: Iterable[str]) -> list[SessionRecord]:
-        """Those of the records that are there."""
+        """Return those of the records that are there."""
         if self.health is Health.FAILING:
             raise DiskFault("input/output error")
         found = (self.unconfirmed.get(each) or self.confirmed.get(each) for each in session_ids)
@@ -233,7 +233,7 @@ class BufferDisk:
     def save(self, effect: Save) -> None:
         """Make it durable, or raise DiskFault."""
         if self.health is Health.FAILING:
-            # It may have happened, or happen yet.
+            # A save that failed may be on the disk all the same.
             if self._rng.random() < 0.3:
                 self._write(effect)
             raise DiskFault("disk did not answer")
@@ -283,7 +283,7 @@ class Notebook:
         self.page = BLANK_DISK
 
     def write(self, page: DriverDisk) -> None:
-        """Replace the page, or raise DiskFault, and then it may be replaced all the same."""
+        """Replace the page, or raise DiskFault: then it may be replaced all the same."""
         if self.health is Health.FULL:
             raise DiskFault("no space left on device")
         if self.health is Health.WELL or self._rng.random() < 0.3:

@@ -1,4 +1,4 @@
-"""What can go wrong, one method a kind; and the mixes of kinds in which runs are made."""
+"""Faults, one method a kind, and the mixes of kinds in which runs are made."""
 
 import functools
 import random
@@ -44,7 +44,7 @@ CLOCK_STEPS_S = (3600.0, -3600.0)
 
 
 class Storm:
-    """Lets a fault happen every few seconds, as long as the storm lasts."""
+    """A fault every few seconds, as long as the storm lasts."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -57,7 +57,7 @@ class Storm:
         }
 
     def begin(self) -> None:
-        """From now on faults happen, until the storm is over."""
+        """Let faults happen from now on, until the storm is over."""
         if "clock" in self.world.mix.kinds:
             for process in self.network.processes:
                 self.world.skew_s[process.host] = self.rng.uniform(-60, 60)
@@ -73,7 +73,7 @@ class Storm:
             self.world.faults[kind] += 1
 
     def _calm(self) -> None:
-        """What faults have left behind is put right; who was killed is started."""
+        """Repair the damage of the faults, and start every process that is down."""
         network = self.network
         for process in network.processes:
             process.held_until_s = 0.0
@@ -104,7 +104,7 @@ class Storm:
         return max(0.1, STORM_S - self.world.t_s)
 
     def _span_s(self, least_s: float, most_s: float) -> float:
-        """A duration that does not outlast the storm."""
+        """Return a duration that does not outlast the storm."""
         return min(self._left_s(), self.rng.uniform(least_s, most_s))
 
     def _any_process(self) -> Process:
@@ -112,8 +112,6 @@ class Storm:
 
     def _any_engine(self) -> EnginePart:
         return self.rng.choice(self.network.engines)
-
-    # Processes
 
     def _crash(self) -> bool:
         process = self._any_process()
@@ -155,8 +153,6 @@ class Storm:
         process.hang(self._span_s(0.5, 14.0))
         return True
 
-    # Links
-
     def _cut(self, ways: list[tuple[str, str]], span_s: float) -> bool:
         self._tell("cut: " + ", ".join(f"{a} > {b}" for a, b in ways) + f" for {span_s:.1f} s")
         self.world.cut.update(ways)
@@ -189,7 +185,7 @@ class Storm:
         return True
 
     def _offsets(self) -> bool:
-        """How far its readers had come is lost: who starts again reads all that is there."""
+        """Lose the committed offsets: a reader that starts again reads the log from its start."""
         self._tell("the committed offsets are lost")
         self.network.broker.committed.clear()
         if "crash" in self.kinds and self.rng.random() < 0.5:
@@ -217,8 +213,6 @@ class Storm:
         monitor.target = monitor.engine
         monitor.crash("gets the right port")
 
-    # Messages
-
     def _bad(self) -> bool:
         raw = self.rng.choice(GARBAGE)
         monitor = self.rng.choice(self.network.monitors)
@@ -239,8 +233,6 @@ class Storm:
             self._tell(f"said again on {place[0]}: {raw[:200]!r}")
             self.network.broker.append(place, raw)
         return bool(past)
-
-    # Disks
 
     def _disk(self) -> bool:
         engine = self._any_engine()
@@ -268,7 +260,7 @@ class Storm:
             return False
         engine = self._any_engine()
         engine.crash("its disk is lost")
-        self.network.witness.wiped(engine, engine.disk.kept())
+        self.network.checker.on_wiped(engine, engine.disk.kept())
         engine.disk.wipe()
         return True
 
@@ -277,10 +269,10 @@ class Storm:
             return False
         driver = self.rng.choice(self.network.drivers)
         driver.crash("its disk is lost")
-        witness = self.network.witness
-        for request_id, asker in witness.asked.items():
+        checker = self.network.checker
+        for request_id, asker in checker.askers.items():
             if asker is driver:
-                witness.forgotten.add(request_id)
+                checker.forgotten.add(request_id)
         driver.notebook.wipe()
         return True
 
@@ -301,18 +293,16 @@ class Storm:
         network.central.crash("its database is lost")
         network.store.lose(self._new_central_id())
         network.snapshots.clear()
-        network.witness.lost_s.append(self.world.t_s)
+        network.checker.lost_s.append(self.world.t_s)
         self._restored()
         return True
 
     def _restored(self) -> None:
-        self.network.witness.restored_s.append(self.world.t_s)
-        self.network.witness.reset()
+        self.network.checker.restored_s.append(self.world.t_s)
+        self.network.checker.reset()
 
     def _new_central_id(self) -> str:
-        return f"central-{len(self.network.witness.restored_s) + 2}"
-
-    # One too many
+        return f"central-{len(self.network.checker.restored_s) + 2}"
 
     def _twin(self) -> bool:
         if self.network.extras:
@@ -330,7 +320,7 @@ class Storm:
         )
         if self.rng.random() < 0.7:
             twin.disk.central_id = engine.disk.central_id
-        self.network.witness.watch_car(twin)
+        self.network.checker.watch_car(twin)
         return self._add(twin, self._span_s(8.0, 40.0))
 
     def _second(self) -> bool:
@@ -367,8 +357,6 @@ class Storm:
         if extra in self.network.extras:
             self.network.extras.remove(extra)
             extra.retire()
-
-    # The operator
 
     def _ask_central(
         self, make: Callable[[int], Asked], answered: Answered = lambda *_: None
@@ -417,7 +405,7 @@ class Storm:
         return True
 
     def _remove(self) -> bool:
-        """Its monitor is stopped, and the operator takes the charging point off the list."""
+        """Stop a monitor, and have the operator take its charging point off the list."""
         monitor = self.rng.choice(self.network.monitors)
         if not monitor.alive:
             return False
@@ -462,7 +450,7 @@ MIXES: dict[str, Mix] = {
         _mix("noise", "clock bad dup replay rival copy twin second offsets", every_s=1.5),
     )
 }
-# How a sweep takes them in turn: eight of twenty runs have every kind of fault.
+# The order in which a sweep takes the mixes: eight of twenty runs have every kind of fault.
 TURNS = (
     *("all", "away", "all", "port", "all", "rest", "three", "two", "all", "asked"),
     *("all", "disks", "all", "late", "noise", "power", "three", "calm", "hung", "absent"),
@@ -470,5 +458,5 @@ TURNS = (
 
 
 def mix_for(seed: int) -> Mix:
-    """The mix of a seed in a sweep."""
+    """Return the mix of a seed in a sweep."""
     return MIXES[TURNS[seed % len(TURNS)]]

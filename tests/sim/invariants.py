@@ -1,15 +1,15 @@
-"""Who sees everything judges: what the cars did, what is stored, what each driver was told.
+"""The checker of the promises: it sees every car, every stored row and every word to a driver.
 
-The numbers are those of the promises:
+The numbers of the promises:
 
     1  no session is lost          5  nothing stale is carried out
     2  nothing is billed twice     6  what is shown is true, and heals by itself
     3  one session at a time       7  a fault stays where it is
-    4  one final status            8  nobody ends but who is killed or told to
+    4  one final status            8  no process ends by itself
 
-Three races are closed by no protocol, and counted as allowed: a START that is on its way when its
-driver gives up; a charging point out of reach for longer than the bound; both disks that knew a
-session lost.
+No protocol closes three races, so they are counted as allowed: a START that is on its way when its
+driver gives up; a charging point out of reach for longer than the bound; the loss of both disks
+that knew a session.
 """
 
 from collections import Counter, defaultdict
@@ -42,20 +42,20 @@ from tests.sim.world import World
 if TYPE_CHECKING:
     from tests.sim.network import Network
 
-# An echo is good for 5 s, and so is the START that it led to.
+# An echo is good for 5 s, and the START that it led to for 5 s more.
 STALE_S = 10.0
 # A session's last reading may be one interval old when its engine dies, and a save takes a while.
 METER_S = 1.0 + 0.6
-# What float seconds and whole mWh may differ by.
+# Rounding: float seconds against whole mWh.
 ENERGY_SLACK_MWH = 200
-# From the moment at which a message is read to the commit of what it changes.
+# The time from reading a message to the commit of its changes.
 COMMIT_S = 0.1
-# Reasons that an asker gives itself, when Central gave it none.
+# Reasons that an asker writes down itself, because Central gave it none.
 NO_COORDINATOR = "no coordinator"
 NEVER_KNOWN = "never known"
-# Only these can harm no charging point at all.
+# Faults that can harm no charging point.
 HARMLESS = frozenset({"broker", "clock", "bad", "dup", "replay", "rival", "copy"})
-# And these nobody at all who does not make them.
+# Faults that can harm nobody but their maker.
 NOISE = HARMLESS - {"broker"} | {"twin", "second", "offsets"}
 
 
@@ -64,50 +64,49 @@ def _names(row: Session, cp_id: str) -> bool:
     return row.cp_id == cp_id or f"delivered by {cp_id}" in row.reason
 
 
-class Witness:
-    """Sees every car, every commit and every word to a driver."""
+class Checker:
+    """Keeps what it has seen of cars, rows and drivers, and reports each broken promise."""
 
     def __init__(self, world: World, store: CentralStore) -> None:
         self.world = world
         self.store = store
         self.charges: dict[str, list[Charge]] = defaultdict(list)
-        self.asked: dict[str, Asker] = {}
+        # The asker of each request.
+        self.askers: dict[str, Asker] = {}
         self.told_finals: dict[str, tuple[float, DriverUpdate]] = {}
         # Requests that nobody waits for any more.
         self.forgotten: set[str] = set()
         self.restored_s: list[float] = []
         self.lost_s: list[float] = []
         self._estimated: set[str] = set()
-        # Sessions that were carried out again because no disk in reach knew of them.
+        # Sessions that were carried out twice, because no disk in reach knew of the first time.
         self._again: set[str] = set()
         self._contact_s: dict[str, float] = {}
         self._active: dict[str, tuple[str, str]] = {}
-        # When Central first read a CANCEL of a request, and when a final status was stored.
+        # Each request's time at which Central first read a CANCEL of it.
         self.cancel_read_s: dict[str, float] = {}
-        # Requests that somebody asked Central by HTTP to end.
+        # Requests that Central was asked by HTTP to end.
         self.end_asked: set[str] = set()
+        # Each request's time at which its final status was first stored.
         self._final_s: dict[str, float] = {}
         # Requests that ended while the car was out of everybody's reach past the bound.
         self._ended_unheard: set[str] = set()
         # Called with a session that is closed because nothing was heard of it.
         self.on_unheard: Callable[[Session], None] = lambda _: None
 
-    # What physically happens
-
     def watch_car(self, engine: EnginePart) -> None:
-        """See the cars at this engine."""
-
-        engine.car_on = lambda run: self._car_on(engine, run)
-        engine.car_off = lambda: self._car_off(engine)
-        engine.on_saved = lambda effect: self._saved(engine, effect)
+        """See the cars and the disk of this engine."""
+        engine.car_on = lambda run: self._on_car_on(engine, run)
+        engine.car_off = lambda: self._on_car_off(engine)
+        engine.on_saved = lambda effect: self._on_saved(engine, effect)
         engine.on_disk_fault = lambda: self._excuse(engine)
 
-    def contact(self, cp_id: str) -> None:
-        """Central hears of a charging point."""
+    def on_contact(self, cp_id: str) -> None:
+        """Note that Central hears of a charging point."""
         self._contact_s[cp_id] = self.world.t_s
 
-    def read(self, message: DriverRequest | RequestEndAsked) -> None:
-        """Central reads what is asked of a request."""
+    def on_read(self, message: DriverRequest | RequestEndAsked) -> None:
+        """Note that Central has read a demand about a request."""
         if isinstance(message, RequestEndAsked):
             self.end_asked.add(message.request_id)
         elif message.action is Action.CANCEL:
@@ -130,20 +129,20 @@ class Witness:
         """Whether Central's whole database was lost after it began: nobody there knows of it."""
         return any(at_s >= charge.began_s for at_s in self.lost_s)
 
-    def _car_on(self, engine: EnginePart, run: Run) -> None:
+    def _on_car_on(self, engine: EnginePart, run: Run) -> None:
         world = self.world
         world.tell(engine.name, f"CAR CHARGES {run.session_id}", run.session_id, run.request_id)
         if run.session_id != session_id_for(run.request_id):
             world.violate(5, "a session's id is not its request's", run.session_id, run.request_id)
         for other in self._charging():
-            self._one_at_a_time(engine, run, other)
-        self._once_only(run)
-        late = self._in_time(run)
+            self._check_one_at_a_time(engine, run, other)
+        self._check_once_only(run)
+        late = self._is_late(run)
         charge = Charge(run, engine, world.t_s, late, metered_s=world.t_s)
         charge.is_excused = engine.disk.health is not Health.WELL
         self.charges[run.session_id].append(charge)
 
-    def _one_at_a_time(self, engine: EnginePart, run: Run, other: Charge) -> None:
+    def _check_one_at_a_time(self, engine: EnginePart, run: Run, other: Charge) -> None:
         ids = run.session_id, other.run.session_id
         if other.cp_id == engine.cp_id:
             self.world.violate(3, f"two cars at {engine.cp_id}", *ids)
@@ -156,7 +155,7 @@ class Witness:
         else:
             self.world.violate(3, f"{run.driver_id} charges twice at once", *ids)
 
-    def _once_only(self, run: Run) -> None:
+    def _check_once_only(self, run: Run) -> None:
         before = [
             charge
             for charges in self.charges.values()
@@ -175,8 +174,8 @@ class Witness:
         ids = run.request_id, run.session_id
         self.world.violate(5, "a request is carried out a second time", *ids)
 
-    def _in_time(self, run: Run) -> bool:
-        """Whether its driver had been told otherwise; not by too long ago."""
+    def _is_late(self, run: Run) -> bool:
+        """Return whether its driver had been told a failure; too long ago is a violation."""
         told = self.told_finals.get(run.request_id)
         if told is None or told[1].status is RequestStatus.COMPLETED:
             return False
@@ -188,7 +187,7 @@ class Witness:
             self.world.allow("a car starts within 10 s of its driver's giving up")
         return True
 
-    def _car_off(self, engine: EnginePart) -> None:
+    def _on_car_off(self, engine: EnginePart) -> None:
         for charge in self._charging():
             if charge.engine is engine:
                 charge.ended_s = self.world.t_s
@@ -197,14 +196,14 @@ class Witness:
                 said = f"CAR STOPS {charge.run.session_id}, {kwh} kWh"
                 self.world.tell(engine.name, said, charge.run.session_id)
 
-    def _saved(self, engine: EnginePart, effect: Save) -> None:
+    def _on_saved(self, engine: EnginePart, effect: Save) -> None:
         if isinstance(effect, SaveConfirmed):
-            self._confirmed(effect)
+            self._check_confirmed(effect)
         elif isinstance(effect, SaveMeter | SaveRecord):
-            self._metered(engine, effect)
+            self._on_metered(engine, effect)
 
-    def _confirmed(self, effect: SaveConfirmed) -> None:
-        """An engine takes it that Central has these records."""
+    def _check_confirmed(self, effect: SaveConfirmed) -> None:
+        """Check that Central has the records that an engine takes for confirmed."""
         if self.restored_s:
             return
         for session_id in effect.session_ids:
@@ -212,7 +211,7 @@ class Witness:
             if row is None or not row.settled:
                 self.world.violate(1, "confirmed to its engine, and not stored", session_id)
 
-    def _metered(self, engine: EnginePart, effect: SaveMeter | SaveRecord) -> None:
+    def _on_metered(self, engine: EnginePart, effect: SaveMeter | SaveRecord) -> None:
         record = effect.record if isinstance(effect, SaveRecord) else effect
         for charge in self.charges.get(record.session_id, ()):
             if charge.engine is not engine:
@@ -220,44 +219,42 @@ class Witness:
             if isinstance(effect, SaveMeter):
                 charge.metered_s = charge.began_s + effect.metered_s
             elif charge.run.boot_id == engine.boot_id:
-                # After a crash it is the last saved reading that is recorded, and not the end.
+                # A record made after a crash has the last saved reading, not that of the end.
                 charge.is_recorded = True
 
     def _excuse(self, engine: EnginePart) -> None:
         for charge in self._charging():
             charge.is_excused |= charge.engine is engine
 
-    def wiped(self, engine: EnginePart, sessions: set[str]) -> None:
-        """An engine's disk is lost, with all that it knew of these."""
+    def on_wiped(self, engine: EnginePart, sessions: set[str]) -> None:
+        """Note that an engine's disk is lost, with all that it knew of `sessions`."""
         for session_id in sessions:
             for charge in self.charges.get(session_id, ()):
                 if charge.engine is engine:
                     charge.wiped = True
 
-    # What is stored
-
     def reset(self) -> None:
-        """The database is another one: what it holds is no change of a row."""
+        """Take over the rows of another database: they are no change of the rows before."""
         self._active = {
             row.session_id: (row.cp_id, row.driver_id)
             for row in self.store.data.sessions.values()
             if row.status is SessionStatus.ACTIVE
         }
 
-    def stored(self, before: Row | None, row: Row) -> None:
-        """A row is written in place of another."""
+    def on_stored(self, before: Row | None, row: Row) -> None:
+        """Check a row that is written in place of `before`."""
         match row:
             case Session():
-                self._session_stored(before if isinstance(before, Session) else None, row)
+                self._check_stored_session(before if isinstance(before, Session) else None, row)
             case Request():
-                self._request_stored(before if isinstance(before, Request) else None, row)
+                self._check_stored_request(before if isinstance(before, Request) else None, row)
             case ChargingPoint():
-                self._point_stored(before if isinstance(before, ChargingPoint) else None, row)
+                self._check_stored_point(before if isinstance(before, ChargingPoint) else None, row)
             case Meta():
                 if isinstance(before, Meta) and before.central_id != row.central_id:
                     self.world.violate(2, "Central changed its own id")
 
-    def _session_stored(self, before: Session | None, row: Session) -> None:
+    def _check_stored_session(self, before: Session | None, row: Session) -> None:
         world, ids = self.world, (row.session_id, row.request_id)
         said = f"stores {row.session_id} {row.status}, want {row.want}, {row.energy_mwh} mWh"
         world.tell("store", f"{said}, cost {row.cost_cents} ({row.reason})", *ids)
@@ -288,7 +285,7 @@ class Witness:
             what = "'refused' closed the session of a car that charges"
             self.world.violate(6, what, row.session_id, row.request_id)
 
-    def _request_stored(self, before: Request | None, row: Request) -> None:
+    def _check_stored_request(self, before: Request | None, row: Request) -> None:
         ids = row.request_id, row.session_id
         self.world.tell("store", f"stores {row.request_id} {row.status} ({row.reason})", *ids)
         if before is not None and before.driver_id != row.driver_id:
@@ -304,17 +301,15 @@ class Witness:
         if kept != before:
             self.world.violate(4, f"a final status is changed: {before.status}", *ids)
 
-    def _point_stored(self, before: ChargingPoint | None, row: ChargingPoint) -> None:
+    def _check_stored_point(self, before: ChargingPoint | None, row: ChargingPoint) -> None:
         if before is None or not HARMLESS.issuperset(self.world.mix.kinds):
             return
         failed = row.breaker_failures > before.breaker_failures
         if failed or (row.breaker is BreakerState.OPEN and before.breaker is not row.breaker):
             self.world.violate(7, f"a failure is counted at {row.cp_id}, which had none", row.cp_id)
 
-    # What drivers are told
-
-    def told(self, asker: Asker, update: DriverUpdate) -> None:
-        """A driver is told something."""
+    def on_told(self, asker: Asker, update: DriverUpdate) -> None:
+        """Check an update that reaches its driver."""
         if not update.status.final or update.request_id in self.forgotten:
             return
         known = self.told_finals.setdefault(update.request_id, (self.world.t_s, update))[1]
@@ -327,10 +322,8 @@ class Witness:
             what = f"{update.status} is told, Central has stored {row and row.status}"
             self.world.violate(4, what, update.request_id)
 
-    # At the end
-
     def finish(self, network: "Network") -> None:
-        """All is at rest: is everything accounted for?"""
+        """Check at the end of a run that every session and request is accounted for."""
         bills: Counter[str] = Counter()
         for session_id in list(self.charges):
             self._check_session(session_id)
@@ -344,7 +337,7 @@ class Witness:
                 self.world.violate(2, f"a request is billed {count} times", request_id)
         for request in self.store.data.requests.values():
             self._check_cancelled(request)
-        for request_id, asker in self.asked.items():
+        for request_id, asker in self.askers.items():
             self._check_request(request_id, asker)
         if NOISE.issuperset(self.world.mix.kinds):
             self._check_unharmed()
@@ -357,7 +350,7 @@ class Witness:
             self.world.violate(7, "healed, at rest, and a driver can't ask")
 
     def _check_unharmed(self) -> None:
-        """Wrong clocks, bad messages and whoever is one too many have cost nobody anything."""
+        """Check that wrong clocks, bad messages and second processes have cost nobody anything."""
         for request_id, (_, update) in self.told_finals.items():
             if update.status is RequestStatus.FAILED and update.reason != CANCELLED:
                 what = f"nobody failed, and FAILED is told: {update.reason}"
@@ -392,7 +385,7 @@ class Witness:
             self.world.violate(1, what, session_id)
 
     def _check_records(self, records: Iterable[SessionRecord]) -> None:
-        """What engines have on their disks is what Central has."""
+        """Check that Central has what the engines have on their disks."""
         found: dict[str, list[SessionRecord]] = defaultdict(list)
         for record in records:
             found[record.session_id].append(record)

@@ -1,7 +1,7 @@
 """TCP as the parts may rely on it: ordered, cut without a close, closed late, half open.
 
-What one end sends while the way is cut waits, and so does its close; a host that vanishes closes
-nothing.  The kernel takes connections and data also for a process that is stopped.
+Bytes and a close that one end sends wait while the way is cut; a host that vanishes closes nothing.
+The kernel takes connections and data also for a process that is stopped.
 """
 
 import functools
@@ -13,7 +13,7 @@ import attrs
 from tests.sim.world import Process, World
 
 RETRY_S = 0.3
-# A connection that takes longer may be given up by who waits.
+# The other end may give up a connection that takes longer.
 SLOW_S = 0.5
 CLOSE = None
 
@@ -37,16 +37,16 @@ class Connection:
         self._world = world
         self._ends = (dialer, listener)
         for side, end in enumerate(self._ends):
-            # With its process goes its end: the kernel closes it, unless the host is gone too.
+            # The kernel closes the end of a process that dies, unless the host is gone too.
             end.process.on_death.append(functools.partial(self._die, side))
 
     def send(self, side: int, raw: bytes) -> None:
-        """From the end `side` (0: who dialed) to the other."""
+        """Send from the end `side` (0: the dialer) to the other."""
         if self._ends[side].is_open:
             self._deliver(1 - side, raw)
 
     def close(self, side: int) -> None:
-        """The end `side` closes; the other hears of it behind all that was sent."""
+        """Close the end `side`; the other hears of it after all that was sent."""
         if self._ends[side].is_open:
             self._ends[side].is_open = False
             self._deliver(1 - side, CLOSE)
@@ -75,7 +75,7 @@ class Connection:
         item = end.inbound.popleft()
         end.process.act(end.life, self._hand_over, (end, item))
         if not end.process.alive or end.life != end.process.life:
-            # Nobody is there any more: a host that is back answers with a reset.
+            # A host that is back answers for a process that is gone: with a reset.
             self._reset(1 - side)
         if end.inbound:
             self._world.at(0.0005, self._pump, side)

@@ -22,7 +22,7 @@ from tests.sim.planted import HARMLESS, MUTANTS, Mutant
 
 ROOT = Path(__file__).parents[2]
 SEEDS_MAX = 400
-# How long a mutant that should do no harm is looked at.
+# Seeds through which a mutant that should do no harm is run.
 HARMLESS_SEEDS = 100
 WORKERS = 2
 BROKEN = re.compile(r"^seed (\d+), \S+: invariant (\d) at [0-9.]+ s: (.*)$", re.MULTILINE)
@@ -35,7 +35,7 @@ class NotPlanted(Exception):
 
 @attrs.frozen
 class Catch:
-    """How a mutant fared: `invariant`, `seed` and `text` are the first violation's, if any."""
+    """A mutant's result: `invariant`, `seed` and `text` of the first violation, if any."""
 
     mutant: Mutant
     seeds: int
@@ -45,7 +45,7 @@ class Catch:
 
 
 def mutated(mutant: Mutant, root: Path) -> str:
-    """The mutant's file below `root` with the bug in it, or NotPlanted."""
+    """Return the mutant's file below `root` with the bug in it, or raise NotPlanted."""
     text = (root / mutant.path).read_text()
     count = text.count(mutant.old)
     if count != 1:
@@ -63,7 +63,7 @@ def plant(mutant: Mutant, target: Path) -> None:
 
 
 def run_copy(target: Path, arguments: Sequence[str]) -> str:
-    """What `python -m tests.sim` prints when it runs in the copy at `target`, and nothing else."""
+    """Return what `python -m tests.sim` prints when it runs in the copy at `target`."""
     environment = os.environ | {"PYTHONPATH": str(target), "PYTHONHASHSEED": "0"}
     where = "import evd.core.central, tests.sim as sim; print(evd.__file__, sim.__file__)"
     said = _python(target, environment, "-c", where).stdout.split()
@@ -103,7 +103,7 @@ def hunt(mutant: Mutant, seeds: int = SEEDS_MAX, first: int = 0) -> Catch:
 
 
 def show(name: str) -> int:
-    """Tell the story of one mutant; the number of violations."""
+    """Tell the story of one mutant; return the number of violations."""
     mutant = next(each for each in (*MUTANTS, *HARMLESS) if each.name == name)
     with tempfile.TemporaryDirectory(prefix="evd-mutant-") as directory:
         target = Path(directory).resolve()
@@ -116,14 +116,14 @@ def show(name: str) -> int:
 
 
 def row(catch: Catch) -> str:
-    """One line of the table."""
+    """Return one line of the table."""
     mutant = catch.mutant
     found = "NOTHING" if catch.seed is None else f"invariant {catch.invariant}, seed {catch.seed}"
     return f"{mutant.name:<14} {mutant.mix:<7} {catch.seeds:>4}  {found:<22} {mutant.what}"
 
 
 def main() -> int:
-    """The command: every mutant, and a table."""
+    """Run every mutant and print a table; return the exit code."""
     began_s = time.monotonic()
     print(f"{'mutant':<14} {'faults':<7} seeds caught by              instead of the rule")
     caught = 0

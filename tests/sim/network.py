@@ -1,7 +1,7 @@
-"""Who is there, and the two phases of a run.
+"""All parts of a run, and its two phases.
 
-A storm of faults, in which what must always be true is checked after every step; then peace, in
-which everything must come to rest, be shown as it is, and serve again.
+In the storm faults happen, and each event is checked against the promises.  After it nothing fails,
+and everything must come to rest, be shown as it is, and serve again.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from evd.core.central.rows import BreakerState, SessionStatus
 from evd.core.driver.requests_file import RequestLine
 from tests.sim.broker import Broker
 from tests.sim.disks import CentralStore, Database
-from tests.sim.invariants import Witness
+from tests.sim.invariants import Checker
 from tests.sim.parts_central import CentralPart
 from tests.sim.parts_driver import Asker, CallerPart, DriverPart
 from tests.sim.parts_engine import LONG_SESSION_S, EnginePart
@@ -19,11 +19,11 @@ from tests.sim.shown import Shown
 from tests.sim.world import Process, World
 
 STORM_S = 60.0
-# After the last fault drivers still begin requests for so long.
+# Drivers still begin requests for so long after the last fault.
 CALM_AFTER_S = 3.0
 # A free, healthy, reachable charging point is available within 10 s; a process takes 1 s to start.
 SHOWN_AFTER_S = 11.0
-# Beyond the longest bound or session: what is left of one after so long stays for ever.
+# Added to the longest bound or session; a request or session left after that stays for ever.
 REST_AFTER_S = 25.0
 # Two of the longest sessions, one after the other, and every repetition.
 PROBES_S = 130.0
@@ -47,14 +47,14 @@ class Network:
         self.drivers = [self._driver(number) for number in (1, 2)]
         self.caller = CallerPart(world, "driver-3", "host-d3", self.central)
         self.askers: list[Asker] = [*self.drivers, self.caller]
-        # What faults add: a twin of an engine, a second monitor, a second Central.
+        # Processes that faults add: a twin of an engine, a second monitor, a second Central.
         self.extras: list[Process] = []
         self.snapshots: list[Database] = []
         self.is_storm_over = False
         self.healed_s = 0.0
         self.probes: dict[str, str] = {}
         self._probing = False
-        self.witness = Witness(world, self.store)
+        self.checker = Checker(world, self.store)
         self.shown = Shown(world, self)
         self._watch()
 
@@ -81,22 +81,22 @@ class Network:
         return self.world.rng.choice([*(engine.cp_id for engine in self.engines), None])
 
     def _watch(self) -> None:
-        witness = self.witness
-        self.store.watch = witness.stored
-        self.central.on_contact = witness.contact
-        self.central.on_read = witness.read
-        witness.on_unheard = self.shown.check_unheard
+        checker = self.checker
+        self.store.watch = checker.on_stored
+        self.central.on_contact = checker.on_contact
+        self.central.on_read = checker.on_read
+        checker.on_unheard = self.shown.check_unheard
         for engine in self.engines:
-            witness.watch_car(engine)
+            checker.watch_car(engine)
         for asker in self.askers:
-            asker.on_told = witness.told
+            asker.on_told = checker.on_told
             asker.on_asked = self._asked_by(asker)
             asker.wish = self._wish_of(asker)
-        self.caller.on_forgotten = witness.forgotten.add
+        self.caller.on_forgotten = checker.forgotten.add
 
     def _asked_by(self, asker: Asker) -> Callable[[str, str | None], None]:
         def asked(request_id: str, cp_id: str | None) -> None:
-            self.witness.asked[request_id] = asker
+            self.checker.askers[request_id] = asker
             if self._probing and cp_id is not None and cp_id == self._next_probe(asker):
                 self.probes[request_id] = cp_id
 
@@ -113,7 +113,7 @@ class Network:
         return wish
 
     def _next_probe(self, asker: Asker) -> str | None:
-        """After the storm each charging point must serve once more."""
+        """Return the charging point that this asker has to try after the storm, if any is left."""
         turns = [self.drivers[n % len(self.drivers)] for n in range(len(self.engines))]
         for engine, turn in zip(self.engines, turns, strict=True):
             if turn is asker and engine.cp_id not in self.probes.values():
@@ -122,12 +122,12 @@ class Network:
 
     @property
     def processes(self) -> list[Process]:
-        """All that may die or hang, but for what has left for good."""
+        """All that may die or hang, without those that were stopped for good."""
         mine = [self.central, *self.engines, *self.monitors, *self.askers, *self.extras]
         return [process for process in mine if not process.retired]
 
     def run(self, begin_storm: Callable[[], None]) -> None:
-        """The whole run; `begin_storm` lets the faults begin."""
+        """Do the whole run; `begin_storm` lets the faults begin."""
         world = self.world
         for process in self.processes:
             process.start()
@@ -140,7 +140,7 @@ class Network:
         self.shown.check_soon_after()
         self._rest()
         self._probe()
-        self.witness.finish(self)
+        self.checker.finish(self)
 
     def _look(self) -> None:
         self.world.at(1.0, self._look)
@@ -153,7 +153,7 @@ class Network:
             self.world.at(SNAPSHOT_S, self._snapshot)
 
     def _heal(self) -> None:
-        """The last fault is over: everything is repaired and started."""
+        """End the last fault: everything is repaired and started."""
         world = self.world
         world.stormy = False
         world.cut.clear()
@@ -173,7 +173,7 @@ class Network:
             world.violate(invariant, f"long after the last fault {what}", *ids)
 
     def unrest(self) -> list[tuple[int, str, tuple[str | None, ...]]]:
-        """What is not at rest yet: the invariant that it would break, a sentence, and ids."""
+        """List everything that is not at rest: the invariant it would break, a sentence, ids."""
         found: list[tuple[int, str, tuple[str | None, ...]]] = []
         for driver in self.drivers:
             if driver.has_lines_left:
@@ -231,7 +231,7 @@ class Network:
             world.run_until(world.t_s + 1.0)
 
     def _probes_done(self) -> bool:
-        told = self.witness.told_finals
+        told = self.checker.told_finals
         if len(self.probes) < len(self.engines) or any(rid not in told for rid in self.probes):
             return False
         return not self.unrest()

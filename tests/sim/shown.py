@@ -1,4 +1,4 @@
-"""What Central shows, and the bounds by which it judges, beside what really is."""
+"""A look, once a second, at what Central shows and how it judges, beside the truth."""
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DISCONNECTED_S = 3.5 + 1.5
 BROKEN_S = 5.0 + 1.5
 HEALTHY_S = 10.0 + 1.5
-# Who has been well for so long has heard every repetition.
+# A part that was well for so long has heard every repetition.
 CALM_S = 10.0
 LOOK_S = 1.0
 # Central's own absence counts from 2 s on; looking once a second can't tell that from 3 s.
@@ -33,7 +33,7 @@ class Seen:
 
 
 class Shown:
-    """Looks once a second."""
+    """Compares what Central shows of each charging point with its parts."""
 
     def __init__(self, world: World, network: "Network") -> None:
         self.world = world
@@ -47,11 +47,11 @@ class Shown:
         self._unwell_since_s: float | None = None
 
     def disturbed(self, cp_id: str) -> None:
-        """What is shown of it may change now, and has its time again to be true."""
+        """Give what is shown of a charging point its time again to become true."""
         self._seen[cp_id] = Seen()
 
     def look(self) -> None:
-        """Is what Central shows what is?"""
+        """Check everything that Central shows now."""
         world, network = self.world, self.network
         central, reachable = network.central, network.broker.reachable
         if central.core is None or central.hung or not reachable(central.host):
@@ -74,8 +74,7 @@ class Shown:
         way = tuple(world.passes(*each) for each in ways)
         seconds = [extra for extra in self.network.extras if extra.host == engine.host]
         parts = (
-            # The moments too: between two looks one may have woken and hung again, a link have been
-            # healed and cut again.
+            # The moments show too what woke and hung, or was healed and cut, between two looks.
             *(central.life, core is None, central.hung, central.hung_at_s, central.alive),
             *(monitor.life, monitor.hung, monitor.hung_at_s, monitor.alive),
             *(engine.life, engine.hung, engine.hung_at_s, engine.alive),
@@ -104,7 +103,7 @@ class Shown:
             world.violate(6, what, engine.cp_id)
 
     def check_soon_after(self) -> None:
-        """Soon after the last fault: each charging point serves, or is just serving."""
+        """Check soon after the last fault that each charging point is available or serving."""
         core = self.network.central.core
         for engine in self.network.engines:
             cp_id = engine.cp_id
@@ -121,7 +120,7 @@ class Shown:
             self.world.violate(6, what, cp_id)
 
     def check_unheard(self, row: Session) -> None:
-        """A session is closed because nothing was heard of it: by whose fault?"""
+        """Check that a session closed because nothing was heard of it was really out of reach."""
         world, ids = self.world, (row.session_id, row.request_id)
         if world.t_s - self._central_back_s < world.mix.lost_after_s - LOOK_S:
             world.violate(6, "Central's own absence ended a session", *ids)

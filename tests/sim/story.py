@@ -1,4 +1,4 @@
-"""What happened, in order, and of it what one session or request is about."""
+"""The story of a run: all events in order, or those that concern one session or request."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Line:
     ids: tuple[str | None, ...]
 
     def text(self) -> str:
-        """As it is printed."""
+        """Return the line as it is printed."""
         return f"{self.at_s:9.3f}  {self.who:<12} {self.what}"
 
 
@@ -31,15 +31,15 @@ class Story:
         self.lines: list[Line] = []
 
     def add(self, at_s: float, who: str, what: str, ids: tuple[str | None, ...]) -> None:
-        """One more line."""
+        """Append a line."""
         self.lines.append(Line(at_s, who, what, ids))
 
     def whole(self) -> str:
-        """All of it."""
+        """Return all lines."""
         return "\n".join(line.text() for line in self.lines)
 
     def about(self, ids: Iterable[str]) -> str:
-        """The lines about these ids (a request's session is one of them), and all faults."""
+        """Return the lines about these ids (a request's session is one of them), and all faults."""
         wanted = set(ids)
         wanted |= {session_id_for(each) for each in wanted}
         wanted |= {

@@ -25,7 +25,7 @@ EARLY_SEEDS_MAX = 20
 
 
 def simulate(*arguments: str) -> str:
-    """What `python -m tests.sim` prints, which must find nothing broken."""
+    """Return what `python -m tests.sim` prints; it must find nothing broken."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.sim", *arguments],
         cwd=ROOT,

@@ -1,8 +1,8 @@
 """One heap of events, one clock, one source of chance: a seed replays exactly.
 
-A `Process` is what a supervisor starts: it can die before any single effect, hang, and be held
-down.  What it keeps is not in it but on a disk (`disks`), and what it says goes over `links` and
-the `broker`, never straight to another process.
+A supervisor starts each `Process`; it can die before any single effect, hang, and be held down.
+Its disk (`disks`) outlives it, and its words go over `links` and the `broker`, never straight to
+another process.
 """
 
 import heapq
@@ -20,17 +20,17 @@ from tests.sim.story import Story
 
 EPOCH = datetime(2026, 1, 31, 12, tzinfo=UTC)
 CRASH_CHANCE = 0.004
-# What a healthy link or a loop that is not busy takes.
+# The delay of a healthy link, or of a loop that is not busy.
 SOON_S = (0.001, 0.02)
-# How long a woken process needs before it takes up what has come meanwhile.
+# The time until a process that was woken takes up what has come meanwhile.
 WAKE_S = 0.001
-# And until it has done all that was due meanwhile.
+# The time until it has done all that was due meanwhile.
 CATCH_UP_S = 0.5
 
 
 @attrs.frozen
 class Mix:
-    """Which faults happen in a run and how often, and what is scaled for it.
+    """The kinds of faults of a run, how often they happen, and what is scaled for it.
 
     `long_share` of the engines' lives run long sessions.  `lost_after_s` stands for the 15 minutes
     of `session-lost-after`.
@@ -46,7 +46,7 @@ class Mix:
 
 @attrs.frozen
 class Violation:
-    """A sentence of what was broken, the invariant's number, and the ids that it is about."""
+    """A broken invariant: its number, a sentence, and the ids that it is about."""
 
     invariant: int
     text: str
@@ -72,14 +72,14 @@ class World:
         self.faults: Counter[str] = Counter()
         self.story = Story()
         self.violations: list[Violation] = []
-        # What no protocol can prevent, counted by kind.
+        # Races that no protocol can prevent, counted by kind.
         self.allowed: dict[str, int] = defaultdict(int)
         self.skew_s: dict[str, float] = defaultdict(float)
         self.uptime_s: dict[str, float] = {}
         self.cut: set[tuple[str, str]] = set()
-        # When each way was last cut.
+        # The time at which each way was last cut.
         self.cut_at_s: dict[tuple[str, str], float] = {}
-        # Until when a host's connections are slower than who waits at them may bear.
+        # The time until which a host's connections are too slow for those who wait at them.
         self.slow_until_s: dict[str, float] = defaultdict(float)
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
@@ -94,7 +94,7 @@ class World:
         heapq.heappush(self._heap, (time_s, self._count, action, args))
 
     def run_until(self, end_s: float) -> None:
-        """Let time go by, until `end_s` or until somebody says that it is over."""
+        """Let time go by until `end_s`, or until `over` is set."""
         heap = self._heap
         while heap and heap[0][0] <= end_s and not self.over:
             self.t_s, _, action, args = heapq.heappop(heap)
@@ -102,32 +102,32 @@ class World:
             action(*args)
 
     def has(self, kind: str) -> bool:
-        """Whether a kind of fault belongs to this run, and the storm still blows."""
+        """Return whether a kind of fault belongs to this run, and the storm still blows."""
         return self.stormy and kind in self.mix.kinds
 
     def chance(self, share: float) -> bool:
-        """Whether something that happens in `share` of all cases does, in a storm."""
+        """Return whether something happens now that in a storm happens in `share` of all cases."""
         return self.stormy and self.rng.random() < share
 
     def soon_s(self) -> float:
-        """What a message takes: seldom very long."""
+        """Return the delay of a message, in seconds: seldom a long one."""
         if self.has("delay") and self.rng.random() < 0.02:
             self.faults["delay"] += 1
             return self.rng.uniform(0.1, 6.0)
         return self.rng.uniform(*SOON_S)
 
     def passes(self, source: str, target: str) -> bool:
-        """Whether anything gets from one host to another now."""
+        """Return whether anything gets from one host to another now."""
         return source == target or (source, target) not in self.cut
 
     def mono_s(self, host: str) -> float:
-        """A host's own monotonic clock."""
+        """Return a host's own monotonic clock, in seconds."""
         if host not in self.uptime_s:
             self.uptime_s[host] = round(self.rng.uniform(10, 1e6), 3)
         return self.uptime_s[host] + self.t_s
 
     def now(self, host: str) -> Now:
-        """Both clocks of a host."""
+        """Return both clocks of a host."""
         wall = EPOCH + timedelta(seconds=self.t_s + self.skew_s[host])
         return Now(self.mono_s(host), wall)
 
@@ -136,13 +136,13 @@ class World:
         self.story.add(self.t_s, who, what, ids)
 
     def violate(self, invariant: int, text: str, *ids: str | None) -> None:
-        """Something that must never be is."""
+        """Report a broken invariant."""
         known = tuple(each for each in ids if each is not None)
         self.violations.append(Violation(invariant, text, known, self.t_s))
         self.tell("!!", f"invariant {invariant}: {text}", *known)
 
     def allow(self, kind: str) -> None:
-        """One of the races that no protocol closes was seen."""
+        """Count a race that no protocol closes."""
         self.allowed[kind] += 1
 
 
@@ -159,17 +159,17 @@ class Process:
         self.held_until_s = 0.0
         self.retired = False
         self.died_at_s = 0.0
-        # When it was last on its feet: neither dead nor stopped.
+        # The time at which it was last stopped.
         self.hung_at_s: float | None = None
-        # Called with whether the last words are lost too, when it dies.
+        # Called when it dies, with whether its last words are lost too.
         self.on_death: list[Callable[[bool], None]] = []
 
     def boot(self) -> None:
-        """What it does first."""
+        """Do the first things of a process that starts."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Its supervisor starts it, unless it runs or is held down."""
+        """Start it, as its supervisor does, unless it runs or is held down."""
         if self.alive or self.retired:
             return
         if self.world.t_s < self.held_until_s:
@@ -180,7 +180,7 @@ class Process:
         self.later(0.0, self.boot)
 
     def crash(self, why: str, away_s: float | None = None, *, silent: bool = False) -> None:
-        """It dies.  `silent`: its host goes too, so no connection is closed for it."""
+        """Let it die.  `silent`: its host dies too, so no connection is closed for it."""
         if not self.alive:
             return
         self.alive = False
@@ -195,15 +195,15 @@ class Process:
         self.world.at(away_s, self.start)
 
     def died(self) -> None:
-        """For what the world sees of its death."""
+        """Let the world see its death."""
 
     def retire(self) -> None:
-        """It is stopped for good."""
+        """Stop it for good."""
         self.retired = True
         self.crash("is stopped for good")
 
     def hang(self, duration_s: float) -> None:
-        """It is stopped, as by SIGSTOP, and goes on later."""
+        """Stop it for a while, as SIGSTOP and SIGCONT do."""
         if not self.alive:
             return
         if self.hung_at_s is None or self.world.t_s >= self.wakes_at_s:
@@ -213,7 +213,7 @@ class Process:
 
     @property
     def hung(self) -> bool:
-        """Whether it is stopped now."""
+        """Whether it is stopped at this moment."""
         return self.world.t_s < self.wakes_at_s
 
     @property
@@ -227,7 +227,7 @@ class Process:
         self.world.at(delay_s, self.act, self.life, action, args)
 
     def act(self, life: int, action: Callable[..., None], args: tuple[Any, ...]) -> None:
-        """Something reaches the life number `life` of this process."""
+        """Do something in the life number `life` of this process, if that is not over."""
         if not self.alive or life != self.life:
             return
         world = self.world
@@ -240,12 +240,12 @@ class Process:
             self.world.faults["crash between two effects"] += 1
             self.crash("between two effects")
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
-            # A core must never raise: a supervisor would see an endless loop of crashes.
+            # A core must never raise, or its supervisor would restart it without end.
             world.violate(8, f"{self.name} raised: {traceback.format_exc(limit=-3)}")
             self.crash("raised an error")
 
     def risk(self) -> None:
-        """Before an effect: it may be the last one."""
+        """Raise Crashed, seldom: called before each effect, for a crash between two of them."""
         if self.world.has("crash") and self.world.rng.random() < CRASH_CHANCE:
             raise Crashed
 
