@@ -8,5 +8,5 @@ from evd.core.effects import Now
 
 
 def now() -> Now:
-    """Both clocks of this moment; the monotonic one is Trio's, so a test can move it."""
+    """Return both clocks of this moment; the monotonic one is Trio's, so a test can move it."""
     return Now(trio.current_time(), datetime.now(UTC))

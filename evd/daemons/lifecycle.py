@@ -33,13 +33,13 @@ from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
 GRACE_S = 4.0
 HARD_END_S = 4.5
 LAST_END_S = 4.8
-# Each connection is an open file; the usual limit of 1,024 is there for programs that use select().
+# Each connection is an open file; the usual limit of 1,024 is for programs that use select().
 FILES_WANTED = 65_536
 # A terminal and a supervisor may both pass on the same Ctrl-C.
 SAME_SIGNAL_S = 0.2
 
 EXIT_CRASH = 1
-# The last two: an address without its interface, and IPv6 where there is none.
+# EINVAL: an address without its interface.  EAFNOSUPPORT: IPv6 where there is none.
 _NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EINVAL, errno.EAFNOSUPPORT)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -49,19 +49,19 @@ logger = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """What a daemon and those who supervise it tell each other."""
+    """The messages between a daemon and its supervisor: ready, status, stop."""
 
     def __init__(self, notifier: Notifier | None = None) -> None:
-        """Without a notifier nobody outside is told, as in a test."""
+        """Tell nobody outside where there is no notifier, as in a test."""
         self.stopping = trio.Event()
         self._notifier = notifier or Notifier({})
 
     def ready(self) -> None:
-        """Everything is bound and loaded: the daemon can do its work."""
+        """Tell the supervisor that everything is bound and loaded."""
         self._notifier.ready()
 
     def status(self, text: str) -> None:
-        """One line for whoever looks at the service."""
+        """Show one line to those who look at the service."""
         self._notifier.status(text)
 
     def stop(self, reason: str) -> None:
@@ -74,7 +74,7 @@ class Lifecycle:
 
 
 def raise_file_limit() -> None:
-    """Have as many open files as the system allows this process, up to FILES_WANTED."""
+    """Allow as many open files as the system lets this process have, up to FILES_WANTED."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < allowed:
@@ -85,7 +85,7 @@ def run_program(
     parse: Callable[[Sequence[str], Mapping[str, str]], C],
     main: Callable[[C, Lifecycle], Awaitable[int | None]],
 ) -> NoReturn:
-    """The whole of a daemon's entry point: flags, state directory, log, `main`, exit code."""
+    """Do all that an entry point does: flags, state directory, log, `main`, exit code."""
     config = parse_or_exit(parse)
     logs.configure(config.component, config.log_level, config.log_format)
     raise_file_limit()
@@ -95,19 +95,19 @@ def run_program(
         except ConfigError as error:
             sys.exit(refuse(error))
     code = run_daemon(functools.partial(main, config))
-    # Not by the interpreter's own end: what libraries do there may take long or hang, and what must
-    # outlive this process is on disk.
+    # The interpreter's own end is left out: libraries may hang there, and all that must outlive
+    # this process is on disk.
     os._exit(code)
 
 
 def run_daemon(main: Callable[[Lifecycle], Awaitable[int | None]]) -> int:
-    """Run `main` until it returns; the process's exit code."""
+    """Run `main` until it returns; return the process's exit code."""
     notifier = Notifier(os.environ)
     lifecycle = Lifecycle(notifier)
     signals = _StopSignals(lifecycle)
     try:
         return trio.run(_supervise, main, lifecycle, notifier, signals)
-    # The one place that takes everything: whatever it is, it is told once and the process ends.
+    # The one place that takes every error: it is logged once, and the process ends.
     except Exception as error:  # noqa: BLE001
         return _exit_code(error)
 
@@ -145,7 +145,7 @@ async def _end_in_time(lifecycle: Lifecycle, scope: trio.CancelScope) -> None:
 
 
 async def _feed_watchdog(notifier: Notifier, interval_s: float) -> None:
-    # A task of the daemon's own loop: a loop that no longer turns goes silent.
+    # This task runs in the daemon's own loop: a loop that hangs feeds no watchdog.
     while True:
         notifier.alive()
         await trio.sleep(interval_s)
@@ -154,7 +154,7 @@ async def _feed_watchdog(notifier: Notifier, interval_s: float) -> None:
 @functools.cache
 def _bound_the_end() -> None:
     # Cached, because a second call would begin the time anew.
-    # From a thread in C: it needs neither the loop nor the interpreter, and shows where they hang.
+    # The timer is a thread in C: it needs neither loop nor interpreter, and shows where they hang.
     faulthandler.dump_traceback_later(LAST_END_S, exit=True, file=logs.STDERR_FD)
 
 
@@ -169,7 +169,7 @@ class _StopSignals:
             signal.signal(number, self._receive)
 
     def deliver_to(self, token: trio.lowlevel.TrioToken) -> None:
-        """From now on there is a loop that can be told; one that came before is told now."""
+        """Tell the loop of each signal from now on, and now of one that came before."""
         self._token = token
         if self._first is not None:
             self._lifecycle.stop(self._first[0])
@@ -178,7 +178,7 @@ class _StopSignals:
         now = time.monotonic()
         if self._first is None:
             self._first = (signal.Signals(number).name, now)
-            # Here and not in the loop, which may be the part that hangs.
+            # The loop may be the part that hangs, so the bound is not set there.
             _bound_the_end()
             self._begin_stop()
         elif now - self._first[1] > SAME_SIGNAL_S:
@@ -188,7 +188,7 @@ class _StopSignals:
     def _begin_stop(self) -> None:
         if self._token is None or self._first is None:
             return
-        # Finished: it has ended by itself.
+        # The loop has ended by itself already.
         with contextlib.suppress(trio.RunFinishedError):
             self._token.run_sync_soon(self._lifecycle.stop, self._first[0])
 
@@ -209,7 +209,7 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 @contextlib.contextmanager
 def naming_state_dir(*refusals: type[Exception]) -> Iterator[None]:
-    """Turns `refusals`, and an OSError that names a file, into a ConfigError of --state-dir."""
+    """Turn `refusals`, and an OSError that names a file, into a ConfigError of --state-dir."""
     try:
         yield
     except refusals as error:
@@ -222,7 +222,7 @@ def naming_state_dir(*refusals: type[Exception]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def naming_port(flag: str, host: str, port: int, *, host_flag: str | None = None) -> Iterator[None]:
-    """Whatever fails to bind inside is PortInUse or ConfigError with `flag`, such as `--http-port`.
+    """Turn a bind that fails inside into PortInUse or ConfigError of `flag`, such as `--http-port`.
 
     An error of the host names `host_flag`, by default the one beside it, such as `--http-host`.
     """
@@ -244,6 +244,6 @@ def naming_port(flag: str, host: str, port: int, *, host_flag: str | None = None
 async def listen(
     flag: str, host: str, port: int, *, host_flag: str | None = None
 ) -> list[trio.SocketListener]:
-    """Listeners on `host` and `port`; PortInUse or ConfigError names the flag (`naming_port`)."""
+    """Listen on `host` and `port`; PortInUse or ConfigError names the flag (`naming_port`)."""
     with naming_port(flag, host, port, host_flag=host_flag):
         return await trio.open_tcp_listeners(port, host=host)

@@ -16,7 +16,7 @@ from evd.core.central.rows import ChargingPoint, EventType, FaultEvent, Image, M
 from evd.core.central.views import CpView
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
-from evd.daemons.central.service import ANSWER_S_MAX, Service
+from evd.daemons.central.service import Service
 from evd.daemons.central.steps import batch_steps
 from evd.daemons.clock import now
 
@@ -26,52 +26,60 @@ async def unrendered(_: Sequence[CpView], __: int, ___: bool) -> bytes:
     return b""
 
 
+@pytest.fixture
+def inbox() -> Inbox:
+    """The inbox into which the service puts calls."""
+    return Inbox()
+
+
+@pytest.fixture
+async def core() -> Central:
+    """A Central that knows nothing."""
+    return Central(CentralSettings(), Image(Meta("central-1", 1)), now())
+
+
+@pytest.fixture
+async def service(core: Central, inbox: Inbox) -> Service:
+    """A service that answers for `core`; its database is read by no test here."""
+    service = Service(inbox, lambda: True, unrendered)
+    service.start_serving(core, None)  # type: ignore[arg-type]
+    return service
+
+
+async def ask(service: Service, replies: list[Reply]) -> None:
+    """Make a call, and note the answer."""
+    replies.append(await service.ask(lambda call: CpStopAsked(call, "CP-001")))
+
+
+def refusals(replies: Sequence[Reply]) -> list[Refusal]:
+    """Return why each of the calls was refused."""
+    return [reply.answer.refusal for reply in replies if isinstance(reply.answer, Refused)]
+
+
 async def test_a_call_that_was_answered_with_503_is_not_decided_later(
-    autojump_clock: trio.testing.MockClock,
+    core: Central, service: Service, inbox: Inbox, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Proves: a call that was told that Central did not decide in time is never begun."""
-    inbox = Inbox()
-    service = Service(inbox, lambda: True, unrendered)
-    core = Central(CentralSettings(), Image(Meta("central-1", 1)), now())
-    # The call reads no database.
-    service.start_serving(core, None)  # type: ignore[arg-type]
     replies: list[Reply] = []
-
-    async def ask() -> None:
-        replies.append(await service.ask(lambda call: CpStopAsked(call, "CP-001")))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask)
-        delivery = await inbox.take()
-        (event,) = delivery.events
-        assert isinstance(event, CpStopAsked)
-        assert service.is_waiting(event.call)
-        await trio.sleep(ANSWER_S_MAX + 1)
-    (reply,) = replies
-    assert isinstance(reply.answer, Refused)
-    assert reply.answer.refusal is Refusal.UNAVAILABLE
+    await ask(service, replies)
+    assert refusals(replies) == [Refusal.UNAVAILABLE]
+    (event,) = (await inbox.take()).events
     assert not list(batch_steps(core, [event], {}, is_waiting=service.is_waiting, now=now))
 
 
-async def test_without_a_database_there_is_no_answer_but_503() -> None:
-    """Proves: a call that waits, a new one and a look at the history all end at once, with the
-    reason, when the database fails."""
-    inbox = Inbox()
-    service = Service(inbox, lambda: True, unrendered)
-    core = Central(CentralSettings(), Image(Meta("central-1", 1)), now())
-    service.start_serving(core, None)  # type: ignore[arg-type]
+async def test_without_a_database_there_is_no_answer_but_503(
+    service: Service, inbox: Inbox, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Proves: a call that waits, a new one and a look at the history all end at once when the
+    database fails."""
     replies: list[Reply] = []
-
-    async def ask() -> None:
-        replies.append(await service.ask(lambda call: CpStopAsked(call, "CP-001")))
-
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask)
+        nursery.start_soon(ask, service, replies)
         await inbox.take()
         service.stop_serving("the disk is full")
-    await ask()
-    refusals = [each.answer.refusal for each in replies if isinstance(each.answer, Refused)]
-    assert refusals == [Refusal.UNAVAILABLE] * 2
+    await ask(service, replies)
+    assert refusals(replies) == [Refusal.UNAVAILABLE] * 2
+    assert autojump_clock.current_time() == 0.0
     assert service.unhealthy() == "the disk is full"
     with pytest.raises(StoreFailed, match="the disk is full"):
         _ = service.store

@@ -1,9 +1,8 @@
 """evd-broker: the embedded broker, so that everything runs without a Kafka installation.
 
-It speaks Kafka's protocol to any number of clients and keeps everything in memory: a restart
-loses all messages and offsets, and every reader of ours expects that. Its log is a list searched
-from its beginning, so old messages cost time with each new one: what is no longer of use is
-forgotten.
+It speaks Kafka's protocol to any number of clients and keeps everything in memory: a restart loses
+all messages and offsets, and every reader of ours expects that.  Its log is a list searched from
+its start, so each old message costs time with each new one: old messages are deleted.
 """
 
 import logging
@@ -37,7 +36,7 @@ PARTITIONS: Final[Mapping[str, int]] = {
     UPDATES: 4,
     DEAD_LETTERS: 4,
 }
-# The others keep all that librdkafka does: 5 MiB or 100,000 batches a partition.
+# The other topics keep all that librdkafka does: 5 MiB or 100,000 batches a partition.
 RETENTION_S: Final[Mapping[str, float]] = {
     BEACONS: 60.0,
     COMMANDS: 120.0,
@@ -52,7 +51,7 @@ logger = logging.getLogger(__name__)
 
 
 class Retention:
-    """What one partition may forget: all that it already held `retention_s` ago."""
+    """The part of one partition that may go: all that it already held `retention_s` ago."""
 
     def __init__(self, retention_s: float) -> None:
         self._retention_s = retention_s
@@ -60,7 +59,7 @@ class Retention:
         self._ends: deque[tuple[float, int]] = deque()
 
     def obsolete_before(self, now_s: float, end: int) -> int:
-        """The offset before which nothing is needed; `end` is where the log ends now."""
+        """Return the offset before which nothing is needed; `end` is the log's end now."""
         self._ends.append((now_s, end))
         while len(self._ends) > 1 and self._ends[1][0] <= now_s - self._retention_s:
             self._ends.popleft()
@@ -69,10 +68,10 @@ class Retention:
 
 
 class Survey:
-    """Looks at every partition: it is the broker's own proof that it still answers."""
+    """A look at every partition: the broker's own proof that it still answers."""
 
     def __init__(self, cluster: MockCluster) -> None:
-        # Each topic's messages, those ever written and those still kept.
+        # The number of messages of each topic: ever written, and still kept.
         self.written = dict.fromkeys(PARTITIONS, 0)
         self.kept = dict.fromkeys(PARTITIONS, 0)
         self.failure: str | None = None
@@ -84,7 +83,7 @@ class Survey:
         }
 
     async def run(self) -> None:
-        """Looks every SURVEY_INTERVAL_S, until cancelled."""
+        """Look every SURVEY_INTERVAL_S, until cancelled."""
         while True:
             await trio.sleep(SURVEY_INTERVAL_S)
             try:
@@ -98,7 +97,7 @@ class Survey:
         for topic, partitions in PARTITIONS.items():
             written = kept = 0
             for partition in range(partitions):
-                # Each look may take its whole time-out: a stop waits for one, not for all.
+                # A look may take its whole time-out: a stop waits for one look, not for all.
                 trio.from_thread.check_cancelled()
                 low, high = self._look_at(topic, partition, now_s)
                 written, kept = written + high, kept + high - low
@@ -117,7 +116,7 @@ class Survey:
 
 
 async def run(config: BrokerConfig, lifecycle: Lifecycle) -> None:
-    """Serves until it is told to stop."""
+    """Serve until told to stop."""
     with naming_port("--listen-port", config.listen_host, config.listen_port):
         listener = bound_socket(config.listen_host, config.listen_port)
     metrics_listeners = None
@@ -139,7 +138,7 @@ async def run(config: BrokerConfig, lifecycle: Lifecycle) -> None:
 
 
 async def _serve_metrics(listeners: list[trio.SocketListener], survey: Survey) -> None:
-    # A tenth of the broker's memory, for those only who want them.
+    # The library is a tenth of the broker's memory, so it is loaded only on demand.
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics
 

@@ -22,18 +22,21 @@ logger = logging.getLogger(__name__)
 
 
 class Connections:
-    """The open connections of monitors, by number."""
+    """The open connections of monitors, by number.
 
-    def __init__(self, inbox: Inbox, serving: Callable[[], bool], silence_s_max: float) -> None:
+    A connection is refused unless `is_serving`, and closed after `silence_s_max` without a byte.
+    """
+
+    def __init__(self, inbox: Inbox, is_serving: Callable[[], bool], silence_s_max: float) -> None:
         self._inbox = inbox
-        self._serving = serving
+        self._is_serving = is_serving
         self._silence_s_max = silence_s_max
         self._numbers = itertools.count(1)
         self._answers: dict[int, trio.MemorySendChannel[FromCentral]] = {}
 
     async def handle(self, stream: FramedStream) -> None:
-        """One connection, from its first byte to its last."""
-        if not self._serving():
+        """Serve one connection, from its first byte to its last."""
+        if not self._is_serving():
             return
         number = next(self._numbers)
         send, answers = trio.open_memory_channel[FromCentral](ANSWERS_WAITING_MAX)
@@ -76,12 +79,12 @@ class Connections:
             async for answer in answers:
                 await stream.send(codec.encode_control(answer))
         except CONNECTION_OVER:
-            # The reader finds out as well.
+            # The reader ends by the same error.
             pass
         scope.cancel()
 
     def answer(self, effect: Answer) -> None:
-        """Queue an answer; a monitor that does not read its answers is hung up on."""
+        """Queue an answer; hang up on a monitor that does not read its answers."""
         send = self._answers.get(effect.connection)
         if send is None:
             return
@@ -90,7 +93,7 @@ class Connections:
         except trio.WouldBlock:
             send.close()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            # It is just ending.
+            # The connection is ending already.
             pass
 
     def hang_up(self, effect: HangUp) -> None:

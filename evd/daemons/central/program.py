@@ -6,6 +6,7 @@ fails it says nothing, answers 503, and starts anew from the database when it ca
 """
 
 import logging
+from functools import partial
 from typing import NoReturn
 
 import trio
@@ -66,7 +67,9 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         nursery.start_soon(loop.read)
         nursery.start_soon(loop.prune)
         monitors = await nursery.start(_serve_monitors, loop, control)
-        await nursery.start(_serve_http, service, web, lifecycle)
+        app, stopping = central_app(service), lifecycle.stopping
+        # Returns by itself once told to stop.
+        await nursery.start(partial(serve_app, app, web, stopping=stopping))
         lifecycle.ready()
         logger.info("Ready: http://%s:%d", config.http_host, config.http_port)
         await lifecycle.stopping.wait()
@@ -106,16 +109,3 @@ async def _serve_monitors(
     with trio.CancelScope() as scope:
         task_status.started(scope)
         await serve_framed(listeners, loop.connections.handle)
-
-
-async def _serve_http(
-    service: Service,
-    listeners: list[trio.SocketListener],
-    lifecycle: Lifecycle,
-    *,
-    task_status: trio.TaskStatus[None],
-) -> None:
-    # Returns by itself once told to stop.
-    await serve_app(
-        central_app(service), listeners, stopping=lifecycle.stopping, task_status=task_status
-    )
