@@ -53,8 +53,8 @@ MUTANTS = (
         "all",
         "Central does not look up whether it has decided a request before",
         CENTRAL,
-        "                request_ids.add(event.request_id)\n",
-        "                pass\n",
+        "                    request_ids.add(event.request_id)\n",
+        "                    pass\n",
     ),
     Mutant(
         "deny-unknown",

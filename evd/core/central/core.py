@@ -139,33 +139,34 @@ class Central:
                 return []
 
     def missing(self, events: Iterable[Event]) -> tuple[set[str], set[str]]:
-        """The ids of requests and of sessions that these events name and memory does not hold.
+        """Return the ids of requests and sessions that these events name and memory does not hold.
 
-        What memory holds now, it holds until these events have been handed in.
+        Memory holds what it holds now until these events have been handed in.
         """
         ledger = self._state.ledger
         ledger.trim(keep=self._requests.waiting)
         request_ids: set[str] = set()
         session_ids: set[str] = set()
         for event in events:
-            if isinstance(event, DriverRequest | ChargeAsked | RequestEndAsked):
-                request_ids.add(event.request_id)
-                session_ids.add(session_id_for(event.request_id))
-            elif isinstance(event, CpStatus | SessionRecord):
-                request_ids.add(event.request_id or "")
-                session_ids.add(event.session_id or "")
-            elif isinstance(event, SessionStopAsked):
-                session_ids.add(event.session_id)
-            elif isinstance(event, MonitorSaid) and isinstance(event.message, Heartbeat):
-                session_ids.add(event.message.session_id or "")
-            elif isinstance(event, Ticked):
-                # A session may outlive its request, which is then not among the open ones.
-                request_ids.update(session.request_id for session in ledger.active())
-                # What an engine runs may be a session that ended here long ago.
-                for point in self._state.points.values():
-                    if point.report is not None:
-                        request_ids.add(point.report.request_id or "")
-                        session_ids.add(point.report.session_id or "")
+            match event:
+                case DriverRequest() | ChargeAsked() | RequestEndAsked():
+                    request_ids.add(event.request_id)
+                    session_ids.add(session_id_for(event.request_id))
+                case CpStatus() | SessionRecord():
+                    request_ids.add(event.request_id or "")
+                    session_ids.add(event.session_id or "")
+                case SessionStopAsked():
+                    session_ids.add(event.session_id)
+                case MonitorSaid(message=Heartbeat() as message):
+                    session_ids.add(message.session_id or "")
+                case Ticked():
+                    # A session may outlive its request, which is then not among the open ones.
+                    request_ids.update(session.request_id for session in ledger.active())
+                    # An engine may run a session that ended here long ago.
+                    reports = (point.report for point in self._state.points.values())
+                    for report in filter(None, reports):
+                        request_ids.add(report.request_id or "")
+                        session_ids.add(report.session_id or "")
         request_ids.discard("")
         session_ids.discard("")
         return request_ids - ledger.requests.keys(), session_ids - ledger.sessions.keys()
@@ -215,22 +216,22 @@ class Central:
         return self._state.meta.central_id
 
     def views(self, now: Now) -> list[CpView]:
-        """Every charging point as it is shown, by id."""
+        """Return every charging point as it is shown, by id."""
         return [self.view(cp_id, now) for cp_id in sorted(self._state.points)]
 
     def knows(self, cp_id: str) -> bool:
-        """Whether the charging point is on the list."""
+        """Return whether the charging point is on the list."""
         return cp_id in self._state.points
 
     def view(self, cp_id: str, now: Now) -> CpView:
-        """One charging point as it is shown; KeyError for an unknown one."""
+        """Return one charging point as it is shown; KeyError for an unknown one."""
         point = self._state.points[cp_id]
         session = self._state.ledger.active_at(cp_id)
         assigned = (session.session_id, session.driver_id) if session is not None else None
         return point.view(assigned, now.mono_s)
 
     def meters(self) -> list[Telemetry]:
-        """The newest telemetry of each charging point that supplies."""
+        """Return the newest telemetry of each charging point that supplies."""
         rows = []
         for cp_id, point in sorted(self._state.points.items()):
             session = self._state.ledger.active_at(cp_id)

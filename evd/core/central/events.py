@@ -1,4 +1,4 @@
-"""What can happen to Central, besides the messages that it reads from Kafka.
+"""The events of Central, besides the messages that it reads from Kafka, and its effects.
 
 A `call` is the number that the shell gave to one call of an operator or a program; its `Reply`
 carries it.  A `connection` is the number that it gave to one monitor's connection.
@@ -156,7 +156,7 @@ class Save:
 
 @attrs.frozen(slots=True)
 class Answer:
-    """Say this on a monitor's connection."""
+    """Send this on a monitor's connection."""
 
     connection: int
     message: FromCentral

@@ -1,6 +1,6 @@
 """The operator: charging points stopped, resumed, shut down and removed.
 
-What is wanted is stored; engines are told each second until they report it.
+A wish is stored; engines are told each second until they report it.
 """
 
 import math
@@ -33,7 +33,7 @@ AboutCp = CpStopAsked | CpResumeAsked | CpShutdownAsked | CpRemovalAsked
 
 
 class Operator:
-    """What the operator wants of charging points."""
+    """The operator's wishes, and when engines were last told of them."""
 
     def __init__(self, state: State) -> None:
         self.state = state

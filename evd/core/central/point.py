@@ -81,11 +81,6 @@ class Point:
         return self._row.cp_id
 
     @property
-    def breaker(self) -> Breaker:
-        """Its circuit breaker, as it stood when it last changed."""
-        return self._breaker
-
-    @property
     def idle_since_s(self) -> float:
         """Since when it has had no session."""
         return self._idle_since_s

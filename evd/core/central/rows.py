@@ -1,4 +1,4 @@
-"""What Central keeps in its database: one frozen class a table, one value a row.
+"""The rows of Central's database: one frozen class a table, one value a row.
 
 Energy is in whole mWh, money in whole cents, power in kW, rates in euros a kWh.
 """
@@ -22,7 +22,7 @@ class SessionStatus(StrEnum):
 
 
 class Want(StrEnum):
-    """What a charging point should be doing with an ACTIVE session."""
+    """The wish for an ACTIVE session: its charging point is to run it, or to stop it."""
 
     RUN = "RUN"
     STOP = "STOP"
@@ -46,7 +46,7 @@ class EventType(StrEnum):
 
 
 class ShownState(StrEnum):
-    """What Central shows for a charging point."""
+    """The state that Central shows for a charging point."""
 
     ON = "ON"
     BROKEN = "BROKEN"
@@ -179,7 +179,7 @@ Row = Meta | Request | Session | ChargingPoint | FaultEvent | HealthSnapshot | R
 
 @attrs.frozen(slots=True)
 class Image:
-    """What Central finds in its database when it starts: its identity and all that is open."""
+    """The part of the database that Central needs at its start: its identity, all that is open."""
 
     meta: Meta
     charging_points: Sequence[ChargingPoint] = ()

@@ -108,7 +108,7 @@ class Settlement:
             status=SessionStatus.FAILED,
             estimated=session.confirmed,
             energy_mwh=self.state.ledger.metered_mwh(session),
-            # What began and is billable may still be settled by a record.
+            # A record may still settle it, if it began and is billable.
             cost_cents=None if session.confirmed or session.billable else 0,
             end_time=self.state.now.wall,
             reason=stray_reason(record.reason) if session.stray else record.reason,

@@ -1,4 +1,4 @@
-"""What every part of Central's core may look at: its identity, its rows, its charging points."""
+"""The memory that the parts of Central's core share: identity, rows, charging points, time."""
 
 from evd.core.central.events import CentralSettings, Effect, Save
 from evd.core.central.ledger import Ledger

@@ -70,7 +70,7 @@ def fault_statistics(
 
 
 class _Tally:
-    """What has been counted of one charging point so far."""
+    """The count of one charging point so far."""
 
     def __init__(self, opening: Opening, since: datetime, until: datetime) -> None:
         self._cp_id = opening.cp_id

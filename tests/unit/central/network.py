@@ -151,8 +151,6 @@ class Network:
             )
         )
 
-    # What monitors say.
-
     def register(
         self, cp_id: str = "CP-001", *, connection: int = 0, **fields: Any
     ) -> list[Effect]:
@@ -215,8 +213,6 @@ class Network:
         """A monitor's connection closes."""
         return self.tell(MonitorLeft(self.connections.pop(cp_id)))
 
-    # What engines say.
-
     def status(self, cp_id: str = "CP-001", **fields: Any) -> list[Effect]:
         """An engine reports."""
         self.seqs[cp_id] = self.seqs.get(cp_id, 0) + 1
@@ -272,8 +268,6 @@ class Network:
         }
         return self.tell(SessionRecord(**fields))
 
-    # What drivers and callers say.
-
     def seen(self, age_s: float = 0.0) -> Seen:
         """The beacon that Central sent `age_s` ago."""
         up_s = self.clock_s - self.started_s - age_s
@@ -304,8 +298,6 @@ class Network:
         refused = self.call(asked)
         return refused.refusal if refused is not None else None
 
-    # What came of it.
-
     def request(self, request_id: str = "req-1") -> Request:
         """A request as it is stored."""
         row = self.rows[Request, request_id]
@@ -332,7 +324,7 @@ def ready(*cp_ids: str, image: Image | None = None, **settings: float) -> Networ
 
 
 def updates(effects: Iterable[Effect]) -> list[DriverUpdate]:
-    """What drivers are told."""
+    """Return what drivers are told."""
     return [
         effect.message
         for effect in effects
@@ -341,7 +333,7 @@ def updates(effects: Iterable[Effect]) -> list[DriverUpdate]:
 
 
 def commands(effects: Iterable[Effect], kind: type[P]) -> list[P]:
-    """What engines are told, of one kind."""
+    """Return what engines are told, of one kind."""
     return [
         effect.message.payload
         for effect in effects
@@ -357,7 +349,7 @@ def saved(effects: Iterable[Effect], kind: type[T]) -> list[T]:
 
 
 def answers(effects: Iterable[Effect]) -> list[Any]:
-    """What monitors are answered."""
+    """Return what monitors are answered."""
     return [effect.message for effect in effects if isinstance(effect, Answer)]
 
 

@@ -16,7 +16,7 @@ from tests.unit.central.network import START, Network, ready
 
 ARROW = re.compile(r"^ {4}(\S.*?) +--([a-z ]+)--> +([A-Z_]+)$", re.MULTILINE)
 NONE = "(none)"
-# What a request or a session goes through before the step that a scenario is about.
+# A part of a scenario: it brings req-1 into a state, or one step on.
 Way = Callable[[Network], object]
 
 
