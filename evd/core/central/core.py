@@ -196,19 +196,9 @@ class Central:
         return effects
 
     @property
-    def holds_back(self) -> str:
-        """Why no session begins now; empty when it does."""
-        return self._requests.holds_back()
-
-    @property
     def active_requests(self) -> int:
         """How many requests are open."""
         return self._state.ledger.open_count
-
-    @property
-    def speaks(self) -> bool:
-        """Whether a monitor has registered since the start."""
-        return self._state.speaks
 
     @property
     def central_id(self) -> str:

@@ -36,8 +36,10 @@ WAITING_MAX = 10_000
 
 @attrs.frozen(slots=True)
 class Waiting:
-    """A request that is not decided yet, come at the monotonic `since_s`; `seen` is None where it
-    came by HTTP."""
+    """A request that is not decided yet, come at the monotonic `since_s`.
+
+    `seen` is None for a call's, which is stored and not repeated.
+    """
 
     request_id: str
     driver_id: str
