@@ -1,168 +1,193 @@
-"""Central's HTTP, asked for a driver's dashboard: what Central shows, or CentralAway."""
+"""Central's HTTP as its clients ask it: the operator's tool, and a driver's page in a thread.
 
-import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from enum import StrEnum
+It needs the standard library alone: an HTTP library takes longer to import than the tool to run.
+"""
+
+import http.client
+import time
+from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
-import httpx
 import orjson
-import trio
 
-from evd.core.wire.fields import FieldError, check_cp_id, check_number, check_text
-
-ANSWER_S_MAX: Final = 3.0
-CONNECTIONS_MAX: Final = 8
+ANSWER_S_MAX: Final = 5.0
 # A network of thousands of charging points fits; nothing else that answers there may fill us up.
 ANSWER_BYTES_MAX: Final = 16_000_000
-
-# It would log a line for each request that it makes.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+_READ_BYTES: Final = 65_536
 
 
 class CentralAway(Exception):
-    """Central can't be asked now: it is away, not ready, or answers what is no answer of its."""
+    """Central can't be asked now: nobody answers, or what answers is not Central."""
 
 
 class CentralRefused(Exception):
-    """Central's own 4xx, with its sentence, and the field that it names."""
+    """Central's own error: its status, its sentence, the field that it names, when to ask again."""
 
-    def __init__(self, status: int, sentence: str, field: str | None) -> None:
+    def __init__(
+        self, status: int, sentence: str, field: str | None = None, retry_s: float | None = None
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.field = field
-
-
-class Occupancy(StrEnum):
-    """What a charging point is to a driver."""
-
-    FREE = "FREE"
-    OCCUPIED = "OCCUPIED"
-    OFFLINE = "OFFLINE"
+        self.retry_s = retry_s
 
 
 @attrs.frozen
-class PointShown:
-    """A charging point as a driver sees it; the rates, in kW and euros a kWh, may be unknown."""
+class HttpAnswer:
+    """An HTTP server's answer."""
 
-    cp_id: str
-    status: Occupancy
-    kw_rate: float | None
-    euro_rate: float | None
-    location: str | None
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
-class CentralApi:
-    """Open it with `open_central_api`."""
+class NotHttp(Exception):
+    """What answers does not speak HTTP, or sends more than ANSWER_BYTES_MAX."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, answer_s_max: float) -> None:
-        self._client = client
-        self._url = url
+
+def url_of(host: str, port: int) -> str:
+    """The address of a program of this machine that listens on `host`, for a client and a browser.
+
+    Who listens on every address is asked by 127.0.0.1.
+    """
+    host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def exchange(
+    url: str, method: str, path: str, body: bytes | None = None, *, answer_s_max: float
+) -> HttpAnswer:
+    """One request to the server at `url`, over a connection of its own.
+
+    Raises OSError (TimeoutError after `answer_s_max` without a byte, or in the whole body) and
+    NotHttp.
+    """
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=answer_s_max)
+    end_s = time.monotonic() + answer_s_max
+    try:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method, parts.path + path, body, headers)
+        answer = connection.getresponse()
+        read = bytearray()
+        while part := answer.read1(_READ_BYTES):
+            read += part
+            if len(read) > ANSWER_BYTES_MAX:
+                raise NotHttp(f"more than {ANSWER_BYTES_MAX} bytes")
+            if time.monotonic() > end_s:
+                raise TimeoutError
+        return HttpAnswer(answer.status, answer.headers, bytes(read))
+    except http.client.HTTPException as error:
+        raise NotHttp(repr(error)) from None
+    except UnicodeError as error:
+        raise OSError(f"no name of a host: {error}") from None
+    finally:
+        connection.close()
+
+
+class Central:
+    """The Central at `url`, such as http://host:8000; it need not be there.
+
+    Each call raises CentralAway and CentralRefused.
+    """
+
+    def __init__(self, url: str, answer_s_max: float = ANSWER_S_MAX) -> None:
+        self.url = url
         self._answer_s_max = answer_s_max
-        self._known: dict[str, PointShown] = {}
 
-    @property
-    def known_points(self) -> list[PointShown]:
-        """Those that Central showed last, all OFFLINE: nobody can tell more while it is away."""
-        return [attrs.evolve(each, status=Occupancy.OFFLINE) for each in self._known.values()]
+    def health(self) -> dict[str, Any]:
+        """Its own word on itself; CentralRefused with the reason where it can't serve."""
+        return self._call("GET", "/health")
 
-    async def charging_points(self) -> list[PointShown]:
-        """All of them.  Raises CentralAway."""
-        answer = await self._get("/cp", {})
-        points = [_point(each) for each in _list(answer, "charging_points")]
-        self._known = {point.cp_id: point for point in points}
-        return points
+    def charging_points(self) -> dict[str, Any]:
+        """All charging points, and the number of active requests."""
+        return self._call("GET", "/cp")
 
-    async def charging_point(self, cp_id: str) -> PointShown:
-        """One of them.  Raises CentralAway, or CentralRefused where nobody knows it."""
-        point = _point(await self._get(f"/cp/{cp_id}", {}))
-        self._known[point.cp_id] = point
-        return point
-
-    async def sessions(self, driver_id: str, limit: int, before: str | None) -> list[Any]:
-        """A driver's sessions, newest first.  Raises CentralAway and CentralRefused."""
-        query = {"driver_id": driver_id, "limit": str(limit)}
-        if before is not None:
-            query["before"] = before
-        return _list(await self._get("/sessions", query), "sessions")
-
-    async def _get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+    def charging_point(self, cp_id: str) -> dict[str, Any] | None:
+        """One of them, None for one that it does not know."""
         try:
-            with trio.fail_after(self._answer_s_max):
-                async with self._client.stream("GET", self._url + path, params=query) as response:
-                    status, raw = response.status_code, await _read(response)
-        except trio.TooSlowError:
+            return self._call("GET", f"/cp/{quote(cp_id)}")
+        except CentralRefused as error:
+            if error.status == http.client.NOT_FOUND:
+                return None
+            raise
+
+    def stop_cp(self, cp_id: str) -> None:
+        """Take it out of service; a running session ends first."""
+        self._call("POST", f"/cp/{quote(cp_id)}/stop")
+
+    def resume_cp(self, cp_id: str) -> None:
+        """Put it back into service."""
+        self._call("POST", f"/cp/{quote(cp_id)}/resume")
+
+    def forget_cp(self, cp_id: str) -> None:
+        """Take a disconnected charging point off the list."""
+        self._call("DELETE", f"/cp/{quote(cp_id)}")
+
+    def sessions(self, **filters: str | int | None) -> list[dict[str, Any]]:
+        """Sessions, newest first; a filter that is None does not count."""
+        given = {name: value for name, value in filters.items() if value is not None}
+        return list_in(self._call("GET", f"/sessions?{urlencode(given)}"), "sessions")
+
+    def charge(self, request: Mapping[str, str]) -> str:
+        """Ask for a charge; the request's id."""
+        return str(self._call("POST", "/request/charge", request)["request_id"])
+
+    def request(self, request_id: str) -> dict[str, Any]:
+        """How a request goes."""
+        return self._call("GET", f"/requests/{quote(request_id)}")
+
+    def accept_recovery(self) -> dict[str, Any]:
+        """End the wait after a restore."""
+        return self._call("POST", "/recovery/accept")
+
+    def _call(
+        self, method: str, path: str, body: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        content = None if body is None else orjson.dumps(body)
+        try:
+            answer = exchange(self.url, method, path, content, answer_s_max=self._answer_s_max)
+        except TimeoutError:
             raise CentralAway(
-                f"Central does not answer at {self._url} within {self._answer_s_max:g} s"
+                f"Central at {self.url} does not answer within {self._answer_s_max:g} s"
             ) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            why = str(error) or type(error).__name__
-            raise CentralAway(f"Central does not answer at {self._url}: {why}") from None
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise CentralAway(f"Central at {self.url} can't be reached: {why}") from None
+        except NotHttp:
+            raise CentralAway(f"what answers at {self.url} is not Central") from None
+        return self._read(answer)
+
+    def _read(self, answer: HttpAnswer) -> dict[str, Any]:
+        """The object of a good answer, empty where it has no body."""
+        is_good = http.client.OK <= answer.status < http.client.MULTIPLE_CHOICES
+        if is_good and not answer.body:
+            return {}
         try:
-            answer = orjson.loads(raw)
+            fields = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
-            answer = None
-        if isinstance(answer, dict) and status == httpx.codes.OK:
-            return answer
-        sentence = answer.get("error") if isinstance(answer, dict) else None
-        if not isinstance(sentence, str):
-            raise CentralAway(f"what answers at {self._url} is not Central (status {status})")
-        if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise CentralAway(f"Central can't answer now: {sentence}")
-        field = answer.get("field")
-        raise CentralRefused(status, sentence, field if isinstance(field, str) else None)
+            fields = None
+        if isinstance(fields, dict):
+            if is_good:
+                return fields
+            sentence, field = fields.get("error"), fields.get("field")
+            if isinstance(sentence, str):
+                retry = answer.headers.get("Retry-After", "")
+                raise CentralRefused(
+                    answer.status,
+                    sentence,
+                    field if isinstance(field, str) else None,
+                    float(retry) if retry.isdecimal() else None,
+                )
+        raise CentralAway(f"what answers at {self.url} is not Central (status {answer.status})")
 
 
-@asynccontextmanager
-async def open_central_api(
-    url: str, *, answer_s_max: float = ANSWER_S_MAX
-) -> AsyncIterator[CentralApi]:
-    """A client of the Central at `url`, such as http://host:8000; it need not be there."""
-    limits = httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=1)
-    # No proxy and no .netrc of the environment: this is a matter between us and Central.
-    async with httpx.AsyncClient(timeout=answer_s_max, limits=limits, trust_env=False) as client:
-        yield CentralApi(client, url, answer_s_max)
-
-
-async def _read(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > ANSWER_BYTES_MAX:
-            raise httpx.DecodingError(f"more than {ANSWER_BYTES_MAX} bytes")
-    return bytes(body)
-
-
-def _list(answer: dict[str, Any], name: str) -> list[Any]:
+def list_in(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The list of objects that an answer has under `name`; CentralAway where it has none."""
     found = answer.get(name)
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise CentralAway(f"Central's answer has no list of {name}")
     return found
-
-
-def _point(fields: dict[str, Any]) -> PointShown:
-    try:
-        return PointShown(
-            check_cp_id(fields.get("cp_id")),
-            _occupancy(fields),
-            _optional(fields, "kw_rate", check_number),
-            _optional(fields, "euro_rate", check_number),
-            _optional(fields, "location", check_text),
-        )
-    except FieldError as error:
-        raise CentralAway(f"Central's answer is wrong: {error}") from None
-
-
-def _optional(fields: dict[str, Any], name: str, check: Any) -> Any:
-    value = fields.get(name)
-    return None if value is None else check(value, name)
-
-
-def _occupancy(fields: dict[str, Any]) -> Occupancy:
-    if fields.get("available") is True:
-        return Occupancy.FREE
-    if fields.get("state") == "ON" and fields.get("current_session") is not None:
-        return Occupancy.OCCUPIED
-    return Occupancy.OFFLINE

@@ -17,13 +17,8 @@ from litestar.params import Parameter, SkipValidation
 
 from evd.adapters.files.notebook import NotSaved
 from evd.adapters.http.api import CHANGE_ERRORS, HTML, answers, json_api, json_response, taking
-from evd.adapters.http.central_client import (
-    CentralApi,
-    CentralAway,
-    CentralRefused,
-    Occupancy,
-    PointShown,
-)
+from evd.adapters.http.central_client import CentralAway, CentralRefused
+from evd.adapters.http.driver_central import DriverCentral, Occupancy, PointShown
 from evd.adapters.http.driver_page import driver_page
 from evd.adapters.http.errors import AnyRequest, Refused, error_response, read_object
 from evd.adapters.http.pages import html_response
@@ -110,7 +105,7 @@ class Notification:
 
 
 DeskHere = NamedDependency[SkipValidation[DriverService]]
-CentralHere = NamedDependency[SkipValidation[CentralApi]]
+CentralHere = NamedDependency[SkipValidation[DriverCentral]]
 DriverIdInPath = Annotated[str, Parameter(description="this dashboard's driver")]
 OnlyAvailable = Annotated[
     str | None,
@@ -128,7 +123,7 @@ MinPower = Annotated[
 ]
 
 
-def driver_app(desk: DriverService, central: CentralApi) -> Litestar:
+def driver_app(desk: DriverService, central: DriverCentral) -> Litestar:
     """The app that answers for the driver behind `desk`."""
     return json_api(
         title=f"Dashboard of {desk.driver_id}",
@@ -223,12 +218,14 @@ async def show_charging_point(central: CentralHere, cp_id: CpIdInPath) -> Respon
     """While Central is away OFFLINE, if it was ever shown here."""
     check_cp_id(cp_id, "cp_id")
     try:
-        point = await central.charging_point(cp_id)
+        point: PointShown | None = await central.charging_point(cp_id)
     except CentralAway:
         known = [each for each in central.known_points if each.cp_id == cp_id]
         if not known:
             raise
         point = known[0]
+    if point is None:
+        raise Refused(404, f"no charging point {cp_id} is known", field="cp_id")
     return json_response(render(point))
 
 
@@ -320,7 +317,7 @@ async def list_sessions(
     """As Central keeps them; the next page is what is `before` the last of this one."""
     _check_driver(desk, driver_id)
     older_than = None if before is None else check_id(before, "before")
-    found = await central.sessions(driver_id, read_limit(limit), older_than)
+    found = await central.sessions(driver_id=driver_id, limit=read_limit(limit), before=older_than)
     return json_response(render(found))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from evd.adapters.http.central_client import Occupancy, PointShown
+from evd.adapters.http.driver_central import Occupancy, PointShown
 from evd.adapters.http.pages import whole_page
 from evd.core.driver.events import CurrentSession
 from evd.core.driver.lines import text_of

@@ -188,17 +188,16 @@ async def _serve_dashboard(
     task_status: trio.TaskStatus[None],
 ) -> None:
     # Here, because a driver without a dashboard need not pay for a web framework.
-    from evd.adapters.http.central_client import open_central_api
     from evd.adapters.http.driver_app import driver_app
+    from evd.adapters.http.driver_central import DriverCentral
     from evd.adapters.http.serving import serve_app
 
-    async with open_central_api(config.central_url) as central:
-        await serve_app(
-            driver_app(desk, central),
-            listeners,
-            stopping=lifecycle.stopping,
-            task_status=task_status,
-        )
+    await serve_app(
+        driver_app(desk, DriverCentral(config.central_url)),
+        listeners,
+        stopping=lifecycle.stopping,
+        task_status=task_status,
+    )
 
 
 def _settings(config: DriverConfig, file: RequestsFile | None) -> DriverSettings:

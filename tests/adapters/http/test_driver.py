@@ -13,8 +13,9 @@ import pytest
 import trio
 
 from evd.adapters.files.notebook import NotSaved
-from evd.adapters.http.central_client import CentralAway, open_central_api
+from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_app import driver_app
+from evd.adapters.http.driver_central import DriverCentral
 from evd.adapters.http.serving import serve_app
 from evd.core.driver.events import (
     CancelWanted,
@@ -148,8 +149,8 @@ async def scene() -> AsyncIterator[Scene]:
         nursery.start_soon(lambda: serve_app(central, at, stopping=stop_central))
         here = await trio.open_tcp_listeners(0, host="127.0.0.1")
         url = f"http://127.0.0.1:{here[0].socket.getsockname()[1]}"
-        async with open_central_api(central_url) as api, httpx.AsyncClient(base_url=url) as client:
-            app = driver_app(desk, api)
+        async with httpx.AsyncClient(base_url=url) as client:
+            app = driver_app(desk, DriverCentral(central_url))
             nursery.start_soon(lambda: serve_app(app, here, stopping=stopping))
             yield Scene(client, desk, central, stop_central)
         nursery.cancel_scope.cancel()
@@ -362,9 +363,9 @@ async def test_a_central_that_hangs_is_away() -> None:
     """Proves: a Central that accepts and never answers costs a bounded time."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
-    async with open_central_api(f"http://127.0.0.1:{port}", answer_s_max=0.3) as api:
-        with trio.fail_after(5), pytest.raises(CentralAway, match="does not answer"):
-            await api.charging_points()
+    central = DriverCentral(f"http://127.0.0.1:{port}", answer_s_max=0.3)
+    with trio.fail_after(5), pytest.raises(CentralAway, match="does not answer"):
+        await central.charging_points()
     for listener in listeners:
         await listener.aclose()
 

@@ -1,0 +1,118 @@
+"""Central as a driver's page asks it: each call in a thread, each charging point as drivers see it.
+
+While Central is away the page shows what it showed last, OFFLINE.
+"""
+
+import functools
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final, TypeVar
+
+import attrs
+import trio
+
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, list_in
+from evd.core.wire.fields import FieldError, check_cp_id, check_number, check_text
+
+ANSWER_S_MAX: Final = 3.0
+CALLS_MAX: Final = 8
+
+T = TypeVar("T")
+
+
+class Occupancy(StrEnum):
+    """What a charging point is to a driver."""
+
+    FREE = "FREE"
+    OCCUPIED = "OCCUPIED"
+    OFFLINE = "OFFLINE"
+
+
+@attrs.frozen
+class PointShown:
+    """A charging point as a driver sees it; the rates, in kW and euros a kWh, may be unknown."""
+
+    cp_id: str
+    status: Occupancy
+    kw_rate: float | None
+    euro_rate: float | None
+    location: str | None
+
+
+class DriverCentral:
+    """The Central at `url`, such as http://host:8000; it need not be there.
+
+    Each call raises CentralAway, also for a 5xx, and CentralRefused for a 4xx of Central's.
+    """
+
+    def __init__(self, url: str, answer_s_max: float = ANSWER_S_MAX) -> None:
+        self._central = Central(url, answer_s_max)
+        self._answer_s_max = answer_s_max
+        # A Central that drips its answer holds a thread for longer than its caller waits.
+        self._threads = trio.CapacityLimiter(CALLS_MAX)
+        self._known: dict[str, PointShown] = {}
+
+    @property
+    def known_points(self) -> list[PointShown]:
+        """Those that Central showed last, all OFFLINE: nobody can tell more while it is away."""
+        return [attrs.evolve(each, status=Occupancy.OFFLINE) for each in self._known.values()]
+
+    async def charging_points(self) -> list[PointShown]:
+        """All of them."""
+        answer = await self._ask(self._central.charging_points)
+        points = [_point(each) for each in list_in(answer, "charging_points")]
+        self._known = {point.cp_id: point for point in points}
+        return points
+
+    async def charging_point(self, cp_id: str) -> PointShown | None:
+        """One of them, None for one that Central does not know."""
+        fields = await self._ask(functools.partial(self._central.charging_point, cp_id))
+        if fields is None:
+            return None
+        self._known[cp_id] = _point(fields)
+        return self._known[cp_id]
+
+    async def sessions(self, **filters: str | int | None) -> list[dict[str, Any]]:
+        """Sessions, newest first; a filter that is None does not count."""
+        return await self._ask(functools.partial(self._central.sessions, **filters))
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        try:
+            with trio.fail_after(self._answer_s_max):
+                return await trio.to_thread.run_sync(
+                    call, abandon_on_cancel=True, limiter=self._threads
+                )
+        except trio.TooSlowError:
+            raise CentralAway(
+                f"Central at {self._central.url} does not answer within {self._answer_s_max:g} s"
+            ) from None
+        except CentralRefused as error:
+            if error.status < 500:
+                raise
+            raise CentralAway(f"Central can't answer now: {error}") from None
+
+
+def _point(fields: dict[str, Any]) -> PointShown:
+    try:
+        return PointShown(
+            check_cp_id(fields.get("cp_id")),
+            _occupancy(fields),
+            _optional(fields, "kw_rate", check_number),
+            _optional(fields, "euro_rate", check_number),
+            _optional(fields, "location", check_text),
+        )
+    except FieldError as error:
+        raise CentralAway(f"Central's answer is wrong: {error}") from None
+
+
+def _optional(fields: dict[str, Any], name: str, check: Any) -> Any:
+    value = fields.get(name)
+    return None if value is None else check(value, name)
+
+
+def _occupancy(fields: dict[str, Any]) -> Occupancy:
+    if fields.get("available") is True:
+        return Occupancy.FREE
+    if fields.get("state") == "ON" and fields.get("current_session") is not None:
+        return Occupancy.OCCUPIED
+    return Occupancy.OFFLINE
