@@ -22,7 +22,7 @@ PURE = {
 }
 CORE_LIBRARIES = {"attr", "attrs", "cattr", "cattrs", "orjson"}
 ADAPTER_LIBRARIES = {
-    *("alembic", "confluent_kafka", "ctypes", "h11", "httpx", "hypercorn", "litestar"),
+    *("alembic", "confluent_kafka", "ctypes", "h11", "httpx", "litestar"),
     *("prometheus_client", "psycopg", "sqlalchemy", "sqlite3", "trio_websocket", "wsproto"),
 }
 ADAPTER_ONLY = ADAPTER_LIBRARIES | {"threading", "concurrent", "queue"}

@@ -20,10 +20,10 @@ from litestar.openapi.spec.schema import Schema
 from litestar.plugins.attrs import AttrsSchemaPlugin
 from litestar.types import ExceptionHandlersMap
 
+from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.http.docs import docs_page
 from evd.adapters.http.errors import EXCEPTION_HANDLERS, JSON, ErrorBody, allow, refuse_bad_call
 from evd.adapters.http.pages import html_response, page_stylesheet
-from evd.adapters.http.serving import BODY_BYTES_MAX
 
 API_VERSION: Final = "1"
 HTML: Final = "text/html"

@@ -39,7 +39,7 @@ class HttpAnswer:
     """An HTTP server's answer."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
 

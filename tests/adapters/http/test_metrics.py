@@ -1,18 +1,20 @@
 """The metrics server over real sockets: right answers to what is right, bounds for the rest."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
+import attrs
 import h11
 import orjson
 import pytest
 import trio
 
-from evd.adapters.http import metrics_server
+from evd.adapters.http.connection import HEAD_BYTES_MAX, Bounds
 from evd.adapters.http.metrics import CONTENT_TYPE, Metrics
-from evd.adapters.http.metrics_server import CONNECTIONS_MAX, HEAD_BYTES_MAX, serve_metrics
+from evd.adapters.http.metrics_server import BOUNDS, serve_metrics
 
 BOUND_S = 10.0
+QUICK = attrs.evolve(BOUNDS, idle_s=0.2, head_s=0.2, send_s=0.2, linger_s=0.2)
 
 
 class Server:
@@ -39,7 +41,8 @@ class Server:
 
     async def get(self, path: str, method: str = "GET") -> "Response":
         """The answer to a request for the path."""
-        return await self.exchange(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        return await self.exchange(head.encode())
 
 
 class Response:
@@ -75,7 +78,7 @@ async def read_response(stream: trio.SocketStream, *, is_head: bool = False) -> 
 
 
 @contextlib.asynccontextmanager
-async def running() -> AsyncIterator[Server]:
+async def running(bounds: Bounds = BOUNDS) -> AsyncIterator[Server]:
     """A server on a free port, that must answer each test within a bound."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     server = Server(listeners[0].socket.getsockname()[1], Metrics())
@@ -88,18 +91,12 @@ async def running() -> AsyncIterator[Server]:
                     service="evd-engine",
                     render=server.metrics.render,
                     health=server.health,
+                    bounds=bounds,
                 )
 
             nursery.start_soon(serve)
             yield server
             nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-def _short_bounds(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(metrics_server, "REQUEST_S_MAX", 0.2)
-    monkeypatch.setattr(metrics_server, "RESPONSE_S_MAX", 0.2)
-    yield
 
 
 async def test_metrics() -> None:
@@ -167,7 +164,10 @@ async def test_other_requests_get_an_error(method: str, path: str, status: int) 
 
 async def test_a_body_does_not_cost_the_answer() -> None:
     """Proves: a client that sends a body nobody reads still gets its 405, not a reset."""
-    request = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20000
+    head = (
+        b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\nConnection: close\r\n\r\n"
+    )
+    request = head + b"x" * 20000
     async with running() as server:
         response = await server.exchange(request)
     assert response.status == 405
@@ -190,19 +190,9 @@ async def test_bad_requests_get_an_error(request_bytes: bytes, status: int) -> N
         assert (await server.get("/health")).status == 200
 
 
-@pytest.mark.usefixtures("_short_bounds")
-@pytest.mark.parametrize("sent", [b"", b"GET /metrics HT"])
-async def test_a_slow_request_is_ended(sent: bytes) -> None:
-    """Proves: whoever does not send a request in time gives the place back."""
-    async with running() as server, await server.connect() as stream:
-        await stream.send_all(sent)
-        assert (await read_response(stream)).status == 408
-
-
-@pytest.mark.usefixtures("_short_bounds")
 async def test_a_reader_that_stops_is_ended() -> None:
     """Proves: a client that does not read its answer is cut, and the others are served."""
-    async with running() as server:
+    async with running(QUICK) as server:
         # More than the buffers of both ends hold.
         answer = b"x" * 50_000_000
         server.metrics.render = lambda: answer  # type: ignore[method-assign]
@@ -210,30 +200,12 @@ async def test_a_reader_that_stops_is_ended() -> None:
             stream.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_RCVBUF, 4096)
             await stream.send_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await server.get("/health")).status == 200
-            await trio.sleep(2 * metrics_server.RESPONSE_S_MAX)
+            await trio.sleep(2 * QUICK.send_s)
             received = 0
             with contextlib.suppress(trio.BrokenResourceError):
                 while piece := await stream.receive_some():
                     received += len(piece)
             assert received < len(answer)
-
-
-async def test_connections_are_bounded() -> None:
-    """Proves: clients that open connections and say nothing cannot take more than their places."""
-    async with running() as server, contextlib.AsyncExitStack() as stack:
-        idle = [
-            await stack.enter_async_context(await server.connect()) for _ in range(CONNECTIONS_MAX)
-        ]
-        async with await server.connect() as stream:
-            assert await stream.receive_some() == b""
-        await idle[0].aclose()
-        # The server learns of it in its own time; a place is free then.
-        while True:
-            async with await server.connect() as stream:
-                with contextlib.suppress(trio.BrokenResourceError):
-                    await stream.send_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-                    if await stream.receive_some():
-                        break
 
 
 async def test_a_client_that_leaves_ends_nothing() -> None:
