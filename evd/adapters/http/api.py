@@ -2,12 +2,11 @@
 
 import functools
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import orjson
-from litestar import HttpMethod, Litestar, Response, get, route
+from litestar import HttpMethod, Litestar, Response, route
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
@@ -18,7 +17,7 @@ from litestar.openapi.spec.media_type import OpenAPIMediaType
 from litestar.openapi.spec.request_body import RequestBody
 from litestar.openapi.spec.schema import Schema
 from litestar.plugins.attrs import AttrsSchemaPlugin
-from litestar.types import ExceptionHandlersMap
+from litestar.types import AnyCallable, ExceptionHandlersMap
 
 from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.http.docs import docs_page
@@ -36,26 +35,87 @@ _ERRORS: Final = {
     415: "the body is not application/json",
     503: "not now: `error` says why",
 }
-# What can be wrong with any call that changes something.
-CHANGE_ERRORS: Final = (400, 403, 415, 503)
+# What can be wrong with any call, and with any that changes something.
+_CHANGE: Final = (400, 403, 415, 503)
+_ERRORS_OF_ALL: Final = {
+    HttpMethod.GET: (400,),
+    HttpMethod.POST: _CHANGE,
+    HttpMethod.DELETE: _CHANGE,
+}
+
+Decorator = Callable[[AnyCallable], HTTPRouteHandler]
 
 
-def answers(
-    status: int, body: type | None, description: str, *errors: int, media_type: str = JSON
-) -> dict[int, ResponseSpec]:
-    """What a route's documentation says of its answers: the good one, and which errors."""
-    found = {status: _response(body, description, media_type)}
-    found |= {error: _response(ErrorBody, _ERRORS[error], JSON) for error in sorted(errors)}
-    return found
+class Routes:
+    """Collects the routes of an API; their decorators document them.
 
+    A handler's return type is the form of its good answer, `answer` says what that is; `errors`
+    are the statuses that this call may have besides those of all calls.
+    """
 
-def _response(body: type | None, description: str, media_type: str) -> ResponseSpec:
-    return ResponseSpec(
-        body,
-        generate_examples=False,
-        description=description,
-        media_type=media_type,
-    )
+    def __init__(self) -> None:
+        self.handlers: list[HTTPRouteHandler] = []
+
+    def page(self, path: str, summary: str) -> Decorator:
+        """A GET that is answered with HTML."""
+        return self.read(path, summary, "A page", media_type=HTML)
+
+    def read(
+        self,
+        path: str,
+        summary: str,
+        answer: str,
+        *errors: int,
+        unless: type | None = None,
+        **options: Any,
+    ) -> Decorator:
+        """A GET; `unless` is the form of its 503 where that is more than an error."""
+        if unless is not None:
+            unhealthy = ResponseSpec(
+                unless, generate_examples=False, description="It can't: `error` says why"
+            )
+            options["responses"] = {503: unhealthy}
+        return self._add(HttpMethod.GET, path, summary, answer, 200, errors, options)
+
+    def post(self, path: str, summary: str, answer: str, *errors: int, **options: Any) -> Decorator:
+        """A POST, whose good answer is a 202."""
+        return self._add(HttpMethod.POST, path, summary, answer, 202, errors, options)
+
+    def delete(
+        self, path: str, summary: str, answer: str, *errors: int, status: int = 204
+    ) -> Decorator:
+        """A DELETE."""
+        return self._add(HttpMethod.DELETE, path, summary, answer, status, errors, {})
+
+    def _add(
+        self,
+        method: HttpMethod,
+        path: str,
+        summary: str,
+        answer: str,
+        status: int,
+        errors: Sequence[int],
+        options: Mapping[str, Any],
+    ) -> Decorator:
+        documented = {
+            error: ResponseSpec(ErrorBody, generate_examples=False, description=_ERRORS[error])
+            for error in sorted({*errors, *_ERRORS_OF_ALL[method]})
+        }
+        documented |= options.get("responses", {})
+
+        def add(handler: AnyCallable) -> HTTPRouteHandler:
+            made = route(
+                path,
+                http_method=method,
+                summary=summary,
+                status_code=status,
+                response_description=answer,
+                **{**options, "responses": documented},
+            )(handler)
+            self.handlers.append(made)
+            return made
+
+        return add
 
 
 def taking(description: str, properties: Mapping[str, Schema], *required: str) -> type[Operation]:
@@ -79,16 +139,11 @@ def taking(description: str, properties: Mapping[str, Schema], *required: str) -
     return Taking
 
 
-def json_response(body: bytes, status: int = 200) -> Response[bytes]:
-    """An answer whose JSON is rendered already."""
-    return Response(body, status_code=status, media_type=JSON)
-
-
 def json_api(
     *,
     title: str,
     description: str,
-    routes: Sequence[HTTPRouteHandler],
+    routes: Routes,
     dependencies: Mapping[str, Any],
     exception_handlers: ExceptionHandlersMap,
 ) -> Litestar:
@@ -98,7 +153,7 @@ def json_api(
     `exception_handlers` come before those that every API has.
     """
     provided = {name: _provide(value) for name, value in dependencies.items()}
-    all_routes = [*routes, _openapi_json, _docs, page_stylesheet]
+    all_routes = [*routes.handlers, *_OWN_ROUTES.handlers, page_stylesheet]
 
     @functools.cache
     def described() -> dict[str, Any]:
@@ -160,22 +215,17 @@ def _describe(
     return app.openapi_schema.to_schema()
 
 
-@get(
-    "/openapi.json",
-    summary="This API, for programs",
-    responses=answers(200, dict[str, Any], "An OpenAPI 3.1 document"),
-)
-async def _openapi_json(state: State) -> Response[bytes]:
+_OWN_ROUTES: Final = Routes()
+
+
+@_OWN_ROUTES.read("/openapi.json", "This API, for programs", "An OpenAPI 3.1 document")
+async def _openapi_json(state: State) -> dict[str, Any]:
     """Every path, parameter, body and answer, as OpenAPI 3.1."""
-    return json_response(orjson.dumps(state.described()))
+    document: dict[str, Any] = state.described()
+    return document
 
 
-@get(
-    "/docs",
-    summary="This API, for people",
-    media_type=HTML,
-    responses=answers(200, str, "A page", media_type=HTML),
-)
+@_OWN_ROUTES.page("/docs", "This API, for people")
 async def _docs(state: State) -> Response[str]:
     """The same as a page that needs nothing from elsewhere."""
     return html_response(docs_page(state.described()))

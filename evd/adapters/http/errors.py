@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 import attrs
 import orjson
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import KwargDefinition
 from litestar.types import ExceptionHandlersMap
+from litestar.typing import FieldDefinition
 
 from evd.core.wire.fields import FieldError
 
@@ -66,9 +68,22 @@ def error_response(
 
 
 async def refuse_bad_call(request: AnyRequest) -> None:
-    """Refuse a change that another site's page asks for, and a body that is not JSON."""
-    if request.method not in CHANGING_METHODS:
-        return
+    """Refuse a change that another site's page asks for, a body that is not JSON, and a parameter
+    that the call does not have."""
+    if request.method in CHANGING_METHODS:
+        await _refuse_bad_change(request)
+    parameters = _parameters(request)
+    for name, value in request.query_params.multi_items():
+        parameter = parameters.get(name)
+        # All of a query have a default; a path's and a service have none.
+        if parameter is None or not parameter.has_default:
+            raise FieldError(name, "is no parameter of this call")
+        # Litestar would take 1.0 and 1e2 for whole numbers, and the word null for nothing.
+        if (parameter.annotation is int and not value.isdecimal()) or value == "null":
+            raise _bad_parameter(request, name)
+
+
+async def _refuse_bad_change(request: AnyRequest) -> None:
     origin = request.headers.get("origin")
     if origin is not None and not is_same_host(origin, request.headers.get("host", "")):
         raise Refused(403, "a page of another host may not change anything here")
@@ -122,6 +137,22 @@ def _answer_bad_field(_: AnyRequest, error: FieldError) -> Response[bytes]:
     return error_response(400, str(error), field=error.field)
 
 
+def _parameters(request: AnyRequest) -> Mapping[str, FieldDefinition]:
+    return request.route_handler.parsed_fn_signature.parameters
+
+
+def _bad_parameter(request: AnyRequest, name: str) -> FieldError:
+    definition = _parameters(request)[name].kwarg_definition
+    form = definition.title if isinstance(definition, KwargDefinition) else None
+    return FieldError(name, f"must be {form or 'of another form'}")
+
+
+def _answer_invalid(request: AnyRequest, error: ValidationException) -> Response[bytes]:
+    # Bodies are read here and not by Litestar: it is a parameter.
+    name = error.extra[0]["key"] if isinstance(error.extra, list) else ""
+    return _answer_bad_field(request, _bad_parameter(request, name))
+
+
 def _answer_litestar(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     if error.status_code >= 500:
         return _answer_unexpected(request, error)
@@ -145,6 +176,7 @@ def _answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]
 EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {
     Refused: _answer_refused,
     FieldError: _answer_bad_field,
+    ValidationException: _answer_invalid,
     HTTPException: _answer_litestar,
     Exception: _answer_unexpected,
 }

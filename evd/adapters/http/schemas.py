@@ -1,24 +1,29 @@
-"""The JSON of Central's HTTP: what each answer and body contains, and how it is rendered.
+"""The JSON of Central's HTTP: what each answer and body contains.
 
 `CpView`, `Request`, `FaultEvent`, `HealthSnapshot` and `FaultStatistics` are shown with the very
 fields that they have; the classes here are for what looks different outside.
 """
 
-import operator
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import attrs
-import orjson
 
 from evd.core.central.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
 from evd.core.driver.requests_file import ANY_CP
 from evd.core.wire.fields import FieldError, check_cp_id, check_id
-from evd.core.wire.messages import Telemetry
 from evd.core.wire.units import euros_from_cents, kwh_from_mwh
+
+T = TypeVar("T", bound=attrs.AttrsInstance)
+
+
+def shown(kind: type[T], source: object, **values: Any) -> T:
+    """The fields of `kind`: those of `values`, and the others as `source` has them."""
+    names = [field.name for field in attrs.fields(kind) if field.name not in values]
+    return kind(**values, **{name: getattr(source, name) for name in names})
 
 
 @attrs.frozen
@@ -107,20 +112,8 @@ class SessionShown:
     @classmethod
     def of(cls, row: Session) -> Self:
         """A row as it is shown, in kWh and euros."""
-        return cls(
-            row.session_id,
-            row.request_id,
-            row.cp_id,
-            row.driver_id,
-            row.start_time,
-            row.end_time,
-            kwh_from_mwh(row.energy_mwh),
-            None if row.cost_cents is None else euros_from_cents(row.cost_cents),
-            row.status,
-            row.reason,
-            row.estimated,
-            row.billable,
-        )
+        euros = None if row.cost_cents is None else euros_from_cents(row.cost_cents)
+        return shown(cls, row, total_kwh=kwh_from_mwh(row.energy_mwh), total_cost=euros)
 
 
 @attrs.frozen
@@ -142,20 +135,6 @@ class MeterShown:
     kwh: float
     euros: float
     ts: datetime | None
-
-    @classmethod
-    def of(cls, meter: Telemetry) -> Self:
-        """A message as it is shown."""
-        return cls(
-            meter.cp_id,
-            meter.boot_id,
-            meter.session_id,
-            meter.driver_id,
-            meter.kw,
-            meter.kwh,
-            meter.euros,
-            meter.ts,
-        )
 
 
 @attrs.frozen
@@ -205,34 +184,3 @@ class RecoveryTaken:
     """The charging points that Central still waits for after a restore: none."""
 
     recovering: list[str]
-
-
-def render(value: object) -> bytes:
-    """JSON of plain values and of attrs objects, at any depth; times in UTC end in Z."""
-    return orjson.dumps(value, default=_as_dict, option=orjson.OPT_UTC_Z)
-
-
-class _Fields:
-    """Reads all fields of one class at once: a list of charging points has thousands of them."""
-
-    def __init__(self, kind: type[Any]) -> None:
-        self._names = tuple(field.name for field in attrs.fields(kind))
-        self._values = operator.attrgetter(*self._names)
-
-    def of(self, value: object) -> dict[str, Any]:
-        values = self._values(value)
-        # A getter of one name gives its value alone.
-        return dict(zip(self._names, values if len(self._names) > 1 else (values,), strict=True))
-
-
-_FIELDS: dict[type, _Fields] = {}
-
-
-def _as_dict(value: object) -> dict[str, Any]:
-    kind = type(value)
-    fields = _FIELDS.get(kind)
-    if fields is None:
-        if not attrs.has(kind):
-            raise TypeError(f"{kind.__name__} has no JSON form")
-        fields = _FIELDS[kind] = _Fields(kind)
-    return fields.of(value)

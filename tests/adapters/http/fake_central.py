@@ -198,9 +198,9 @@ class FakeCentral:
             raise self.failure
 
 
-def calls(desk: CentralService) -> httpx.AsyncClient:
-    """A client of the app behind which `desk` stands."""
-    transport = httpx.ASGITransport(app=central_app(desk))  # type: ignore[arg-type]
+def calls(service: CentralService) -> httpx.AsyncClient:
+    """A client of the app behind which `service` stands."""
+    transport = httpx.ASGITransport(app=central_app(service))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url="http://central.example:8000")
 
 

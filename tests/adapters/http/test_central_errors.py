@@ -8,7 +8,7 @@ import pytest
 from evd.adapters.store.failures import StoreFailed
 from tests.adapters.http.fake_central import FakeCentral, assert_error, calls
 
-BAD_IDS = ("a b", "-first", ".first", "x" * 65, "naïve", "a%00b", "<b>", "%ff")
+BAD_IDS = ("a b", "-first", ".first", "x" * 65, "naïve", "a%00b", "a%0A", "<b>", "%ff")
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,11 @@ BAD_IDS = ("a b", "-first", ".first", "x" * 65, "naïve", "a%00b", "<b>", "%ff")
 )
 async def test_a_wrong_field_is_named(body: dict[str, Any], field: str) -> None:
     """Proves: a value outside its form is a 400 that names its field, and nothing is asked."""
-    desk = FakeCentral()
-    async with calls(desk) as client:
+    service = FakeCentral()
+    async with calls(service) as client:
         answer = await client.post("/request/charge", json=body)
         assert assert_error(answer, 400, field).startswith(field)
-        assert desk.asked == []
+        assert service.asked == []
 
 
 @pytest.mark.parametrize(
@@ -41,23 +41,23 @@ async def test_a_wrong_field_is_named(body: dict[str, Any], field: str) -> None:
 )
 async def test_a_body_that_is_no_object(body: bytes) -> None:
     """Proves: whatever is not a JSON object is a 400 with a sentence."""
-    desk = FakeCentral()
-    async with calls(desk) as client:
+    service = FakeCentral()
+    async with calls(service) as client:
         headers = {"Content-Type": "application/json"}
         assert_error(await client.post("/request/charge", content=body, headers=headers), 400)
-        assert desk.asked == []
+        assert service.asked == []
 
 
 @pytest.mark.parametrize("path", ["/request/charge", "/cp/CP-001/stop"])
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded"])
 async def test_a_body_of_another_type(path: str, kind: str | None) -> None:
     """Proves: a body that is not declared as JSON, as a web page's form is not, is a 415."""
-    desk = FakeCentral()
+    service = FakeCentral()
     headers = {} if kind is None else {"Content-Type": kind}
-    async with calls(desk) as client:
+    async with calls(service) as client:
         body = b'{"driver_id": "d"}'
         assert_error(await client.post(path, content=body, headers=headers), 415)
-        assert desk.asked == []
+        assert service.asked == []
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
@@ -90,10 +90,10 @@ async def test_json_by_any_spelling(kind: str) -> None:
 )
 async def test_a_page_of_another_host_changes_nothing(origin: str, method: str, path: str) -> None:
     """Proves: a POST or DELETE that a page of another host sends is a 403."""
-    desk = FakeCentral()
-    async with calls(desk) as client:
+    service = FakeCentral()
+    async with calls(service) as client:
         assert_error(await client.request(method, path, headers={"Origin": origin}), 403)
-        assert desk.asked == []
+        assert service.asked == []
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,10 @@ async def test_no_other_site_is_let_in() -> None:
 )
 async def test_a_limit_out_of_bounds(path: str, limit: str) -> None:
     """Proves: a limit is a whole number from 1 to 1000, or a 400 that names it."""
-    desk = FakeCentral()
-    async with calls(desk) as client:
+    service = FakeCentral()
+    async with calls(service) as client:
         assert "1000" in assert_error(await client.get(f"{path}?limit={limit}"), 400, "limit")
-        assert desk.queries == []
+        assert service.queries == []
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,7 @@ async def test_a_limit_out_of_bounds(path: str, limit: str) -> None:
     [
         ("/sessions?status=active", "status"),
         ("/sessions?status=", "status"),
+        ("/sessions?status=null", "status"),
         ("/sessions?driver_id=a%20b", "driver_id"),
         ("/sessions?before=%2F", "before"),
         ("/faults/statistics?days=0", "days"),
@@ -150,10 +151,28 @@ async def test_a_limit_out_of_bounds(path: str, limit: str) -> None:
 )
 async def test_a_wrong_filter_is_named(query: str, field: str) -> None:
     """Proves: a filter outside its form is a 400 that names it."""
-    desk = FakeCentral()
-    async with calls(desk) as client:
+    service = FakeCentral()
+    async with calls(service) as client:
         assert_error(await client.get(query), 400, field)
-        assert desk.queries == []
+        assert service.queries == []
+
+
+@pytest.mark.parametrize("path", ["/", "/cp", "/cp/CP-001", "/sessions", "/metrics", "/docs"])
+@pytest.mark.parametrize("name", ["colour", "Limit", "service", "state", "request"])
+async def test_an_unknown_parameter_is_named(path: str, name: str) -> None:
+    """Proves: a query parameter that a call does not have is a 400 that names it, and does not
+    pass for one that it has."""
+    service = FakeCentral()
+    async with calls(service) as client:
+        assert_error(await client.get(f"{path}?{name}=1"), 400, name)
+        assert service.queries == []
+
+
+async def test_a_parameter_of_the_path_is_none_of_the_query() -> None:
+    """Proves: a charging point is named once, in the path."""
+    async with calls(FakeCentral()) as client:
+        assert_error(await client.get("/cp/CP-001?cp_id=CP-002"), 400, "cp_id")
+        assert_error(await client.post("/cp/CP-001/stop?force=1"), 400, "force")
 
 
 @pytest.mark.parametrize("bad", BAD_IDS)
@@ -172,10 +191,10 @@ async def test_a_wrong_filter_is_named(query: str, field: str) -> None:
 )
 async def test_a_malformed_id_in_a_path(bad: str, method: str, path: str, field: str) -> None:
     """Proves: an id outside its form is a 400 that names the field, and nothing is asked."""
-    desk = FakeCentral()
-    async with calls(desk) as client:
+    service = FakeCentral()
+    async with calls(service) as client:
         assert_error(await client.request(method, path.format(bad)), 400, field)
-        assert (desk.asked, desk.queries) == ([], [])
+        assert (service.asked, service.queries) == ([], [])
 
 
 @pytest.mark.parametrize(

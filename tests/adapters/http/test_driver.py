@@ -113,7 +113,7 @@ class Scene:
     """A dashboard, its client, and who stands behind it."""
 
     client: httpx.AsyncClient
-    desk: FakeDriver
+    service: FakeDriver
     central: FakeCentral
     stop_central: trio.Event
 
@@ -134,7 +134,7 @@ class Scene:
 @asynccontextmanager
 async def scene() -> AsyncIterator[Scene]:
     """The dashboard on a free port."""
-    desk = FakeDriver()
+    service = FakeDriver()
     central = FakeCentral(
         {
             "/cp": (200, {"charging_points": POINTS, "active_requests": 0}),
@@ -150,9 +150,9 @@ async def scene() -> AsyncIterator[Scene]:
         here = await trio.open_tcp_listeners(0, host="127.0.0.1")
         url = f"http://127.0.0.1:{here[0].socket.getsockname()[1]}"
         async with httpx.AsyncClient(base_url=url) as client:
-            app = driver_app(desk, DriverCentral(central_url))
+            app = driver_app(service, DriverCentral(central_url))
             nursery.start_soon(lambda: serve_app(app, here, stopping=stopping))
-            yield Scene(client, desk, central, stop_central)
+            yield Scene(client, service, central, stop_central)
         nursery.cancel_scope.cancel()
 
 
@@ -206,7 +206,7 @@ async def test_asking_for_a_charge() -> None:
         ):
             answer = await s.client.post("/drivers/driver-alice/requests", json=wish)
             assert (answer.status_code, answer.json()) == (202, {"request_id": "req-1"})
-            assert s.desk.wanted.pop() == asked
+            assert s.service.wanted.pop() == asked
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ async def test_a_bad_body_is_refused(body: bytes, field: str | None) -> None:
             "/drivers/driver-alice/requests", content=body, headers=headers
         )
         assert (answer.status_code, answer.json().get("field")) == (400, field)
-        assert s.desk.wanted == []
+        assert s.service.wanted == []
 
 
 async def test_changes_only_by_json_and_from_here() -> None:
@@ -247,7 +247,7 @@ async def test_changes_only_by_json_and_from_here() -> None:
         own = {"origin": str(s.client.base_url).rstrip("/")}
         good = await s.client.post(path, json={"cp_id": "CP-001"}, headers=own)
         assert good.status_code == 202
-        assert s.desk.wanted == [("CP-001", None)]
+        assert s.service.wanted == [("CP-001", None)]
 
 
 async def test_ending_requests_and_sessions() -> None:
@@ -261,13 +261,13 @@ async def test_ending_requests_and_sessions() -> None:
         assert (answer.status_code, answer.content) == (204, b"")
         answer = await s.client.post(stop)
         assert (answer.status_code, answer.json()) == (202, {"session_id": "session-1"})
-        assert s.desk.wanted == [CancelWanted("req-1"), StopWanted("session-1")]
+        assert s.service.wanted == [CancelWanted("req-1"), StopWanted("session-1")]
         for obstacle, status in (
             (Obstacle.UNKNOWN, 404),
             (Obstacle.OVER, 409),
             (Obstacle.FULL, 503),
         ):
-            s.desk.refusal = Refuse(obstacle, "it has ended")
+            s.service.refusal = Refuse(obstacle, "it has ended")
             for refused in (await s.client.delete(end), await s.client.post(stop)):
                 assert (refused.status_code, refused.json()["error"]) == (status, "it has ended")
         malformed = await s.client.delete("/drivers/driver-alice/requests/-x")
@@ -277,7 +277,7 @@ async def test_ending_requests_and_sessions() -> None:
 async def test_what_could_not_be_saved_was_not_asked() -> None:
     """Proves: a driver whose disk refuses answers 503 and does not pretend."""
     async with scene() as s:
-        s.desk.disk_fails = True
+        s.service.disk_fails = True
         answer = await s.client.post("/drivers/driver-alice/requests", json={"cp_id": "CP-001"})
         assert answer.status_code == 503
         assert "no space left" in answer.json()["error"]
@@ -296,15 +296,15 @@ async def test_the_drivers_own_knowledge() -> None:
             "euros": 0.0183,
             "started_at": "2026-01-31T12:00:00Z",
         }
-        s.desk.session = None
+        s.service.session = None
         assert await s.json("/drivers/driver-alice/sessions/current") is None
         told = await s.json("/drivers/driver-alice/notifications")
         assert [each["status"] for each in told] == ["ACCEPTED", "DENIED"]
         assert told[0]["ts"] == "2026-01-31T12:00:00Z"
         assert len(await s.json("/drivers/driver-alice/notifications?limit=1")) == 1
         assert (await s.json("/health"))["status"] == "healthy"
-        s.desk.reason = "Central was not heard for 9 s"
-        assert (await s.json("/health", 503))["error"] == s.desk.reason
+        s.service.reason = "Central was not heard for 9 s"
+        assert (await s.json("/health", 503))["error"] == s.service.reason
 
 
 async def test_history_is_centrals() -> None:
