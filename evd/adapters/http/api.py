@@ -21,8 +21,9 @@ from litestar.types import AnyCallable, ExceptionHandlersMap
 
 from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.http.docs import docs_page
-from evd.adapters.http.errors import EXCEPTION_HANDLERS, JSON, ErrorBody, allow, refuse_bad_call
+from evd.adapters.http.errors import EXCEPTION_HANDLERS, ErrorBody, allow, refuse_bad_call
 from evd.adapters.http.pages import html_response, page_stylesheet
+from evd.adapters.http.refused import JSON
 
 API_VERSION: Final = "1"
 HTML: Final = "text/html"

@@ -12,7 +12,7 @@ from litestar.params import SkipValidation
 
 from evd.adapters.http.api import Routes, json_api, taking
 from evd.adapters.http.central_service import CentralService
-from evd.adapters.http.errors import AnyRequest, Refused, error_response, read_object
+from evd.adapters.http.errors import AnyRequest, answering, read_object
 from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.pages import html_response, network_page
 from evd.adapters.http.parameters import (
@@ -30,7 +30,8 @@ from evd.adapters.http.parameters import (
     RequestIdInPath,
     SessionIdInPath,
 )
-from evd.adapters.http.replies import RETRY_AFTER_S, check_accepted
+from evd.adapters.http.refused import Refused
+from evd.adapters.http.replies import RETRY_S, check_accepted
 from evd.adapters.http.schemas import (
     ChargeBody,
     ChargingPoints,
@@ -80,13 +81,12 @@ def central_app(service: CentralService) -> Litestar:
         ' {"error": sentence, "field"?: name}. Lists are newest first.',
         routes=routes,
         dependencies={"service": service},
-        exception_handlers={StoreFailed: _answer_store_failed},
+        exception_handlers={StoreFailed: answering(_refuse_without_store)},
     )
 
 
-def _answer_store_failed(_: AnyRequest, error: StoreFailed) -> Response[bytes]:
-    headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return error_response(503, f"the database does not answer: {error}", headers=headers)
+def _refuse_without_store(error: StoreFailed) -> Refused:
+    return Refused(503, f"the database does not answer: {error}", retry_s=RETRY_S)
 
 
 async def _ask(service: CentralService, make: Callable[[int], Asked], taken: T) -> T:

@@ -12,6 +12,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import attrs
 import orjson
 
+from evd.adapters.http.refused import Refused
+
 ANSWER_S_MAX: Final = 5.0
 # A network of thousands of charging points fits; nothing else that answers there may fill us up.
 ANSWER_BYTES_MAX: Final = 16_000_000
@@ -22,16 +24,8 @@ class CentralAway(Exception):
     """Central can't be asked now: nobody answers, or what answers is not Central."""
 
 
-class CentralRefused(Exception):
-    """Central's own error: its status, its sentence, the field that it names, when to ask again."""
-
-    def __init__(
-        self, status: int, sentence: str, field: str | None = None, retry_s: float | None = None
-    ) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.field = field
-        self.retry_s = retry_s
+class CentralRefused(Refused):
+    """Central's own error."""
 
 
 @attrs.frozen

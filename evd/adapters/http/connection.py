@@ -14,8 +14,9 @@ from urllib.parse import unquote
 
 import attrs
 import h11
-import orjson
 import trio
+
+from evd.adapters.http.refused import JSON, UNEXPECTED, Refused
 
 BODY_BYTES_MAX: Final = 65_536
 HEAD_BYTES_MAX: Final = 16_384
@@ -77,15 +78,6 @@ class App(Protocol):
         """Answer one request."""
 
 
-class Refused(Exception):
-    """A request that gets an error from the server itself, and is the last of its connection."""
-
-    def __init__(self, status: int, sentence: str, retry_after_s: int | None = None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.retry_after_s = retry_after_s
-
-
 class Connection:
     """One client's requests, one after the other.
 
@@ -122,10 +114,10 @@ class Connection:
 
     async def refuse(self, refused: Refused) -> None:
         """Send an error, and be done with this client."""
-        body = orjson.dumps({"error": str(refused)})
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        if refused.retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % refused.retry_after_s))
+        body = refused.body
+        headers = [(name.encode(), value.encode()) for name, value in refused.headers.items()]
+        headers.append((b"content-type", JSON.encode()))
+        headers.append((b"content-length", b"%d" % len(body)))
         head = self.head(refused.status, headers, is_last=True)
         await self.write(head + self.encode(h11.Data(body)) + self.encode(h11.EndOfMessage()))
         await self._linger()
@@ -195,7 +187,6 @@ class Connection:
         return False
 
     async def _answer(self, scope: Message, exchange: "_Exchange") -> None:
-        sentence = "something went wrong here; the log of this program says what"
         with trio.move_on_after(self._bounds.answer_s) as answering:
             try:
                 await self._app(scope, exchange.receive, exchange.send)
@@ -210,7 +201,7 @@ class Connection:
             raise trio.BrokenResourceError("the answer can't be ended")
         if answering.cancelled_caught:
             raise Refused(503, f"no answer within {self._bounds.answer_s:g} s")
-        raise Refused(500, sentence)
+        raise Refused(500, UNEXPECTED)
 
     async def _read_head(self) -> h11.Request | None:
         """The next request's head; None where none comes, or the server stops."""

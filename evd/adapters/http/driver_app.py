@@ -17,10 +17,10 @@ from litestar.params import SkipValidation
 
 from evd.adapters.files.notebook import NotSaved
 from evd.adapters.http.api import Routes, json_api, taking
-from evd.adapters.http.central_client import CentralAway, CentralRefused
+from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_central import DriverCentral, Occupancy, PointShown
 from evd.adapters.http.driver_page import driver_page
-from evd.adapters.http.errors import AnyRequest, Refused, error_response, read_object
+from evd.adapters.http.errors import AnyRequest, answering, read_object
 from evd.adapters.http.pages import html_response
 from evd.adapters.http.parameters import (
     CP_ID_PATTERN,
@@ -35,6 +35,7 @@ from evd.adapters.http.parameters import (
     RequestIdInPath,
     SessionIdInPath,
 )
+from evd.adapters.http.refused import Refused
 from evd.adapters.http.schemas import RequestTaken, SessionShown, SessionTaken, shown
 from evd.core.driver.events import (
     CancelWanted,
@@ -123,27 +124,19 @@ def driver_app(service: DriverService, central: DriverCentral) -> Litestar:
         routes=routes,
         dependencies={"service": service, "central": central},
         exception_handlers={
-            NotSaved: _answer_not_saved,
-            CentralAway: _answer_central_away,
-            CentralRefused: _answer_central_refused,
+            NotSaved: answering(_refuse_unsaved),
+            CentralAway: answering(_refuse_without_central),
         },
     )
 
 
-def _answer_not_saved(_: AnyRequest, error: NotSaved) -> Response[bytes]:
-    return _unavailable(f"nothing was asked, because it could not be saved: {error}")
+def _refuse_unsaved(error: NotSaved) -> Refused:
+    why = f"nothing was asked, because it could not be saved: {error}"
+    return Refused(503, why, retry_s=RETRY_S)
 
 
-def _answer_central_away(_: AnyRequest, error: CentralAway) -> Response[bytes]:
-    return _unavailable(str(error))
-
-
-def _answer_central_refused(_: AnyRequest, error: CentralRefused) -> Response[bytes]:
-    return error_response(error.status, str(error), field=error.field)
-
-
-def _unavailable(sentence: str) -> Response[bytes]:
-    return error_response(503, sentence, headers={"Retry-After": str(RETRY_S)})
+def _refuse_without_central(error: CentralAway) -> Refused:
+    return Refused(503, str(error), retry_s=RETRY_S)
 
 
 @routes.page("/", "The dashboard")

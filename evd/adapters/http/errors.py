@@ -4,8 +4,8 @@
 """
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -16,14 +16,15 @@ from litestar.params import KwargDefinition
 from litestar.types import ExceptionHandlersMap
 from litestar.typing import FieldDefinition
 
+from evd.adapters.http.refused import JSON, UNEXPECTED, Refused
 from evd.core.wire.fields import FieldError
 
-JSON: Final = "application/json"
 CHANGING_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _SHOWN_PATH_CHARS: Final = 80
 
 AnyRequest = Request[Any, Any, Any]
+E = TypeVar("E", bound=Exception)
 
 logger = logging.getLogger(__name__)
 
@@ -36,35 +37,16 @@ class ErrorBody:
     field: str | None = None
 
 
-class Refused(Exception):
-    """A call that is answered with `status` and a sentence; `field` names what is wrong in it."""
-
-    def __init__(
-        self,
-        status: int,
-        sentence: str,
-        *,
-        field: str | None = None,
-        retry_after_s: int | None = None,
-    ) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.field = field
-        self.retry_after_s = retry_after_s
-
-
-def error_response(
-    status: int,
-    sentence: str,
-    *,
-    field: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Response[bytes]:
-    """The one shape of an error."""
-    body = {"error": sentence} if field is None else {"error": sentence, "field": field}
+def answer(refused: Refused) -> Response[bytes]:
+    """The answer to a call that is refused."""
     return Response(
-        orjson.dumps(body), status_code=status, media_type=JSON, headers=dict(headers or {})
+        refused.body, status_code=refused.status, media_type=JSON, headers=refused.headers
     )
+
+
+def answering(refuse: Callable[[E], Refused]) -> Callable[[AnyRequest, E], Response[bytes]]:
+    """An exception handler that answers as `refuse` says."""
+    return lambda _, error: answer(refuse(error))
 
 
 async def refuse_bad_call(request: AnyRequest) -> None:
@@ -128,15 +110,6 @@ def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == JSON
 
 
-def _answer_refused(_: AnyRequest, refused: Refused) -> Response[bytes]:
-    headers = {} if refused.retry_after_s is None else {"Retry-After": str(refused.retry_after_s)}
-    return error_response(refused.status, str(refused), field=refused.field, headers=headers)
-
-
-def _answer_bad_field(_: AnyRequest, error: FieldError) -> Response[bytes]:
-    return error_response(400, str(error), field=error.field)
-
-
 def _parameters(request: AnyRequest) -> Mapping[str, FieldDefinition]:
     return request.route_handler.parsed_fn_signature.parameters
 
@@ -150,7 +123,11 @@ def _bad_parameter(request: AnyRequest, name: str) -> FieldError:
 def _answer_invalid(request: AnyRequest, error: ValidationException) -> Response[bytes]:
     # Bodies are read here and not by Litestar: it is a parameter.
     name = error.extra[0]["key"] if isinstance(error.extra, list) else ""
-    return _answer_bad_field(request, _bad_parameter(request, name))
+    return answer(_refuse_field(_bad_parameter(request, name)))
+
+
+def _refuse_field(error: FieldError) -> Refused:
+    return Refused(400, str(error), error.field)
 
 
 def _answer_litestar(request: AnyRequest, error: HTTPException) -> Response[bytes]:
@@ -158,24 +135,23 @@ def _answer_litestar(request: AnyRequest, error: HTTPException) -> Response[byte
         return _answer_unexpected(request, error)
     path = request.url.path[:_SHOWN_PATH_CHARS]
     headers = dict(error.headers or {})
+    sentence = error.detail
     if error.status_code == 404:
         sentence = f"there is nothing at {path}"
     elif error.status_code == 405:
         headers["Allow"] = allow(headers.pop("allow", "").split(", "))
         sentence = f"{request.method[:_SHOWN_PATH_CHARS]} is not possible at {path}"
-    else:
-        sentence = error.detail
-    return error_response(error.status_code, sentence, headers=headers)
+    return answer(Refused(error.status_code, sentence, headers=headers))
 
 
 def _answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     logger.error("%s %s failed: %r", request.method, request.url.path, error, exc_info=error)
-    return error_response(500, "something went wrong here; the log of this program says what")
+    return answer(Refused(500, UNEXPECTED))
 
 
 EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {
-    Refused: _answer_refused,
-    FieldError: _answer_bad_field,
+    Refused: answering(lambda refused: refused),
+    FieldError: answering(_refuse_field),
     ValidationException: _answer_invalid,
     HTTPException: _answer_litestar,
     Exception: _answer_unexpected,

@@ -39,7 +39,9 @@ def _other_id(description: str) -> Any:
 
 def _whole(maximum: int, description: str) -> Any:
     title = f"a whole number from 1 to {maximum}"
-    return Parameter(title=title, description=description, ge=1, le=maximum)
+    # A bound of Litestar's own is shown as 1000.0.
+    shown = {"minimum": 1, "maximum": maximum}
+    return Parameter(title=title, description=description, ge=1, le=maximum, schema_extra=shown)
 
 
 def _choice(description: str, *values: str) -> Any:

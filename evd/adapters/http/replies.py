@@ -2,20 +2,18 @@
 
 from typing import Final
 
-from evd.adapters.http.errors import Refused
+from evd.adapters.http.refused import Refused
 from evd.core.central.events import Accepted, Refusal, Reply
 
 STATUSES: Final = {Refusal.UNKNOWN: 404, Refusal.CONFLICT: 409, Refusal.UNAVAILABLE: 503}
 # Central or its database is away for seconds, or has just started.
-RETRY_AFTER_S: Final = 1
+RETRY_S: Final = 1
 
 
 def check_accepted(reply: Reply) -> None:
-    """Raise errors.Refused where Central refuses."""
+    """Raise refused.Refused where Central refuses."""
     answer = reply.answer
     if isinstance(answer, Accepted):
         return
-    retry_after_s = RETRY_AFTER_S if answer.refusal is Refusal.UNAVAILABLE else None
-    raise Refused(
-        STATUSES[answer.refusal], answer.reason, field=answer.field, retry_after_s=retry_after_s
-    )
+    retry_s = RETRY_S if answer.refusal is Refusal.UNAVAILABLE else None
+    raise Refused(STATUSES[answer.refusal], answer.reason, answer.field, retry_s)

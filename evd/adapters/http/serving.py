@@ -5,14 +5,14 @@ A connection that fails is logged and dropped alone.  The app sees no `lifespan`
 
 import errno
 import logging
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import trio
 
-from evd.adapters.http.connection import App, Bounds, Connection, Refused
+from evd.adapters.http.connection import App, Bounds, Connection
+from evd.adapters.http.refused import Refused
 from evd.logs import Repeats
 
 # Connections that are told that there is no place for them, all at once.
@@ -119,7 +119,7 @@ class _Server:
             self._turned_away += 1
             try:
                 sentence = "too many connections; try again in some seconds"
-                await connection.refuse(Refused(503, sentence, math.ceil(self._bounds.idle_s)))
+                await connection.refuse(Refused(503, sentence, retry_s=self._bounds.idle_s))
             finally:
                 self._turned_away -= 1
 
