@@ -36,57 +36,21 @@ _ERRORS: Final = {
     415: "the body is not application/json",
     503: "not now: `error` says why",
 }
-# What can be wrong with any call, and with any that changes something.
-_CHANGE: Final = (400, 403, 415, 503)
-_ERRORS_OF_ALL: Final = {
-    HttpMethod.GET: (400,),
-    HttpMethod.POST: _CHANGE,
-    HttpMethod.DELETE: _CHANGE,
+# The status of a good answer, and the errors that any such call may have.
+_ALWAYS: Final[Mapping[HttpMethod, tuple[int, tuple[int, ...]]]] = {
+    HttpMethod.GET: (200, (400,)),
+    HttpMethod.POST: (202, (400, 403, 415, 503)),
+    HttpMethod.DELETE: (204, (400, 403, 415, 503)),
 }
 
 Decorator = Callable[[AnyCallable], HTTPRouteHandler]
 
 
 class Routes:
-    """Collects the routes of an API; their decorators document them.
-
-    A handler's return type is the form of its good answer, `answer` says what that is; `errors`
-    are the statuses that this call may have besides those of all calls.
-    """
+    """Collects the routes of an API, each with its documentation."""
 
     def __init__(self) -> None:
         self.handlers: list[HTTPRouteHandler] = []
-
-    def page(self, path: str, summary: str) -> Decorator:
-        """A GET that is answered with HTML."""
-        return self.read(path, summary, "A page", media_type=HTML)
-
-    def read(
-        self,
-        path: str,
-        summary: str,
-        answer: str,
-        *errors: int,
-        unless: type | None = None,
-        **options: Any,
-    ) -> Decorator:
-        """A GET; `unless` is the form of its 503 where that is more than an error."""
-        if unless is not None:
-            unhealthy = ResponseSpec(
-                unless, generate_examples=False, description="It can't: `error` says why"
-            )
-            options["responses"] = {503: unhealthy}
-        return self._add(HttpMethod.GET, path, summary, answer, 200, errors, options)
-
-    def post(self, path: str, summary: str, answer: str, *errors: int, **options: Any) -> Decorator:
-        """A POST, whose good answer is a 202."""
-        return self._add(HttpMethod.POST, path, summary, answer, 202, errors, options)
-
-    def delete(
-        self, path: str, summary: str, answer: str, *errors: int, status: int = 204
-    ) -> Decorator:
-        """A DELETE."""
-        return self._add(HttpMethod.DELETE, path, summary, answer, status, errors, {})
 
     def _add(
         self,
@@ -94,29 +58,36 @@ class Routes:
         path: str,
         summary: str,
         answer: str,
-        status: int,
-        errors: Sequence[int],
-        options: Mapping[str, Any],
+        *errors: int,
+        unless: type = ErrorBody,
+        **options: Any,
     ) -> Decorator:
-        documented = {
-            error: ResponseSpec(ErrorBody, generate_examples=False, description=_ERRORS[error])
-            for error in sorted({*errors, *_ERRORS_OF_ALL[method]})
+        """A route to the handler that is decorated; its return type is the form of its answer.
+
+        `answer` says what a good answer is, `errors` which statuses this call may have besides
+        those of all its kind; `unless` is the form of a 503.
+        """
+        good, always = _ALWAYS[method]
+        responses = {
+            status: ResponseSpec(
+                unless if status == 503 else ErrorBody,
+                generate_examples=False,
+                description=_ERRORS[status],
+            )
+            for status in sorted({*errors, *always})
         }
-        documented |= options.get("responses", {})
+        texts = {"summary": summary, "response_description": answer, "responses": responses}
+        made = route(path, http_method=method, **{"status_code": good, **texts, **options})
 
         def add(handler: AnyCallable) -> HTTPRouteHandler:
-            made = route(
-                path,
-                http_method=method,
-                summary=summary,
-                status_code=status,
-                response_description=answer,
-                **{**options, "responses": documented},
-            )(handler)
-            self.handlers.append(made)
-            return made
+            self.handlers.append(made(handler))
+            return self.handlers[-1]
 
         return add
+
+    get: functools.partialmethod[Decorator] = functools.partialmethod(_add, HttpMethod.GET)
+    post: functools.partialmethod[Decorator] = functools.partialmethod(_add, HttpMethod.POST)
+    delete: functools.partialmethod[Decorator] = functools.partialmethod(_add, HttpMethod.DELETE)
 
 
 def taking(description: str, properties: Mapping[str, Schema], *required: str) -> type[Operation]:
@@ -219,14 +190,14 @@ def _describe(
 _OWN_ROUTES: Final = Routes()
 
 
-@_OWN_ROUTES.read("/openapi.json", "This API, for programs", "An OpenAPI 3.1 document")
+@_OWN_ROUTES.get("/openapi.json", "This API, for programs", "An OpenAPI 3.1 document")
 async def _openapi_json(state: State) -> dict[str, Any]:
     """Every path, parameter, body and answer, as OpenAPI 3.1."""
     document: dict[str, Any] = state.described()
     return document
 
 
-@_OWN_ROUTES.page("/docs", "This API, for people")
+@_OWN_ROUTES.get("/docs", "This API, for people", "A page", media_type=HTML)
 async def _docs(state: State) -> Response[str]:
     """The same as a page that needs nothing from elsewhere."""
     return html_response(docs_page(state.described()))

@@ -10,7 +10,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.openapi.spec.schema import Schema
 from litestar.params import SkipValidation
 
-from evd.adapters.http.api import Routes, json_api, taking
+from evd.adapters.http.api import HTML, Routes, json_api, taking
 from evd.adapters.http.central_service import CentralService
 from evd.adapters.http.errors import AnyRequest, answering, read_object
 from evd.adapters.http.metrics import CONTENT_TYPE
@@ -95,7 +95,7 @@ async def _ask(service: CentralService, make: Callable[[int], Asked], taken: T) 
     return taken
 
 
-@routes.page("/", "The dashboard")
+@routes.get("/", "The dashboard", "A page", media_type=HTML)
 async def show_network(service: ServiceHere) -> Response[str]:
     """The network at a glance, loaded again by itself."""
     page = network_page(
@@ -107,7 +107,7 @@ async def show_network(service: ServiceHere) -> Response[str]:
     return html_response(page)
 
 
-@routes.read("/health", "Whether Central can serve requests", "It can", unless=UnhealthyShown)
+@routes.get("/health", "Whether Central can serve requests", "It can", 503, unless=UnhealthyShown)
 async def show_health(service: ServiceHere) -> Response[HealthShown]:
     """503 while the database or the broker is away."""
     uptime_s = round(service.uptime_s, 3)
@@ -118,13 +118,13 @@ async def show_health(service: ServiceHere) -> Response[HealthShown]:
     return Response(unhealthy, status_code=503)
 
 
-@routes.read("/cp", "All charging points", "Every charging point that is known")
+@routes.get("/cp", "All charging points", "Every charging point that is known")
 async def list_charging_points(service: ServiceHere) -> ChargingPoints:
     """Each with its state, its driver and its newest meter."""
     return ChargingPoints(list(service.charging_points()), service.active_requests())
 
 
-@routes.read("/cp/{cp_id:str}", "One charging point", "The charging point", 404)
+@routes.get("/cp/{cp_id:str}", "One charging point", "The charging point", 404)
 async def show_charging_point(service: ServiceHere, cp_id: CpIdInPath) -> CpView:
     """Its state, its driver and its newest meter."""
     point = service.charging_point(cp_id)
@@ -153,7 +153,8 @@ async def resume_charging_point(service: ServiceHere, cp_id: CpIdInPath) -> CpTa
     "/cp/{cp_id:str}/shutdown",
     "End a charging point's engine",
     "Its engine is being ended",
-    *(404, 409),
+    404,
+    409,
 )
 async def shut_charging_point_down(service: ServiceHere, cp_id: CpIdInPath) -> CpTaken:
     """The engine that its monitor sees now, and no later one."""
@@ -196,7 +197,7 @@ async def ask_for_charge(request: AnyRequest, service: ServiceHere) -> RequestTa
     )
 
 
-@routes.read("/requests/{request_id:str}", "How a request goes", "The request", 404, 503)
+@routes.get("/requests/{request_id:str}", "How a request goes", "The request", 404, 503)
 async def show_request(service: ServiceHere, request_id: RequestIdInPath) -> Request:
     """`status` is PENDING before the first answer."""
     row = await service.store.request(request_id)
@@ -206,7 +207,7 @@ async def show_request(service: ServiceHere, request_id: RequestIdInPath) -> Req
 
 
 @routes.delete(
-    "/requests/{request_id:str}", "End a request", "It is being ended", 404, 409, status=202
+    "/requests/{request_id:str}", "End a request", "It is being ended", 404, 409, status_code=202
 )
 async def end_request(service: ServiceHere, request_id: RequestIdInPath) -> RequestTaken:
     """It is cancelled, or its session stopped and billed; 409 for one that has ended."""
@@ -215,7 +216,7 @@ async def end_request(service: ServiceHere, request_id: RequestIdInPath) -> Requ
     )
 
 
-@routes.read("/sessions", "Sessions", "Newest first", 404, 503)
+@routes.get("/sessions", "Sessions", "Newest first", 404, 503)
 async def list_sessions(
     service: ServiceHere,
     cp_id: OfCp = None,
@@ -240,13 +241,13 @@ async def stop_session(service: ServiceHere, session_id: SessionIdInPath) -> Ses
     )
 
 
-@routes.read("/telemetry", "The meters that run", "The newest of each supplying charging point")
+@routes.get("/telemetry", "The meters that run", "The newest of each supplying charging point")
 async def list_telemetry(service: ServiceHere) -> Meters:
     """As their engines sent them."""
     return Meters([shown(MeterShown, meter) for meter in service.telemetry()])
 
 
-@routes.read("/faults", "Faults", "Newest first", 503)
+@routes.get("/faults", "Faults", "Newest first", 503)
 async def list_faults(
     service: ServiceHere, cp_id: OfCp = None, limit: Limit = LIMIT_DEFAULT
 ) -> Faults:
@@ -254,7 +255,7 @@ async def list_faults(
     return Faults(list(await service.store.faults(cp_id, limit)))
 
 
-@routes.read(
+@routes.get(
     "/faults/statistics",
     "How reliable each charging point is",
     "One entry a charging point",
@@ -267,7 +268,7 @@ async def list_fault_statistics(
     return Statistics(list(await service.store.fault_statistics(cp_id, days, datetime.now(UTC))))
 
 
-@routes.read("/health/history", "How charging points stood", "Newest first", 503)
+@routes.get("/health/history", "How charging points stood", "Newest first", 503)
 async def list_health_history(
     service: ServiceHere, cp_id: OfCp = None, limit: Limit = LIMIT_DEFAULT
 ) -> History:
@@ -275,7 +276,7 @@ async def list_health_history(
     return History(list(await service.store.health_history(cp_id, limit)))
 
 
-@routes.read(
+@routes.get(
     "/metrics", "Metrics for Prometheus", "Prometheus' text format", media_type="text/plain"
 )
 async def show_metrics(service: ServiceHere) -> Response[bytes]:

@@ -16,7 +16,7 @@ from litestar.openapi.spec.schema import Schema
 from litestar.params import SkipValidation
 
 from evd.adapters.files.notebook import NotSaved
-from evd.adapters.http.api import Routes, json_api, taking
+from evd.adapters.http.api import HTML, Routes, json_api, taking
 from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_central import DriverCentral, Occupancy, PointShown
 from evd.adapters.http.driver_page import driver_page
@@ -139,7 +139,7 @@ def _refuse_without_central(error: CentralAway) -> Refused:
     return Refused(503, str(error), retry_s=RETRY_S)
 
 
-@routes.page("/", "The dashboard")
+@routes.get("/", "The dashboard", "A page", media_type=HTML)
 async def show_dashboard(service: ServiceHere, central: CentralHere) -> Response[str]:
     """Charging points, the running session and what was told, loaded again by itself."""
     lost = ""
@@ -151,7 +151,7 @@ async def show_dashboard(service: ServiceHere, central: CentralHere) -> Response
     return html_response(page)
 
 
-@routes.read("/health", "Whether the driver can be served", "It can", unless=DriverUnhealthy)
+@routes.get("/health", "Whether the driver can be served", "It can", 503, unless=DriverUnhealthy)
 async def show_health(service: ServiceHere) -> Response[DriverHealth]:
     """503 while the broker or Central is away, or the disk refuses."""
     reason = service.unhealthy()
@@ -161,7 +161,7 @@ async def show_health(service: ServiceHere) -> Response[DriverHealth]:
     return Response(unhealthy, status_code=503)
 
 
-@routes.read("/charging-points", "Charging points", "In Central's order", 503)
+@routes.get("/charging-points", "Charging points", "In Central's order", 503)
 async def list_charging_points(
     central: CentralHere, only_available: OnlyAvailable = "false", min_power_kw: MinPower = 0.0
 ) -> list[PointShown]:
@@ -181,7 +181,7 @@ async def list_charging_points(
     ]
 
 
-@routes.read("/charging-points/{cp_id:str}", "One charging point", "The charging point", 404, 503)
+@routes.get("/charging-points/{cp_id:str}", "One charging point", "The charging point", 404, 503)
 async def show_charging_point(central: CentralHere, cp_id: CpIdInPath) -> PointShown:
     """While Central is away OFFLINE, if it was ever shown here."""
     try:
@@ -231,7 +231,8 @@ async def ask_for_charge(
     "/drivers/{driver_id:str}/requests/{request_id:str}",
     "End a request",
     "It is being ended",
-    *(404, 409),
+    404,
+    409,
 )
 async def end_request(
     service: ServiceHere, driver_id: DriverIdInPath, request_id: RequestIdInPath
@@ -241,7 +242,7 @@ async def end_request(
     _done(await service.want(CancelWanted(request_id)))
 
 
-@routes.read(
+@routes.get(
     "/drivers/{driver_id:str}/sessions/current",
     "The running session",
     "The session, or null",
@@ -259,7 +260,8 @@ async def show_current_session(
     "/drivers/{driver_id:str}/sessions/{session_id:str}/stop",
     "Stop the session",
     "It is being stopped",
-    *(404, 409),
+    404,
+    409,
 )
 async def stop_session(
     service: ServiceHere, driver_id: DriverIdInPath, session_id: SessionIdInPath
@@ -270,7 +272,7 @@ async def stop_session(
     return SessionTaken(session_id)
 
 
-@routes.read("/drivers/{driver_id:str}/sessions/history", "Sessions", "Newest first", 404, 503)
+@routes.get("/drivers/{driver_id:str}/sessions/history", "Sessions", "Newest first", 404, 503)
 async def list_sessions(
     service: ServiceHere,
     central: CentralHere,
@@ -285,7 +287,7 @@ async def list_sessions(
     return Response(cast(list[SessionShown], found))
 
 
-@routes.read(
+@routes.get(
     "/drivers/{driver_id:str}/notifications", "What the driver was told", "Newest first", 404
 )
 async def list_notifications(
