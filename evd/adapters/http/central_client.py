@@ -15,7 +15,7 @@ import orjson
 from evd.adapters.http.refused import Refused
 
 ANSWER_S_MAX: Final = 5.0
-# A network of thousands of charging points fits; nothing else that answers there may fill us up.
+# A network of thousands of charging points fits; no other server there may fill our memory.
 ANSWER_BYTES_MAX: Final = 16_000_000
 _READ_BYTES: Final = 65_536
 
@@ -38,13 +38,13 @@ class HttpAnswer:
 
 
 class NotHttp(Exception):
-    """What answers does not speak HTTP, or sends more than ANSWER_BYTES_MAX."""
+    """The server does not speak HTTP, or sends more than ANSWER_BYTES_MAX."""
 
 
 def url_of(host: str, port: int) -> str:
     """The address of a program of this machine that listens on `host`, for a client and a browser.
 
-    Who listens on every address is asked by 127.0.0.1.
+    A program that listens on every address is asked by 127.0.0.1.
     """
     host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

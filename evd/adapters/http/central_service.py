@@ -1,7 +1,6 @@
-"""What Central's HTTP asks of Central: the one door between the two.
+"""The calls of Central's HTTP to Central, which the daemon implements.
 
-The daemon stands behind it.  What is in memory is a plain call; what must be decided or read from
-the database is awaited.
+A call that reads memory is plain; one that decides, or reads the database, is awaited.
 """
 
 from collections.abc import Callable, Sequence

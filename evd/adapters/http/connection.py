@@ -22,12 +22,12 @@ BODY_BYTES_MAX: Final = 65_536
 HEAD_BYTES_MAX: Final = 16_384
 SEND_BYTES: Final = 65_536
 RECEIVE_BYTES: Final = 16_384
-# A client that has left is seen within this time: its end of the connection lies in the socket.
+# Long enough to see in the socket that the client has closed its end.
 LOOK_S: Final = 0.001
-# What changes nothing may be done for nobody.
+# Requests that change nothing: they are answered even if their client has left.
 SAFE_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 
-# Where a browser would guess or tell too much; and nothing here may be shown from a cache.
+# They keep a browser from guessing types, telling others where it was, and showing old answers.
 SAFE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 @attrs.frozen
 class Bounds:
-    """What clients may take, times in seconds.
+    """The most that clients may take; times in seconds.
 
     One address has at most half of `connections_max`.  `idle_s`: until a request begins.
     `head_s`, `body_s`: for the whole of it.  `answer_s`: from there to the end of the answer.
@@ -81,7 +81,7 @@ class App(Protocol):
 class Connection:
     """One client's requests, one after the other.
 
-    Whatever is awaited raises BrokenResourceError once the client has left or does not read.
+    Each awaited call raises BrokenResourceError once the client has left or does not read.
     """
 
     def __init__(self, app: App, bounds: Bounds, stream: trio.abc.Stream) -> None:
@@ -92,6 +92,7 @@ class Connection:
         self._waiting = trio.CancelScope()
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         self._requests = 0
+        self._is_head = False
         self._scheme, self.client, self._here = _ends(stream)
 
     async def serve(self) -> None:
@@ -118,8 +119,9 @@ class Connection:
         headers = [(name.encode(), value.encode()) for name, value in refused.headers.items()]
         headers.append((b"content-type", JSON.encode()))
         headers.append((b"content-length", b"%d" % len(body)))
-        head = self.head(refused.status, headers, is_last=True)
-        await self.write(head + self.encode(h11.Data(body)) + self.encode(h11.EndOfMessage()))
+        data = self.head(refused.status, headers, is_last=True)
+        data += self.part(refused.status, body) + self.encode(h11.EndOfMessage())
+        await self.write(data)
         await self._linger()
 
     def head(self, status: int, headers: Headers, *, is_last: bool) -> bytes:
@@ -133,6 +135,11 @@ class Connection:
         reason = _REASONS.get(status, b"")
         return self.encode(h11.Response(status_code=status, headers=headers, reason=reason))
 
+    def part(self, status: int, body: bytes) -> bytes:
+        """A part of an answer's body, empty where the answer has none."""
+        has_body = body and not self._is_head and status not in (204, 304)
+        return self.encode(h11.Data(body)) if has_body else b""
+
     def encode(self, event: h11.Event) -> bytes:
         """The bytes of a part of an answer."""
         return self._h11.send(event) or b""
@@ -142,7 +149,7 @@ class Connection:
         data = await self._stream.receive_some(RECEIVE_BYTES)
         if not data:
             raise trio.BrokenResourceError("the client has closed its end")
-        # What follows the last request of a connection is nothing to us.
+        # The bytes after the last request of a connection are ignored.
         if self._h11.their_state is not h11.MUST_CLOSE:
             self._h11.receive_data(bytes(data))
 
@@ -150,7 +157,7 @@ class Connection:
         """Read until the client leaves, which raises BrokenResourceError."""
         while len(self._h11.trailing_data[0]) < HEAD_BYTES_MAX:
             await self.read()
-        # A client that sends so much ahead is not listened to before its turn.
+        # Read no more of a client that sends so much ahead, before its turn comes.
         await trio.sleep_forever()
 
     async def write(self, data: bytes) -> None:
@@ -169,17 +176,18 @@ class Connection:
         if request is None:
             return False
         self._requests += 1
+        self._is_head = request.method == b"HEAD"
         scope = self._scope(request)
         body = await self._read_body(request)
         if (b"upgrade", b"websocket") in ((name, value.lower()) for name, value in request.headers):
             raise Refused(404, "there is no WebSocket on this port")
         if request.method not in SAFE_METHODS:
-            # One that lay in the socket of a process that stood still is not begun: its client has
-            # left since, and nobody knows any more that it was asked for.
+            # A request that waited in the socket while this process stood still is not begun: its
+            # client has left since, and would not learn that it was carried out.
             with trio.move_on_after(LOOK_S):
                 await self.read_ahead()
         is_last = self._requests >= self._bounds.requests_max
-        exchange = _Exchange(self, body, is_head=request.method == b"HEAD", is_last=is_last)
+        exchange = _Exchange(self, body, is_last=is_last)
         await self._answer(scope, exchange)
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             return True
@@ -278,13 +286,10 @@ class Connection:
 class _Exchange:
     """One request and its answer, as ASGI has them."""
 
-    def __init__(
-        self, connection: Connection, body: bytes, *, is_head: bool, is_last: bool
-    ) -> None:
+    def __init__(self, connection: Connection, body: bytes, *, is_last: bool) -> None:
         self._connection = connection
         self._body: bytes | None = body
         self._start: Message | None = None
-        self._is_head = is_head
         self._is_last = is_last
         self.is_broken = False
         self.has_begun = False
@@ -313,8 +318,7 @@ class _Exchange:
         if not self.has_begun:
             self.has_begun = True
             data = connection.head(status, self._start["headers"], is_last=self._is_last)
-        if (body := message.get("body", b"")) and not self._is_head and status not in (204, 304):
-            data += connection.encode(h11.Data(body))
+        data += connection.part(status, message.get("body", b""))
         if not message.get("more_body", False):
             data += connection.encode(h11.EndOfMessage())
             self.has_ended = True

@@ -1,7 +1,7 @@
 """A driver's dashboard: its HTTP, each route a question to the `DriverService` or to Central.
 
-What the driver itself decides and knows is answered while Central is away too; what only Central
-knows is then a 503, or shown OFFLINE.  Imported only where a dashboard is asked for.
+Answers that the driver knows itself need no Central; those that only Central knows are a 503, or
+OFFLINE, while it is away.  Imported only where a dashboard is asked for.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ class DriverService(Protocol):
 
     @property
     def driver_id(self) -> str:
-        """Whose dashboard this is."""
+        """The driver that this dashboard belongs to."""
 
     def unhealthy(self) -> str | None:
         """Why the driver can't be served now; None while it can."""
@@ -69,7 +69,7 @@ class DriverService(Protocol):
         """The running session, as far as the driver knows."""
 
     def notifications(self) -> Sequence[DriverUpdate]:
-        """What the driver was told, newest first."""
+        """The updates that the driver was told, newest first."""
 
     async def ask(self, cp_id: str | None, vehicle_id: str | None) -> str | Refuse:
         """Ask for a charge; its request_id.  Raises NotSaved."""
@@ -96,7 +96,7 @@ class DriverUnhealthy(DriverHealth):
 
 @attrs.frozen
 class Notification:
-    """What the driver was told of a request, and when; null where there is nothing to say."""
+    """An update that the driver was told, and when; null where there is nothing to say."""
 
     request_id: str
     driver_id: str
@@ -283,7 +283,7 @@ async def list_sessions(
     """As Central keeps them; the next page is what is `before` the last of this one."""
     _check_driver(service, driver_id)
     found = await central.sessions(driver_id=driver_id, limit=limit, before=before)
-    # In Central's own form: also what a newer one has to say.
+    # Passed on as they are, so that fields of a newer Central get through.
     return Response(cast(list[SessionShown], found))
 
 

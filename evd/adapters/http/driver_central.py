@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Occupancy(StrEnum):
-    """What a charging point is to a driver."""
+    """The use that a charging point is to a driver."""
 
     FREE = "FREE"
     OCCUPIED = "OCCUPIED"

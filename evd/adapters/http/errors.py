@@ -1,4 +1,4 @@
-"""What is said when a call cannot be answered: `{"error": sentence, "field"?: name}`, never more.
+"""The checks that each call must pass, and the one JSON error for all that fails.
 
 `EXCEPTION_HANDLERS` and `refuse_bad_call` belong on every Litestar app here (`api.json_api`).
 """

@@ -43,14 +43,14 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def counter(self, name: str, text: str, labels: Labels | None = None) -> Counter:
-        """What only rises; `name` ends in `_total`."""
+        """A counter, which only rises; `name` ends in `_total`."""
         labels = labels or {}
         made = Counter(_named(name), text, tuple(labels), registry=self._registry)
         _start_series(made, labels)
         return made
 
     def gauge(self, name: str, text: str, labels: Labels | None = None) -> Gauge:
-        """What rises and falls."""
+        """A gauge, which rises and falls."""
         labels = labels or {}
         made = Gauge(_named(name), text, tuple(labels), registry=self._registry)
         _start_series(made, labels)

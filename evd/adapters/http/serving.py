@@ -15,7 +15,7 @@ from evd.adapters.http.connection import App, Bounds, Connection
 from evd.adapters.http.refused import Refused
 from evd.logs import Repeats
 
-# Connections that are told that there is no place for them, all at once.
+# Connections at a time that are told that there is no place for them; more are just closed.
 TURNED_AWAY_MAX: Final = 64
 # Without a free file nothing can be accepted; the next try is after so long.
 ACCEPT_PAUSE_S: Final = 0.1
@@ -101,7 +101,7 @@ class _Server:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             logger.debug("A client left before it was answered")
         except Exception as error:  # noqa: BLE001
-            # Whatever a client can provoke in an HTTP library must not end a daemon, or fill a log.
+            # No error that a client provokes in an HTTP library ends a daemon, or fills its log.
             self._repeats.log(
                 logger, logging.ERROR, "failed", "An HTTP connection failed", error=error
             )
@@ -134,7 +134,7 @@ class _Places:
         self._short: set[str] = set()
 
     def take(self, address: str) -> bool:
-        """Whether there is a place for one more from `address`; it is taken then."""
+        """Take a place for one more from `address`; False where there is none."""
         for who in (_EVERYBODY, address):
             if self._taken[who] >= self._bound(who):
                 if who not in self._short:
@@ -152,7 +152,7 @@ class _Places:
         """The counterpart of `take`."""
         for who in (_EVERYBODY, address):
             self._taken[who] -= 1
-            # At half of them, or who connects and leaves at the bound would fill the log.
+            # At half of them: a client that comes and goes at the bound would fill the log.
             if who in self._short and self._taken[who] <= self._bound(who) // 2:
                 logger.info("HTTP connections of %s are taken again", who)
                 self._short.remove(who)

@@ -180,7 +180,7 @@ class FakeCentral:
     async def fault_statistics(
         self, cp_id: str | None, days: int, now: datetime
     ) -> Sequence[FaultStatistics]:
-        """Of one charging point."""
+        """The figures of one charging point."""
         self._note("fault_statistics", cp_id, days)
         return [FaultStatistics("CP-001", 1, 1, 0, None, 2.0, 0.5)]
 

@@ -42,7 +42,7 @@ class Answering:
 
 
 async def ask(app: Answering, call: Callable[[Central], Any]) -> Any:
-    """What `call` gives or raises, of a client that asks `app`."""
+    """The outcome of `call` with a client that asks `app`: a value or an error."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     central = Central(url_of("127.0.0.1", listeners[0].socket.getsockname()[1]))
     outcome: Any = None

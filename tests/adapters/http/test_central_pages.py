@@ -13,7 +13,7 @@ from evd.adapters.http.central_app import central_app
 from tests.adapters.http.fake_central import SUPPLYING, FakeCentral, calls
 
 PAGES = ("/", "/docs")
-# What answers in JSON, and one address where it does.
+# Paths that answer in JSON, and an address of each.
 JSON_PATHS = {
     "/health": "/health",
     "/cp": "/cp",

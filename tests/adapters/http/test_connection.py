@@ -84,7 +84,10 @@ async def test_an_app_that_fails_costs_one_request(caplog: pytest.LogCaptureFixt
     async with serving() as served, served.client() as client:
         with caplog.at_level(logging.ERROR):
             assert (await client.get("/broken")).status_code == 500
-        assert "broken by a test" in caplog.text
+            head = b"HEAD /broken HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            assert statuses_of(await served.exchange(head), "HEAD") == [(500, b"")]
+        told = [each.getMessage() for each in caplog.records]
+        assert told == 2 * ["GET /broken failed: RuntimeError('broken by a test')"]
         assert (await client.get("/")).status_code == 200
 
 

@@ -93,7 +93,7 @@ class FakeDriver:
 
 @attrs.define
 class FakeCentral:
-    """What stands in Central's place: the answer to each path, and the query strings it saw."""
+    """A server in Central's place: its answer to each path, and the query strings it saw."""
 
     answers: dict[str, tuple[int, Any]] = attrs.field(factory=dict)
     queries: list[str] = attrs.field(factory=list)
