@@ -104,10 +104,10 @@ def _copy(source: Path, target: Path) -> None:
     _flush(target)
 
 
-def _make_ours(database: Sqlite, path: Path, witness: EpochFile) -> Meta:
+def _make_ours(database: Sqlite, path: Path, epoch_file: EpochFile) -> Meta:
     """Bring the copy's tables to head and give it a new identity."""
     connection = database.connect_writer()
-    writer = Writer(database, Statements(database.dialect), witness.note)
+    writer = Writer(database, Statements(database), epoch_file.note)
     try:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != ("ok",) or database.schema_version(connection) is None:
@@ -118,7 +118,7 @@ def _make_ours(database: Sqlite, path: Path, witness: EpochFile) -> Meta:
     finally:
         connection.close()
         writer.close()
-        witness.close()
+        epoch_file.close()
 
 
 def _swap(new: Path, path: Path) -> None:

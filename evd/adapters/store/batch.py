@@ -1,8 +1,7 @@
-"""What one commit writes: of each key only its newest row."""
+"""The rows that one commit writes: of each key only its newest row."""
 
-from collections.abc import Sequence
-
-import attrs
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
 from evd.core.central.rows import (
     ChargingPoint,
@@ -16,48 +15,35 @@ from evd.core.central.rows import (
     Session,
 )
 
+# A row of the first kind outdates an earlier one of the second kind with the same key.
+_OUTDATED: Mapping[type[Row], type[Row]] = {
+    Session: Reading,
+    ChargingPoint: Removal,
+    Removal: ChargingPoint,
+}
 
-@attrs.define(slots=True)
-class Batch:
-    """Rows by kind.  Within it the order of two kinds does not matter, but that readings come
-    after sessions."""
 
-    meta: Meta | None = None
-    requests: dict[str, Request] = attrs.Factory(dict)
-    sessions: dict[str, Session] = attrs.Factory(dict)
-    readings: dict[str, Reading] = attrs.Factory(dict)
-    charging_points: dict[str, ChargingPoint] = attrs.Factory(dict)
-    removals: set[str] = attrs.Factory(set)
-    faults: list[FaultEvent] = attrs.Factory(list)
-    health: list[HealthSnapshot] = attrs.Factory(list)
+def newest_by_kind(rows: Sequence[Row]) -> Mapping[type[Row], Collection[Row]]:
+    """The rows that have the outcome of `rows`, written one after the other.
 
-    @classmethod
-    def of(cls, rows: Sequence[Row]) -> "Batch":
-        """The outcome of `rows`, written one after the other."""
-        batch = cls()
-        for row in rows:
-            batch._take(row)
-        return batch
-
-    def _take(self, row: Row) -> None:
+    The kinds may be written in any order, but readings come after sessions.
+    """
+    kept: dict[type[Row], dict[str | int, Row]] = defaultdict(dict)
+    key: str | int
+    for number, row in enumerate(rows):
         match row:
-            case Session():
-                self.sessions[row.session_id] = row
-                # An older meter must not come out on top of the newer row.
-                self.readings.pop(row.session_id, None)
-            case Reading():
-                self.readings[row.session_id] = row
+            case Session() | Reading():
+                key = row.session_id
             case Request():
-                self.requests[row.request_id] = row
-            case ChargingPoint():
-                self.charging_points[row.cp_id] = row
-                self.removals.discard(row.cp_id)
-            case Removal():
-                self.removals.add(row.cp_id)
-                self.charging_points.pop(row.cp_id, None)
-            case FaultEvent():
-                self.faults.append(row)
-            case HealthSnapshot():
-                self.health.append(row)
+                key = row.request_id
+            case ChargingPoint() | Removal():
+                key = row.cp_id
+            case FaultEvent() | HealthSnapshot():
+                key = number
             case Meta():
-                self.meta = row
+                key = 0
+        kind = type(row)
+        kept[kind][key] = row
+        if kind in _OUTDATED:
+            kept[_OUTDATED[kind]].pop(key, None)
+    return {kind: by_key.values() for kind, by_key in kept.items()}

@@ -1,17 +1,19 @@
 """The SQL that Central says, made from the tables once and carried out by the driver itself.
 
 SQLAlchemy writes it for either kind of database; at each commit it would cost more than the commit.
-Placeholders stand by position: of an INSERT in the order of the columns, else as each line says.
+A placeholder has the name of the value that it stands for.
 """
 
-from functools import cache, cached_property
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property, wraps
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
+import attrs
 from sqlalchemy import (
     BindParameter,
-    Column,
     ColumnElement,
     Executable,
+    Insert,
     ScalarSelect,
     Select,
     Table,
@@ -22,265 +24,315 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import DBAPICursor
 
+from evd.adapters.store.columns import Getter, RowForm
+from evd.adapters.store.database import Database
 from evd.adapters.store.tables import (
     OPEN_REQUEST,
+    TABLES,
+    TOTAL_COST,
+    TOTAL_KWH,
     charging_points,
     charging_sessions,
     cp_health_history,
     fault_events,
     meta,
-    requests,
 )
-from evd.core.central.rows import SessionStatus
+from evd.core.central.rows import (
+    ChargingPoint,
+    FaultEvent,
+    HealthSnapshot,
+    Meta,
+    Reading,
+    Removal,
+    Request,
+    Row,
+    Session,
+    SessionStatus,
+)
 
+T = TypeVar("T")
+R = TypeVar("R", bound=attrs.AttrsInstance)
+Method = TypeVar("Method", bound=Callable[..., Any])
 AnySelect: TypeAlias = "Select[*tuple[Any, ...]]"
+
+_ROWS_AT_ONCE = 1000
 
 _sessions = charging_sessions.c
 _faults = fault_events.c
 _health = cp_health_history.c
+_active: ColumnElement[str] = literal_column(f"'{SessionStatus.ACTIVE.value}'")
 
 
-def written(table: Table) -> list[Column[Any]]:
-    """The columns that Central writes: all but the number that the database gives."""
-    return [column for column in table.columns if column is not table.autoincrement_column]
+@attrs.frozen
+class Statement:
+    """A statement as the driver takes it, and the names of its placeholders in their order."""
+
+    sql: str
+    names: Sequence[str]
+
+    def run(self, cursor: DBAPICursor, **values: Any) -> None:
+        """Carry it out with these values, of which it may need only some."""
+        cursor.execute(self.sql, [values[name] for name in self.names])
+
+
+@attrs.frozen
+class Question(Statement, Generic[T]):
+    """A statement that reads; `answer` makes what it returns of a row's stored values."""
+
+    answer: Callable[[Sequence[Any]], T]
+
+    def ask(self, cursor: DBAPICursor, **values: Any) -> Iterator[T]:
+        """The answers, read from the database as they are taken."""
+        self.run(cursor, **values)
+        while found := cursor.fetchmany(_ROWS_AT_ONCE):
+            yield from map(self.answer, found)
+
+
+@attrs.frozen
+class Save(Statement):
+    """A statement that writes rows of one class, of which `getters` take the values."""
+
+    getters: Mapping[str, Getter]
+
+    def run_each(self, cursor: DBAPICursor, rows: Collection[Row]) -> None:
+        """Carry it out once for each row."""
+        getters = [self.getters[name] for name in self.names]
+        cursor.executemany(self.sql, [[get(row) for get in getters] for row in rows])
+
+
+def _made_once(make: Method) -> Method:
+    """A method that compiles its statement at the first call with some arguments."""
+
+    @wraps(make)
+    def made(self: "Statements", *arguments: object) -> Statement:
+        key = (make, *arguments)
+        if key not in self._made:
+            self._made[key] = make(self, *arguments)
+        return self._made[key]
+
+    return cast(Method, made)
 
 
 class Statements:
-    """Every statement for one kind of database."""
+    """Every statement for one database."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        # Methods whose text depends on arguments are compiled once for each of them.
-        self.some_sessions = cache(self._some_sessions)
-        self.by_ids = cache(self._by_ids)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._made: dict[tuple[object, ...], Statement] = {}
 
-    def _sql(self, statement: Executable, *order: str) -> str:
-        """`statement` as text, its placeholders in the order of the names in `order`."""
-        compiled = statement.compile(dialect=self._dialect)  # type: ignore[attr-defined]
-        if tuple(compiled.positiontup) != order:
-            raise ValueError(f"placeholders stand as {compiled.positiontup}, not as {order}")
-        return str(compiled)
+    def _compiled(self, statement: Executable) -> tuple[str, Sequence[str]]:
+        compiled = statement.compile(dialect=self._database.dialect)  # type: ignore[attr-defined]
+        return str(compiled), tuple(compiled.positiontup)
+
+    def _statement(self, statement: Executable) -> Statement:
+        return Statement(*self._compiled(statement))
+
+    def _rows(self, row_class: type[R], statement: AnySelect) -> Question[R]:
+        return Question(*self._compiled(statement), RowForm(row_class, self._database).read)
+
+    def _values(self, statement: AnySelect) -> Question[Sequence[Any]]:
+        return Question(*self._compiled(statement), tuple)
+
+    def _save(self, row_class: type[Row], statement: Executable) -> Save:
+        return Save(*self._compiled(statement), RowForm(row_class, self._database).getters)
 
     def _upsert(
         self,
         table: Table,
+        values: Mapping[str, Any],
         *,
-        fixed: frozenset[str] = frozenset(),
+        fixed: Collection[str] = (),
         unless: ColumnElement[bool] | None = None,
-    ) -> str:
-        """Insert a row, or change the one of its key: all of it but its `fixed` columns, if not
-        `unless`."""
-        insert_into = sqlite.insert if self._dialect.name == "sqlite" else postgresql.insert
-        columns = written(table)
-        key, *rest = columns
-        statement = insert_into(table).values({c: bindparam(c.name) for c in columns})
-        statement = statement.on_conflict_do_update(
+    ) -> Insert:
+        """Insert a row, or change the one with its key, which is the first of `values`: all of it
+        but its `fixed` columns, if not `unless`."""
+        sqlite_ = self._database.dialect.name == "sqlite"
+        statement = (sqlite.insert if sqlite_ else postgresql.insert)(table).values(values)
+        key, *rest = values
+        return statement.on_conflict_do_update(
             index_elements=[key],
-            set_={c.name: statement.excluded[c.name] for c in rest if c.name not in fixed},
+            set_={name: statement.excluded[name] for name in rest if name not in fixed},
             where=None if unless is None else ~unless,
         )
-        return self._sql(statement, *(c.name for c in columns))
-
-    def _append(self, table: Table) -> str:
-        columns = written(table)
-        statement = insert(table).values({c: bindparam(c.name) for c in columns}).inline()
-        return self._sql(statement, *(c.name for c in columns))
 
     @cached_property
-    def save_request(self) -> str:
-        """Insert or replace a request."""
-        return self._upsert(requests)
-
-    @cached_property
-    def save_session(self) -> str:
-        """Insert or change a session; one that is settled stays as it is."""
+    def saves(self) -> Mapping[type[Row], Save]:
+        """How the rows of each class are written; a session must be written before its reading."""
+        session = {
+            **_fields(Session),
+            "total_kwh": text(TOTAL_KWH.format(":energy_mwh")),
+            "total_cost": text(TOTAL_COST.format(":cost_cents")),
+        }
         # Whose a session is never changes.  To name an indexed column here would cost the
         # writing of its index at every change: more than half of the whole.
-        fixed = frozenset({"request_id", "cp_id", "driver_id"})
-        return self._upsert(charging_sessions, fixed=fixed, unless=_sessions.settled)
-
-    @cached_property
-    def save_charging_point(self) -> str:
-        """Insert or replace a charging point."""
-        return self._upsert(charging_points)
-
-    @cached_property
-    def remove_charging_point(self) -> str:
-        """By cp_id."""
-        statement = delete(charging_points).where(charging_points.c.cp_id == bindparam("key"))
-        return self._sql(statement, "key")
-
-    @cached_property
-    def save_reading(self) -> str:
-        """total_kwh, energy_mwh, session_id: the meter of a session that is ACTIVE."""
-        statement = (
+        fixed = {"request_id", "cp_id", "driver_id"}
+        reading = (
             update(charging_sessions)
-            .where(_sessions.session_id == bindparam("key"), _sessions.status == _active)
-            .values(total_kwh=bindparam("total"), energy_mwh=bindparam("energy"))
+            .where(_sessions.session_id == bindparam("session_id"), _sessions.status == _active)
+            .values(energy_mwh=bindparam("energy_mwh"), total_kwh=session["total_kwh"])
         )
-        return self._sql(statement, "total", "energy", "key")
+        statements: Mapping[type[Row], Executable] = {
+            Session: self._upsert(
+                charging_sessions, session, fixed=fixed, unless=_sessions.settled
+            ),
+            Reading: reading,
+            Request: self._upsert(TABLES[Request], _fields(Request)),
+            ChargingPoint: self._upsert(charging_points, _fields(ChargingPoint)),
+            Removal: delete(charging_points).where(charging_points.c.cp_id == bindparam("cp_id")),
+            FaultEvent: insert(fault_events).values(_fields(FaultEvent)).inline(),
+            HealthSnapshot: insert(cp_health_history).values(_fields(HealthSnapshot)).inline(),
+        }
+        return {kind: self._save(kind, statement) for kind, statement in statements.items()}
 
     @cached_property
-    def append_fault(self) -> str:
-        """Append a fault event."""
-        return self._append(fault_events)
+    def read_meta(self) -> Question[tuple[Meta, int]]:
+        """The row about the database, and the number of its newest commit."""
+        form = RowForm(Meta, self._database)
+        statement = select(*(meta.c[name] for name in _fields(Meta)), meta.c.commits)
+        return Question(
+            *self._compiled(statement), lambda values: (form.read(values[:-1]), values[-1])
+        )
 
     @cached_property
-    def append_health(self) -> str:
-        """Append a health snapshot."""
-        return self._append(cp_health_history)
+    def _save_meta(self) -> Save:
+        values = {"id": literal_column("1"), **_fields(Meta), "commits": bindparam("commits")}
+        return self._save(Meta, self._upsert(meta, values))
+
+    def save_meta(self, cursor: DBAPICursor, row: Meta, commits: int) -> None:
+        """Write the row about the database, and the number of this commit."""
+        save = self._save_meta
+        values = {name: get(row) for name, get in save.getters.items()}
+        save.run(cursor, **values, commits=commits)
 
     @cached_property
-    def insert_meta(self) -> str:
-        """id, central_id, epoch, recovering, commits."""
-        return self._append(meta)
+    def count_commit(self) -> Statement:
+        """Write the number of this commit, `commits`."""
+        return self._statement(update(meta).values(commits=bindparam("commits")))
 
     @cached_property
-    def read_meta(self) -> str:
-        """central_id, epoch, recovering, commits."""
-        return self._sql(select(*meta.columns[1:]))
-
-    @cached_property
-    def save_meta(self) -> str:
-        """central_id, epoch, recovering, commits."""
-        names = meta.columns.keys()[1:]
-        statement = update(meta).values({name: bindparam(f"new_{name}") for name in names})
-        return self._sql(statement, *(f"new_{name}" for name in names))
-
-    @cached_property
-    def count_commit(self) -> str:
-        """The number of this commit."""
-        return self._sql(update(meta).values(commits=bindparam("commits_now")), "commits_now")
-
-    @cached_property
-    def cp_ids(self) -> str:
+    def cp_ids(self) -> Question[Sequence[Any]]:
         """Every known charging point's id."""
-        return self._sql(select(charging_points.c.cp_id))
+        return self._values(select(charging_points.c.cp_id))
 
     @cached_property
-    def all_charging_points(self) -> str:
+    def all_charging_points(self) -> Question[ChargingPoint]:
         """Every known charging point."""
-        return self._sql(select(*written(charging_points)).order_by(charging_points.c.cp_id))
+        statement = _select(ChargingPoint).order_by(charging_points.c.cp_id)
+        return self._rows(ChargingPoint, statement)
 
     @cached_property
-    def open_requests(self) -> str:
+    def open_requests(self) -> Question[Request]:
         """Every request that has no final status."""
-        return self._sql(select(*written(requests)).where(OPEN_REQUEST))
+        return self._rows(Request, _select(Request).where(OPEN_REQUEST))
 
     @cached_property
-    def active_sessions(self) -> str:
+    def active_sessions(self) -> Question[Session]:
         """Every session that is ACTIVE, in the order of their starts."""
-        statement = _session_rows().where(_sessions.status == _active).order_by(_sessions.seq)
-        return self._sql(statement)
+        statement = _select(Session).where(_sessions.status == _active).order_by(_sessions.seq)
+        return self._rows(Session, statement)
 
-    def _by_ids(self, table: Table, count: int) -> str:
-        """The rows with one of `count` ids (of the table's own kind)."""
-        key = written(table)[0]
-        names = [f"key{number}" for number in range(count)]
-        statement = select(*written(table)).where(key.in_([bindparam(name) for name in names]))
-        return self._sql(statement, *names)
+    @_made_once
+    def by_ids(self, row_class: type[R], count: int) -> Question[R]:
+        """The rows with one of the ids `id_0`, `id_1`... up to `count` of them."""
+        key = next(iter(_fields(row_class)))
+        ids: list[BindParameter[str]] = [bindparam(f"id_{number}") for number in range(count)]
+        statement = _select(row_class).where(TABLES[row_class].c[key].in_(ids))
+        return self._rows(row_class, statement)
 
     @cached_property
-    def session_seq(self) -> str:
-        """By session_id: its place in the order of starts."""
-        statement = select(_sessions.seq).where(_sessions.session_id == bindparam("key"))
-        return self._sql(statement, "key")
+    def session_seq(self) -> Question[Sequence[Any]]:
+        """The place of the session `session_id` in the order of starts."""
+        is_it = _sessions.session_id == bindparam("session_id")
+        return self._values(select(_sessions.seq).where(is_it))
 
-    def _some_sessions(self, filters: tuple[str, ...], before: bool) -> str:
-        """The values of the columns in `filters`, then the seq that the page ends before (if
-        `before`), then how many: sessions, newest first."""
-        statement = _session_rows()
+    @_made_once
+    def some_sessions(self, filters: Collection[str], before: bool) -> Question[Session]:
+        """The newest `count` sessions with the values of the columns in `filters`, newest first;
+        if `before`, only what began before the seq `before`."""
+        statement = _select(Session)
         for name in filters:
-            statement = statement.where(_sessions[name] == bindparam(f"only_{name}"))
+            statement = statement.where(_sessions[name] == bindparam(name))
         if before:
             statement = statement.where(_sessions.seq < bindparam("before"))
         statement = _first(statement.order_by(_sessions.seq.desc()), bindparam("count"))
-        names = [f"only_{name}" for name in filters] + ["before"] * before
-        return self._sql(statement, *names, "count")
+        return self._rows(Session, statement)
 
-    def _newest(self, table: Table) -> tuple[str, str]:
-        statement = select(*written(table)).order_by(table.c.id.desc())
-        of_one = statement.where(table.c.cp_id == bindparam("key"))
-        count: BindParameter[int] = bindparam("count")
-        return (
-            self._sql(_first(statement, count), "count"),
-            self._sql(_first(of_one, count), "key", "count"),
-        )
+    @_made_once
+    def newest(self, row_class: type[R], of_one: bool) -> Question[R]:
+        """The newest `count` rows of a history, of all or of `cp_id`, newest first."""
+        columns = TABLES[row_class].c
+        statement = _select(row_class).order_by(columns.id.desc())
+        if of_one:
+            statement = statement.where(columns.cp_id == bindparam("cp_id"))
+        return self._rows(row_class, _first(statement, bindparam("count")))
 
-    @cached_property
-    def newest_faults(self) -> tuple[str, str]:
-        """(How many), (cp_id, how many): fault events, newest first."""
-        return self._newest(fault_events)
+    @_made_once
+    def faults_since(self, of_one: bool) -> Question[FaultEvent]:
+        """The fault events from `since` on, in the order in which they were appended."""
+        statement = _select(FaultEvent).order_by(_faults.id).where(_whose_faults(of_one))
+        statement = statement.where(_faults.timestamp >= bindparam("since"))
+        return self._rows(FaultEvent, statement)
 
-    @cached_property
-    def newest_health(self) -> tuple[str, str]:
-        """(How many), (cp_id, how many): health snapshots, newest first."""
-        return self._newest(cp_health_history)
-
-    def _faults_by_time(self, statement: AnySelect, when: ColumnElement[bool]) -> tuple[str, str]:
-        of_known = statement.where(_faults.cp_id.in_(select(charging_points.c.cp_id)))
-        of_one = statement.where(_faults.cp_id == bindparam("key"))
-        return (
-            self._sql(of_known.where(when), "since"),
-            self._sql(of_one.where(when), "key", "since"),
-        )
-
-    @cached_property
-    def faults_since(self) -> tuple[str, str]:
-        """(since), (cp_id, since): fault events of the known charging points, or of one that may
-        have been removed, in the order in which they were appended."""
-        statement = select(*written(fault_events)).order_by(_faults.id)
-        return self._faults_by_time(statement, _faults.timestamp >= bindparam("since"))
-
-    @cached_property
-    def last_faults_before(self) -> tuple[str, str]:
-        """(since), (cp_id, since): cp_id, event_type and the newest id of that type before."""
+    @_made_once
+    def last_faults_before(self, of_one: bool) -> Question[Sequence[Any]]:
+        """cp_id, event_type and the newest id of that type before `since`."""
         statement = select(_faults.cp_id, _faults.event_type, func.max(_faults.id))
-        statement = statement.group_by(_faults.cp_id, _faults.event_type)
-        return self._faults_by_time(statement, _faults.timestamp < bindparam("since"))
+        statement = statement.where(_whose_faults(of_one), _faults.timestamp < bindparam("since"))
+        return self._values(statement.group_by(_faults.cp_id, _faults.event_type))
 
     @cached_property
-    def first_snapshots(self) -> str:
+    def first_snapshots(self) -> Question[Sequence[Any]]:
         """cp_id and the time of the oldest health snapshot (or null) of each charging point."""
-        points = charging_points.c
-        return self._sql(select(points.cp_id, _snapshot_time(points.cp_id, _health.id)))
+        cp_id = charging_points.c.cp_id
+        return self._values(select(cp_id, _snapshot_time(cp_id, _health.id)))
 
     @cached_property
-    def snapshots_of(self) -> str:
-        """cp_id, twice: the times of its oldest and its newest health snapshot (or nulls)."""
-        oldest = _snapshot_time(bindparam("of"), _health.id)
-        newest = _snapshot_time(bindparam("of_too"), _health.id.desc())
-        return self._sql(select(oldest, newest), "of", "of_too")
+    def snapshots_of(self) -> Question[Sequence[Any]]:
+        """The times of the oldest and the newest health snapshot of `cp_id` (or nulls)."""
+        cp_id: ColumnElement[str] = bindparam("cp_id")
+        newest = _snapshot_time(cp_id, _health.id.desc())
+        return self._values(select(_snapshot_time(cp_id, _health.id), newest))
 
-    def _prune(self, table: Table) -> str:
-        oldest = select(table.c.id, table.c.timestamp).order_by(table.c.id)
-        step = _first(oldest, bindparam("step")).subquery()
-        newest_id = select(func.max(table.c.id)).scalar_subquery()
-        too_old = select(step.c.id).where(
-            or_(
-                step.c.timestamp < bindparam("cutoff"),
-                step.c.id <= newest_id - bindparam("rows_max", type_=table.c.id.type),
-            )
+    @cached_property
+    def prunes(self) -> Sequence[Statement]:
+        """For each history: delete of its `step` oldest rows those from before the time `cutoff`,
+        and those beyond the newest `rows_max`."""
+        return [self._statement(_prune(table)) for table in (fault_events, cp_health_history)]
+
+
+def _fields(row_class: type[attrs.AttrsInstance]) -> dict[str, Any]:
+    """A placeholder for each field, which has the name of the field."""
+    return {field.name: bindparam(field.name) for field in attrs.fields(row_class)}
+
+
+def _select(row_class: type[attrs.AttrsInstance]) -> AnySelect:
+    return select(*(TABLES[row_class].c[name] for name in _fields(row_class)))
+
+
+def _whose_faults(of_one: bool) -> ColumnElement[bool]:
+    """Those of `cp_id`, which may have been removed, or of the known charging points."""
+    if of_one:
+        return _faults.cp_id == bindparam("cp_id")
+    return _faults.cp_id.in_(select(charging_points.c.cp_id))
+
+
+def _prune(table: Table) -> Executable:
+    oldest = select(table.c.id, table.c.timestamp).order_by(table.c.id)
+    step = _first(oldest, bindparam("step")).subquery()
+    newest_id = select(func.max(table.c.id)).scalar_subquery()
+    too_old = select(step.c.id).where(
+        or_(
+            step.c.timestamp < bindparam("cutoff"),
+            step.c.id <= newest_id - bindparam("rows_max", type_=table.c.id.type),
         )
-        statement = delete(table).where(table.c.id.in_(too_old))
-        return self._sql(statement, "step", "cutoff", "rows_max")
-
-    @cached_property
-    def prunes(self) -> tuple[str, ...]:
-        """How many, cutoff time, rows kept: delete of the oldest so many those beyond a bound."""
-        return self._prune(fault_events), self._prune(cp_health_history)
-
-
-_active: ColumnElement[str] = literal_column(f"'{SessionStatus.ACTIVE.value}'")
-
-
-def _session_rows() -> AnySelect:
-    return select(*written(charging_sessions))
+    )
+    return delete(table).where(table.c.id.in_(too_old))
 
 
 def _snapshot_time(cp_id: ColumnElement[str], order: ColumnElement[Any]) -> ScalarSelect[Any]:

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
+import attrs
 import trio
 from sqlalchemy.engine.interfaces import DBAPICursor
 
@@ -30,6 +32,8 @@ from evd.core.central.rows import (
 )
 from evd.core.central.statistics import FaultStatistics
 
+R = TypeVar("R", bound=attrs.AttrsInstance)
+
 # For those who look at lists; Central's own look-ups have a connection of their own.
 LIST_READERS_MAX = 2
 RETENTION = Retention()
@@ -45,6 +49,7 @@ class Store:
         self._database = database
         self._writer = writer
         self._writing = trio.CapacityLimiter(1)
+        self._sql = statements
         self._queries = Queries(database, statements)
         self._look_ups = Readers(database, 1)
         self._lists = Readers(database, LIST_READERS_MAX)
@@ -91,9 +96,9 @@ class Store:
         def read(cursor: DBAPICursor) -> Image:
             return Image(
                 self.meta,
-                self._queries.charging_points(cursor),
-                self._queries.open_requests(cursor),
-                self._queries.active_sessions(cursor),
+                list(self._sql.all_charging_points.ask(cursor)),
+                list(self._sql.open_requests.ask(cursor)),
+                list(self._sql.active_sessions.ask(cursor)),
             )
 
         return await self._look_ups.run(read)
@@ -104,20 +109,15 @@ class Store:
         """Those of the requests and of the sessions that are stored, in any order."""
         return await self._look_ups.run(
             lambda cursor: (
-                self._queries.requests(cursor, request_ids),
-                self._queries.sessions_by_id(cursor, session_ids),
+                self._queries.by_ids(cursor, Request, request_ids),
+                self._queries.by_ids(cursor, Session, session_ids),
             )
         )
 
     async def request(self, request_id: str) -> Request | None:
         """A request, or None."""
-        found = await self._lists.run(lambda cursor: self._queries.requests(cursor, [request_id]))
-        return found[0] if found else None
-
-    async def session(self, session_id: str) -> Session | None:
-        """A session, or None."""
         found = await self._lists.run(
-            lambda cursor: self._queries.sessions_by_id(cursor, [session_id])
+            lambda cursor: self._queries.by_ids(cursor, Request, [request_id])
         )
         return found[0] if found else None
 
@@ -141,13 +141,19 @@ class Store:
 
     async def faults(self, cp_id: str | None = None, limit: int = 100) -> list[FaultEvent]:
         """At most `limit` fault events, newest first."""
-        return await self._lists.run(lambda cursor: self._queries.faults(cursor, cp_id, limit))
+        return await self._newest(FaultEvent, cp_id, limit)
 
     async def health_history(
         self, cp_id: str | None = None, limit: int = 100
     ) -> list[HealthSnapshot]:
         """At most `limit` health snapshots, newest first."""
-        return await self._lists.run(lambda cursor: self._queries.health(cursor, cp_id, limit))
+        return await self._newest(HealthSnapshot, cp_id, limit)
+
+    async def _newest(self, row_class: type[R], cp_id: str | None, limit: int) -> list[R]:
+        newest = self._sql.newest(row_class, cp_id is not None)
+        return await self._lists.run(
+            lambda cursor: list(newest.ask(cursor, cp_id=cp_id, count=limit))
+        )
 
     async def fault_statistics(
         self, cp_id: str | None, days: float, now: datetime
@@ -182,28 +188,28 @@ async def open_store(db_url: str, state_dir: Path) -> AsyncIterator[Store]:
     (an operator must do something) or StoreFailed (it may work later).
     """
     database = database_at(db_url)
-    statements = Statements(database.dialect)
-    witness = EpochFile(state_dir)
-    writer = Writer(database, statements, witness.note)
+    statements = Statements(database)
+    epoch_file = EpochFile(state_dir)
+    writer = Writer(database, statements, epoch_file.note)
     store = Store(database, statements, writer)
     try:
-        await trio.to_thread.run_sync(_open, database, writer, witness)
+        await trio.to_thread.run_sync(_open, database, writer, epoch_file)
         yield store
     finally:
         with trio.CancelScope(shield=True):
             await store.aclose()
-        witness.close()
+        epoch_file.close()
         database.unlock()
 
 
-def _open(database: Database, writer: Writer, witness: EpochFile) -> None:
+def _open(database: Database, writer: Writer, epoch_file: EpochFile) -> None:
     database.lock()
     try:
         connection = database.connect_writer()
         try:
             database.check(connection)
             bring_to_head(database, connection)
-            writer.open(connection, witness.read())
+            writer.open(connection, epoch_file.read())
         except BaseException:
             connection.close()
             raise

@@ -4,12 +4,14 @@ Others may read `charging_sessions`, `fault_events`, `cp_health_history`, `charg
 `requests`.  Whole mWh and cents are the truth.  `total_kwh` and `total_cost` say the same as plain
 numbers, and a CHECK keeps the database from ever holding two that differ.
 
-A change here needs a migration: see `evd.adapters.store.migrations`.
+The columns are the fields of the rows.  A change of either needs a migration: see
+`evd.adapters.store.migrations`.
 """
+
+from collections.abc import Mapping
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -18,21 +20,34 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     Table,
-    Text,
     text,
 )
-from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeEngine
+
+from evd.adapters.store.columns import columns_of
+from evd.core.central.rows import (
+    ChargingPoint,
+    FaultEvent,
+    HealthSnapshot,
+    Meta,
+    Request,
+    Session,
+)
 
 # The newest of the migrations; read before any of them is imported.
 SCHEMA_HEAD = "0001"
 
-# In SQLite only an INTEGER is the row's own number.
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")
-# RFC 3339 in UTC, always of the same length: it sorts as the times do.
-_TIME = Text().with_variant(TIMESTAMP(timezone=True), "postgresql")
-
 OPEN_REQUEST = text("status IN ('PENDING', 'ACCEPTED', 'IN_PROGRESS')")
+# The plain numbers, from the column or the placeholder that holds whole units.
+TOTAL_KWH = "{} / 1000000.0"
+TOTAL_COST = "{} / 100.0"
+
+
+def _number(name: str) -> Column[int]:
+    """The number that the database gives each row: it rises."""
+    # In SQLite only an INTEGER is the row's own number.
+    number = BigInteger().with_variant(Integer, "sqlite")
+    return Column(name, number, primary_key=True, autoincrement=True)
 
 
 def _amount(digits: int, decimals: int) -> TypeEngine[float]:
@@ -46,44 +61,17 @@ meta = Table(
     "meta",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("central_id", Text, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("recovering", Text, nullable=False),
+    *columns_of(Meta),
     Column("commits", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="meta_is_one_row"),
 )
 
-charging_points = Table(
-    "charging_points",
-    metadata,
-    Column("cp_id", Text, primary_key=True),
-    Column("kw_rate", Double),
-    Column("euro_rate", Double),
-    Column("location", Text),
-    Column("stopped", Boolean, nullable=False),
-    Column("stop_reason", Text, nullable=False),
-    Column("breaker", Text, nullable=False),
-    Column("breaker_failures", BigInteger, nullable=False),
-    Column("breaker_successes", BigInteger, nullable=False),
-    Column("connected", Boolean, nullable=False),
-    Column("engine_status", Text),
-    Column("boot_id", Text),
-    Column("last_update", _TIME),
-)
+charging_points = Table("charging_points", metadata, *columns_of(ChargingPoint, "cp_id"))
 
 requests = Table(
     "requests",
     metadata,
-    Column("request_id", Text, primary_key=True),
-    Column("driver_id", Text, nullable=False),
-    Column("cp_id", Text),
-    Column("session_id", Text),
-    Column("status", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("created_at", _TIME, nullable=False),
-    Column("updated_at", _TIME, nullable=False),
-    Column("kwh", Double),
-    Column("euros", Double),
+    *columns_of(Request, "request_id"),
     # Only what is still open, however many have ended.
     Index(
         "requests_open",
@@ -97,29 +85,16 @@ requests = Table(
 charging_sessions = Table(
     "charging_sessions",
     metadata,
-    Column("seq", _NUMBER, primary_key=True, autoincrement=True),
-    Column("session_id", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("cp_id", Text, nullable=False),
-    Column("driver_id", Text, nullable=False),
-    Column("start_time", _TIME, nullable=False),
-    Column("end_time", _TIME),
+    _number("seq"),
+    *columns_of(Session),
     Column("total_kwh", _amount(18, 6), nullable=False),
     Column("total_cost", _amount(16, 2)),
-    Column("status", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("estimated", Boolean, nullable=False),
-    Column("billable", Boolean, nullable=False),
-    Column("energy_mwh", BigInteger, nullable=False),
-    Column("cost_cents", BigInteger),
-    Column("settled", Boolean, nullable=False),
-    Column("want", Text, nullable=False),
-    Column("confirmed", Boolean, nullable=False),
-    Column("boot_id", Text),
-    Column("until_up_s", Double, nullable=False),
-    CheckConstraint("total_kwh = energy_mwh / 1000000.0", name="total_kwh_is_energy_mwh"),
     CheckConstraint(
-        "coalesce(total_cost = cost_cents / 100.0, total_cost IS NULL AND cost_cents IS NULL)",
+        f"total_kwh = {TOTAL_KWH.format('energy_mwh')}", name="total_kwh_is_energy_mwh"
+    ),
+    CheckConstraint(
+        f"coalesce(total_cost = {TOTAL_COST.format('cost_cents')},"
+        " total_cost IS NULL AND cost_cents IS NULL)",
         name="total_cost_is_cost_cents",
     ),
     Index("charging_sessions_by_id", "session_id", unique=True),
@@ -131,11 +106,8 @@ charging_sessions = Table(
 fault_events = Table(
     "fault_events",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
-    Column("cp_id", Text, nullable=False),
-    Column("event_type", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("timestamp", _TIME, nullable=False),
+    _number("id"),
+    *columns_of(FaultEvent),
     Index("fault_events_by_cp", "cp_id", "id"),
     Index("fault_events_by_time", "timestamp"),
 )
@@ -143,13 +115,15 @@ fault_events = Table(
 cp_health_history = Table(
     "cp_health_history",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
-    Column("cp_id", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("engine_state", Text),
-    Column("is_faulty", Boolean, nullable=False),
-    Column("fault_reason", Text, nullable=False),
-    Column("circuit_breaker_state", Text, nullable=False),
-    Column("timestamp", _TIME, nullable=False),
+    _number("id"),
+    *columns_of(HealthSnapshot),
     Index("cp_health_history_by_cp", "cp_id", "id"),
 )
+
+TABLES: Mapping[type, Table] = {
+    ChargingPoint: charging_points,
+    FaultEvent: fault_events,
+    HealthSnapshot: cp_health_history,
+    Request: requests,
+    Session: charging_sessions,
+}

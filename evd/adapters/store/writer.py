@@ -1,23 +1,20 @@
 """The one connection that writes: one transaction for one batch, on the disk when it returns."""
 
 import contextlib
-import json
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import attrs
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
-from evd.adapters.store.batch import Batch
+from evd.adapters.store.batch import newest_by_kind
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import Progress
 from evd.adapters.store.failures import CLOSED, StoreFailed, StoreInUse
-from evd.adapters.store.records import ToColumns
 from evd.adapters.store.statements import Statements
 from evd.core.central.rows import Meta, Row
-from evd.core.wire.units import kwh_from_mwh
 
 HISTORY_DAYS_MAX = 90
 HISTORY_ROWS_MAX = 1_000_000
@@ -56,7 +53,6 @@ class Writer:
         self._database = database
         self._statements = statements
         self._note = note
-        self._columns = ToColumns(database)
         self._connection: DBAPIConnection | None = None
         self._closed = False
         self._meta: Meta | None = None
@@ -72,10 +68,10 @@ class Writer:
             raise RuntimeError("the database has not been opened")
         return self._meta
 
-    def open(self, connection: DBAPIConnection, witnessed: Progress | None) -> None:
+    def open(self, connection: DBAPIConnection, known: Progress | None) -> None:
         """Take over `connection`, whose tables are at head.
 
-        A new database gets its first row.  One that is an older copy than was `witnessed` here,
+        A new database gets its first row.  One that is an older copy than was last `known` here,
         or another database, gets a new identity.
         """
         self._connection = connection
@@ -84,14 +80,14 @@ class Writer:
             self._transact(_nothing, Meta(new_central_id(), 0))
             return
         self._meta, self._commits = found
-        if witnessed is None or self._continues(witnessed):
+        if known is None or self._continues(known):
             return
         self.renew_identity()
         logger.warning(
             "The database is an older copy, or another one, than Central last had here (%s, "
             "commit %d). Central is now %s and begins no session until it has heard of %s",
-            witnessed.central_id,
-            witnessed.commits,
+            known.central_id,
+            known.commits,
             self.meta.central_id,
             ", ".join(sorted(self.meta.recovering)) or "its charging points, and it knows none",
         )
@@ -116,9 +112,10 @@ class Writer:
         """
         if self._connection is None and self._reconnect() and rows == self._failed_rows:
             return
-        batch = Batch.of(rows)
+        newest = newest_by_kind(rows)
+        meta = next((row for row in reversed(rows) if isinstance(row, Meta)), None)
         try:
-            self._transact(lambda cursor: self._write(cursor, batch), batch.meta)
+            self._transact(lambda cursor: self._write(cursor, newest), meta)
         except StoreFailed:
             self._failed_rows = rows
             raise
@@ -133,8 +130,7 @@ class Writer:
         known: set[str] = set()
 
         def read(cursor: DBAPICursor) -> None:
-            cursor.execute(self._statements.cp_ids)
-            known.update(cp_id for (cp_id,) in cursor.fetchall())
+            known.update(cp_id for (cp_id,) in self._statements.cp_ids.ask(cursor))
 
         self._transact(read)
         self._transact(
@@ -150,32 +146,16 @@ class Writer:
 
         def prune(cursor: DBAPICursor) -> None:
             for statement in self._statements.prunes:
-                cursor.execute(statement, (PRUNED_ROWS_MAX, cutoff, kept.rows_max))
+                statement.run(cursor, step=PRUNED_ROWS_MAX, cutoff=cutoff, rows_max=kept.rows_max)
                 deleted.append(cursor.rowcount)
 
         self._transact(prune)
         return sum(deleted)
 
-    def _write(self, cursor: DBAPICursor, batch: Batch) -> None:
-        sql, columns = self._statements, self._columns
-        readings = [
-            (kwh_from_mwh(row.energy_mwh), row.energy_mwh, row.session_id)
-            for row in batch.readings.values()
-        ]
-        for statement, values in (
-            (sql.save_session, list(map(columns.session, batch.sessions.values()))),
-            (sql.save_reading, readings),
-            (sql.save_request, list(map(columns.request, batch.requests.values()))),
-            (
-                sql.save_charging_point,
-                list(map(columns.charging_point, batch.charging_points.values())),
-            ),
-            (sql.remove_charging_point, [(cp_id,) for cp_id in batch.removals]),
-            (sql.append_fault, list(map(columns.fault_event, batch.faults))),
-            (sql.append_health, list(map(columns.health_snapshot, batch.health))),
-        ):
-            if values:
-                cursor.executemany(statement, values)
+    def _write(self, cursor: DBAPICursor, rows: Mapping[type[Row], Collection[Row]]) -> None:
+        for kind, save in self._statements.saves.items():
+            if found := rows.get(kind):
+                save.run_each(cursor, found)
 
     def _transact(self, write: Callable[[DBAPICursor], None], meta: Meta | None = None) -> None:
         """One transaction: what `write` does, the new `meta` if one is given, and the count."""
@@ -191,7 +171,10 @@ class Writer:
             with contextlib.closing(connection.cursor()) as cursor:
                 cursor.execute(self._database.begin)
                 write(cursor)
-                self._count(cursor, meta, attempted.commits)
+                if meta is None:
+                    self._statements.count_commit.run(cursor, commits=attempted.commits)
+                else:
+                    self._statements.save_meta(cursor, meta, attempted.commits)
                 cursor.execute("COMMIT")
         except BaseException as error:
             # Whatever it was, nothing half done stays open; a driver's error is the disk's fault.
@@ -203,27 +186,12 @@ class Writer:
         self._meta, self._commits = new, attempted.commits
         self._note(attempted)
 
-    def _count(self, cursor: DBAPICursor, meta: Meta | None, commits: int) -> None:
-        if meta is None:
-            cursor.execute(self._statements.count_commit, (commits,))
-            return
-        values = (meta.central_id, meta.epoch, json.dumps(sorted(meta.recovering)), commits)
-        if self._meta is None:
-            cursor.execute(self._statements.insert_meta, (1, *values))
-        else:
-            cursor.execute(self._statements.save_meta, values)
-
     def _read_meta(self, connection: DBAPIConnection) -> tuple[Meta, int] | None:
         with contextlib.closing(connection.cursor()) as cursor:
-            cursor.execute(self._statements.read_meta)
-            row = cursor.fetchone()
-        if row is None:
-            return None
-        central_id, epoch, recovering, commits = row
-        return Meta(central_id, epoch, frozenset(json.loads(recovering))), commits
+            return next(self._statements.read_meta.ask(cursor), None)
 
-    def _continues(self, witnessed: Progress) -> bool:
-        return self.meta.central_id == witnessed.central_id and self._commits >= witnessed.commits
+    def _continues(self, known: Progress) -> bool:
+        return self.meta.central_id == known.central_id and self._commits >= known.commits
 
     def _reconnect(self) -> bool:
         """Open a connection again; whether the transaction that failed last is stored after all.

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from evd.adapters.store import Store
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
@@ -79,3 +80,9 @@ def a_snapshot(number: int, cp_id: str = "CP-001") -> HealthSnapshot:
 def a_charging_point(cp_id: str = "CP-001") -> ChargingPoint:
     """A charging point that is known by its id alone."""
     return ChargingPoint(cp_id)
+
+
+async def stored_session(store: Store, session_id: str) -> Session | None:
+    """The session as it is stored, or None."""
+    _, found = await store.lookup([], [session_id])
+    return found[0] if found else None

@@ -12,7 +12,7 @@ import trio
 
 from evd.adapters.store import StoreFailed, StoreInUse, StoreRefused, backup, open_store, restore
 from evd.adapters.store.epoch_file import FILE_NAME
-from tests.adapters.store.rows import a_charging_point, a_session
+from tests.adapters.store.rows import a_charging_point, a_session, stored_session
 
 HOLDER = """
 import sys, trio
@@ -185,12 +185,12 @@ async def test_restore_puts_a_copy_back(tmp_path: Path) -> None:
     assert meta.recovering == {"CP-1", "CP-2"}
     async with open_store(url_of(path), tmp_path) as store:
         assert store.meta == meta
-        assert await store.session("session-1") is None
+        assert await stored_session(store, "session-1") is None
     kept = tmp_path / "kept"
     kept.mkdir()
     shutil.copy(tmp_path / "central.db.replaced", kept / "central.db")
     async with open_store(url_of(kept / "central.db"), kept) as store:
-        assert await store.session("session-1") is not None
+        assert await stored_session(store, "session-1") is not None
     assert copy.exists()
 
 
@@ -219,7 +219,7 @@ async def test_restore_refuses_what_would_lose_something(tmp_path: Path) -> None
             restore(url_of(path), tmp_path, bad)
     async with open_store(url_of(path), tmp_path) as store:
         assert store.meta.central_id == central_id
-        assert await store.session("session-1") is not None
+        assert await stored_session(store, "session-1") is not None
 
 
 def test_backup_of_nothing(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from evd.adapters.store import StoreFailed, open_store
 from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
 from evd.adapters.store.schema import MIGRATIONS, bring_to_head
-from evd.adapters.store.statements import Statements
-from evd.adapters.store.tables import SCHEMA_HEAD, charging_sessions, metadata, requests
+from evd.adapters.store.statements import Statement, Statements
+from evd.adapters.store.tables import SCHEMA_HEAD, charging_sessions, metadata
+from evd.core.central.rows import FaultEvent, HealthSnapshot, Reading, Request, Session
 from tests.adapters.store.databases import new_postgres_url, postgres_server
 from tests.adapters.store.rows import (
-    NOON,
     a_charging_point,
     a_fault,
     a_request,
@@ -182,43 +182,47 @@ def test_an_ordinary_start_needs_no_alembic(path: Path) -> None:
     assert subprocess.run(command, check=False).returncode == 0
 
 
-def plan(connection: sqlite3.Connection, statement: str, *values: object) -> str:
-    """How SQLite carries the statement out."""
-    cursor = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+def plan(connection: sqlite3.Connection, statement: Statement) -> str:
+    """How SQLite carries the statement out, with a 1 for each value."""
+    values = [1] * len(statement.names)
+    cursor = connection.execute(f"EXPLAIN QUERY PLAN {statement.sql}", values)
     return "; ".join(row[3] for row in cursor)
 
 
 def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None:
     """Proves: a million sessions make no question slow: each finds its rows by an index."""
-    sql = Statements(database_at("sqlite:///none").dialect)
-    at = NOON.isoformat()
-    questions: list[tuple[str, tuple[object, ...]]] = [
-        (sql.open_requests, ()),
-        (sql.active_sessions, ()),
-        (sql.by_ids(requests, 2), ("a", "b")),
-        (sql.by_ids(charging_sessions, 2), ("a", "b")),
-        (sql.session_seq, ("a",)),
-        (sql.some_sessions(("cp_id",), False), ("a", 10)),
-        (sql.some_sessions(("cp_id",), True), ("a", 5, 10)),
-        (sql.some_sessions(("driver_id",), True), ("a", 5, 10)),
-        (sql.some_sessions(("status",), True), ("ACTIVE", 5, 10)),
-        (sql.some_sessions(("cp_id", "driver_id", "status"), True), ("a", "b", "c", 5, 10)),
-        (sql.some_sessions((), True), (5, 10)),
-        (sql.newest_faults[1], ("a", 10)),
-        (sql.newest_health[1], ("a", 10)),
-        (sql.faults_since[1], ("a", at)),
-        (sql.last_faults_before[1], ("a", at)),
-        (sql.save_reading, (0.0, 0, "a")),
+    sql = Statements(database_at("sqlite:///none"))
+    questions: list[Statement] = [
+        sql.open_requests,
+        sql.active_sessions,
+        sql.by_ids(Request, 2),
+        sql.by_ids(Session, 2),
+        sql.session_seq,
+        sql.some_sessions(("cp_id",), False),
+        sql.some_sessions(("cp_id",), True),
+        sql.some_sessions(("driver_id",), True),
+        sql.some_sessions(("status",), True),
+        sql.some_sessions(("cp_id", "driver_id", "status"), True),
+        sql.some_sessions((), True),
+        sql.newest(FaultEvent, True),
+        sql.newest(HealthSnapshot, True),
+        sql.faults_since(True),
+        sql.last_faults_before(True),
+        sql.saves[Reading],
     ]
-    for statement, values in questions:
-        found = plan(connection, statement, *values)
+    for question in questions:
         # That index holds the open requests and nothing else.
-        found = found.replace("SCAN requests USING INDEX requests_open", "")
-        assert "SCAN" not in found, f"{statement}: {found}"
-        assert "TEMP B-TREE FOR ORDER" not in found, f"{statement}: {found}"
+        found = plan(connection, question).replace("SCAN requests USING INDEX requests_open", "")
+        assert "SCAN" not in found, f"{question.sql}: {found}"
+        assert "TEMP B-TREE FOR ORDER" not in found, f"{question.sql}: {found}"
     # Newest first of all is the table backwards, from its end.
-    for statement in (sql.newest_faults[0], sql.newest_health[0], sql.some_sessions((), False)):
-        assert "TEMP B-TREE" not in plan(connection, statement, 10)
+    of_all: list[Statement] = [
+        sql.newest(FaultEvent, False),
+        sql.newest(HealthSnapshot, False),
+        sql.some_sessions((), False),
+    ]
+    for question in of_all:
+        assert "TEMP B-TREE" not in plan(connection, question)
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from tests.adapters.store.rows import (
     a_session,
     a_snapshot,
     an_ended_session,
+    stored_session,
 )
 
 
@@ -84,8 +85,8 @@ async def test_rows_come_back_as_they_were(db_url: str, tmp_path: Path) -> None:
         assert image.charging_points == [point]
         assert image.requests == [request]
         assert image.sessions == [session]
-        assert await store.session("session-2") == ended
-        assert await store.session("session-3") == estimated
+        assert await stored_session(store, "session-2") == ended
+        assert await stored_session(store, "session-3") == estimated
         assert await store.request("req-1") == request
         assert await store.faults() == [a_fault(1)]
         assert await store.health_history() == [a_snapshot(1)]
@@ -110,16 +111,16 @@ async def test_a_settled_session_stays_as_it_is(store: Store) -> None:
     await store.commit([an_ended_session(1, cents=123)])
     await store.commit([attrs.evolve(an_ended_session(1, cents=999), reason="again")])
     await store.commit([Reading("session-1", 9)])
-    assert await store.session("session-1") == an_ended_session(1, cents=123)
+    assert await stored_session(store, "session-1") == an_ended_session(1, cents=123)
 
 
 async def test_a_reading_changes_a_running_session_only(store: Store) -> None:
     """Proves: a late meter does not change a session that has ended, nor make one."""
     await store.commit([a_session(1), an_ended_session(2, cents=None)])
     await store.commit([Reading("session-1", 10), Reading("session-2", 10), Reading("x", 10)])
-    assert await store.session("session-1") == attrs.evolve(a_session(1), energy_mwh=10)
-    assert await store.session("session-2") == an_ended_session(2, cents=None)
-    assert await store.session("x") is None
+    assert await stored_session(store, "session-1") == attrs.evolve(a_session(1), energy_mwh=10)
+    assert await stored_session(store, "session-2") == an_ended_session(2, cents=None)
+    assert await stored_session(store, "x") is None
 
 
 async def test_within_a_batch_the_last_row_counts(store: Store) -> None:
@@ -267,7 +268,7 @@ async def test_old_history_goes_and_bills_stay(store: Store) -> None:
     assert await store.prune(NOON, Retention(rows_max=15)) == 5 + 15
     assert [event.reason for event in await store.faults()][-1] == "reason 5"
     assert len(await store.health_history()) == 15
-    assert await store.session("session-1") is not None
+    assert await stored_session(store, "session-1") is not None
 
 
 async def test_pruning_lets_commits_through(store: Store) -> None:
