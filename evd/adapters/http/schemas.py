@@ -93,7 +93,7 @@ class SessionShown:
     """A session.
 
     `total_cost` is null until a record settles it.  `estimated`: closed without the engine's
-    record.  `billable` false: a stray session, at no cost.
+    record.  `billable` false: at no cost.  `stray`: it ran although its request had ended.
     """
 
     session_id: str
@@ -108,6 +108,7 @@ class SessionShown:
     reason: str
     estimated: bool
     billable: bool
+    stray: bool
 
     @classmethod
     def of(cls, row: Session) -> Self:

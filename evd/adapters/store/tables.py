@@ -35,7 +35,7 @@ from evd.core.central.rows import (
 )
 
 # The newest of the migrations; read before any of them is imported.
-SCHEMA_HEAD = "0001"
+SCHEMA_HEAD = "0002"
 
 OPEN_REQUEST = text("status IN ('PENDING', 'ACCEPTED', 'IN_PROGRESS')")
 # The plain numbers, from the column or the placeholder that holds whole units.

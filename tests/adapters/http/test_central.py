@@ -204,6 +204,7 @@ async def test_sessions_are_shown_in_kwh_and_euros() -> None:
             "reason": "",
             "estimated": False,
             "billable": True,
+            "stray": False,
         }
         assert (running["total_kwh"], running["total_cost"], running["end_time"]) == (
             1.5,

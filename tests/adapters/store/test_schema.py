@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
+import attrs
 import pytest
 import trio
 from alembic.autogenerate import compare_metadata
@@ -36,7 +37,7 @@ from tests.adapters.store.rows import (
 FOR_OTHERS = {
     "charging_sessions": [
         *("session_id", "request_id", "cp_id", "driver_id", "start_time", "end_time"),
-        *("total_kwh", "total_cost", "status", "reason", "estimated", "billable"),
+        *("total_kwh", "total_cost", "status", "reason", "estimated", "billable", "stray"),
     ],
     "fault_events": ["cp_id", "event_type", "reason", "timestamp"],
     "cp_health_history": [
@@ -168,6 +169,21 @@ async def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as other:
         names = {name for (name,) in other.execute("SELECT name FROM sqlite_master")}
     assert names == {"cp_health_history"}
+
+
+async def test_sessions_of_before_are_known_as_stray(database: Database, tmp_path: Path) -> None:
+    """Proves: an update to a release that knows stray sessions finds those that were stored."""
+    url = database.url.render_as_string(hide_password=False)
+    rows = [a_session(1), attrs.evolve(an_ended_session(2), billable=False, stray=True)]
+    async with open_store(url, tmp_path) as store:
+        await store.commit(rows)
+    with contextlib.closing(database.connect_writer()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("ALTER TABLE charging_sessions DROP COLUMN stray")
+        cursor.execute("UPDATE alembic_version SET version_num = '0001'")
+    async with open_store(url, tmp_path) as store:
+        _, found = await store.lookup([], ["session-1", "session-2"])
+    assert sorted(found, key=lambda row: row.session_id) == rows
 
 
 def test_an_ordinary_start_needs_no_alembic(path: Path) -> None:
