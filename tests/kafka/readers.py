@@ -1,5 +1,6 @@
 """A writer and a reader of ours on one topic, and what each of them knows."""
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,14 +11,15 @@ from evd.adapters.kafka import (
     Consumer,
     Producer,
     RawMessage,
-    SendFailed,
     Start,
     open_consumer,
     open_producer,
 )
+from tests.adapters.kafka.delivery import delivered
 
 TOPIC = "cp.sessions"
 READ_S_MAX = 20.0
+BURST = 10
 GAP_S = 0.01
 
 
@@ -48,12 +50,8 @@ class Pair:
     async def send(self, value: bytes, key: str = "CP-001", within_s: float = READ_S_MAX) -> None:
         """Sends it until the brokers have it."""
         with trio.fail_after(within_s):
-            while True:
-                try:
-                    await self.producer.send(TOPIC, key, value)
-                    return
-                except SendFailed:
-                    await trio.sleep(GAP_S)
+            while not await delivered(self.producer, TOPIC, key, value, within_s=within_s):
+                await trio.sleep(GAP_S)
 
 
 @asynccontextmanager
@@ -82,33 +80,26 @@ async def open_pair(
 
 @attrs.define
 class Stream:
-    """Sends numbered messages for ever, each as soon as there is time, several at once."""
+    """Sends numbered messages for ever, BURST at a time."""
 
     pair: Pair
-    # What a send that returned was about.
+    # The values that the brokers have confirmed.
     confirmed: list[bytes] = attrs.field(factory=list)
-    # The longest that a send took, in seconds, since it was last set to 0.
-    longest_s: float = 0.0
     failed_count: int = 0
-    _number: int = 0
 
-    async def run(self, interval_s: float = GAP_S) -> None:
-        """Sends until cancelled; a send that waits holds up no other."""
-        async with trio.open_nursery() as nursery:
-            while True:
-                self._number += 1
-                nursery.start_soon(self._send, b"%d" % self._number)
-                await trio.sleep(interval_s)
-
-    async def _send(self, value: bytes) -> None:
-        began_s = trio.current_time()
-        try:
-            await self.pair.producer.send(TOPIC, f"CP-{int(value) % 50:03d}", value)
-        except SendFailed:
-            self.failed_count += 1
-            return
-        self.longest_s = max(self.longest_s, trio.current_time() - began_s)
-        self.confirmed.append(value)
+    async def run(self) -> None:
+        """Sends until cancelled."""
+        producer = self.pair.producer
+        for first in itertools.count(step=BURST):
+            values = [b"%d" % number for number in range(first, first + BURST)]
+            failed_count = producer.failed_count
+            posted = [producer.post(TOPIC, f"CP-{first % 47:03d}", value) for value in values]
+            flushed = await producer.flush(READ_S_MAX)
+            if all(posted) and flushed and producer.failed_count == failed_count:
+                self.confirmed += values
+            else:
+                self.failed_count += 1
+            await trio.sleep(GAP_S)
 
     async def nothing_is_lost(self) -> None:
         """All that was confirmed is read, once, and no send ever failed."""

@@ -217,6 +217,6 @@ async def test_more_partitions_are_taken_up(kafka_network: KafkaNetwork) -> None
         await trio.to_thread.run_sync(ensure_topics, cluster.bootstrap, 8)
         with trio.fail_after(SEEN_S_MAX):
             while partition_for(key.encode(), 8) not in read:
-                await producer.send(TOPIC, key, b"value")
+                assert producer.post(TOPIC, key, b"value")
                 with trio.move_on_after(0.1):
                     read |= {message.partition for message in await consumer.batches.receive()}

@@ -6,7 +6,7 @@ has one Python thread that polls it, and only whole batches and bursts cross ove
 
 from evd.adapters.kafka.consumer import Batch, Consumer, open_consumer
 from evd.adapters.kafka.placement import RawMessage, Start
-from evd.adapters.kafka.producer import Producer, SendFailed, open_producer
+from evd.adapters.kafka.producer import Producer, open_producer
 from evd.adapters.kafka.topics import TOPICS, TopicsFailed, ensure_topics
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "Consumer",
     "Producer",
     "RawMessage",
-    "SendFailed",
     "Start",
     "TopicsFailed",
     "ensure_topics",

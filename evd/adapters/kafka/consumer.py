@@ -23,11 +23,13 @@ from evd.adapters.kafka.link import (
     RareWarning,
     Settings,
     client_settings,
+    text_of,
 )
 from evd.adapters.kafka.placement import Place, Placement, RawMessage, Reading, Start
 
 BATCH_MESSAGES_MAX: Final = 500
-# Handed over and not yet taken; beyond them the owner thread waits, and librdkafka's queue fills.
+# Batches handed over and not yet taken; beyond them the owner thread waits, and librdkafka's queue
+# fills.
 BATCHES_WAITING_MAX: Final = 2
 FETCHED_KBYTES_MAX: Final = 4096
 # The embedded broker answers a fetch only when its wait is over: there the wait is the latency.
@@ -52,7 +54,7 @@ class Consumer:
         # Set once the reader knows its place in every topic: nothing written later is missed.
         self.placed = trio.Event()
         self._send_batch, self.batches = trio.open_memory_channel[Batch](BATCHES_WAITING_MAX)
-        self._settings = settings | {"on_commit": self._commit_answered}
+        self._settings = settings | {"on_commit": self._on_commit}
         self._embedded_fetch_wait_ms: int = settings["fetch.wait.max.ms"]
         self._client = confluent_kafka.Consumer(self._settings)
         self._placement = Placement(reading)
@@ -75,7 +77,7 @@ class Consumer:
         return self._placement.logs_lost_count
 
     def commit(self, offsets: Mapping[Place, int]) -> None:
-        """Stores, soon, from where this reader's group goes on after a restart.
+        """Store, soon, from where this reader's group goes on after a restart.
 
         `offsets`: (topic, partition) to the offset after the last message that is done with. Of
         several before the next store the last one counts. An outage delays it; a crash of ours
@@ -127,7 +129,7 @@ class Consumer:
         try:
             self._review()
         except KafkaException as error:
-            self._warning.log("can't see the topics yet: %s", error.args[0].str())
+            self._warning.log("can't see the topics yet: %s", text_of(error))
             self.link.was_lost = True
             self._review_after_s = REVIEW_RETRY_S
         self._reviewed_at_s = time.monotonic()
@@ -136,7 +138,7 @@ class Consumer:
         # Answered behind the fetch that waits on the same connection.
         fetch_wait_s = self._settings["fetch.wait.max.ms"] / 1000
         metadata = self._client.list_topics(timeout=fetch_wait_s + QUERY_TIMEOUT_S)
-        self.link.answered()
+        self.link.on_answer()
         self._adapt_fetch_wait(str(metadata.cluster_id))
         self._placement.update(self._client, metadata)
         if self._placement.is_complete:
@@ -145,7 +147,7 @@ class Consumer:
             self.link.was_lost = True
 
     def _adapt_fetch_wait(self, cluster_id: str) -> None:
-        """Takes another client if this cluster wants another fetch wait."""
+        """Take another client if this cluster wants another fetch wait."""
         is_embedded = cluster_id.startswith(EMBEDDED_CLUSTER_PREFIX)
         wait_ms = self._embedded_fetch_wait_ms if is_embedded else int(FETCH_WAIT_S * 1000)
         if wait_ms == self._settings["fetch.wait.max.ms"]:
@@ -172,7 +174,7 @@ class Consumer:
             self._client.commit(offsets=offsets, asynchronous=True)
         self._committed_at_s = time.monotonic()
 
-    def _commit_answered(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+    def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
         if error is None:
             return
         self._warning.log("offsets not stored, trying again: %s", error.str())

@@ -1,4 +1,4 @@
-"""What producer, consumer and topic maker share: the settings, and whether the broker answers."""
+"""The settings that all clients share, and whether the broker answers."""
 
 import functools
 import logging
@@ -8,27 +8,27 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 # The embedded broker is librdkafka's mock cluster, and names itself so.
 EMBEDDED_CLUSTER_PREFIX: Final = "mockCluster"
 
 STATISTICS_INTERVAL_S: Final = 1.0
-# A request that has waited so long for its answer: the broker hangs, or the network swallows.
+# The broker hangs, or the network swallows, when a request has waited so long for its answer.
 ANSWER_TIMEOUT_S: Final = 3.0
 # Bounds how long a question to the brokers holds up the thread that asks, and so a stop.
 QUERY_TIMEOUT_S: Final = 0.3
 # A broker answers a fetch at once when something comes in, and else after this time.
 FETCH_WAIT_S: Final = 0.5
-# The same bound for who also fetches: a broker answers the requests of a connection in their order,
-# so a question waits for the fetch before it.
+# The same bound for a client that also fetches: a broker answers the requests of a connection in
+# their order, so a question waits for the fetch before it.
 READER_QUERY_TIMEOUT_S: Final = FETCH_WAIT_S + QUERY_TIMEOUT_S
-# So soon a topic that was made anew, or got more partitions, is known as it is: until then a writer
-# puts a key into another partition than the one in which its reader waits for it.
+# A topic that was made anew, or got more partitions, is known so soon. Until then a writer puts a
+# key into another partition than the one in which its reader waits for it.
 REVIEW_INTERVAL_S: Final = 5.0
 # Twice what a broker takes by default: a bad message of any size is put aside with its headers.
 MESSAGE_BYTES_MAX: Final = 2_097_152
-# While the broker is away librdkafka tells so 20 times a second.
+# librdkafka tells 20 times a second that the broker is away.
 WARNING_INTERVAL_S: Final = 30.0
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,12 @@ def client_settings(bootstrap: str, client_id: str) -> Settings:
     }
 
 
+def text_of(error: KafkaException) -> str:
+    """librdkafka's sentence about an error."""
+    text: str = error.args[0].str()
+    return text
+
+
 class BrokerLink:
     """Whether the broker answers, from librdkafka's errors and statistics.
 
@@ -69,33 +75,33 @@ class BrokerLink:
 
     def __init__(self, bootstrap: str) -> None:
         self.up = False
-        # Set at each lost connection, and so at first; whoever has looked anew clears it.
+        # Set at each lost connection, and so at first; the client that has looked anew clears it.
         self.was_lost = True
         self._bootstrap = bootstrap
         self._news = _news_of(bootstrap)
 
     def callbacks(self) -> Settings:
         """The settings that let librdkafka report to this link."""
-        return {"error_cb": self.failed, "stats_cb": self.measured}
+        return {"error_cb": self.on_error, "stats_cb": self.on_statistics}
 
-    def failed(self, error: KafkaError) -> None:
-        """Takes an error of the client as a whole."""
+    def on_error(self, error: KafkaError) -> None:
+        """Take an error of the client as a whole."""
         self.was_lost = True
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._set_down(error.str())
         else:
             logger.debug("%s: %s", self._bootstrap, error.str())
 
-    def measured(self, statistics: str) -> None:
-        """Takes librdkafka's statistics, one JSON object."""
+    def on_statistics(self, statistics: str) -> None:
+        """Take librdkafka's statistics, one JSON object."""
         brokers = orjson.loads(statistics)["brokers"].values()
         if any(_answers(broker) for broker in brokers):
-            self.answered()
+            self.on_answer()
         else:
             self._set_down("no answer")
 
-    def answered(self) -> None:
-        """Takes the news that the broker has just answered."""
+    def on_answer(self) -> None:
+        """Remember that the broker answers."""
         if not self.up:
             self.up = True
             self._news.tell_up()
@@ -116,7 +122,7 @@ def _answers(broker: Mapping[str, Any]) -> bool:
 
 
 class RareWarning:
-    """Logs one warning an interval, and with it how many it has swallowed since the last."""
+    """A log of one warning an interval, and with it how many it has swallowed since the last."""
 
     def __init__(self, interval_s: float = WARNING_INTERVAL_S) -> None:
         self._interval_s = interval_s
@@ -124,7 +130,7 @@ class RareWarning:
         self._swallowed = 0
 
     def log(self, text: str, *arguments: object) -> None:
-        """Logs `text` with its %-arguments, or counts it."""
+        """Log `text` with its %-arguments, or counts it."""
         now_s = time.monotonic()
         if now_s < self._next_s:
             self._swallowed += 1
@@ -169,7 +175,7 @@ def _news_of(bootstrap: str) -> _News:
 
 
 class _LibraryLog:
-    """Takes librdkafka's own log lines, which repeat what the link says, and much more often."""
+    """A log for librdkafka's own lines, which repeat what the link says, and much more often."""
 
     def log(self, _level: int, text: str, *arguments: object) -> None:
         logger.debug(text, *arguments)

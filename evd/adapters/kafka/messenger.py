@@ -24,8 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Messenger:
-    """What one process sends and reads.  `on_dead_letter` is called with the topic of each bad
-    message."""
+    """The messages of one process.  `on_dead_letter` is called with the topic of each bad one."""
 
     def __init__(self, producer: Producer, on_dead_letter: Callable[[str], None]) -> None:
         self._producer = producer

@@ -22,7 +22,7 @@ from confluent_kafka import cimpl
 BROKER_ID: Final = 1
 QUERY_TIMEOUT_S: Final = 0.8
 NUDGE_INTERVAL_S: Final = 0.02
-# A burst of reconnecting clients after a restart waits here instead of being refused.
+# A restart brings a burst of clients: they wait here instead of being refused.
 LISTEN_BACKLOG: Final = 512
 
 _ERROR_BYTES_MAX = 512
@@ -173,7 +173,7 @@ class MockCluster:
 
     def __init__(self, listener: socket.socket, topics: Mapping[str, int]) -> None:
         self._host, self._port = advertised_host(listener), listener.getsockname()[1]
-        # Kept here: librdkafka calls it as long as the handle lives.
+        # Kept alive here: librdkafka calls it as long as the handle lives.
         self._log_callback = _LogCallback(_log)
         self._handle = _new_handle(self._log_callback)
         self._cluster = _cluster_new(self._handle, 1)
@@ -181,7 +181,7 @@ class MockCluster:
             _handle_destroy(self._handle)
             raise MockClusterFailed("librdkafka could not make its mock cluster")
         own_port = int(_cluster_bootstraps(self._cluster).rsplit(b":", 1)[-1])
-        # Before anybody can reach it: a client that asks for a topic that is not there makes it.
+        # The topics come before any client: one that asks for a topic that is not there makes it.
         with _kept_awake("127.0.0.1", own_port):
             for topic, partitions in topics.items():
                 code = _topic_create(self._cluster, topic.encode(), partitions, 1)
@@ -201,7 +201,7 @@ class MockCluster:
         return f"{host}:{self._port}"
 
     def watermarks(self, topic: str, partition: int) -> Watermarks:
-        """Asked over the network like any client: blocks for QUERY_TIMEOUT_S at the most."""
+        """Ask over the network like any client; blocks for QUERY_TIMEOUT_S at the most."""
         low, high = ctypes.c_int64(), ctypes.c_int64()
         code = _query_watermarks(
             self._handle,
@@ -215,12 +215,12 @@ class MockCluster:
         return Watermarks(low.value, high.value)
 
     def delete_before(self, topic: str, partition: int, offset: int) -> None:
-        """Forgets the messages of the partition that come before `offset`."""
+        """Forget the messages of the partition that come before `offset`."""
         code = _delete_records(self._cluster, topic.encode(), partition, offset)
         _check(code, f"deleting from {topic}[{partition}]")
 
     def close(self) -> None:
-        """Ends its threads and connections. Call it once."""
+        """End its threads and connections. Call it once."""
         with contextlib.ExitStack() as stack:
             # An address that was taken off its interface only makes this a second slower.
             with contextlib.suppress(OSError):
@@ -231,7 +231,7 @@ class MockCluster:
 
 @contextmanager
 def _kept_awake(host: str, port: int) -> Iterator[None]:
-    """Wakes the mock's thread over a connection of its own while a command takes long.
+    """Wake the mock's thread over a connection of its own while a command takes long.
 
     It misses a command now and then when several follow each other, and would sleep for a second.
     """
@@ -266,7 +266,7 @@ def _descriptor_listening_on(port: int) -> int:
         listens = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
         is_ipv4 = candidate.family == socket.AF_INET
         is_it = listens and is_ipv4 and candidate.getsockname()[1] == port
-        # Only looked at: the descriptor belongs to whoever opened it.
+        # The descriptor was only looked at: it belongs to its opener.
         candidate.detach()
         if is_it:
             return int(name)
@@ -287,7 +287,7 @@ def _new_handle(log_callback: Any) -> Any:
 
 
 def _log(_handle: int, _level: int, facility: bytes, text: bytes) -> None:
-    # All of it concerns one client (a request that the mock does not know): no alarm for us.
+    # Each line concerns one client (a request that the mock does not know): no alarm for us.
     logger.debug("%s: %s", facility.decode(errors="replace"), text.decode(errors="replace"))
 
 

@@ -23,7 +23,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin._metadata import ClusterMetadata
 
-from evd.adapters.kafka.link import READER_QUERY_TIMEOUT_S, RareWarning, logger
+from evd.adapters.kafka.link import READER_QUERY_TIMEOUT_S, RareWarning, logger, text_of
 from evd.core.wire.partition import partition_for
 
 ALL_PARTITIONS: Final = "all"
@@ -70,11 +70,11 @@ class Placement:
         self._warning = RareWarning()
 
     def forget_client(self) -> None:
-        """The client is another one: it has to be told everything."""
+        """Forget what the client was told, since it is another one."""
         self._assigned = set()
 
     def advance(self, messages: Iterable[RawMessage]) -> None:
-        """Takes notice of what was read."""
+        """Take notice of messages that were read."""
         for message in messages:
             self._positions[message.topic, message.partition] = message.offset + 1
 
@@ -83,16 +83,16 @@ class Placement:
         return offset <= self._positions.get(place, -1)
 
     def update(self, client: Consumer, metadata: ClusterMetadata) -> None:
-        """Reads what the cluster has by now. Raises KafkaException: then do it again."""
+        """Read from all that the cluster has by now. Raises KafkaException: then do it again."""
         places = self._wanted(metadata)
         cluster_id = str(metadata.cluster_id)
         is_lost = self._cluster_id not in (None, cluster_id)
         has_all = {topic for topic, _ in places} == set(self._reading.topics)
         if is_lost or not has_all:
-            # Whatever fails below: nobody reads all of this log yet.
+            # Set before anything below can fail: nobody reads all of this log yet.
             self.is_complete = False
         if not has_all:
-            # All or none: who hears of others, and can't be answered yet, asks them in vain.
+            # All or none: a reader of some would hear requests whose answers it can't hear yet.
             if is_lost:
                 client.unassign()
                 self._assigned = set()
@@ -135,9 +135,9 @@ class Placement:
         """Where the group was; the beginning where it never was.
 
         A coordinator can be out of order for as long as its node runs: one that was told to load
-        the offsets, to let go of them and to load them again may stay at that. Whoever waited for
-        it would wait for ever. What lies behind is repeated by those who still want an answer, and
-        days of messages in between would keep us from them: so then the end is the place.
+        the offsets, to let go of them and to load them again may stay at that. A reader that waited
+        for it would wait for ever. So then the end is the place: a message that lies before it is
+        repeated by the one who still wants an answer, and days of messages would delay that.
         """
         try:
             found = client.committed(
@@ -150,7 +150,9 @@ class Placement:
             self._unanswered_count += 1
             if self._unanswered_count < UNANSWERED_MAX:
                 raise
-            logger.warning("no broker knows where we were (%s): going on at the end", _text(error))
+            logger.warning(
+                "no broker knows where we were (%s): going on at the end", text_of(error)
+            )
             return dict.fromkeys(places, OFFSET_END)
         self._unanswered_count = 0
         return {
@@ -160,13 +162,8 @@ class Placement:
 
 
 def _end_of(client: Consumer, place: Place) -> int:
-    # Asked for, and not left to the first fetch: from now on nothing that is written is missed.
+    # Asked for, and not left to the first fetch: nothing that is written from now on is missed.
     marks = client.get_watermark_offsets(TopicPartition(*place), timeout=READER_QUERY_TIMEOUT_S)
     if marks is None:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
     return marks[1]
-
-
-def _text(error: KafkaException) -> str:
-    text: str = error.args[0].str()
-    return text

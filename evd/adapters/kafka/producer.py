@@ -1,15 +1,14 @@
 """Messages out: one idempotent producer, used from Trio, polled by one thread of its own.
 
-`post` hands a message over and forgets it; `send` waits until the brokers have it. Neither ever
-blocks the daemon: while the broker is away messages wait in a bounded queue, each for
-`message_timeout_s`. A message given up may still arrive: only ids and expiry protect from that.
+Posting a message never blocks the daemon: while the broker is away messages wait in a bounded
+queue, each for `message_timeout_s`. A message given up may still arrive: only ids and expiry
+protect from that.
 """
 
 import contextlib
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -25,6 +24,7 @@ from evd.adapters.kafka.link import (
     RareWarning,
     Settings,
     client_settings,
+    text_of,
 )
 
 QUEUE_MESSAGES_MAX: Final = 20_000
@@ -36,14 +36,6 @@ POLL_S: Final = 0.1
 GIVE_UP_S_MAX: Final = 0.5
 
 Headers = Mapping[str, bytes]
-_OnDelivery = Callable[[KafkaError | None, Message], None]
-
-
-class SendFailed(Exception):
-    """The brokers did not confirm the message in time, or it could not be queued.
-
-    It may arrive all the same.
-    """
 
 
 class Producer:
@@ -54,20 +46,14 @@ class Producer:
         self.delivered_count = 0
         # Queued, but given up or refused by the brokers.
         self.failed_count = 0
-        # Never queued: no room, or too large.
+        # Never queued: no room, too large, or the producer closed.
         self.dropped_count = 0
-        # By time.monotonic(); None before the first.
-        self.last_delivery_s: float | None = None
         self._settings = _settings(bootstrap, client_id, message_timeout_s, self.link)
         self._client = confluent_kafka.Producer(self._settings)
-        self._client_is_dead = False
         self._queued_count = 0
         self._progress_s = time.monotonic()
         self._closing = threading.Event()
-        # From the polling thread to Trio, in bursts: one wake-up for as many as there are.
-        self._settled: deque[_Delivery] = deque()
-        self._wake_up_sent = False
-        # What a flush waits for.
+        # Set when nothing is in flight any more: a flush waits for it.
         self._emptied = trio.Event()
         self._trio_token = trio.lowlevel.current_trio_token()
         self._warning = RareWarning()
@@ -86,35 +72,35 @@ class Producer:
     def post(
         self, topic: str, key: str | bytes | None, value: bytes, headers: Headers | None = None
     ) -> bool:
-        """Queues a message and returns at once.
+        """Queue a message and return at once.
 
-        False when it was dropped, and counted: the queue is full, or the message too large.
+        False when it was dropped, and counted: the queue is full, the message too large, or the
+        producer closed.
         """
+        if not self.in_flight:
+            self._progress_s = time.monotonic()
+        if self._closing.is_set():
+            return self._drop(topic, "the producer is closed")
         try:
-            self._produce(topic, key, value, headers, self._count)
-        except SendFailed as error:
-            self._warning.log("message dropped: %s", error)
-            return False
+            self._client.produce(
+                topic,
+                value,
+                key.encode(errors="surrogatepass") if isinstance(key, str) else key,
+                on_delivery=self._on_delivery,
+                headers=list(headers.items()) if headers else None,
+            )
+        except BufferError:
+            return self._drop(topic, "the queue of unsent messages is full")
+        except KafkaException as error:
+            return self._drop(topic, text_of(error))
+        self._queued_count += 1
         return True
 
-    async def send(
-        self, topic: str, key: str | bytes | None, value: bytes, headers: Headers | None = None
-    ) -> None:
-        """Queues a message and returns when the brokers have it. Raises SendFailed."""
-        delivery = _Delivery()
-
-        def settle(error: KafkaError | None, message: Message) -> None:
-            self._count(error, message)
-            delivery.error = error
-            self._tell_trio(delivery)
-
-        self._produce(topic, key, value, headers, settle)
-        await delivery.settled.wait()
-        if delivery.error is not None:
-            raise SendFailed(f"{topic}: {delivery.error.str()}")
-
     async def flush(self, timeout_s: float) -> bool:
-        """Waits until nothing is in flight, for `timeout_s` at the most; whether it got there."""
+        """Wait until nothing is in flight, for `timeout_s` at the most; whether it got there.
+
+        For one task at a time.
+        """
         # Set up before looking: the last delivery may come in between.
         self._emptied = trio.Event()
         if self.in_flight:
@@ -122,33 +108,10 @@ class Producer:
                 await self._emptied.wait()
         return not self.in_flight
 
-    def _produce(
-        self,
-        topic: str,
-        key: str | bytes | None,
-        value: bytes,
-        headers: Headers | None,
-        on_delivery: _OnDelivery,
-    ) -> None:
-        if not self.in_flight:
-            self._progress_s = time.monotonic()
-        try:
-            if self._closing.is_set():
-                raise SendFailed(f"{topic}: the producer is closed")
-            self._client.produce(
-                topic,
-                value,
-                key.encode(errors="surrogatepass") if isinstance(key, str) else key,
-                on_delivery=on_delivery,
-                headers=list(headers.items()) if headers else None,
-            )
-        except BufferError:
-            self.dropped_count += 1
-            raise SendFailed(f"{topic}: the queue of unsent messages is full") from None
-        except KafkaException as error:
-            self.dropped_count += 1
-            raise SendFailed(f"{topic}: {error.args[0].str()}") from None
-        self._queued_count += 1
+    def _drop(self, topic: str, why: str) -> bool:
+        self.dropped_count += 1
+        self._warning.log("message dropped: %s: %s", topic, why)
+        return False
 
     def _poll_until_closed(self) -> None:
         """The polling thread: every callback of librdkafka runs here."""
@@ -158,7 +121,7 @@ class Producer:
             try:
                 self._client.poll(POLL_S)
             except KafkaException as error:
-                self._warning.log("a new producer takes over: %s", error.args[0].str())
+                self._warning.log("a new producer takes over: %s", text_of(error))
                 dead, self._client = self._client, confluent_kafka.Producer(self._settings)
                 _give_up(dead)
         _give_up(self._client)
@@ -167,40 +130,18 @@ class Producer:
         # By itself librdkafka asks a broker that is back for its topics up to 1 s later.
         with contextlib.suppress(KafkaException):
             self._client.list_topics(timeout=QUERY_TIMEOUT_S)
-            self.link.answered()
+            self.link.on_answer()
 
-    def _count(self, error: KafkaError | None, _message: Message) -> None:
+    def _on_delivery(self, error: KafkaError | None, _message: Message) -> None:
         if error is None:
             self.delivered_count += 1
-            self.last_delivery_s = self._progress_s = time.monotonic()
-            self.link.answered()
+            self._progress_s = time.monotonic()
+            self.link.on_answer()
         else:
             self.failed_count += 1
             self._warning.log("message not delivered: %s", error.str())
         if not self.in_flight and not self._emptied.is_set():
             self._trio_token.run_sync_soon(self._emptied.set)
-
-    def _tell_trio(self, delivery: "_Delivery") -> None:
-        self._settled.append(delivery)
-        if not self._wake_up_sent:
-            self._wake_up_sent = True
-            self._trio_token.run_sync_soon(self._wake_senders)
-
-    def _wake_senders(self) -> None:
-        # Cleared first: what is added from here on is either seen below or wakes us again.
-        self._wake_up_sent = False
-        while self._settled:
-            self._settled.popleft().settled.set()
-
-
-class _Delivery:
-    """One message that its sender waits for."""
-
-    __slots__ = ("error", "settled")
-
-    def __init__(self) -> None:
-        self.error: KafkaError | None = None
-        self.settled = trio.Event()
 
 
 @asynccontextmanager
@@ -236,7 +177,7 @@ async def _run_polling_thread(producer: Producer) -> None:
 
 
 def _give_up(client: confluent_kafka.Producer) -> None:
-    """Ends a client; whoever waits for one of its messages is told that it failed."""
+    """End a client: the messages that it still holds fail."""
     client.purge()
     deadline_s = time.monotonic() + GIVE_UP_S_MAX
     while len(client) and time.monotonic() < deadline_s:

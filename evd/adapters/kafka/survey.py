@@ -1,4 +1,4 @@
-"""Whether a Kafka cluster answers, asked from outside: for those who start one and wait for it."""
+"""Whether a Kafka cluster answers, seen from outside: for programs that start one and wait."""
 
 import time
 from typing import Final
@@ -11,7 +11,7 @@ from evd.adapters.kafka.link import Settings, client_settings
 
 QUERY_TIMEOUT_S: Final = 0.5
 RETRY_S: Final = 0.05
-# Who starts a broker wants to know when it answers, and not half a second later.
+# The start of a broker waits for this answer: half a second more would be lost.
 _IMPATIENT: Final[Settings] = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 50}
 
 

@@ -13,7 +13,12 @@ from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from evd.adapters.kafka.link import EMBEDDED_CLUSTER_PREFIX, MESSAGE_BYTES_MAX, client_settings
+from evd.adapters.kafka.link import (
+    EMBEDDED_CLUSTER_PREFIX,
+    MESSAGE_BYTES_MAX,
+    client_settings,
+    text_of,
+)
 from evd.core.wire.messages import (
     BEACONS,
     COMMANDS,
@@ -28,7 +33,7 @@ from evd.core.wire.messages import (
 METADATA_TIMEOUT_S: Final = 5.0
 ANSWER_TIMEOUT_S: Final = 15.0
 RETRY_S: Final = 0.2
-# From this many copies on a write waits for two, so that one broker may be lost with its disk.
+# With this many copies or more a write waits for two, so that one broker may be lost with its disk.
 SAFE_REPLICATION: Final = 3
 
 T = TypeVar("T")
@@ -66,16 +71,16 @@ class TopicsFailed(Exception):
 
 @attrs.frozen
 class Ensured:
-    """What became of one topic: a line to read, and whether it says more than that all is well."""
+    """The outcome for one topic: a line to read, and whether it says more than that all is well."""
 
     line: str
     is_news: bool = True
 
 
 def ensure_topics(bootstrap: str, partitions: int = 16, replication: int = 1) -> list[Ensured]:
-    """Makes the topics that are missing and adds partitions that are missing; safe to repeat.
+    """Make the topics that are missing and add partitions that are missing; safe to repeat.
 
-    Returns what was done, and where a topic that was there differs from what is asked for: nothing
+    Returns the changes, and where a topic that was there differs from what is asked for: nothing
     is ever taken away, and no setting of a topic changed. Blocks for seconds. Raises TopicsFailed.
     """
     # Referred to until every answer is there: with the client its futures would be gone.
@@ -83,8 +88,8 @@ def ensure_topics(bootstrap: str, partitions: int = 16, replication: int = 1) ->
     try:
         cluster = admin.list_topics(timeout=METADATA_TIMEOUT_S)
     except KafkaException as error:
-        raise TopicsFailed(f"no broker answers at {bootstrap}: {_sentence(error)}") from None
-    # It knows no request of an administrator, and breaks the connection off.
+        raise TopicsFailed(f"no broker answers at {bootstrap}: {text_of(error)}") from None
+    # The embedded broker knows no request of an administrator, and breaks the connection off.
     if str(cluster.cluster_id).startswith(EMBEDDED_CLUSTER_PREFIX):
         raise TopicsFailed(
             f"{bootstrap} is the embedded broker, which makes its topics itself at its start"
@@ -136,7 +141,7 @@ def _ensure(
 
 
 def _create(admin: AdminClient, new: NewTopic) -> bool:
-    """Makes the topic; False if somebody else has just made it."""
+    """Make the topic; False if somebody else has just made it."""
     deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
     while True:
         try:
@@ -190,7 +195,7 @@ def _result(name: str, answer: "Future[T]") -> T:
     try:
         return answer.result(ANSWER_TIMEOUT_S)
     except KafkaException as error:
-        raise TopicsFailed(f"{name}: {_sentence(error)}") from error
+        raise TopicsFailed(f"{name}: {text_of(error)}") from error
     except TimeoutError:
         raise TopicsFailed(f"{name}: no answer within {ANSWER_TIMEOUT_S:.0f} s") from None
 
@@ -198,8 +203,3 @@ def _result(name: str, answer: "Future[T]") -> T:
 def _code(failure: TopicsFailed) -> int | None:
     cause = failure.__cause__
     return cause.args[0].code() if isinstance(cause, KafkaException) else None
-
-
-def _sentence(error: KafkaException) -> str:
-    text: str = error.args[0].str()
-    return text

@@ -8,6 +8,7 @@ import trio
 from evd.adapters.kafka import Batch, Consumer, RawMessage, open_consumer, open_producer
 from evd.core.wire.partition import partition_for
 from tests.adapters.conftest import BrokerProcess
+from tests.adapters.kafka.delivery import delivered
 
 TOPIC = "driver.updates"
 OTHER_TOPIC = "central.commands"
@@ -26,7 +27,7 @@ async def write(bootstrap: str, topic: str, *values: bytes) -> None:
     """Writes and waits until the broker has all of it."""
     async with open_producer(bootstrap, "writer") as producer:
         for value in values:
-            await producer.send(topic, "CP-001", value)
+            assert await delivered(producer, topic, "CP-001", value)
 
 
 async def test_from_the_end_it_reads_what_comes_after(
@@ -53,8 +54,8 @@ async def test_a_key_is_read_from_its_partition_alone(
         await consumer.placed.wait()
         async with open_producer(steady_broker.bootstrap, "writer") as producer:
             for key in keys:
-                await producer.send(topic, key, b"x")
-            await producer.send(OTHER_TOPIC, "CP-003", b"last")
+                assert await delivered(producer, topic, key, b"x")
+            assert await delivered(producer, OTHER_TOPIC, "CP-003", b"last")
         wanted = partition_for(b"CP-003", 4)
         expected = {key.encode() for key in keys if partition_for(key.encode(), 4) == wanted}
         read = await read_all(consumer, len(expected) + 1)
@@ -103,7 +104,7 @@ async def test_a_null_value_is_empty(steady_broker: BrokerProcess, topic: str) -
         open_producer(steady_broker.bootstrap, "p") as producer,
     ):
         await consumer.placed.wait()
-        await producer.send(topic, "CP-001", None)  # type: ignore[arg-type]
+        assert await delivered(producer, topic, "CP-001", None)  # type: ignore[arg-type]
         (message,) = await read_all(consumer, 1)
     assert message.value == b""
 

@@ -20,7 +20,7 @@ def test_a_broker_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
     links = [BrokerLink("told-once:9092") for _ in range(3)]
     for statistics in (ANSWERING, AWAY, ANSWERING):
         for link in links:
-            link.measured(statistics)
+            link.on_statistics(statistics)
             assert link.up is (statistics is ANSWERING)
     said = [record.getMessage().partition(",")[0] for record in caplog.records]
     assert said == [

@@ -13,12 +13,12 @@ from evd.adapters.kafka import (
     Consumer,
     Producer,
     RawMessage,
-    SendFailed,
     Start,
     open_consumer,
     open_producer,
 )
 from tests.adapters.conftest import BrokerProcess
+from tests.adapters.kafka.delivery import delivered
 
 TOPIC = "cp.sessions"
 KEY = "CP-001"
@@ -49,12 +49,8 @@ class Pair:
     async def send(self, value: bytes) -> None:
         """Sends it until the broker has it."""
         with trio.fail_after(RECOVERY_S_MAX):
-            while True:
-                try:
-                    await self.producer.send(TOPIC, KEY, value)
-                    return
-                except SendFailed:
-                    await trio.sleep(0.01)
+            while not await delivered(self.producer, TOPIC, KEY, value):
+                await trio.sleep(0.01)
 
 
 @asynccontextmanager
