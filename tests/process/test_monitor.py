@@ -65,7 +65,7 @@ class Peers:
             while True:
                 for frame in await stream.receive():
                     assert not isinstance(frame, BadFrame)
-                    message = codec.decode_monitor(frame)
+                    message = codec.structure_monitor(codec.load_object(frame))
                     await self._tell.send(message)
                     ack = Ack(message.seq, "central-1", heartbeat_s=1.0)
                     await stream.send(codec.encode_control(ack))

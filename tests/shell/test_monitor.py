@@ -78,7 +78,7 @@ class Central:
         while True:
             for frame in await stream.receive():
                 assert not isinstance(frame, BadFrame)
-                message = codec.decode_monitor(frame)
+                message = codec.structure_monitor(codec.load_object(frame))
                 self.heard.append(message)
                 first = 1.0 if isinstance(message, Register) else None
                 ack = Ack(message.seq, "central-1", heartbeat_s=first)

@@ -218,7 +218,7 @@ class CentralPart(Process):
         if monitor is None:
             return
         try:
-            message: MonitorMessage = codec.decode_monitor(raw)
+            message: MonitorMessage = codec.structure_monitor(codec.load_object(raw))
         except codec.BadMessage as error:
             # An object came in a good frame; anything else is a bad frame.
             seq, is_object = _seq_of(raw)

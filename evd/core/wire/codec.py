@@ -192,11 +192,6 @@ def to_fields(value: object) -> dict[str, Any]:
     return cast(dict[str, Any], fields)
 
 
-def decode_monitor(raw: bytes) -> MonitorMessage:
-    """What a monitor says to Central, or `BadMessage`."""
-    return structure_monitor(load_object(raw))
-
-
 def structure_monitor(fields: Mapping[str, Any]) -> MonitorMessage:
     """What a monitor says to Central, of an object that is read already; or `BadMessage`."""
     return _structure_typed(MONITOR_MESSAGES, fields)

@@ -216,9 +216,9 @@ def test_control_messages_are_told_by_their_type() -> None:
         "engine_status": "OK",
         "ko_cause": None,
     }
-    assert isinstance(codec.decode_monitor(orjson.dumps(fields)), Heartbeat)
+    assert isinstance(codec.structure_monitor(fields), Heartbeat)
     boot = {"boot_id": "b", "report": 1, "up_s": 1.5, "engine_state": "ACTIVATED"}
-    message = codec.decode_monitor(orjson.dumps({**fields, **boot}))
+    message = codec.structure_monitor({**fields, **boot})
     assert isinstance(message, Heartbeat)
     assert message.engine_state is CpState.ACTIVATED
     register = {**fields, "type": "REGISTER", "instance_id": "i", "kw_rate": None}
@@ -231,7 +231,7 @@ def test_control_messages_are_told_by_their_type() -> None:
         (register, "euro_rate"),
     ):
         with pytest.raises(codec.BadMessage) as caught:
-            codec.decode_monitor(orjson.dumps(wrong))
+            codec.structure_monitor(wrong)
         assert caught.value.field == field
-    good = codec.decode_monitor(orjson.dumps({**register, "euro_rate": None}))
+    good = codec.structure_monitor({**register, "euro_rate": None})
     assert isinstance(good, Register)
