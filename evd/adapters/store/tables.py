@@ -37,7 +37,7 @@ from evd.core.central.rows import (
 # The newest of the migrations; read before any of them is imported.
 SCHEMA_HEAD = "0002"
 
-OPEN_REQUEST = text("status IN ('PENDING', 'ACCEPTED', 'IN_PROGRESS')")
+OPEN_REQUEST = "status IN ('PENDING', 'ACCEPTED', 'IN_PROGRESS')"
 # The plain numbers, from the column or the placeholder that holds whole units.
 TOTAL_KWH = "{} / 1000000.0"
 TOTAL_COST = "{} / 100.0"
@@ -76,8 +76,8 @@ requests = Table(
     Index(
         "requests_open",
         "request_id",
-        sqlite_where=OPEN_REQUEST,
-        postgresql_where=OPEN_REQUEST,
+        sqlite_where=text(OPEN_REQUEST),
+        postgresql_where=text(OPEN_REQUEST),
     ),
 )
 
