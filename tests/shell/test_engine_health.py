@@ -10,12 +10,12 @@ from evd.adapters.tcp import CONNECTION_OVER, FramedStream
 from evd.core.wire import codec
 from evd.core.wire.control import Ping, Pong
 from evd.core.wire.messages import CpState
-from evd.daemons.engine.counts import Counts
 from evd.daemons.engine.health_port import CONNECTIONS_MAX, HealthPort
+from evd.daemons.engine.metrics import Counts
 
 
 class Ready:
-    """A desk whose engine is fine."""
+    """A loop whose engine is well."""
 
     def pong(self, ping: Ping) -> Pong:
         """The answer of an engine that waits for a car."""

@@ -1,4 +1,4 @@
-"""An engine's shell: it feeds the core one event after the other, and each save before the next."""
+"""An engine's process: it drives the shipped `steps` on the world's heap and a simulated disk."""
 
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -6,28 +6,23 @@ from collections.abc import Callable, Mapping
 from evd.core.effects import Level, Note, Send
 from evd.core.engine.core import Engine
 from evd.core.engine.events import (
-    SAVES,
-    BeaconRead,
     CentralNamed,
     CommandRead,
-    DiskFailed,
-    Effect,
     EngineSettings,
     Event,
     Exit,
     Run,
     Save,
-    Saved,
     SaveRecord,
     SaveRun,
-    SendRecords,
     StopAsked,
     Ticked,
-    command_events,
 )
 from evd.core.wire import codec
 from evd.core.wire.control import Ping, Pong
-from evd.core.wire.messages import BEACONS, COMMANDS, SESSIONS, Beacon, Command, Message, Shutdown
+from evd.core.wire.messages import BEACONS, COMMANDS, Message, Shutdown
+from evd.daemons.engine import steps
+from evd.daemons.engine.steps import DiskFailed, Found, Kept, Outcome, Read, Step, Steps
 from tests.sim.broker import Broker, Messenger, Place, Reader, place_of
 from tests.sim.disks import BufferDisk, DiskFault
 from tests.sim.links import Connection, End
@@ -64,7 +59,7 @@ class EnginePart(Process):
         self.disk = BufferDisk(world.rng)
         self.core: Engine | None = None
         self.boot_id = ""
-        # What physically happens: called when a car is switched on, and off.
+        # Called when a car is switched on, and off.
         self.car_on: Callable[[Run], None] = lambda _: None
         self.car_off: Callable[[], None] = lambda: None
         # Called when something is on disk, and when the disk is not as it should be.
@@ -84,15 +79,18 @@ class EnginePart(Process):
             retry_interval_s=RETRY_INTERVAL_S,
         )
         self._inbox: deque[Event] = deque()
-        self._saving: Save | None = None
+        self._steps: Steps | None = None
+        # The session whose start is on disk, and is not handed to the core yet.
+        self._saved_run: Run | None = None
         self._charging: str | None = None
         self._may_end = False
-        self._mail = Messenger(self, self.broker)
+        self._messenger = Messenger(self, self.broker)
         places = [place_of(COMMANDS, self.cp_id), place_of(BEACONS, "")]
         self._reader = Reader(self, self.broker, None, places, self._read, lambda *_: None)
         self.boot_id = f"boot-{self.name}-{self.life}"
         self.core = Engine(settings, self.boot_id, self.disk.load(), self.now())
-        self._carry_out(self.core.start(self.now()))
+        self._steps = steps.start(self.core, self.now)
+        self._proceed()
         self._tick()
 
     def died(self) -> None:
@@ -119,97 +117,94 @@ class EnginePart(Process):
             self._put(Ticked(connected, self._reader.logs_lost_count))
 
     def _read(self, messages: list[Message], _: Mapping[Place, int]) -> None:
-        commands = [message for message in messages if isinstance(message, Command)]
-        beacons = [BeaconRead(each) for each in messages if isinstance(each, Beacon)]
-        self._put(*command_events(commands), *beacons)
+        self._put(*steps.events_of(messages, self.cp_id))
 
     def _put(self, *events: Event) -> None:
         self._inbox.extend(events)
-        while self._inbox and self._saving is None and self.core is not None:
-            self._handle(self._inbox.popleft())
-
-    def _handle(self, event: Event) -> None:
-        if self.core is None:
-            return
-        self._may_end |= isinstance(event, StopAsked) or self._is_shutdown(event)
-        effects = self.core.handle(event, self.now())
-        if isinstance(event, Saved) and isinstance(event.effect, SaveRun):
-            self._look_at_car(event.effect)
-        self._carry_out(effects)
+        while self._inbox and self._steps is None and self.core is not None:
+            event = self._inbox.popleft()
+            self._may_end |= isinstance(event, StopAsked) or self._is_shutdown(event)
+            self._steps = steps.handle(self.core, event, self.now)
+            self._proceed()
 
     def _is_shutdown(self, event: Event) -> bool:
         order = event.command.payload if isinstance(event, CommandRead) else None
         return isinstance(order, Shutdown) and order.boot_id == self.boot_id
 
-    def _look_at_car(self, effect: SaveRun) -> None:
-        if self.core is None:
+    def _proceed(self, outcome: Outcome | None = None) -> None:
+        """Carry out the steps of one event until they are over, or until the disk is slow."""
+        while self._steps is not None:
+            try:
+                step = self._steps.send(outcome)
+            except StopIteration:
+                self._steps = None
+                return
+            finally:
+                self._look_at_car()
+            if isinstance(step, Save) and (delay_s := self._begin_save(step)):
+                self.later(delay_s, self._end_save, step)
+                return
+            outcome = self._carry_out(step)
+
+    def _look_at_car(self) -> None:
+        run, self._saved_run = self._saved_run, None
+        if run is None or self.core is None:
             return
-        pong = self.core.pong(Ping(0, None), self.now())
-        if pong.session_id == effect.run.session_id:
-            self._charging = pong.session_id
-            self.car_on(effect.run)
+        if self.core.pong(Ping(0, None), self.now()).session_id == run.session_id:
+            self._charging = run.session_id
+            self.car_on(run)
 
-    def _carry_out(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            # The core has switched it off when it says so, whatever the disk does then.
-            if isinstance(effect, SaveRecord) and effect.record.session_id == self._charging:
-                self._charging = None
-                self.car_off()
-        for effect in effects:
-            match effect:
-                case Send():
-                    self._mail.send(effect.topic, effect.key, effect.message)
-                case SendRecords():
-                    self._send_records(effect)
-                case Note():
-                    if effect.level is not Level.DEBUG:
-                        self.note(effect.text)
-                case Exit():
-                    if not self._may_end:
-                        self.world.violate(8, f"{self.name} ends, and nobody told it to")
-                    # Its supervisor leaves it alone after that; the operator starts it again.
-                    self.crash("ends as it was told", self.world.rng.uniform(1.0, 5.0))
-                    return
-                case _:
-                    self._save(effect)
+    def _carry_out(self, step: Step) -> Outcome | None:
+        match step:
+            case Send(topic, key, message):
+                self._messenger.send(topic, key, message)
+            case Note():
+                if step.level is not Level.DEBUG:
+                    self.note(step.text)
+            case Exit():
+                if not self._may_end:
+                    self.world.violate(8, f"{self.name} ends, and nobody told it to")
+                self._steps = None
+                # Its supervisor leaves it alone after that; the operator starts it again.
+                self.crash("ends as it was told", self.world.rng.uniform(1.0, 5.0))
+            case Read(session_ids):
+                self.risk()
+                try:
+                    return Found(tuple(self.disk.read(session_ids)))
+                except DiskFault as error:
+                    return DiskFailed(str(error))
+            case _:
+                return self._save(step)
+        return None
 
-    def _send_records(self, effect: SendRecords) -> None:
-        self.risk()
-        try:
-            records = self.disk.read(effect.session_ids)
-        except DiskFault as error:
-            self._inbox.append(DiskFailed(effect, str(error)))
-            return
-        for record in records:
-            self._mail.send(SESSIONS, self.cp_id, record)
-
-    def _save(self, effect: Save) -> None:
-        if not isinstance(effect, SAVES):
-            raise TypeError(f"{effect} is no effect of an engine")
+    def _begin_save(self, save: Save) -> float:
+        """Switch the car off where its session is over; how long the disk takes."""
+        # The core has switched it off when it says so, whatever the disk does then.
+        if isinstance(save, SaveRecord) and save.record.session_id == self._charging:
+            self._charging = None
+            self.car_off()
         self.risk()
         delay_s = self.disk.delay_s()
         if delay_s:
             self.on_disk_fault()
-            self._saving = effect
-            self.later(delay_s, self._write, effect)
-        else:
-            self._write(effect)
+        return delay_s
 
-    def _write(self, effect: Save) -> None:
-        self._saving = None
-        outcome: Event
+    def _end_save(self, save: Save) -> None:
+        self._proceed(self._save(save))
+        self._put()
+
+    def _save(self, save: Save) -> Outcome:
         try:
-            self.disk.save(effect)
-            self.on_saved(effect)
-            # It may die knowing less than its disk.
-            self.risk()
-            outcome = Saved(effect)
+            self.disk.save(save)
         except DiskFault as error:
             self.on_disk_fault()
-            outcome = DiskFailed(effect, str(error))
-        # Before anything else that waits.
-        self._inbox.appendleft(outcome)
-        self._put()
+            return DiskFailed(str(error))
+        self.on_saved(save)
+        if isinstance(save, SaveRun):
+            self._saved_run = save.run
+        # It may die knowing less than its disk.
+        self.risk()
+        return Kept()
 
     def accept(self, connect: Callable[[End], Connection]) -> None:
         """A monitor dialed the health port."""

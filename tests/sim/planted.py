@@ -8,6 +8,7 @@ SETTLEMENT = "evd/core/central/settlement.py"
 CENTRAL = "evd/core/central/core.py"
 STATE = "evd/core/central/state.py"
 ENGINE = "evd/core/engine/core.py"
+ENGINE_ORDERS = "evd/core/engine/orders.py"
 DRIVER = "evd/core/driver/core.py"
 CHECKS = "evd/core/monitor/checks.py"
 CENTRAL_STEPS = "evd/daemons/central/steps.py"
@@ -68,17 +69,17 @@ MUTANTS = (
         "busy",
         "noise",
         "an engine takes a repeated START for another one",
-        ENGINE,
-        "        if self._is_running(order.session_id):\n            return [self._say_report(",
-        "        if False:\n            return [self._say_report(",
+        ENGINE_ORDERS,
+        "        if self._is_running(order.session_id):\n            return [self._reports.say(",
+        "        if False:\n            return [self._reports.say(",
     ),
     Mutant(
         "delivery",
         "all",
         "an engine takes a record that it has sent for stored",
         ENGINE,
-        "[*effects, ReserveRoom()]\n\n    def _obeyed",
-        "[*effects, SaveConfirmed((said.session_id,))]\n\n    def _obeyed",
+        "[*effects, ReserveRoom()]\n\n    def _on_save_failed",
+        "[*effects, SaveConfirmed((record.session_id,))]\n\n    def _on_save_failed",
     ),
     Mutant(
         "wall-clock",
@@ -92,8 +93,9 @@ MUTANTS = (
         "any-boot",
         "two",
         "a START is good for any boot of any engine",
-        ENGINE,
-        "        if order.boot_id != self._boot_id:\n            return []\n        hindrance",
+        ENGINE_ORDERS,
+        "        if order.boot_id != self._reports.boot_id:\n"
+        "            return []\n        hindrance",
         "        hindrance",
     ),
     Mutant(
@@ -124,15 +126,15 @@ MUTANTS = (
         "no-record",
         "all",
         "a STOP of a session that is not known is not answered",
-        ENGINE,
-        "        return self._refuse(order, why, now)\n\n    def _is_running",
+        ENGINE_ORDERS,
+        "        return self.refuse(order, why, now)\n\n    def _is_running",
         "        return []\n\n    def _is_running",
     ),
     Mutant(
         "keep-quiet",
         "rest",
         "an engine does not send again to another Central what it keeps",
-        ENGINE,
+        ENGINE_ORDERS,
         "self._ledger.unconfirm_all()",
         "pass",
     ),
@@ -220,9 +222,9 @@ MUTANTS = (
         "shutdown",
         "all",
         "a SHUTDOWN is good for any boot of an engine",
-        ENGINE,
-        "return self._stop_engine(now) if boot_id == self._boot_id else []",
-        "return self._stop_engine(now)",
+        ENGINE_ORDERS,
+        "return self.on_stop(now) if boot_id == self._reports.boot_id else []",
+        "return self.on_stop(now)",
     ),
     Mutant(
         "bill-stray",

@@ -1,17 +1,16 @@
-"""What can happen to an engine, what it wants done, and what it keeps on disk.
+"""The words of an engine: its events, its effects, and what it keeps on disk.
 
-Each list of effects has at most one `Save`, and it stands last: whatever depends on it follows only
-when the shell hands in `Saved`, which it does before any other event.  So nothing is said that is
-not on disk.
+Each list of effects has at most one `Save`, and it stands last; what depends on it follows when the
+shell hands in `Saved`.
 """
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import attrs
 
 from evd.core.effects import Note, Send
-from evd.core.wire.messages import Beacon, Command, SessionRecord, SessionRecorded
+from evd.core.machine import Saved, SaveFailed
+from evd.core.wire.messages import Beacon, Command, SessionRecord
 
 
 @attrs.frozen(slots=True)
@@ -39,7 +38,7 @@ class Run:
 
 @attrs.frozen(kw_only=True)
 class EngineSettings:
-    """What an engine is told at its start: power in kW, price in euros a kWh, durations in s."""
+    """The operator's settings: power in kW, price in euros a kWh, durations in s."""
 
     cp_id: str
     kw_rate: float
@@ -53,7 +52,7 @@ class EngineSettings:
 
 @attrs.frozen(slots=True)
 class EngineDisk:
-    """What an engine finds on disk at its start: ids of records, oldest first."""
+    """The state of the disk at the start of an engine: ids of records, oldest first."""
 
     central_id: str | None = None
     run: Run | None = None
@@ -63,16 +62,15 @@ class EngineDisk:
 
 @attrs.frozen(slots=True)
 class CommandRead:
-    """A command came in on the partition of this engine's key; it may be another engine's."""
+    """A command for this charging point came in, from any Central."""
 
     command: Command
 
 
 @attrs.frozen(slots=True)
 class ConfirmationsRead:
-    """Central `central_id` says that it has stored these records of `cp_id`."""
+    """Central `central_id` says that it has stored these records."""
 
-    cp_id: str
     central_id: str
     session_ids: tuple[str, ...]
 
@@ -104,20 +102,10 @@ class Ticked:
 
 
 @attrs.frozen(slots=True)
-class Saved:
-    """What `effect` wanted saved is durable."""
+class ReadFailed:
+    """These records could not be read, and were not sent; `reason` in words."""
 
-    effect: "Save"
-
-
-@attrs.frozen(slots=True)
-class DiskFailed:
-    """What `effect` needed the disk for did not happen, or may not have; `reason` in words.
-
-    Handed in at once after a `Save`; after `SendRecords` when the list that it stood in is done.
-    """
-
-    effect: "Save | SendRecords"
+    session_ids: tuple[str, ...]
     reason: str
 
 
@@ -140,33 +128,11 @@ Event = (
     | CentralNamed
     | Ticked
     | Saved
-    | DiskFailed
+    | SaveFailed
+    | ReadFailed
     | RecordsGone
     | StopAsked
 )
-
-
-def command_events(commands: Iterable[Command]) -> Iterator[CommandRead | ConfirmationsRead]:
-    """The events of commands read in one go: neighbouring confirmations are one commit."""
-    waiting: ConfirmationsRead | None = None
-    for command in commands:
-        if not isinstance(command.payload, SessionRecorded):
-            if waiting is not None:
-                yield waiting
-                waiting = None
-            yield CommandRead(command)
-            continue
-        session_id = command.payload.session_id
-        if waiting is None or (waiting.cp_id, waiting.central_id) != (
-            command.cp_id,
-            command.central_id,
-        ):
-            if waiting is not None:
-                yield waiting
-            waiting = ConfirmationsRead(command.cp_id, command.central_id, ())
-        waiting = attrs.evolve(waiting, session_ids=(*waiting.session_ids, session_id))
-    if waiting is not None:
-        yield waiting
 
 
 @attrs.frozen(slots=True)
@@ -213,12 +179,15 @@ class SaveObeyed:
 
 
 Save = ReserveRoom | SaveRun | SaveMeter | SaveRecord | SaveConfirmed | SaveObeyed
-SAVES = (ReserveRoom, SaveRun, SaveMeter, SaveRecord, SaveConfirmed, SaveObeyed)
 
 
 @attrs.frozen(slots=True)
 class SendRecords:
-    """Read these records from disk and produce each on `cp.sessions`."""
+    """Read these records from disk and produce each on `cp.sessions`.
+
+    Where that fails the core is told `ReadFailed` when the list is done and no save is awaited;
+    `RecordsGone` tells of those that are not there.
+    """
 
     session_ids: tuple[str, ...]
 

@@ -1,25 +1,32 @@
-"""Which ended sessions an engine keeps, which Central has confirmed, and which are sent next.
+"""The ended sessions that an engine keeps: which Central has confirmed, which are sent next.
 
-Sent in rounds: each round takes every unconfirmed record once, IN_FLIGHT_MAX at a time, the next as
-the ones before are confirmed.  What a round has not come to is the first of the next.
+They are sent in rounds: each round takes every unconfirmed record once, IN_FLIGHT_MAX at a time,
+the next as the ones before are confirmed.  A record that a round did not come to is among the
+first of the next.
 """
 
 from collections import deque
-from collections.abc import Iterable
+
+from evd.core.effects import Level, Note
+from evd.core.engine.buffer_log import BufferLog
+from evd.core.engine.events import EngineDisk, EngineSettings, SaveConfirmed, SendRecords
 
 IN_FLIGHT_MAX = 100
-# Fewer are not worth a look at the disk of their own.
+# Fewer are not worth a read of their own.
 REFILL_MIN = 50
 
 
 class Ledger:
-    """The ids of the records on disk, oldest first."""
+    """The ids of the records on disk, oldest first; `round_at_s` is monotonic."""
 
-    def __init__(self, unconfirmed: Iterable[str], confirmed: Iterable[str]) -> None:
-        self._unconfirmed = dict.fromkeys(unconfirmed)
-        self._confirmed = dict.fromkeys(confirmed)
+    def __init__(self, disk: EngineDisk, settings: EngineSettings, now_s: float) -> None:
+        self._unconfirmed = dict.fromkeys(disk.unconfirmed)
+        self._confirmed = dict.fromkeys(disk.confirmed)
         self._queue: deque[str] = deque()
         self._in_flight: set[str] = set()
+        self._log = BufferLog(settings.session_buffer_size)
+        self._retry_interval_s = settings.retry_interval_s
+        self.round_at_s = now_s + settings.retry_interval_s
 
     def __contains__(self, session_id: str) -> bool:
         """Whether a record of the session is kept."""
@@ -31,49 +38,64 @@ class Ledger:
         return len(self._unconfirmed)
 
     def add(self, session_id: str) -> None:
-        """A record was saved; who adds it also sends it."""
+        """Take in a record that was saved; the caller sends it."""
         self._unconfirmed[session_id] = None
+        self._log.on_ended(session_id)
 
-    def unconfirmed_among(self, session_ids: Iterable[str]) -> tuple[str, ...]:
-        """Those that still wait for a confirmation, each once."""
-        return tuple(dict.fromkeys(each for each in session_ids if each in self._unconfirmed))
+    def log_waiting(self, is_central_away: bool, supplying: bool) -> list[Note]:
+        """The lines of the log about sessions that wait because Central is away."""
+        return self._log.tick(is_central_away, len(self._unconfirmed), supplying)
 
-    def confirm(self, session_ids: Iterable[str]) -> None:
-        """Central has stored these unconfirmed ones."""
+    def confirm(self, session_ids: tuple[str, ...]) -> list[SaveConfirmed]:
+        """The save that confirms those of them that still wait."""
+        waiting = self._waiting(session_ids)
+        return [SaveConfirmed(waiting)] if waiting else []
+
+    def on_confirmed(self, session_ids: tuple[str, ...]) -> list[Note | SendRecords]:
+        """Take in that these are confirmed on disk, and send the next of the round."""
         for session_id in session_ids:
             del self._unconfirmed[session_id]
             self._confirmed[session_id] = None
             self._in_flight.discard(session_id)
+        return [*self._log.on_confirmed(session_ids), *self._send_next()]
 
     def unconfirm_all(self) -> None:
-        """Another Central: it has none of them."""
+        """Begin anew with another Central: it has none of them."""
         self._unconfirmed = {**self._confirmed, **self._unconfirmed}
         self._confirmed.clear()
 
-    def forget(self, session_ids: Iterable[str]) -> tuple[str, ...]:
-        """These are no longer on disk; returns those that were never confirmed."""
-        lost = self.unconfirmed_among(session_ids)
+    def on_gone(self, session_ids: tuple[str, ...]) -> list[Note]:
+        """Forget records that are no longer on disk; a line for each that was never confirmed."""
+        lost = self._waiting(session_ids)
+        self._log.forget(session_ids)
         for session_id in session_ids:
             self._unconfirmed.pop(session_id, None)
             self._confirmed.pop(session_id, None)
             self._in_flight.discard(session_id)
-        return lost
+        return [
+            Note(Level.ERROR, f"Session {session_id}: its record can't be read, and is not sent")
+            for session_id in lost
+        ]
 
-    def begin_round(self) -> None:
-        """All unconfirmed ones are to be sent again, first those that the last round left over."""
+    def send_round(self, now_s: float) -> list[SendRecords]:
+        """Send all unconfirmed ones again, first those that the last round left over."""
+        self.round_at_s = now_s + self._retry_interval_s
         left = [each for each in self._queue if each in self._unconfirmed]
         self._queue = deque(dict.fromkeys((*left, *self._unconfirmed)))
         self._in_flight.clear()
+        return self._send_next()
 
-    def take(self) -> tuple[str, ...]:
-        """The next to be sent; empty while enough are on their way, or none is left."""
+    def _send_next(self) -> list[SendRecords]:
         room = IN_FLIGHT_MAX - len(self._in_flight)
         if room < min(len(self._queue), REFILL_MIN):
-            return ()
+            return []
         taken: list[str] = []
         while self._queue and len(taken) < room:
             session_id = self._queue.popleft()
             if session_id in self._unconfirmed:
                 taken.append(session_id)
         self._in_flight.update(taken)
-        return tuple(taken)
+        return [SendRecords(tuple(taken))] if taken else []
+
+    def _waiting(self, session_ids: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each for each in session_ids if each in self._unconfirmed))

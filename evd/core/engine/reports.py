@@ -1,59 +1,85 @@
-"""What an engine tells of itself: its whole state in each report, numbered within its boot."""
+"""The reports of an engine: its whole state in each, numbered within its boot."""
 
 from typing import Any
 
 import attrs
 
-from evd.core.effects import Now
-from evd.core.engine.events import EngineSettings, Run
-from evd.core.engine.session import clipped
+from evd.core.effects import Now, Send
+from evd.core.engine.central_contact import CentralContact
+from evd.core.engine.charging import Charging
+from evd.core.engine.events import Effect, EngineSettings, Run
+from evd.core.engine.ledger import Ledger
 from evd.core.engine.states import States
 from evd.core.wire import units
 from evd.core.wire.control import Ping, Pong
-from evd.core.wire.messages import CpStatus
+from evd.core.wire.fields import clip
+from evd.core.wire.messages import STATUS, CpStatus
 
 STATUS_INTERVAL_S = 2.0
 
 
 class Reports:
-    """The reports of the boot `boot_id`, and the newest of them."""
+    """The reports of the boot `boot_id`; one is due at `due_at_s` (monotonic), news or not."""
 
-    def __init__(self, settings: EngineSettings, boot_id: str, now: Now) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        boot_id: str,
+        states: States,
+        charging: Charging,
+        ledger: Ledger,
+        contact: CentralContact,
+        now: Now,
+    ) -> None:
+        self.boot_id = boot_id
         self._settings = settings
-        self._boot_id = boot_id
+        self._states = states
+        self._charging = charging
+        self._ledger = ledger
+        self._contact = contact
         self._started_s = now.mono_s
         self._newest: CpStatus | None = None
-        # When the next one is due, whatever happens.
         self.due_at_s = now.mono_s
 
     def up_s(self, now: Now) -> float:
         """The uptime of this boot."""
         return round(max(0.0, now.mono_s - self._started_s), 6)
 
-    def next(
-        self, machine: States, run: Run | None, central_id: str | None, unconfirmed: int, now: Now
-    ) -> CpStatus:
-        """The report that could be made now; `take` makes it the newest."""
+    @property
+    def unconfirmed_count(self) -> int:
+        """How many ended sessions Central has not confirmed, one that is not saved included."""
+        return self._ledger.unconfirmed_count + (self._charging.ended is not None)
+
+    def settle(self, now: Now) -> list[Effect]:
+        """Let the state follow the facts, and report what has changed."""
+        run = self._charging.run
+        self._states.unconfirmed = self._ledger.unconfirmed_count
+        self._states.running_session_id = None if run is None else run.session_id
+        notes = self._states.follow(now.mono_s)
+        newest = self._newest
+        is_news = newest is None or _compared(self._next(now)) != _compared(newest)
+        return [*notes, self.say(now)] if is_news else [*notes]
+
+    def say(self, now: Now) -> Send:
+        """Report everything as it is now."""
+        self._newest = self._next(now)
+        self.due_at_s = now.mono_s + STATUS_INTERVAL_S
+        return Send(STATUS, self._settings.cp_id, self._newest)
+
+    def _next(self, now: Now) -> CpStatus:
+        run = self._charging.run
         return CpStatus(
             cp_id=self._settings.cp_id,
-            boot_id=self._boot_id,
+            boot_id=self.boot_id,
             seq=1 if self._newest is None else self._newest.seq + 1,
             up_s=self.up_s(now),
-            state=machine.state,
-            unconfirmed=unconfirmed,
-            reason=clipped(machine.reason),
-            central_id=central_id,
+            state=self._states.state,
+            unconfirmed=self.unconfirmed_count,
+            reason=clip(self._states.reason),
+            central_id=self._contact.central_id,
+            leaving=self._states.leaving or None,
             **({} if run is None else _of_session(run)),
         )
-
-    def take(self, report: CpStatus, now: Now) -> None:
-        """This one is said now."""
-        self._newest = report
-        self.due_at_s = now.mono_s + STATUS_INTERVAL_S
-
-    def is_news(self, report: CpStatus) -> bool:
-        """Whether it says something that the newest does not; a higher reading is no news."""
-        return self._newest is None or _compared(report) != _compared(self._newest)
 
     def pong(self, ping: Ping, now: Now) -> Pong:
         """The answer to a PING: what the newest report says, and the uptime.
@@ -88,4 +114,5 @@ def _of_session(run: Run) -> dict[str, Any]:
 
 
 def _compared(report: CpStatus) -> CpStatus:
+    """The report without all that rises by itself: a higher reading is no news."""
     return attrs.evolve(report, seq=0, up_s=0.0, kwh=None, euros=None)

@@ -1,7 +1,4 @@
-"""What a session comes to: its reading, its telemetry, and the record that it ends in.
-
-Energy is power times the monotonic time since the start, worked out from the whole span at once.
-"""
+"""The words of a session: its telemetry, and the record that it ends in."""
 
 from datetime import datetime
 
@@ -9,7 +6,7 @@ import attrs
 
 from evd.core.engine.events import Run
 from evd.core.wire import units
-from evd.core.wire.fields import TEXT_CHARS_MAX
+from evd.core.wire.fields import clip
 from evd.core.wire.messages import Outcome, SessionRecord, StartSupply, StopSupply, Telemetry
 
 
@@ -28,19 +25,8 @@ ENGINE_STOPPED = Ending(Outcome.FAILED, "engine stopped")
 ENGINE_RESTARTED = Ending(Outcome.FAILED, "engine restarted", fault=True)
 
 
-def clipped(text: str) -> str:
-    """A sentence that others' words made too long for a message, cut."""
-    return text if len(text) <= TEXT_CHARS_MAX else text[: TEXT_CHARS_MAX - 1] + "…"
-
-
-def metered(run: Run, lasted_s: float) -> Run:
-    """The run with its reading at `lasted_s` after its start."""
-    energy_mwh = units.energy_mwh(run.kw_rate, lasted_s)
-    return attrs.evolve(run, energy_mwh=energy_mwh, metered_s=lasted_s)
-
-
 def telemetry(run: Run, cp_id: str) -> Telemetry:
-    """The reading of a running session for everybody."""
+    """The newest saved reading of a running session."""
     return Telemetry(
         cp_id=cp_id,
         boot_id=run.boot_id,
@@ -86,7 +72,7 @@ def refusal(
         kwh=0.0,
         euros=0.0,
         outcome=Outcome.FAILED,
-        reason=reason,
+        reason=clip(reason),
         fault=False,
         bill=order.bill if isinstance(order, StopSupply) else True,
     )

@@ -1,4 +1,4 @@
-"""The engine's health port: a PING, a PONG; what is neither a frame nor a PING is passed over."""
+"""The engine's health port: a PONG for each PING; all else is counted and passed over."""
 
 import logging
 from typing import Final
@@ -9,11 +9,11 @@ from evd.adapters.tcp import FramedStream, decode_object
 from evd.core.wire import codec
 from evd.core.wire.control import Ping
 from evd.core.wire.framing import BadFrame, BadFrameStreak
-from evd.daemons.engine.counts import Counts
 from evd.daemons.engine.loop import Loop
+from evd.daemons.engine.metrics import Counts
 from evd.logs import Repeats
 
-# Its monitor, and whoever looks at it by hand.
+# Room for its monitor, and for people who look at it by hand.
 CONNECTIONS_MAX: Final = 16
 REPEAT_S: Final = 30.0
 
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 class HealthPort:
-    """Serves the connections of monitors."""
+    """The connections of monitors, CONNECTIONS_MAX at most."""
 
-    def __init__(self, desk: Loop, counts: Counts) -> None:
+    def __init__(self, loop: Loop, counts: Counts) -> None:
         self._heard_s: dict[FramedStream, float] = {}
-        self._desk = desk
+        self._loop = loop
         self._counts = counts
         self._repeats = Repeats(REPEAT_S)
 
@@ -65,7 +65,7 @@ class HealthPort:
         if not isinstance(ping, Ping):
             self._complain(stream, "type must be PING")
             return
-        pong = self._desk.pong(ping)
+        pong = self._loop.pong(ping)
         if pong is not None:
             await stream.send(codec.encode_control(pong))
 

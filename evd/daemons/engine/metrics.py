@@ -1,19 +1,52 @@
-"""An engine's metrics: what it counted, and how it stands, at the moment when somebody asks."""
+"""An engine's counts, and how its metrics show them.
 
-from evd.adapters.http.metrics import Metrics
+Counts are plain numbers: the library of metrics takes three megabytes, so an engine loads it only
+where it is told to serve metrics.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+
 from evd.core.engine.core import Engine
-from evd.core.wire.messages import CpState, Outcome
-from evd.daemons.engine.counts import READ_TOPICS, Counts
+from evd.core.engine.events import Save, SaveRecord
+from evd.core.wire.messages import BEACONS, COMMANDS, CpState, Outcome
+
+if TYPE_CHECKING:
+    from evd.adapters.http.metrics import Metrics
+
+READ_TOPICS = (BEACONS, COMMANDS)
+
+
+@attrs.define
+class Counts:
+    """Each only rises, from 0.  `energy_wh` is that of the sessions that ended."""
+
+    sessions: dict[Outcome, int] = attrs.field(factory=lambda: dict.fromkeys(Outcome, 0))
+    dead_letters: dict[str, int] = attrs.field(factory=lambda: dict.fromkeys(READ_TOPICS, 0))
+    energy_wh: float = 0.0
+    disk_failures: int = 0
+    bad_frames: int = 0
+
+    def on_dead_letter(self, topic: str) -> None:
+        """Count a bad message that was put aside."""
+        self.dead_letters[topic] += 1
+
+    def on_saved(self, save: Save) -> None:
+        """Count the session whose record is on disk."""
+        if isinstance(save, SaveRecord):
+            self.sessions[save.record.outcome] += 1
+            self.energy_wh += save.record.kwh * 1000
 
 
 class EngineMetrics:
-    """Shows `counts` and the state of `core`."""
+    """Shows `counts` and the state of `core` as they are when somebody asks."""
 
-    def __init__(self, metrics: Metrics, counts: Counts, core: Engine) -> None:
+    def __init__(self, metrics: "Metrics", counts: Counts, core: Engine) -> None:
         self._metrics = metrics
         self._counts = counts
         self._core = core
-        self._shown = Counts()
         self._buffered = metrics.gauge(
             "evd_sessions_buffered", "Ended sessions that Central has not confirmed"
         )
@@ -22,37 +55,41 @@ class EngineMetrics:
             "1 for the state of the machine, 0 for the others",
             {"state": [state.value for state in CpState]},
         )
-        self._sessions = metrics.counter(
+        sessions = metrics.counter(
             "evd_sessions_total",
             "Sessions that ended",
             {"outcome": [outcome.value for outcome in Outcome]},
         )
-        self._dead_letters = metrics.counter(
+        dead_letters = metrics.counter(
             "evd_dead_letters_total", "Bad messages put aside", {"topic": READ_TOPICS}
         )
-        self._energy = metrics.counter("evd_energy_wh_total", "Energy of sessions that ended")
-        self._disk_failures = metrics.counter(
-            "evd_engine_disk_failures_total", "Times the disk did not do what it was told"
+        # In the order of `_values`.
+        self._counters = (
+            *(sessions.labels(outcome.value) for outcome in Outcome),
+            *(dead_letters.labels(topic) for topic in READ_TOPICS),
+            metrics.counter("evd_energy_wh_total", "Energy of sessions that ended"),
+            metrics.counter(
+                "evd_engine_disk_failures_total", "Times the disk did not do what it was told"
+            ),
+            metrics.counter(
+                "evd_bad_frames_total", "Bad frames, or frames of no use, on the health port"
+            ),
         )
-        self._bad_frames = metrics.counter(
-            "evd_bad_frames_total", "Bad frames, or frames of no use, on the health port"
-        )
+        self._shown = [0.0] * len(self._counters)
+
+    def _values(self) -> Iterator[float]:
+        counts = self._counts
+        yield from (counts.sessions[outcome] for outcome in Outcome)
+        yield from (counts.dead_letters[topic] for topic in READ_TOPICS)
+        yield from (counts.energy_wh, counts.disk_failures, counts.bad_frames)
 
     def render(self) -> bytes:
         """All of it in Prometheus' text format."""
-        counts, shown = self._counts, self._shown
         self._buffered.set(self._core.unconfirmed_count)
         for state in CpState:
             self._states.labels(state.value).set(self._core.state is state)
-        for outcome, count in counts.sessions.items():
-            self._sessions.labels(outcome.value).inc(count - shown.sessions[outcome])
-            shown.sessions[outcome] = count
-        for topic, count in counts.dead_letters.items():
-            self._dead_letters.labels(topic).inc(count - shown.dead_letters[topic])
-            shown.dead_letters[topic] = count
-        self._energy.inc(counts.energy_wh - shown.energy_wh)
-        self._disk_failures.inc(counts.disk_failures - shown.disk_failures)
-        self._bad_frames.inc(counts.bad_frames - shown.bad_frames)
-        shown.energy_wh = counts.energy_wh
-        shown.disk_failures, shown.bad_frames = counts.disk_failures, counts.bad_frames
+        values = [*self._values()]
+        for counter, value, shown in zip(self._counters, values, self._shown, strict=True):
+            counter.inc(value - shown)
+        self._shown = values
         return self._metrics.render()

@@ -1,8 +1,9 @@
 """evd-engine: runs one charging point, its machine, its meter and its sessions on disk.
 
-What survives its crash is on its disk: the session that runs, with its last reading, the records of
-those that are over, and which Central it obeys.  A start is the recovery: a session that is found
-there is closed and sent.  It reads commands from their end; Central repeats what still matters.
+All that survives its crash is on its disk: the session that runs, with its last reading, the
+records of those that are over, and which Central it obeys.  A start is the recovery: a session that
+is found there is closed and sent.  It reads commands from their end; Central repeats what still
+matters.
 """
 
 import contextlib
@@ -22,12 +23,13 @@ from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.tcp import serve_framed
 from evd.config import EngineConfig, engine_config
 from evd.core.engine.core import Engine
-from evd.core.engine.events import BeaconRead, EngineSettings, StopAsked, Ticked, command_events
-from evd.core.wire.messages import BEACONS, COMMANDS, Beacon, Command
+from evd.core.engine.events import EngineSettings, StopAsked, Ticked
+from evd.core.wire.messages import BEACONS, COMMANDS
 from evd.daemons.clock import now
-from evd.daemons.engine.counts import Counts
 from evd.daemons.engine.health_port import HealthPort
 from evd.daemons.engine.loop import Loop
+from evd.daemons.engine.metrics import Counts, EngineMetrics
+from evd.daemons.engine.steps import events_of
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
 FLUSH_S: Final = 1.5
@@ -50,10 +52,10 @@ async def run(config: EngineConfig, lifecycle: Lifecycle) -> None:
         metrics_at = await listen("--metrics-port", config.metrics_host, config.metrics_port)
     with naming_state_dir(StateDirInUse, BufferUnusable), held_state_dir(config.state_dir):
         async with open_buffer(config.state_dir, config.cp_id) as buffer:
-            await _live(config, buffer, lifecycle, health_at, metrics_at)
+            await _work(config, buffer, lifecycle, health_at, metrics_at)
 
 
-async def _live(
+async def _work(
     config: EngineConfig,
     buffer: SessionBuffer,
     lifecycle: Lifecycle,
@@ -63,65 +65,50 @@ async def _live(
     counts = Counts()
     core = Engine(_settings(config), f"boot-{uuid4().hex}", buffer.disk, now())
     async with _open_kafka(config) as (producer, consumer), trio.open_nursery() as nursery:
-        mail = Messenger(producer, counts.dead_letter)
-        desk = Loop(
+        messenger = Messenger(producer, counts.on_dead_letter)
+        loop = Loop(
             core,
             buffer,
-            send=mail.send,
+            send=messenger.send,
             look=lambda: Ticked(consumer.healthy, consumer.logs_lost_count),
             counts=counts,
         )
-        nursery.start_soon(read_kafka, consumer.batches, mail, config.cp_id, desk)
-        nursery.start_soon(_pass_on_stop, lifecycle, desk)
+        nursery.start_soon(read_kafka, consumer.batches, messenger, config.cp_id, loop)
+        nursery.start_soon(_pass_on_stop, lifecycle, loop)
         if metrics_at:
-            nursery.start_soon(_serve_metrics, metrics_at, counts, desk)
-        await desk.start()
-        port = HealthPort(desk, counts)
-        await nursery.start(_serve_health, health_at, port)
+            nursery.start_soon(_serve_metrics, metrics_at, counts, loop)
+        await loop.start()
+        port = HealthPort(loop, counts)
+        await nursery.start(serve_framed, health_at, port.serve)
         lifecycle.ready()
         logger.info("Ready, %g kW at %g euro/kWh", config.kw_rate, config.euro_rate)
-        await desk.run()
+        await loop.run()
         lifecycle.stop("nothing is left to do")
         await producer.flush(FLUSH_S)
         nursery.cancel_scope.cancel()
 
 
 async def read_kafka(
-    batches: trio.MemoryReceiveChannel[Batch], mail: Messenger, cp_id: str, desk: Loop
+    batches: trio.MemoryReceiveChannel[Batch], messenger: Messenger, cp_id: str, loop: Loop
 ) -> None:
-    """Hand over beacons, and the commands that are for `cp_id`: its partition has others' too."""
+    """Hand over what is read, batch by batch."""
     async for batch in batches:
-        messages = mail.read(batch)
-        for beacon in messages:
-            if isinstance(beacon, Beacon):
-                await desk.put(BeaconRead(beacon))
-        ours = (each for each in messages if isinstance(each, Command) and each.cp_id == cp_id)
-        for event in command_events(ours):
-            await desk.put(event)
+        for event in events_of(messenger.read(batch), cp_id):
+            await loop.put(event)
 
 
-async def _pass_on_stop(lifecycle: Lifecycle, desk: Loop) -> None:
+async def _pass_on_stop(lifecycle: Lifecycle, loop: Loop) -> None:
     await lifecycle.stopping.wait()
-    await desk.put(StopAsked())
+    await loop.put(StopAsked())
 
 
-async def _serve_health(
-    listeners: Listeners,
-    port: HealthPort,
-    *,
-    task_status: trio.TaskStatus[Listeners] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    await serve_framed(listeners, port.serve, task_status=task_status)
-
-
-async def _serve_metrics(listeners: Listeners, counts: Counts, desk: Loop) -> None:
+async def _serve_metrics(listeners: Listeners, counts: Counts, loop: Loop) -> None:
     # Three megabytes that an engine pays only where somebody wants them.
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics
-    from evd.daemons.engine.metrics import EngineMetrics
 
-    metrics = EngineMetrics(Metrics(), counts, desk.core)
-    await serve_metrics(listeners, service="evd-engine", render=metrics.render, health=desk.illness)
+    metrics = EngineMetrics(Metrics(), counts, loop.core)
+    await serve_metrics(listeners, service="evd-engine", render=metrics.render, health=loop.illness)
 
 
 @contextlib.asynccontextmanager

@@ -8,11 +8,9 @@ import attrs
 from evd.core.effects import Note, Now, Send
 from evd.core.engine.core import Engine
 from evd.core.engine.events import (
-    SAVES,
     BeaconRead,
     CentralNamed,
     CommandRead,
-    DiskFailed,
     Effect,
     EngineDisk,
     EngineSettings,
@@ -22,7 +20,6 @@ from evd.core.engine.events import (
     Run,
     Save,
     SaveConfirmed,
-    Saved,
     SaveMeter,
     SaveObeyed,
     SaveRecord,
@@ -30,6 +27,7 @@ from evd.core.engine.events import (
     SendRecords,
     Ticked,
 )
+from evd.core.machine import Saved, SaveFailed
 from evd.core.wire.messages import (
     SESSIONS,
     Beacon,
@@ -156,7 +154,7 @@ class Rig:
         return self.effects[before:]
 
     def _carry_out(self, effects: list[Effect]) -> None:
-        assert not any(isinstance(effect, SAVES) for effect in effects[:-1])
+        assert not any(isinstance(effect, Save) for effect in effects[:-1])
         for effect in effects:
             if self.fuse is not None:
                 self.fuse -= 1
@@ -165,14 +163,14 @@ class Rig:
             self.effects.append(effect)
             if isinstance(effect, Exit):
                 self.exited = True
-            if not isinstance(effect, SAVES):
+            if not isinstance(effect, Save):
                 continue
             self.now_s += self.save_s
             if self.disk.failing:
-                outcome: Event = DiskFailed(effect, self.disk.failing)
+                outcome: Event = SaveFailed(self.disk.failing)
             else:
                 self.disk.save(effect)
-                outcome = Saved(effect)
+                outcome = Saved()
             self._carry_out(self.engine.handle(outcome, self.now))
 
     def tick(self) -> list[Effect]:

@@ -3,7 +3,7 @@
 from evd.core.engine.events import ConfirmationsRead, RecordsGone, SaveConfirmed, SaveObeyed
 from evd.core.engine.ledger import IN_FLIGHT_MAX
 from evd.core.wire.messages import CpState, CpStatus, Outcome, ResumeCp, StopCp
-from tests.unit.engine.rig import CENTRAL, CP_ID, Rig, messages, notes, records, sent_again
+from tests.unit.engine.rig import CENTRAL, Rig, messages, notes, records, sent_again
 
 
 def charged(rig: Rig, *session_ids: str) -> Rig:
@@ -35,7 +35,7 @@ def test_another_centrals_words_are_ignored_wholly() -> None:
     rig.wait(1)
     for payload in (StopCp("x"), ResumeCp()):
         assert rig.command(payload, central_id="central-2") == []
-    assert rig.do(ConfirmationsRead(CP_ID, "central-2", ("s0",))) == []
+    assert rig.do(ConfirmationsRead("central-2", ("s0",))) == []
     rig.central_up = False
     for _ in range(5):
         rig.wait(1)
@@ -59,7 +59,7 @@ def test_a_ping_that_names_another_central_unconfirms_everything() -> None:
     assert (rig.report.central_id, rig.report.unconfirmed) == ("central-2", 2)
     assert rig.disk.confirmed == set()
     assert rig.recorded("s1") == []
-    rig.do(ConfirmationsRead(CP_ID, "central-2", ("s1", "s2", "unknown")))
+    rig.do(ConfirmationsRead("central-2", ("s1", "s2", "unknown")))
     assert rig.report.unconfirmed == 0
 
 
@@ -152,11 +152,11 @@ def test_many_records_are_sent_in_bounded_batches() -> None:
     sent = sent_again(rig.ping("central-2"))
     assert sent == session_ids[:IN_FLIGHT_MAX]
     assert sent_again(rig.beacon("central-2")) == session_ids[100:200]
-    confirmed = ConfirmationsRead(CP_ID, "central-2", tuple(session_ids[100:170]))
+    confirmed = ConfirmationsRead("central-2", tuple(session_ids[100:170]))
     assert sent_again(rig.do(confirmed)) == [*session_ids[200:250], *session_ids[:20]]
     for _ in range(10):
         waiting = tuple(sent_again(rig.wait(30)))
-        rig.do(ConfirmationsRead(CP_ID, "central-2", waiting))
+        rig.do(ConfirmationsRead("central-2", waiting))
     assert rig.report.unconfirmed == 0
 
 

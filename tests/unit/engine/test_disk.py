@@ -2,7 +2,7 @@
 
 import pytest
 
-from evd.core.engine.events import DiskFailed, Exit, ReserveRoom, SaveRecord, SendRecords, StopAsked
+from evd.core.engine.events import Exit, ReadFailed, ReserveRoom, SaveRecord, StopAsked
 from evd.core.wire.messages import CpState, CpStatus, Outcome, StopCp, Telemetry
 from tests.unit.engine.rig import Disk, Rig, messages, notes, records, sent_again
 
@@ -175,7 +175,7 @@ def test_a_disk_that_fails_beside_the_meter_ends_no_session() -> None:
 def test_a_disk_that_can_not_be_read_is_a_fault() -> None:
     """Proves: records that can't be read back are a failing disk like any other."""
     rig = Rig().ready()
-    told = notes(rig.do(DiskFailed(SendRecords(("s1",)), "I/O error")))
+    told = notes(rig.do(ReadFailed(("s1",), "I/O error")))
     assert any("I/O error" in line for line in told)
     assert rig.shows(CpState.FAULT)
     rig.wait(1.5)

@@ -5,22 +5,19 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from evd.core.engine.core import REFUSALS_MAX
 from evd.core.engine.events import (
     CommandRead,
-    ConfirmationsRead,
     Effect,
     Exit,
-    ReserveRoom,
     Run,
-    Saved,
     SaveMeter,
     SaveRecord,
     SaveRun,
     StopAsked,
     Ticked,
-    command_events,
 )
+from evd.core.engine.orders import REFUSALS_MAX
+from evd.core.machine import Saved, SaveFailed
 from evd.core.wire.control import Ping
 from evd.core.wire.messages import (
     Command,
@@ -28,7 +25,6 @@ from evd.core.wire.messages import (
     CpStatus,
     Outcome,
     ResumeCp,
-    SessionRecorded,
     Shutdown,
     StartSupply,
     StopCp,
@@ -176,7 +172,7 @@ def test_refusals_are_remembered_up_to_a_bound() -> None:
         rig.stop(f"s{number}")
     (again,) = records(rig.stop(f"s{REFUSALS_MAX}"))
     assert again.reason == "session never began: enough"
-    assert len(rig.engine._refused) == REFUSALS_MAX
+    assert len(rig.engine._orders._refused) == REFUSALS_MAX
 
 
 @pytest.mark.parametrize("bill", [True, False])
@@ -241,6 +237,7 @@ def test_sigterm_ends_the_session_and_then_the_engine() -> None:
     assert (record.fault, record.bill, record.kwh) == (False, True, 0.02)
     assert rig.disk.records["s1"] == record
     assert rig.shows(CpState.STOPPED)
+    assert [each.leaving for each in messages(effects, CpStatus)] == [True]
     assert effects[-1] == Exit()
     assert [effect for effect in rig.wait(3) if isinstance(effect, Exit)] == []
     rig.boot()
@@ -250,10 +247,11 @@ def test_sigterm_ends_the_session_and_then_the_engine() -> None:
 def test_shutdown_is_for_one_boot() -> None:
     """Proves: SHUTDOWN does what SIGTERM does, but a SHUTDOWN that came late ends no later boot."""
     rig = Rig().ready()
-    rig.command(Shutdown("boot-0"))
-    assert not rig.exited
+    assert rig.command(Shutdown("boot-0")) == []
     rig.command(Shutdown("boot-1"))
     assert rig.exited
+    *before, last = [report.leaving for report in messages(rig.effects, CpStatus)]
+    assert (set(before), last) == ({None}, True)
 
 
 def test_a_crash_costs_one_interval_at_most() -> None:
@@ -324,30 +322,15 @@ def test_while_a_save_is_out_nothing_else_is_handled() -> None:
     effects = rig.engine.handle(CommandRead(Command(CP_ID, CENTRAL, order)), rig.now)
     (save,) = effects
     assert isinstance(save, SaveRun)
-    for event in (Ticked(True), StopAsked(), Saved(ReserveRoom())):
+    for event in (Ticked(True), StopAsked()):
         with pytest.raises(RuntimeError):
             rig.engine.handle(event, rig.now)
     assert rig.engine.pong(Ping(1, None), rig.now).session_id is None
-    rig.engine.handle(Saved(save), rig.now)
+    rig.engine.handle(Saved(), rig.now)
     assert rig.engine.pong(Ping(1, None), rig.now).session_id == "s1"
-    with pytest.raises(RuntimeError):
-        rig.engine.handle(Saved(save), rig.now)
-
-
-def test_neighbouring_confirmations_are_one_commit() -> None:
-    """Proves: a flood of confirmations costs few commits, and keeps its place among the others."""
-
-    def recorded(session_id: str, cp_id: str = CP_ID) -> Command:
-        return Command(cp_id, CENTRAL, SessionRecorded(session_id))
-
-    stop = Command(CP_ID, CENTRAL, StopCp("x"))
-    commands = [recorded("a"), recorded("b"), stop, recorded("c"), recorded("d", "CP-002")]
-    assert list(command_events(commands)) == [
-        ConfirmationsRead(CP_ID, CENTRAL, ("a", "b")),
-        CommandRead(stop),
-        ConfirmationsRead(CP_ID, CENTRAL, ("c",)),
-        ConfirmationsRead("CP-002", CENTRAL, ("d",)),
-    ]
+    for outcome in (Saved(), SaveFailed("disk is full")):
+        with pytest.raises(RuntimeError):
+            rig.engine.handle(outcome, rig.now)
 
 
 def test_words_of_others_never_make_a_message_too_long() -> None:

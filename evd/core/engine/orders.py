@@ -1,0 +1,204 @@
+"""The Central that is obeyed, and its orders.
+
+Every START or STOP meant for this boot ends in a record, and a session of which there is one is
+never begun again.  Another Central's words are ignored.
+"""
+
+from evd.core.effects import Level, Note, Now, Send
+from evd.core.engine import states
+from evd.core.engine.central_contact import CentralContact
+from evd.core.engine.charging import Charging
+from evd.core.engine.events import (
+    ConfirmationsRead,
+    Effect,
+    EngineSettings,
+    ReserveRoom,
+    Run,
+    SaveObeyed,
+    SaveRecord,
+    SaveRun,
+    SendRecords,
+)
+from evd.core.engine.ledger import Ledger
+from evd.core.engine.reports import Reports
+from evd.core.engine.session import ENGINE_STOPPED, Ending, refusal
+from evd.core.engine.states import States
+from evd.core.wire.messages import (
+    SESSIONS,
+    Beacon,
+    Command,
+    Outcome,
+    ResumeCp,
+    SessionRecord,
+    SessionRecorded,
+    Shutdown,
+    StartSupply,
+    StopCp,
+    StopSupply,
+)
+
+# Evict the oldest beyond it: its START has expired, so it can't be repeated.
+REFUSALS_MAX = 1_000
+
+
+class Orders:
+    """The orders that came in during this boot."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        states: States,
+        charging: Charging,
+        ledger: Ledger,
+        contact: CentralContact,
+        reports: Reports,
+    ) -> None:
+        self._settings = settings
+        self._states = states
+        self._charging = charging
+        self._ledger = ledger
+        self._contact = contact
+        self._reports = reports
+        self._refused: dict[str, SessionRecord] = {}
+        # The command that waits until the newest SaveObeyed is done.
+        self._held: Command | None = None
+        # The uptime until which the session of the newest SaveRun may begin.
+        self._until_up_s = 0.0
+
+    def on_beacon(self, beacon: Beacon, now: Now) -> list[Effect]:
+        """Hear the Central that is obeyed; obey the first that is heard."""
+        if self._contact.central_id is None:
+            return self.obey(beacon.central_id)
+        if beacon.central_id != self._contact.central_id:
+            return []
+        return [*self._hear(now, beacon.epoch)]
+
+    def on_confirmations(self, event: ConfirmationsRead, now: Now) -> list[Effect]:
+        """Save that Central has stored these records."""
+        if event.central_id != self._contact.central_id:
+            return []
+        return [*self._hear(now), *self._ledger.confirm(event.session_ids)]
+
+    def on_command(self, command: Command, now: Now) -> list[Effect]:
+        """Carry the command out, unless it is another Central's."""
+        if self._contact.central_id is None:
+            return self.obey(command.central_id, command)
+        if command.central_id != self._contact.central_id:
+            return []
+        # A reader of commands knows its place: nothing is refused for want of it.
+        self._states.set_connected(True, now.mono_s)
+        return [*self._reports.settle(now), *self._hear(now), *self._carry_out(command, now)]
+
+    def obey(self, central_id: str, held: Command | None = None) -> list[Effect]:
+        """Save that `central_id` is obeyed; `held` is carried out when that is done."""
+        if central_id == self._contact.central_id:
+            return []
+        self._held = held
+        return [SaveObeyed(central_id)]
+
+    def on_obeyed(self, central_id: str, now: Now) -> list[Effect]:
+        """Send to a new Central all that is kept, and carry out the command that waited."""
+        self._contact.obey(central_id, now.mono_s)
+        self._ledger.unconfirm_all()
+        effects: list[Effect] = [
+            Note(Level.INFO, f"Obeying Central {central_id} from now on"),
+            *self._ledger.send_round(now.mono_s),
+        ]
+        held, self._held = self._held, None
+        return effects if held is None else [*effects, *self.on_command(held, now)]
+
+    def on_run_saved(self, run: Run, now: Now) -> list[Effect]:
+        """Begin the session, unless the disk has used up the time that its START was good for."""
+        late = states.expired(self._reports.up_s(now), self._until_up_s)
+        if late:
+            return [*self.refuse(run, late, now), ReserveRoom()]
+        return [self._charging.begin(run, now)]
+
+    def on_stop(self, now: Now) -> list[Effect]:
+        """Stop this engine: SIGTERM, SIGINT or SHUTDOWN."""
+        self._states.leaving = True
+        if self._charging.ended is not None:
+            return [SaveRecord(self._charging.ended)]
+        return self._charging.end(ENGINE_STOPPED, now)
+
+    def refuse(self, order: StartSupply | StopSupply | Run, why: str, now: Now) -> list[Effect]:
+        """Say the record of a session that never begins, and remember it."""
+        said = refusal(order, self._settings.cp_id, self._reports.boot_id, why, now.wall)
+        if len(self._refused) >= REFUSALS_MAX:
+            del self._refused[next(iter(self._refused))]
+        self._refused[said.session_id] = said
+        note = Note(Level.INFO, f"Session {said.session_id} refused: {why}")
+        return [note, Send(SESSIONS, said.cp_id, said)]
+
+    def _hear(self, now: Now, epoch: int | None = None) -> list[SendRecords]:
+        is_back = self._contact.hear(now.mono_s, epoch)
+        return self._ledger.send_round(now.mono_s) if is_back else []
+
+    def _carry_out(self, command: Command, now: Now) -> list[Effect]:
+        match command.payload:
+            case StartSupply() as order:
+                return self._on_start(order, now)
+            case StopSupply() as order:
+                return self._on_stop_supply(order, now)
+            case StopCp(reason):
+                self._states.stopped = reason or "stopped by the operator"
+                return self._charging.end(Ending(Outcome.COMPLETED, self._states.stopped), now)
+            case ResumeCp():
+                self._states.stopped = None
+                return []
+            case Shutdown(boot_id):
+                return self.on_stop(now) if boot_id == self._reports.boot_id else []
+            case SessionRecorded(session_id):
+                return [*self._ledger.confirm((session_id,))]
+
+    def _on_start(self, order: StartSupply, now: Now) -> list[Effect]:
+        if self._is_running(order.session_id):
+            return [self._reports.say(now)]
+        known = self._answer_known(order.session_id)
+        if known is not None:
+            return known
+        if order.boot_id != self._reports.boot_id:
+            return []
+        hindrance = self._states.hindrance(self._reports.up_s(now), order.until_up_s)
+        if hindrance:
+            return self.refuse(order, hindrance, now)
+        self._until_up_s = order.until_up_s
+        run = Run(
+            session_id=order.session_id,
+            request_id=order.request_id,
+            driver_id=order.driver_id,
+            boot_id=order.boot_id,
+            started_at=now.wall,
+            kw_rate=self._settings.kw_rate,
+            euro_rate=self._settings.euro_rate,
+        )
+        return [SaveRun(run)]
+
+    def _on_stop_supply(self, order: StopSupply, now: Now) -> list[Effect]:
+        if self._is_running(order.session_id):
+            ending = Ending(Outcome.COMPLETED, order.reason, bill=order.bill)
+            return self._charging.end(ending, now)
+        known = self._answer_known(order.session_id)
+        if known is not None:
+            return known
+        if order.boot_id != self._reports.boot_id:
+            return []
+        why = f"session never began: {order.reason}" if order.reason else "session never began"
+        return self.refuse(order, why, now)
+
+    def _is_running(self, session_id: str) -> bool:
+        run = self._charging.run
+        return run is not None and run.session_id == session_id
+
+    def _answer_known(self, session_id: str) -> list[Effect] | None:
+        """The answer about a session that is over, whatever boot was meant; None if it is not."""
+        ended = self._charging.ended
+        if ended is not None and ended.session_id == session_id:
+            # Its record is said as soon as it is on disk.
+            return []
+        if session_id in self._ledger:
+            return [SendRecords((session_id,))]
+        if session_id in self._refused:
+            said = self._refused[session_id]
+            return [Send(SESSIONS, said.cp_id, said)]
+        return None

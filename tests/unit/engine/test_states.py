@@ -1,0 +1,88 @@
+"""The charging point's table, and the guards of a start."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from evd.core.engine.states import TRANSITIONS, NoTransition, States, Trigger, after
+from evd.core.wire.messages import CpState
+
+PAIRS = list(product(CpState, Trigger))
+
+
+@pytest.mark.parametrize(("state", "trigger"), PAIRS)
+def test_a_pair_outside_the_table_has_no_way_on(state: CpState, trigger: Trigger) -> None:
+    """Proves: the machine moves along its table and nowhere else."""
+    if (state, trigger) in TRANSITIONS:
+        assert after(state, trigger) is TRANSITIONS[state, trigger]
+        return
+    with pytest.raises(NoTransition) as caught:
+        after(state, trigger)
+    assert (caught.value.state, caught.value.trigger) == (state, trigger)
+    assert state.value in str(caught.value)
+
+
+def test_only_an_activated_charging_point_begins_to_supply() -> None:
+    """Proves: a session can't begin out of any other state."""
+    into = {state for (state, _), target in TRANSITIONS.items() if target is CpState.SUPPLYING}
+    assert into == {CpState.ACTIVATED}
+
+
+def test_a_lost_broker_does_not_end_supplying() -> None:
+    """Proves: what leads out of SUPPLYING is its end and a failure, and nothing else."""
+    out = {trigger for state, trigger in TRANSITIONS if state is CpState.SUPPLYING}
+    assert out == {Trigger.SUPPLY_ENDED, Trigger.FAILED}
+
+
+def test_every_state_can_fail_and_every_failure_leads_back() -> None:
+    """Proves: FAULT is reached from anywhere and is left again into ACTIVATED."""
+    for state in set(CpState) - {CpState.FAULT}:
+        assert after(state, Trigger.FAILED) is CpState.FAULT
+    assert after(CpState.FAULT, Trigger.REPAIRED) is CpState.ACTIVATED
+
+
+def test_every_state_is_reached_from_every_other() -> None:
+    """Proves: no state is a dead end."""
+    for start in CpState:
+        reached, grew = {start}, True
+        while grew:
+            more = {target for (state, _), target in TRANSITIONS.items() if state in reached}
+            grew = not more <= reached
+            reached |= more
+        assert reached == set(CpState)
+
+
+def in_service(**facts: Any) -> States:
+    """A charging point that can begin a session, but for `facts`."""
+    return States(**{"buffer_size": 100, "unconfirmed": 99, "state": CpState.ACTIVATED, **facts})
+
+
+def test_guards_say_nothing_where_nothing_hinders() -> None:
+    """Proves: the last moment of a START and the last place of the buffer are still good."""
+    assert in_service().hindrance(up_s=5.0, until_up_s=5.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"running_session_id": "s1"}, "charging point is busy with another session"),
+        ({"stopped": "repairs"}, "charging point is stopped: repairs"),
+        ({"stopped": ""}, "charging point is stopped"),
+        ({"leaving": True}, "charging point is stopped: engine is stopping"),
+        (
+            {"unconfirmed": 100},
+            "charging point is stopped: session buffer is full (100 not yet confirmed)",
+        ),
+        ({"disk_reason": "disk is full"}, "disk of the charging point fails: disk is full"),
+        ({"state": CpState.DISCONNECTED}, "charging point has lost its commands"),
+    ],
+)
+def test_each_hindrance_names_its_own_reason(facts: dict[str, Any], reason: str) -> None:
+    """Proves: every fact that keeps a session from beginning does so, and says it in words."""
+    assert in_service(**facts).hindrance(up_s=1.0, until_up_s=5.0) == reason
+
+
+def test_a_start_that_came_too_late_is_told_by_how_much() -> None:
+    """Proves: the age of a START is a hindrance of its own."""
+    assert in_service().hindrance(up_s=7.5, until_up_s=5.0) == "START came 2.5 s too late"
