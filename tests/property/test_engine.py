@@ -1,4 +1,4 @@
-"""An engine under whatever may happen: commands, other Centrals, failing disks, kills anywhere."""
+"""An engine under any events: commands, other Centrals, failing disks, kills anywhere."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ BUFFER_SIZE = 3
 
 
 class AnyLife(RuleBasedStateMachine):
-    """Steps in any order; after each one all that was ever said is looked at."""
+    """Steps in any order; after each one all that was ever said is checked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class AnyLife(RuleBasedStateMachine):
             self.rig.ready()
 
     def step(self, what: Callable[..., Any], *arguments: object) -> bool:
-        """Do it; an engine that ended or was killed is started again.  Whether it lived."""
+        """Do it, and start an engine that ended or was killed again; whether it lived."""
         try:
             what(*arguments)
             if not self.rig.exited:
@@ -62,12 +62,12 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(seconds=SECONDS)
     def time_passes(self, seconds: float) -> None:
-        """With all ticks."""
+        """Time passes with all ticks."""
         self.step(self.rig.wait, seconds)
 
     @rule(seconds=SECONDS)
     def engine_is_stopped_for_a_while(self, seconds: float) -> None:
-        """Without any tick."""
+        """Time passes without any tick."""
         self.rig.now_s += seconds
         self.step(self.rig.tick)
 
@@ -87,14 +87,14 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(session_id=SESSION_IDS, bill=st.booleans())
     def stop(self, session_id: str, bill: bool) -> None:
-        """So is a STOP."""
+        """A STOP for this boot is always answered."""
         boot_id = self.boots.setdefault(session_id, self.rig.boot_id)
         before = len(self.rig.effects)
         if self.step(self.rig.stop, session_id, boot_id, bill):
             self.must_be_answered(session_id, before)
 
     def must_be_answered(self, session_id: str, before: int) -> None:
-        """By a report, a record, or a record that only waits for the disk."""
+        """The answer is a report, a record, or a record that only waits for the disk."""
         rig, effects = self.rig, self.rig.effects[before:]
         if rig.disk.central_id != CENTRAL or self.boots[session_id] != rig.boot_id:
             return
@@ -124,7 +124,7 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(central_id=CENTRALS, epoch=st.integers(min_value=1, max_value=3))
     def beacon(self, central_id: str, epoch: int) -> None:
-        """Of the obeyed Central, or another."""
+        """A beacon of the obeyed Central, or of another."""
         self.step(self.rig.beacon, central_id, epoch)
 
     @rule(central_id=CENTRALS)
@@ -134,27 +134,27 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(payload=st.sampled_from([StopCp("repairs"), ResumeCp(), ResumeCp()]))
     def operator(self, payload: StopCp | ResumeCp) -> None:
-        """Takes it out of service, and back."""
+        """The operator takes it out of service, and back."""
         self.step(self.rig.command, payload)
 
     @rule(connected=st.booleans())
     def broker(self, connected: bool) -> None:
-        """Goes and comes."""
+        """The broker goes and comes."""
         self.rig.connected = connected
 
     @rule(up=st.booleans())
     def central(self, up: bool) -> None:
-        """Its beacons stop and begin again."""
+        """Central's beacons stop and begin again."""
         self.rig.central_up = up
 
     @rule(failing=st.sampled_from(["", "", "disk is full"]))
     def disk(self, failing: str) -> None:
-        """Fails and heals."""
+        """The disk fails and heals."""
         self.rig.disk.failing = failing
 
     @rule(save_s=st.sampled_from([0.0, 0.0, 0.5, 2.4]))
     def slow_disk(self, save_s: float) -> None:
-        """Takes its time."""
+        """The disk takes its time."""
         self.rig.save_s = save_s
 
     @rule(by_central=st.booleans())
@@ -168,12 +168,12 @@ class AnyLife(RuleBasedStateMachine):
     @precondition(lambda self: self.rig.fuse is None)
     @rule(effects=st.integers(min_value=0, max_value=6))
     def kill(self, effects: int) -> None:
-        """Between any two of the next effects."""
+        """The engine is killed between any two of the next effects."""
         self.rig.fuse = effects
 
     @invariant()
     def what_was_said_is_true(self) -> None:
-        """Looks at the effects since the last look."""
+        """The effects since the last look follow from what is on disk."""
         new, self.looked_at = self.rig.effects[self.looked_at :], len(self.rig.effects)
         for save in self.rig.disk.saves:
             if isinstance(save, SaveRecord):
@@ -195,7 +195,7 @@ class AnyLife(RuleBasedStateMachine):
 
     @invariant()
     def no_session_begins_twice_or_is_lost(self) -> None:
-        """Of each that began there is one run or one record, and never less than was told."""
+        """Each session that began is one run or one record, and has no less than was told."""
         disk = self.rig.disk
         begun = [save.run.session_id for save in disk.saves if isinstance(save, SaveRun)]
         assert len(begun) == len(set(begun)), "begun twice"
@@ -218,7 +218,7 @@ class AnyLife(RuleBasedStateMachine):
             assert waiting < BUFFER_SIZE
 
     def teardown(self) -> None:
-        """When all is well again, so is the engine, and all that it keeps gets confirmed."""
+        """The engine is well again when all else is, and all that it keeps gets confirmed."""
         rig = self.rig
         rig.fuse, rig.disk.failing, rig.save_s, rig.connected = None, "", 0.0, True
         rig.central_up = True

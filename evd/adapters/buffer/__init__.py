@@ -1,7 +1,7 @@
 """An engine's sessions on disk: the one that runs, and those that are over.
 
-One SQLite file in the state directory, each save one synchronous commit.  A file that is damaged is
-put aside, and what can be read of it is carried over.
+They are one SQLite file in the state directory, and each save is one synchronous commit.  A damaged
+file is put aside, and all that can be read of it is carried over.
 """
 
 from evd.adapters.buffer.buffer import SessionBuffer, open_buffer

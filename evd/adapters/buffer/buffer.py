@@ -54,7 +54,7 @@ class SessionBuffer:
 
     async def _work(self, work: Callable[[], T]) -> T:
         if not self._limiter.available_tokens:
-            # Whatever queued behind it would only wait too, and the engine with it.
+            # A save queued behind it would only wait too, and the engine with it.
             raise BufferFailed("disk still does not answer")
         with trio.move_on_after(self._timeout_s):
             return await trio.to_thread.run_sync(
@@ -92,7 +92,7 @@ def _open(state_dir: Path, cp_id: str) -> tuple[SessionDatabase, EngineDisk]:
         try:
             connection = _open_whole(path)
         except sqlite3.OperationalError:
-            # A full disk leaves no room even for what a reader needs.
+            # A full disk leaves no room even for a reader.
             if not reserve.release():
                 raise
             connection = _open_whole(path)

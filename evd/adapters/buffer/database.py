@@ -35,11 +35,11 @@ from evd.core.wire.messages import SessionRecord
 
 KEPT_MAX: Final = 10_000
 KEPT_S: Final = 30 * 24 * 3600.0
-# Small, so that the write-ahead log soon has the size that it will keep.
+# A small number, so that the write-ahead log soon has the size that it will keep.
 CHECKPOINT_PAGES: Final = 64
 BUSY_TIMEOUT_S: Final = 1.0
 
-# Each brings the file one version on; the first makes it.
+# Each entry brings the file one version on; the first makes it.
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (
         """CREATE TABLE engine (
@@ -65,11 +65,12 @@ _FULL_ERRNOS: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
 class BufferFailed(Exception):
-    """The disk did not do what was asked of it; `reason` in words."""
+    """The disk did not do its work; `reason` in words, `is_full` where it has no room."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, is_full: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.is_full = is_full
 
 
 class BufferCorrupt(Exception):
@@ -82,21 +83,20 @@ class BufferUnusable(Exception):
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether `error` says that the file itself is not as SQLite left it."""
-    # The lower byte is the kind, what is above says more about it.
+    # The lower byte is the kind of error; the upper ones give details.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to the file at `path` that makes each commit durable before it returns.
 
-    The file is locked until it is closed: whoever looks into it meanwhile takes a copy of it and
-    of its log.
+    The file is locked until it is closed: a reader meanwhile takes a copy of it and of its log.
     """
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
     try:
-        # Else the log's index is mapped memory, in which a full disk is a deadly signal.
+        # Without this, the log's index is mapped memory, where a full disk is a deadly signal.
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
@@ -109,7 +109,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is done inside, or nothing."""
+    """Commit all that is done inside, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -122,7 +122,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def make_tables(connection: sqlite3.Connection, cp_id: str) -> None:
-    """Bring the file to the newest version; BufferUnusable where it is not for us."""
+    """Bring the file to the newest version; BufferUnusable where it is another's."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise BufferUnusable(f"was written by a newer evd-engine (version {version})")
@@ -139,8 +139,7 @@ def make_tables(connection: sqlite3.Connection, cp_id: str) -> None:
 
 
 class SessionDatabase:
-    """The open file.  Each method raises BufferFailed, or BufferCorrupt, and nothing of it happened
-    then."""
+    """The open file.  A method that raises BufferFailed or BufferCorrupt has changed nothing."""
 
     def __init__(
         self,
@@ -150,7 +149,7 @@ class SessionDatabase:
         clock: Callable[[], float] = time.monotonic,
         kept_max: int = KEPT_MAX,
     ) -> None:
-        """Own `connection`, whose tables are there."""
+        """Take over `connection`, which has the tables; `clock` is monotonic."""
         self._connection = connection
         self._reserve = reserve
         self._clock = clock
@@ -165,7 +164,7 @@ class SessionDatabase:
 
     def load(self) -> EngineDisk:
         """All that is on disk but the records themselves."""
-        with self._told():
+        with self._as_buffer_errors():
             (central_id,) = self._one("SELECT central_id FROM engine")
             run = self._connection.execute(f"SELECT {', '.join(_RUN_COLUMNS)} FROM run").fetchone()
             return EngineDisk(
@@ -177,22 +176,22 @@ class SessionDatabase:
 
     def read(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Those of the records that are there and whole, in the order of `session_ids`."""
-        with self._told():
+        with self._as_buffer_errors():
             found = (self._read_one(session_id) for session_id in session_ids)
             return [record for record in found if record is not None]
 
     def save(self, effect: Save) -> tuple[str, ...]:
-        """Make `effect` durable; the confirmed sessions whose records were let go for it."""
+        """Make `effect` durable; the ids of the confirmed records that were deleted with it."""
         try:
-            with self._told():
+            with self._as_buffer_errors():
                 return self._save(effect)
         except BufferFailed as error:
             self._must_prove = True
-            is_full = isinstance(error.__cause__, Exception) and _is_full(error.__cause__)
-            if not (is_full and isinstance(effect, SaveRecord) and self._reserve.release()):
+            may_release = error.is_full and isinstance(effect, SaveRecord)
+            if not (may_release and self._reserve.release()):
                 raise
-        # What the room was reserved for.
-        with self._told():
+        # The room was reserved for this record.
+        with self._as_buffer_errors():
             return self._save(effect)
 
     def _save(self, effect: Save) -> tuple[str, ...]:
@@ -233,7 +232,7 @@ class SessionDatabase:
         return ()
 
     def _reserve_room(self) -> None:
-        """Proves, where there was doubt, that the disk can be written."""
+        """Take the room, and prove that the disk can be written where that was in doubt."""
         self._reserve.ensure()
         (runs,) = self._one("SELECT count(*) FROM run")
         if runs or self._must_prove:
@@ -277,16 +276,14 @@ class SessionDatabase:
         return row
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """SQLite's errors, and the system's, as ours."""
+    def _as_buffer_errors(self) -> Iterator[None]:
+        """Raise BufferFailed or BufferCorrupt for an error of SQLite or of the system."""
         try:
             yield
-        except sqlite3.Error as error:
-            if is_damage(error):
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.Error) and is_damage(error):
                 raise BufferCorrupt(str(error)) from error
-            raise BufferFailed(_in_words(error)) from error
-        except OSError as error:
-            raise BufferFailed(_in_words(error)) from error
+            raise _failed(error) from error
 
 
 def whole_record(fields: str, crc: int) -> SessionRecord | None:
@@ -313,15 +310,10 @@ def _run(row: Sequence[Any]) -> Run:
     return Run(**values)
 
 
-def _is_full(error: Exception) -> bool:
+def _failed(error: sqlite3.Error | OSError) -> BufferFailed:
     if isinstance(error, OSError):
-        return error.errno in _FULL_ERRNOS
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-
-
-def _in_words(error: Exception) -> str:
-    if _is_full(error):
-        return "disk is full"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error)
+        is_full, text = error.errno in _FULL_ERRNOS, error.strerror or str(error)
+    else:
+        code = getattr(error, "sqlite_errorcode", 0)
+        is_full, text = code & 0xFF == sqlite3.SQLITE_FULL, str(error)
+    return BufferFailed("disk is full" if is_full else text, is_full)

@@ -32,7 +32,7 @@ class Reserve:
             os.close(fd)
 
     def release(self) -> bool:
-        """Give the room up; whether there was any."""
+        """Give the room up; returns whether there was any."""
         try:
             self._path.unlink()
         except OSError:

@@ -1,6 +1,6 @@
-"""What is done with a damaged file: it is put aside, and what can be read of it is carried over.
+"""The repair of a damaged file: it is put aside, and the rows that can be read are carried over.
 
-Each step can be cut off: what was salvaged gets its name when it is complete, and from then on the
+Each step can be cut off: the salvaged file gets its name when it is complete, and from then on the
 next opening only finishes the exchange.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from evd.adapters.buffer.database import connect, make_tables, transaction, whole_record
 
-# Rows that can't be read one after the other, after which the rest is given up.
+# The rest is given up after so many rows in a row that can't be read.
 BAD_ROWS_MAX: Final = 1_000
 ASIDE_MAX: Final = 1_000
 # The log belongs to its file by its name alone, so they move together.
@@ -28,7 +28,7 @@ def is_whole(connection: sqlite3.Connection) -> bool:
 
 
 def salvage(path: Path, cp_id: str) -> None:
-    """Make what can be read of the damaged file at `path` the file at `path`."""
+    """Replace the damaged file at `path` by one with all that can be read of it."""
     unfinished, salvaged = _unfinished(path), _salvaged(path)
     _remove(unfinished)
     kept = _copy(path, unfinished, cp_id)
@@ -38,7 +38,7 @@ def salvage(path: Path, cp_id: str) -> None:
 
 
 def finish(path: Path) -> None:
-    """Put the damaged file aside and the salvaged one in its place, where that is still to do."""
+    """Put the damaged file aside and the salvaged one, if there is one, in its place."""
     salvaged = _salvaged(path)
     if not salvaged.exists():
         return
@@ -66,7 +66,7 @@ def _copy(path: Path, target: Path, cp_id: str) -> int:
                     new.execute(f"INSERT OR IGNORE INTO records VALUES ({_marks(row)})", row)
                     kept += 1
     finally:
-        # Closing it writes the log into the file, which can then be renamed alone.
+        # The close writes the log into the file, which can then be renamed alone.
         new.close()
     return kept
 
@@ -91,7 +91,7 @@ def _rows_in_order(
     try:
         connection = sqlite3.connect(path, isolation_level=None)
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        # Else a file that is shorter than its header says is refused as a whole.
+        # Without this, a file that is shorter than its header says is refused as a whole.
         connection.execute("PRAGMA writable_schema=ON")
     except sqlite3.Error:
         return

@@ -1,4 +1,4 @@
-"""The engine of one charging point, decided.
+"""The core of an engine: one charging point, from its start to the end of its process.
 
 - A list of effects has at most one save, as its last.  It goes on when the shell hands in `Saved`
   or `SaveFailed`, before any other event: nothing is said that is not on disk.
@@ -62,7 +62,7 @@ class Engine:
         self._ledger = Ledger(disk, settings, now.mono_s)
         self._contact = CentralContact(disk.central_id, now.mono_s)
         parts = (self._states, self._charging, self._ledger, self._contact)
-        self._reports = Reports(settings, boot_id, *parts, now)
+        self._reports = Reports(settings, boot_id, *parts, now.mono_s)
         self._orders = Orders(settings, *parts, self._reports)
         self._stall = StallWatch()
         self._long_stall = StallWatch(DISK_OUTCOME_S)
@@ -121,7 +121,7 @@ class Engine:
         return self._await([*effects, Note(Level.WARNING, text), SaveRecord(ended)])
 
     def handle(self, event: Event, now: Now) -> list[Effect]:
-        """What follows from `event`.
+        """The effects that follow from `event`.
 
         Raises RuntimeError where the outcome of a save is due first, or of none.
         """

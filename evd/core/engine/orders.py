@@ -4,6 +4,8 @@ Every START or STOP meant for this boot ends in a record, and a session of which
 never begun again.  Another Central's words are ignored.
 """
 
+import attrs
+
 from evd.core.effects import Level, Note, Now, Send
 from evd.core.engine import states
 from evd.core.engine.central_contact import CentralContact
@@ -41,29 +43,23 @@ from evd.core.wire.messages import (
 REFUSALS_MAX = 1_000
 
 
+@attrs.define
 class Orders:
-    """The orders that came in during this boot."""
+    """The orders that came in during this boot.
 
-    def __init__(
-        self,
-        settings: EngineSettings,
-        states: States,
-        charging: Charging,
-        ledger: Ledger,
-        contact: CentralContact,
-        reports: Reports,
-    ) -> None:
-        self._settings = settings
-        self._states = states
-        self._charging = charging
-        self._ledger = ledger
-        self._contact = contact
-        self._reports = reports
-        self._refused: dict[str, SessionRecord] = {}
-        # The command that waits until the newest SaveObeyed is done.
-        self._held: Command | None = None
-        # The uptime until which the session of the newest SaveRun may begin.
-        self._until_up_s = 0.0
+    `_held` is the command that waits until the newest SaveObeyed is done; `_until_up_s` the uptime
+    until which the session of the newest SaveRun may begin.
+    """
+
+    _settings: EngineSettings
+    _states: States
+    _charging: Charging
+    _ledger: Ledger
+    _contact: CentralContact
+    _reports: Reports
+    _refused: dict[str, SessionRecord] = attrs.field(factory=dict, init=False)
+    _held: Command | None = attrs.field(default=None, init=False)
+    _until_up_s: float = attrs.field(default=0.0, init=False)
 
     def on_beacon(self, beacon: Beacon, now: Now) -> list[Effect]:
         """Hear the Central that is obeyed; obey the first that is heard."""

@@ -18,28 +18,25 @@ from evd.core.wire.messages import STATUS, CpStatus
 STATUS_INTERVAL_S = 2.0
 
 
+@attrs.define
 class Reports:
-    """The reports of the boot `boot_id`; one is due at `due_at_s` (monotonic), news or not."""
+    """The reports of the boot `boot_id`; one is due at `due_at_s`, news or not.
 
-    def __init__(
-        self,
-        settings: EngineSettings,
-        boot_id: str,
-        states: States,
-        charging: Charging,
-        ledger: Ledger,
-        contact: CentralContact,
-        now: Now,
-    ) -> None:
-        self.boot_id = boot_id
-        self._settings = settings
-        self._states = states
-        self._charging = charging
-        self._ledger = ledger
-        self._contact = contact
-        self._started_s = now.mono_s
-        self._newest: CpStatus | None = None
-        self.due_at_s = now.mono_s
+    Times in monotonic seconds.
+    """
+
+    _settings: EngineSettings
+    boot_id: str
+    _states: States
+    _charging: Charging
+    _ledger: Ledger
+    _contact: CentralContact
+    _started_s: float
+    due_at_s: float = attrs.field(init=False)
+    _newest: CpStatus | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.due_at_s = self._started_s
 
     def up_s(self, now: Now) -> float:
         """The uptime of this boot."""

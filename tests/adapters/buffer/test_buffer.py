@@ -61,7 +61,7 @@ async def keep(state_dir: Path, *session_ids: str) -> None:
 
 
 async def found(state_dir: Path) -> EngineDisk:
-    """What the next engine finds."""
+    """The rows that the next engine finds."""
     async with open_buffer(state_dir, CP_ID) as buffer:
         return buffer.disk
 

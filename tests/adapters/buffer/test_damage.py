@@ -1,4 +1,4 @@
-"""A damaged file of sessions: put aside, told, and what can be read of it carried over."""
+"""A damaged file of sessions: put aside, told, and all that can be read of it carried over."""
 
 import os
 import shutil
@@ -149,7 +149,7 @@ async def test_a_repair_that_was_cut_off_is_finished(
     path: Path, tmp_path: Path, steps: int
 ) -> None:
     """Proves: a crash between any two steps of the repair loses nothing of what was salvaged."""
-    # What was salvaged has its name; of the damaged file's two parts `steps` are moved already.
+    # The salvaged file has its name; `steps` of the damaged file's two parts are moved already.
     shutil.move(path, tmp_path / f"{FILE_NAME}.salvaged")
     parts = [
         (f"{FILE_NAME}-wal", f"{FILE_NAME}.corrupt-1-wal"),

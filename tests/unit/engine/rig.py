@@ -1,4 +1,4 @@
-"""An engine's core with a disk and a clock of values: what happens to it, and what it says."""
+"""An engine's core with a disk and a clock of values: events go in, effects are kept."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -52,7 +52,7 @@ M = TypeVar("M", bound=Message)
 
 @attrs.define
 class Disk:
-    """What is durable; `failing` says why it is not to be had."""
+    """The durable rows; `failing` says why the disk does not work."""
 
     central_id: str | None = None
     run: Run | None = None
@@ -86,7 +86,7 @@ class Disk:
                 self.confirmed.clear()
 
     def load(self) -> EngineDisk:
-        """What an engine finds at its start."""
+        """The rows that an engine finds at its start."""
         return EngineDisk(
             self.central_id,
             self.run,
@@ -199,6 +199,14 @@ class Rig:
         self.beacon()
         return self
 
+    def charged(self, *session_ids: str) -> "Rig":
+        """After these sessions have run, one after the other."""
+        for session_id in session_ids:
+            self.start(session_id)
+            assert self.report.session_id == session_id
+            self.wait(10)
+        return self
+
     def beacon(self, central_id: str = CENTRAL, epoch: int = 1) -> list[Effect]:
         """A Central says that it is there."""
         return self.do(BeaconRead(Beacon(central_id=central_id, epoch=epoch, up_s=1.0)))
@@ -230,11 +238,11 @@ class Rig:
 
     @property
     def state(self) -> CpState:
-        """What the newest report says."""
+        """The state in the newest report."""
         return self.report.state
 
     def shows(self, state: CpState) -> bool:
-        """Whether the newest report says so."""
+        """Whether the newest report has this state."""
         return self.state is state
 
     @property
@@ -244,7 +252,7 @@ class Rig:
 
 
 def messages(effects: list[Effect], kind: type[M]) -> list[M]:
-    """What was said of that kind."""
+    """The messages of that kind."""
     said = [effect.message for effect in effects if isinstance(effect, Send)]
     return [message for message in said if isinstance(message, kind)]
 

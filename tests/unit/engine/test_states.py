@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from evd.core.engine.states import TRANSITIONS, NoTransition, States, Trigger, after
-from evd.core.wire.messages import CpState
+from evd.core.wire.messages import CpState, Outcome, ResumeCp, StopCp
+from tests.unit.engine.rig import Rig, notes, records
 
 PAIRS = list(product(CpState, Trigger))
 
@@ -86,3 +87,96 @@ def test_each_hindrance_names_its_own_reason(facts: dict[str, Any], reason: str)
 def test_a_start_that_came_too_late_is_told_by_how_much() -> None:
     """Proves: the age of a START is a hindrance of its own."""
     assert in_service().hindrance(up_s=7.5, until_up_s=5.0) == "START came 2.5 s too late"
+
+
+def test_a_full_buffer_stops_and_resumes_by_itself() -> None:
+    """Proves: at the bound nothing is dropped: the charging point is out of service with that
+    reason, refuses, and is back when records are confirmed.  Refusals don't count."""
+    rig = Rig(session_buffer_size=2).ready()
+    rig.stop("never-1")
+    rig.stop("never-2")
+    rig.charged("s1", "s2")
+    assert (rig.state, rig.report.unconfirmed) == (CpState.STOPPED, 2)
+    assert "buffer is full" in rig.report.reason
+    (record,) = records(rig.start("s3"))
+    assert (record.outcome, record.kwh) == (Outcome.FAILED, 0)
+    assert "buffer is full" in record.reason
+    assert rig.report.unconfirmed == 2
+    assert "buffer is full" in (rig.engine.health(rig.now) or "")
+    rig.recorded("s1")
+    assert rig.shows(CpState.ACTIVATED)
+    assert set(rig.disk.records) == {"s1", "s2"}
+
+
+def test_operator_and_buffer_stop_independently() -> None:
+    """Proves: neither reason to be stopped takes the other back."""
+    rig = Rig(session_buffer_size=1).ready()
+    rig.charged("s1")
+    rig.command(StopCp("repairs"))
+    assert (rig.state, rig.report.reason) == (CpState.STOPPED, "repairs")
+    rig.command(ResumeCp())
+    assert rig.shows(CpState.STOPPED)
+    assert "buffer is full" in rig.report.reason
+    rig.command(StopCp("repairs"))
+    rig.recorded("s1")
+    assert (rig.state, rig.report.reason) == (CpState.STOPPED, "repairs")
+    rig.command(ResumeCp())
+    assert rig.shows(CpState.ACTIVATED)
+
+
+def test_it_is_disconnected_until_it_knows_its_place() -> None:
+    """Proves: an engine that could not be told to stop does not offer itself."""
+    rig = Rig()
+    rig.connected = False
+    rig.wait(5)
+    assert rig.shows(CpState.DISCONNECTED)
+    assert rig.engine.health(rig.now)
+    rig.connected = True
+    rig.tick()
+    assert rig.shows(CpState.ACTIVATED)
+    assert rig.engine.health(rig.now) is None
+
+
+def test_a_lost_broker_disconnects_only_who_is_idle() -> None:
+    """Proves: after 3 s without a broker an idle engine is DISCONNECTED, and one that supplies
+    goes on to the end."""
+    rig = Rig().ready()
+    rig.connected = False
+    rig.wait(3)
+    assert rig.shows(CpState.ACTIVATED)
+    rig.wait(0.5)
+    assert rig.shows(CpState.DISCONNECTED)
+    rig.connected = True
+    rig.tick()
+    rig.start()
+    rig.connected = False
+    rig.wait(8)
+    assert rig.shows(CpState.SUPPLYING)
+    effects = rig.wait(4)
+    assert records(effects)[0].outcome is Outcome.COMPLETED
+    assert rig.shows(CpState.DISCONNECTED)
+
+
+def test_a_command_that_is_read_proves_the_place() -> None:
+    """Proves: a START is not refused for a connection that the next tick would have shown."""
+    rig = Rig()
+    rig.beacon()
+    assert rig.shows(CpState.DISCONNECTED)
+    rig.start()
+    assert rig.shows(CpState.SUPPLYING)
+
+
+def test_an_own_stall_is_no_silence_of_others() -> None:
+    """Proves: after a SIGSTOP of the engine neither Central nor the broker is held for away."""
+    rig = Rig().ready()
+    rig.start()
+    rig.wait(9.9)
+    rig.connected = False
+    rig.central_up = False
+    rig.tick()
+    rig.now_s += 60
+    told = notes(rig.wait(2))
+    assert not any("unavailable" in line for line in told)
+    assert rig.shows(CpState.ACTIVATED)
+    rig.wait(3)
+    assert rig.shows(CpState.DISCONNECTED)

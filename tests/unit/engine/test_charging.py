@@ -1,4 +1,4 @@
-"""An engine's sessions: what begins, how it ends, and what is said of it."""
+"""An engine's sessions: how one begins, is metered and ends, and the reports of it."""
 
 from datetime import timedelta
 
@@ -7,8 +7,6 @@ import pytest
 
 from evd.core.engine.events import (
     CommandRead,
-    Effect,
-    Exit,
     Run,
     SaveMeter,
     SaveRecord,
@@ -16,20 +14,9 @@ from evd.core.engine.events import (
     StopAsked,
     Ticked,
 )
-from evd.core.engine.orders import REFUSALS_MAX
 from evd.core.machine import Saved, SaveFailed
 from evd.core.wire.control import Ping
-from evd.core.wire.messages import (
-    Command,
-    CpState,
-    CpStatus,
-    Outcome,
-    ResumeCp,
-    Shutdown,
-    StartSupply,
-    StopCp,
-    Telemetry,
-)
+from evd.core.wire.messages import Command, CpState, CpStatus, Outcome, StartSupply, Telemetry
 from tests.unit.engine.rig import (
     CENTRAL,
     CP_ID,
@@ -41,16 +28,6 @@ from tests.unit.engine.rig import (
     records,
     sent_again,
 )
-
-
-def refused(rig: Rig, effects: list[Effect], why: str) -> bool:
-    """Whether exactly one record was said, of a session that never began, for this reason."""
-    (record,) = records(effects)
-    assert record.outcome is Outcome.FAILED
-    assert record.started_at is None
-    assert (record.kwh, record.euros, record.fault) == (0, 0, False)
-    assert record.boot_id == rig.boot_id
-    return why in record.reason
 
 
 def test_a_start_is_saved_and_then_reported() -> None:
@@ -109,149 +86,6 @@ def test_reports_come_every_two_seconds_and_rise() -> None:
     assert [each.seq for each in told] == list(range(before + 1, before + 11))
     assert all(each.state is CpState.ACTIVATED for each in told)
     assert told[-1].up_s == pytest.approx(rig.up_s)
-
-
-def test_a_repeated_start_is_answered_by_a_report() -> None:
-    """Proves: a START whose confirmation was lost is confirmed again, and begins nothing twice."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(1)
-    effects = rig.start()
-    (report,) = messages(effects, CpStatus)
-    assert (report.state, report.session_id) == (CpState.SUPPLYING, "s1")
-    assert len([save for save in rig.disk.saves if isinstance(save, SaveRun)]) == 1
-
-
-def test_a_start_of_a_session_that_is_kept_is_answered_by_its_record() -> None:
-    """Proves: no session is begun again once there is a record of it, confirmed or not, whatever
-    boot is named."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(10)
-    assert sent_again(rig.start()) == ["s1"]
-    rig.recorded()
-    assert sent_again(rig.start(boot_id="boot-9")) == ["s1"]
-    assert sent_again(rig.stop(boot_id="boot-9")) == ["s1"]
-    assert rig.shows(CpState.ACTIVATED)
-
-
-def test_a_start_for_another_boot_is_ignored() -> None:
-    """Proves: what was meant for another life, or a twin, is neither begun nor answered."""
-    rig = Rig().ready()
-    assert rig.start(boot_id="boot-0") == []
-    assert rig.stop(boot_id="boot-0") == []
-    assert rig.shows(CpState.ACTIVATED)
-
-
-def test_a_start_is_good_until_its_uptime() -> None:
-    """Proves: a START that lay somewhere is refused, to the moment."""
-    rig = Rig().ready()
-    rig.wait(3)
-    assert refused(rig, rig.start("late", until_up_s=2.999), "too late")
-    rig.start("just", until_up_s=rig.up_s)
-    assert rig.report.session_id == "just"
-
-
-def test_a_refused_session_never_begins() -> None:
-    """Proves: a refusal is for good, and is repeated with the same fields."""
-    rig = Rig().ready()
-    rig.start("s1")
-    (first,) = records(rig.start("s2"))
-    assert "busy" in first.reason
-    rig.wait(10)
-    (again,) = records(rig.start("s2"))
-    assert again == first
-    assert rig.shows(CpState.ACTIVATED)
-    assert "s2" not in rig.disk.records
-
-
-def test_refusals_are_remembered_up_to_a_bound() -> None:
-    """Proves: orders without end don't take memory without end."""
-    rig = Rig().ready()
-    for number in range(REFUSALS_MAX + 1):
-        rig.stop(f"s{number}")
-    (again,) = records(rig.stop(f"s{REFUSALS_MAX}"))
-    assert again.reason == "session never began: enough"
-    assert len(rig.engine._orders._refused) == REFUSALS_MAX
-
-
-@pytest.mark.parametrize("bill", [True, False])
-def test_a_stop_ends_the_session_as_completed(bill: bool) -> None:
-    """Proves: a STOP gives its reason to the record, and says whether it is a bill."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(4)
-    (record,) = records(rig.stop(bill=bill))
-    assert (record.outcome, record.reason, record.bill) == (Outcome.COMPLETED, "enough", bill)
-    assert record.kwh == 0.04
-    assert rig.shows(CpState.ACTIVATED)
-
-
-@pytest.mark.parametrize("bill", [True, False])
-def test_a_stop_of_an_unknown_session_is_answered_with_a_record(bill: bool) -> None:
-    """Proves: a STOP for this boot ends in a record, and its session can't begin afterwards."""
-    rig = Rig().ready()
-    effects = rig.stop("lost", bill=bill)
-    assert refused(rig, effects, "never began")
-    assert records(effects)[0].bill is bill
-    assert refused(rig, rig.start("lost"), "never began")
-    assert rig.shows(CpState.ACTIVATED)
-
-
-def test_a_running_session_is_stopped_whatever_boot_is_named() -> None:
-    """Proves: a session that runs is answered by its end."""
-    rig = Rig().ready()
-    rig.start()
-    (record,) = records(rig.stop(boot_id="boot-0"))
-    assert record.session_id == "s1"
-
-
-def test_the_operators_stop_ends_the_session_first() -> None:
-    """Proves: STOP_CP bills what was delivered, then takes the charging point out of service, is
-    idempotent, and RESUME_CP puts it back."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(2)
-    effects = rig.command(StopCp("repairs"))
-    (record,) = records(effects)
-    assert (record.outcome, record.reason, record.bill) == (Outcome.COMPLETED, "repairs", True)
-    assert [each.state for each in messages(effects, CpStatus)] == [CpState.STOPPED]
-    assert rig.report.reason == "repairs"
-    assert rig.command(StopCp("repairs")) == []
-    assert refused(rig, rig.start("s2"), "repairs")
-    rig.command(ResumeCp())
-    assert rig.shows(CpState.ACTIVATED)
-    rig.start("s3")
-    assert rig.report.session_id == "s3"
-
-
-def test_sigterm_ends_the_session_and_then_the_engine() -> None:
-    """Proves: an engine that is told to stop saves and says its session as failed, but not by its
-    own failure, shows that it is no longer there to be used, and ends."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(2)
-    effects = rig.do(StopAsked())
-    (record,) = records(effects)
-    assert (record.outcome, record.reason) == (Outcome.FAILED, "engine stopped")
-    assert (record.fault, record.bill, record.kwh) == (False, True, 0.02)
-    assert rig.disk.records["s1"] == record
-    assert rig.shows(CpState.STOPPED)
-    assert [each.leaving for each in messages(effects, CpStatus)] == [True]
-    assert effects[-1] == Exit()
-    assert [effect for effect in rig.wait(3) if isinstance(effect, Exit)] == []
-    rig.boot()
-    assert rig.disk.run is None
-
-
-def test_shutdown_is_for_one_boot() -> None:
-    """Proves: SHUTDOWN does what SIGTERM does, but a SHUTDOWN that came late ends no later boot."""
-    rig = Rig().ready()
-    assert rig.command(Shutdown("boot-0")) == []
-    rig.command(Shutdown("boot-1"))
-    assert rig.exited
-    *before, last = [report.leaving for report in messages(rig.effects, CpStatus)]
-    assert (set(before), last) == ({None}, True)
 
 
 def test_a_crash_costs_one_interval_at_most() -> None:
@@ -331,15 +165,6 @@ def test_while_a_save_is_out_nothing_else_is_handled() -> None:
     for outcome in (Saved(), SaveFailed("disk is full")):
         with pytest.raises(RuntimeError):
             rig.engine.handle(outcome, rig.now)
-
-
-def test_words_of_others_never_make_a_message_too_long() -> None:
-    """Proves: the longest reason that a command may have still gives a record and a report."""
-    rig = Rig().ready()
-    rig.command(StopCp("x" * 1000))
-    assert refused(rig, rig.start(), "stopped")
-    rig.wait(2)
-    assert rig.report.reason == "x" * 1000
 
 
 def test_the_log_tells_the_life_of_a_session() -> None:

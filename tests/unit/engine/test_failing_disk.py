@@ -1,4 +1,4 @@
-"""What an engine does while its disk does not do what it is told."""
+"""An engine whose disk fails, hangs, or is full."""
 
 import pytest
 
