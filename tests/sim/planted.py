@@ -9,6 +9,7 @@ CENTRAL = "evd/core/central/core.py"
 STATE = "evd/core/central/state.py"
 ENGINE = "evd/core/engine/core.py"
 ENGINE_ORDERS = "evd/core/engine/orders.py"
+ENGINE_STEPS = "evd/daemons/engine/steps.py"
 DRIVER = "evd/core/driver/core.py"
 CHECKS = "evd/core/monitor/checks.py"
 CENTRAL_STEPS = "evd/daemons/central/steps.py"
@@ -225,6 +226,14 @@ MUTANTS = (
         ENGINE_ORDERS,
         "return self.on_stop(now) if boot_id == self._reports.boot_id else []",
         "return self.on_stop(now)",
+    ),
+    Mutant(
+        "unsaved",
+        "all",
+        "an engine takes a save that failed for done",
+        ENGINE_STEPS,
+        "            return SaveFailed(reason)",
+        "            return Saved()",
     ),
     Mutant(
         "bill-stray",

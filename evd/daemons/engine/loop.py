@@ -1,4 +1,4 @@
-"""Feeds an engine's core one event after the other, and carries out its steps with Trio.
+"""The loop of an engine: the core gets one event after the other, and Trio carries out its steps.
 
 PINGs are answered beside that, so that a slow disk is no dead engine.
 """

@@ -41,7 +41,7 @@ class Counts:
 
 
 class EngineMetrics:
-    """Shows `counts` and the state of `core` as they are when somebody asks."""
+    """The metrics of `counts` and `core`, as they are when somebody asks."""
 
     def __init__(self, metrics: "Metrics", counts: Counts, core: Engine) -> None:
         self._metrics = metrics

@@ -23,34 +23,14 @@ from evd.core.engine.events import (
     SaveRecord,
     SaveRun,
 )
-from evd.core.wire.messages import Outcome, SessionRecord
+from tests.unit.engine.rig import CP_ID, record_of
 
-CP_ID = "CP-001"
 WALL = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 
 
 def run_of(session_id: str) -> Run:
     """A session that has just begun."""
     return Run(session_id, "r1", "driver-alice", "boot-1", WALL, 22.0, 0.3)
-
-
-def record_of(session_id: str, reason: str = "") -> SessionRecord:
-    """A session that is over."""
-    return SessionRecord(
-        session_id=session_id,
-        request_id="r1",
-        cp_id=CP_ID,
-        driver_id="driver-alice",
-        boot_id="boot-1",
-        started_at=WALL,
-        ended_at=WALL,
-        kwh=0.061111,
-        euros=0.02,
-        outcome=Outcome.COMPLETED,
-        reason=reason,
-        fault=False,
-        bill=True,
-    )
 
 
 async def keep(state_dir: Path, *session_ids: str) -> None:

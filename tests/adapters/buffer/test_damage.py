@@ -12,7 +12,8 @@ from evd.adapters.buffer.buffer import FILE_NAME, RESERVE_NAME
 from evd.adapters.buffer.database import SessionDatabase, connect, make_tables
 from evd.adapters.buffer.reserve import Reserve
 from evd.core.engine.events import SaveConfirmed, SaveMeter, SaveObeyed, SaveRecord, SaveRun
-from tests.adapters.buffer.test_buffer import CP_ID, found, record_of, run_of
+from tests.adapters.buffer.test_buffer import found, run_of
+from tests.unit.engine.rig import CP_ID, record_of
 
 PAGE_BYTES = 4096
 SESSION_IDS = [f"s{number}" for number in range(300)]

@@ -8,8 +8,9 @@ import pytest
 from evd.adapters.buffer import BufferFailed, open_buffer
 from evd.adapters.buffer.buffer import FILE_NAME, RESERVE_NAME
 from evd.core.engine.events import ReserveRoom, SaveConfirmed, SaveMeter, SaveRecord, SaveRun
-from tests.adapters.buffer.test_buffer import CP_ID, found, record_of, run_of
+from tests.adapters.buffer.test_buffer import found, run_of
 from tests.network.disks import cut_power, fill, read_only, restore_power, small_disk
+from tests.unit.engine.rig import CP_ID, record_of
 
 
 @pytest.fixture(params=["tmpfs", "ext4"])

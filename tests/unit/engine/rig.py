@@ -35,6 +35,7 @@ from evd.core.wire.messages import (
     CpState,
     CpStatus,
     Message,
+    Outcome,
     Payload,
     SessionRecord,
     SessionRecorded,
@@ -48,6 +49,30 @@ WALL = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 TICK_S = 0.25
 
 M = TypeVar("M", bound=Message)
+
+
+def clock() -> Now:
+    """Both readings of a clock that stands."""
+    return Now(1000.0, WALL)
+
+
+def record_of(session_id: str, reason: str = "") -> SessionRecord:
+    """A session that is over."""
+    return SessionRecord(
+        session_id=session_id,
+        request_id="r1",
+        cp_id=CP_ID,
+        driver_id="driver-alice",
+        boot_id="boot-0",
+        started_at=WALL,
+        ended_at=WALL + timedelta(microseconds=123_456),
+        kwh=0.061111,
+        euros=0.02,
+        outcome=Outcome.COMPLETED,
+        reason=reason,
+        fault=False,
+        bill=True,
+    )
 
 
 @attrs.define

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from evd.core.effects import Note, Now, Send
+from evd.core.effects import Note, Send
 from evd.core.engine.core import Engine
 from evd.core.engine.events import (
     BeaconRead,
@@ -23,7 +23,6 @@ from evd.core.wire.messages import (
     Command,
     CpStatus,
     Message,
-    Outcome,
     Payload,
     SessionRecord,
     SessionRecorded,
@@ -34,39 +33,15 @@ from evd.core.wire.messages import (
 from evd.daemons.engine import steps
 from evd.daemons.engine.steps import DiskFailed, Found, Kept, Read, Step, Steps, events_of
 from evd.daemons.engine.steps import Outcome as DiskOutcome
-from tests.unit.engine.rig import CENTRAL, CP_ID, WALL
+from tests.unit.engine.rig import CENTRAL, CP_ID, clock, record_of
 
 BEACON = Beacon(central_id=CENTRAL, epoch=1, up_s=1.0)
 START = StartSupply("s9", "r9", "driver-alice", "boot-1", 5.0)
 
 
-def now() -> Now:
-    """A clock that stands."""
-    return Now(1000.0, WALL)
-
-
 def command(payload: Payload, cp_id: str = CP_ID) -> Command:
     """A command of the Central that is obeyed."""
     return Command(cp_id=cp_id, central_id=CENTRAL, payload=payload)
-
-
-def record_of(session_id: str) -> SessionRecord:
-    """A session that is over."""
-    return SessionRecord(
-        session_id=session_id,
-        request_id="r1",
-        cp_id=CP_ID,
-        driver_id="driver-alice",
-        boot_id="boot-0",
-        started_at=WALL,
-        ended_at=WALL,
-        kwh=1.0,
-        euros=0.3,
-        outcome=Outcome.COMPLETED,
-        reason="",
-        fault=False,
-        bill=True,
-    )
 
 
 Answer = Callable[[Save | Read], DiskOutcome]
@@ -95,14 +70,14 @@ def carried_out(generator: Steps, answer: Answer = all_well) -> list[Step]:
 def engine(disk: EngineDisk) -> Engine:
     """An engine that has started well."""
     settings = EngineSettings(cp_id=CP_ID, kw_rate=36.0, euro_rate=0.5)
-    core = Engine(settings, "boot-1", disk, now())
-    carried_out(steps.start(core, now))
+    core = Engine(settings, "boot-1", disk, clock())
+    carried_out(steps.start(core, clock))
     return core
 
 
 def handled(core: Engine, event: Event, answer: Answer = all_well) -> list[Step]:
     """The steps that follow from `event`."""
-    return carried_out(steps.handle(core, event, now), answer)
+    return carried_out(steps.handle(core, event, clock), answer)
 
 
 def told(done: list[Step]) -> str:
