@@ -61,6 +61,37 @@ def test_a_meter_unsaved_for_5_s_ends_the_session() -> None:
     assert rig.shows(CpState.ACTIVATED)
 
 
+def test_a_disk_that_failed_its_meter_must_prove_itself() -> None:
+    """Proves: FAULT outlives the save of the record that the lost meter ended: one save that
+    worked is no proof."""
+    rig = Rig(session_seconds=60.0).ready()
+    rig.start()
+    rig.wait(2)
+    rig.save_s, rig.disk.failing = 0.1, FULL
+    rig.wait(5.9)
+    assert rig.shows(CpState.SUPPLYING)
+    rig.disk.failing = ""
+    (record,) = records(rig.wait(0.8))
+    assert record.fault
+    assert rig.shows(CpState.FAULT)
+    rig.wait(1.2)
+    assert rig.shows(CpState.ACTIVATED)
+
+
+def test_a_stop_tries_once_more_to_save_what_ended() -> None:
+    """Proves: an engine that stops as its disk works again leaves no ended session behind."""
+    rig = Rig().ready()
+    rig.start()
+    rig.wait(9.5)
+    rig.disk.failing = FULL
+    rig.wait(1)
+    rig.disk.failing = ""
+    effects = rig.do(StopAsked())
+    (record,) = records(effects)
+    assert record.outcome is Outcome.COMPLETED
+    assert effects[-1] == Exit()
+
+
 def test_a_meter_that_is_late_by_less_ends_nothing() -> None:
     """Proves: a disk that was away for some seconds costs no session."""
     rig = Rig(session_seconds=60.0).ready()

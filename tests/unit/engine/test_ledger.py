@@ -95,8 +95,10 @@ def test_many_records_are_sent_in_bounded_batches() -> None:
     sent = sent_again(rig.ping("central-2"))
     assert sent == session_ids[:IN_FLIGHT_MAX]
     assert sent_again(rig.beacon("central-2")) == session_ids[100:200]
-    confirmed = ConfirmationsRead("central-2", tuple(session_ids[100:170]))
-    assert sent_again(rig.do(confirmed)) == [*session_ids[200:250], *session_ids[:20]]
+    few = ConfirmationsRead("central-2", tuple(session_ids[100:120]))
+    assert sent_again(rig.do(few)) == []
+    more = ConfirmationsRead("central-2", tuple(session_ids[120:170]))
+    assert sent_again(rig.do(more)) == [*session_ids[200:250], *session_ids[:20]]
     for _ in range(10):
         waiting = tuple(sent_again(rig.wait(30)))
         rig.do(ConfirmationsRead("central-2", waiting))
@@ -112,4 +114,7 @@ def test_records_that_are_gone_are_forgotten_aloud() -> None:
     assert len([line for line in told if line.startswith("ERROR") and "s2" in line]) == 1
     assert not any("s1" in line for line in told)
     assert rig.report.unconfirmed == 0
-    assert sent_again(rig.wait(60)) == []
+    rig.central_up = False
+    effects = rig.wait(60)
+    assert sent_again(effects) == []
+    assert not any("buffered" in line for line in notes(effects))
