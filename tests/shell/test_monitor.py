@@ -1,4 +1,4 @@
-"""The monitor's shell over memory streams and a virtual clock."""
+"""The monitor's daemon over memory streams and a virtual clock."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -10,13 +10,15 @@ import trio
 import trio.testing
 
 from evd.adapters.tcp import CONNECTION_OVER, DialRefused, FramedStream
-from evd.core.monitor.core import MonitorSettings
+from evd.core.monitor.core import Monitor, MonitorSettings
+from evd.core.monitor.events import DialCentral, DialEngine, EngineAnswered
 from evd.core.wire import codec
 from evd.core.wire.control import Ack, Bye, Fault, MonitorMessage, Ping, Pong, Register
 from evd.core.wire.framing import BadFrame
 from evd.core.wire.messages import CpState
 from evd.daemons.lifecycle import Lifecycle
 from evd.daemons.monitor.program import watch
+from evd.daemons.monitor.steps import Close, Dial, Peer, in_order, received
 
 pytestmark = pytest.mark.deterministic_trio
 SETTINGS = MonitorSettings("CP-001", 1.0, 3, 2.0)
@@ -27,7 +29,7 @@ Talk = Callable[[FramedStream], Awaitable[None]]
 
 @attrs.define
 class Place:
-    """Where a part can be dialed: each connection is served by `talk`, none while `open` is not."""
+    """A port that can be dialed while `open`: `talk` serves each connection."""
 
     nursery: trio.Nursery
     talk: Talk
@@ -130,7 +132,8 @@ async def watching(engine_talk: Talk | None = None) -> AsyncIterator[World]:
 
 
 async def _watch(world: World) -> None:
-    await watch(SETTINGS, "instance-1", world.engine.dial, world.central.dial, world.lifecycle, [])
+    dialers = {Peer.ENGINE: world.engine.dial, Peer.CENTRAL: world.central.dial}
+    await watch(Monitor(SETTINGS, "instance-1"), dialers, world.lifecycle, [])
     world.ended.set()
 
 
@@ -195,3 +198,23 @@ async def test_an_engine_that_reads_nothing(autojump_clock: trio.testing.MockClo
         world.lifecycle.stop("the test")
         with trio.fail_after(1):
             await world.ended.wait()
+
+
+def test_a_dial_closes_the_connection_before() -> None:
+    """Proves: a monitor has one connection to each peer, whoever carries its steps out."""
+    steps = [*in_order([DialEngine(2), DialCentral(3)])]
+    assert steps == [
+        Close(Peer.ENGINE),
+        Dial(Peer.ENGINE, 2),
+        Close(Peer.CENTRAL),
+        Dial(Peer.CENTRAL, 3),
+    ]
+
+
+def test_a_peer_says_only_what_is_its_own() -> None:
+    """Proves: a PING from the engine, or a PONG from Central, is a bad message and no event."""
+    ping, answer = codec.encode_control(Ping(1, None)), codec.encode_control(pong(1))
+    assert received(Peer.ENGINE, 4, answer) == EngineAnswered(4, pong(1))
+    for peer, data in ((Peer.ENGINE, ping), (Peer.CENTRAL, answer)):
+        with pytest.raises(codec.BadMessage):
+            received(peer, 4, data)

@@ -1,30 +1,22 @@
-"""A monitor's shell: it dials its engine and Central, and carries what is said to and fro."""
+"""A monitor in the simulation: the steps of its daemon, on simulated connections and the heap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from evd.core.effects import Level, Note
 from evd.core.monitor.core import Monitor, MonitorSettings
-from evd.core.monitor.events import (
-    CentralAnswered,
-    CentralConnected,
-    CentralLost,
-    CloseCentral,
-    CountCheck,
-    DialCentral,
-    DialEngine,
-    Effect,
-    EngineAnswered,
-    EngineConnected,
-    EngineLost,
-    Event,
-    Finish,
-    SendPing,
-    StopAsked,
-    TellCentral,
-    Ticked,
+from evd.core.monitor.events import CountCheck, Effect, Event, Finish, StopAsked, Ticked
+from evd.core.wire.codec import BadMessage
+from evd.daemons.monitor.steps import (
+    Close,
+    Dial,
+    Peer,
+    SendFrame,
+    Step,
+    connected,
+    in_order,
+    lost,
+    received,
 )
-from evd.core.wire import codec
-from evd.core.wire.control import Pong
 from tests.sim.links import Connection, End
 from tests.sim.parts_central import CentralPart
 from tests.sim.parts_engine import EnginePart
@@ -36,7 +28,7 @@ RECONNECT_DELAY_S_MAX = 2.0
 
 
 class MonitorPart(Process):
-    """One monitor; `target` is who answers at the port that it was told, None for nobody."""
+    """One monitor; `target` is the engine at the port that it was told, None for nobody."""
 
     def __init__(
         self, world: World, name: str, engine: EnginePart, central: CentralPart, instance_id: str
@@ -52,12 +44,12 @@ class MonitorPart(Process):
         settings = MonitorSettings(
             self.engine.cp_id, HEALTH_INTERVAL_S, FAILURE_THRESHOLD, RECONNECT_DELAY_S_MAX
         )
-        self._to_engine: Connection | None = None
-        self._to_central: Connection | None = None
-        self._core = Monitor(settings, self.instance_id, self.now())
+        self._connections: dict[Peer, Connection] = {}
+        self._dialed: dict[Peer, int] = {}
+        self._core = Monitor(settings, self.instance_id)
         self._tick_number = 0
         self._may_end = False
-        self._handle(Ticked())
+        self._carry_out_all(self._core.start(self.now()))
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -65,8 +57,11 @@ class MonitorPart(Process):
 
     def _handle(self, event: Event) -> None:
         self._may_end |= isinstance(event, StopAsked)
-        for effect in self._core.handle(event, self.now()):
-            self._carry_out(effect)
+        self._carry_out_all(self._core.handle(event, self.now()))
+
+    def _carry_out_all(self, effects: Iterable[Effect]) -> None:
+        for step in in_order(effects):
+            self._carry_out(step)
             if not self.alive:
                 return
         self._tick_number += 1
@@ -74,61 +69,56 @@ class MonitorPart(Process):
         self.later(delay_s + 0.0005, self._tick, self._tick_number)
 
     def _tick(self, number: int) -> None:
-        # Only the newest of them counts: each event sets another one.
+        # Only the newest tick counts: each event sets another one.
         if number == self._tick_number:
             self._handle(Ticked())
 
-    def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case DialEngine(connection=number):
-                self._close(self._to_engine)
-                self._to_engine = None
-                self.later(0.001, self._dial_engine, number)
-            case SendPing(message=message):
-                self._say(self._to_engine, codec.encode_control(message))
-            case DialCentral(connection=number):
-                self._close(self._to_central)
-                self._to_central = None
-                self.later(self.world.soon_s(), self._dial_central, number)
-            case CloseCentral():
-                self._close(self._to_central)
-                self._to_central = None
-            case TellCentral(message=message):
-                self.risk()
-                self._say(self._to_central, codec.encode_control(message))
+    def _carry_out(self, step: Step) -> None:
+        match step:
+            case Close(peer):
+                connection = self._connections.pop(peer, None)
+                self._dialed.pop(peer, None)
+                if connection is not None:
+                    connection.close(0)
+            case Dial(peer, number):
+                self._dialed[peer] = number
+                delay_s = 0.001 if peer is Peer.ENGINE else self.world.soon_s()
+                self.later(delay_s, self._dial, peer, number)
+            case SendFrame(peer, data):
+                if peer is Peer.CENTRAL:
+                    self.risk()
+                self._send(peer, data)
             case CountCheck():
                 pass
             case Note():
-                if effect.level not in (Level.DEBUG, Level.INFO):
-                    self.note(effect.text)
+                if step.level not in (Level.DEBUG, Level.INFO):
+                    self.note(step.text)
             case Finish():
                 if not self._may_end:
                     self.world.violate(8, f"{self.name} ends, and nobody told it to")
                 self.crash("ends as it was told", self.world.rng.uniform(0.5, 4.0))
 
-    @staticmethod
-    def _say(connection: Connection | None, raw: bytes) -> None:
+    def _send(self, peer: Peer, raw: bytes) -> None:
+        connection = self._connections.get(peer)
         if connection is not None:
             connection.send(0, raw)
 
-    @staticmethod
-    def _close(connection: Connection | None) -> None:
-        if connection is not None:
-            connection.close(0)
+    def _dial(self, peer: Peer, number: int) -> None:
+        if self._dialed.get(peer) != number:
+            # This dial was given up.
+            return
+        if peer is Peer.ENGINE:
+            self._dial_engine(number)
+        else:
+            self._dial_central(number)
 
     def _dial_engine(self, number: int) -> None:
         target = self.target
         if target is None or not target.alive:
-            self._handle(EngineLost(number, "nothing listens on the engine's port", refused=True))
-            return
-        end = End(
-            self,
-            self.life,
-            received=lambda raw: self._pong(number, raw),
-            closed=lambda: self._handle(EngineLost(number, "the engine closed the connection")),
-        )
-        self._to_engine = self._connect(end, target, target.accept)
-        self._handle(EngineConnected(number))
+            reason = "nothing listens on the engine's port"
+            self._handle(lost(Peer.ENGINE, number, reason, refused=True))
+        else:
+            self._connect(Peer.ENGINE, number, target, target.accept)
 
     def _dial_central(self, number: int) -> None:
         central, passes = self.central, self.world.passes
@@ -136,23 +126,23 @@ class MonitorPart(Process):
             # Nobody answers; the core has its own bound for that.
             return
         if not central.alive:
-            self._handle(CentralLost(number, "connection refused"))
-            return
-        end = End(
-            self,
-            self.life,
-            received=lambda raw: self._handle(CentralAnswered(number, codec.decode_central(raw))),
-            closed=lambda: self._handle(CentralLost(number, "closed by Central")),
-        )
-        self._to_central = self._connect(end, central, central.accept)
-        self._handle(CentralConnected(number))
+            self._handle(lost(Peer.CENTRAL, number, "connection refused"))
+        else:
+            self._connect(Peer.CENTRAL, number, central, central.accept)
 
     def _connect(
         self,
-        mine: End,
+        peer: Peer,
+        number: int,
         other: Process,
         accept: Callable[[Callable[[End], Connection]], None],
-    ) -> Connection:
+    ) -> None:
+        mine = End(
+            self,
+            self.life,
+            received=lambda raw: self._receive(peer, number, raw),
+            closed=lambda: self._handle(lost(peer, number, f"closed by {peer}")),
+        )
         # The kernel takes it at once; the process takes it when it is not stopped.
         theirs = End(other, other.life, received=_unheard, closed=_unseen)
         connection = Connection(self.world, mine, theirs)
@@ -162,16 +152,20 @@ class MonitorPart(Process):
             return connection
 
         other.act(other.life, accept, (connect,))
-        return connection
+        self._connections[peer] = connection
+        self._handle(connected(peer, number))
 
-    def _pong(self, number: int, raw: bytes) -> None:
-        pong = codec.decode_health(raw)
-        if isinstance(pong, Pong):
-            self._handle(EngineAnswered(number, pong))
+    def _receive(self, peer: Peer, number: int, raw: bytes) -> None:
+        try:
+            event = received(peer, number, raw)
+        except BadMessage as error:
+            self.note(f"can't use what {peer} says: {error}")
+            return
+        self._handle(event)
 
     def say_garbage(self, raw: bytes) -> None:
         """Bytes that are no message of ours, on the connection to Central."""
-        self._say(self._to_central, raw)
+        self._send(Peer.CENTRAL, raw)
 
 
 def _unheard(_: bytes) -> None:

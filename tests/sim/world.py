@@ -231,7 +231,8 @@ class Process:
         if not self.alive or life != self.life:
             return
         world = self.world
-        if world.t_s < self.wakes_at_s:
+        if world.t_s < self.wakes_at_s + WAKE_S:
+            # Up to then all of it waits, so that nothing overtakes what came before.
             world.at_time(self.wakes_at_s + WAKE_S, self.act, life, action, args)
             return
         try:

@@ -1,4 +1,4 @@
-"""How long to wait before trying again: longer each time, and not all at the same moment."""
+"""Delays between attempts: longer each time, and spread, so that not all come at one moment."""
 
 import attrs
 
@@ -7,9 +7,9 @@ import attrs
 class Backoff:
     """Exponential delays, each spread over the upper half of its step.
 
-    From `first_s` to twice that, then up to twice that again, until a step ends at `max_s`: who
-    lost the same server at the same moment does not come back at the same moment, at the longest
-    delays neither.
+    The first delay is between `first_s` and twice that, each later step ends at twice the one
+    before, and at the latest at `max_s`.  So the monitors that lost a server at the same moment
+    don't all come back at the same moment, not even at the longest delays.
     """
 
     first_s: float = 0.2
@@ -30,5 +30,5 @@ class Backoff:
         return upper_s * (1 + fraction) / 2
 
     def reset(self) -> None:
-        """It worked: the next delay is a first one again."""
+        """Make the next delay a first one again, after an attempt that succeeded."""
         self._step_s = self.first_s

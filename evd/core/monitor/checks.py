@@ -1,9 +1,10 @@
 """The health checks: one PING after the other over one connection, and the verdict on the answers.
 
 A refused or closed connection is a failed check at once, a missing answer after an interval.
-While anything is wrong it asks every HURRY_S; of the failures of one interval one counts.
+After a failed check the next one follows within RETRY_S; one failure an interval counts.
 """
 
+import math
 from collections.abc import Iterator
 from enum import Enum, auto
 
@@ -21,10 +22,10 @@ from evd.core.monitor.events import (
 from evd.core.monitor.verdict import Verdict
 from evd.core.wire.control import EngineStatus, KoCause, Ping, Pong
 
-HURRY_S = 0.2
-# After so many PINGs in a row without an answer the connection may be the part that is dead.
+RETRY_S = 0.2
+# The connection itself may be dead after so many PINGs in a row without an answer.
 UNANSWERED_MAX = 3
-# How often a failure that goes on is told again.
+# A failure that goes on is logged again this often.
 REMIND_S = 60.0
 
 
@@ -35,56 +36,54 @@ class _Link(Enum):
 
 
 class EngineChecks:
-    """Asks the engine, and knows what it answered last.
+    """Ask the engine, and keep its last answer.
 
-    `pong` is the newest answer that this process has had, None before the first.  `reason` says
-    for a person why the last check failed, and is None after one that passed.
+    `pong` is the newest answer, None before the first.  `reason` tells a person why the last check
+    failed, and is None after one that passed.
     """
 
-    def __init__(self, cp_id: str, interval_s: float, threshold: int, now_s: float) -> None:
+    def __init__(self, cp_id: str, interval_s: float, threshold: int) -> None:
         self._cp_id = cp_id
         self._interval_s = interval_s
-        self._hurry_s = min(HURRY_S, interval_s)
+        self._retry_s = min(RETRY_S, interval_s)
         self.verdict = Verdict(threshold, interval_s)
         self.pong: Pong | None = None
         self.reason: str | None = None
         self._link = _Link.CLOSED
         self._connection = 0
         self._seq = 0
-        # When the check under way began; None between two checks.
+        # The begin of the check under way; None between two checks.
         self._asked_s: float | None = None
-        self._deadline_s = now_s
-        self._next_s = now_s
+        self._deadline_s = self._next_s = self._reminded_s = -math.inf
         self._unanswered = 0
-        self._reminded_s = now_s
 
     @property
     def wake_at_s(self) -> float:
-        """When `tick` has something to do at the latest."""
+        """The monotonic time at which `on_tick` has something to do at the latest."""
         return self._next_s if self._asked_s is None else self._deadline_s
 
-    def restart(self, now_s: float) -> None:
-        """This process was stopped: the check under way has its whole time again."""
+    def on_stall(self, now_s: float) -> None:
+        """Give the check under way its whole time again: this process was stopped."""
         self._deadline_s = max(self._deadline_s, now_s + self._interval_s)
-        self.verdict.restart()
+        self.verdict.on_stall()
 
-    def tick(self, now_s: float, central_id: str | None) -> Iterator[Effect]:
-        """Begin the check that is due, give up the one whose time is over."""
+    def on_tick(self, now_s: float, central_id: str | None) -> Iterator[Effect]:
+        """Give up the check whose time is over, begin the one that is due."""
         if self._asked_s is not None and now_s >= self._deadline_s:
             yield from self._time_out(now_s)
         if self._asked_s is None and now_s >= self._next_s:
             yield from self._ask(now_s, central_id)
 
-    def connected(self, event: EngineConnected, central_id: str | None) -> Iterator[Effect]:
-        """The port took the connection: the check that asked for it goes on."""
+    def on_connected(self, event: EngineConnected, central_id: str | None) -> Iterator[Effect]:
+        """Go on with the check that asked for the connection."""
         if event.connection != self._connection or self._link is not _Link.DIALING:
             return
         self._link = _Link.OPEN
         if self._asked_s is not None:
             yield self._ping(central_id)
 
-    def lost(self, event: EngineLost, now_s: float) -> Iterator[Effect]:
-        """No connection: a failed check at once."""
+    def on_lost(self, event: EngineLost, now_s: float) -> Iterator[Effect]:
+        """Count a failed check at once."""
         if event.connection != self._connection or self._link is _Link.CLOSED:
             return
         self._link = _Link.CLOSED
@@ -92,8 +91,8 @@ class EngineChecks:
         result = CheckResult.REFUSED if event.refused else CheckResult.LOST
         yield from self._fail(cause, event.reason, result, now_s)
 
-    def answered(self, event: EngineAnswered, now_s: float) -> Iterator[Effect]:
-        """A PONG; one that answers an older PING says nothing of the engine as it is now."""
+    def on_answer(self, event: EngineAnswered, now_s: float) -> Iterator[Effect]:
+        """Judge a PONG; one to an older PING says nothing about the engine as it is now."""
         pong = event.pong
         if event.connection != self._connection or self._asked_s is None or pong.seq != self._seq:
             return
@@ -127,8 +126,8 @@ class EngineChecks:
     def _time_out(self, now_s: float) -> Iterator[Effect]:
         what = "answer" if self._link is _Link.OPEN else "connection"
         self._unanswered += 1
-        # A hung engine answers on the connection that it has when it wakes; a dead link needs a
-        # new one, and nothing here tells the two apart.
+        # A hung engine answers on its old connection when it wakes, a dead link needs a new one,
+        # and a monitor can't tell the two apart.
         if self._link is _Link.DIALING or self._unanswered >= UNANSWERED_MAX:
             self._link = _Link.CLOSED
             self._unanswered = 0
@@ -138,7 +137,7 @@ class EngineChecks:
     def _pass(self, pong: Pong) -> Iterator[Effect]:
         before, self.pong = self.pong, pong
         was, failures = self.verdict.status, self.verdict.failures
-        self.verdict.check_succeeded()
+        self.verdict.on_pass()
         self.reason = None
         engine = (
             f"{pong.state}, {pong.kw_rate:g} kW, {pong.euro_rate:g} euro/kWh, boot {pong.boot_id}"
@@ -156,18 +155,18 @@ class EngineChecks:
         self, cause: KoCause, reason: str, result: CheckResult, now_s: float
     ) -> Iterator[Effect]:
         began_s = now_s if self._asked_s is None else self._asked_s
-        # Closed between two checks: nothing tells how quickly that happens again.
-        self._next_s = max(now_s, began_s + self._hurry_s) if self._asked_s is not None else now_s
+        # A connection that closed between two checks is checked again at once.
+        self._next_s = max(now_s, began_s + self._retry_s) if self._asked_s is not None else now_s
         self._asked_s = None
         changed = reason != self.reason
         self.reason = reason
         failures = self.verdict.failures
-        self.verdict.check_failed(cause, now_s)
+        self.verdict.on_failure(cause, now_s)
         yield CountCheck(result)
         threshold = self.verdict.failure_threshold
         if failures < self.verdict.failures <= threshold:
             count = f"{self.verdict.failures}/{threshold}"
-            # One that starts with its monitor is nothing to warn of.
+            # An engine that starts together with its monitor is no reason for a warning.
             starting = self.verdict.status is None and result is not CheckResult.WRONG_CP
             level = Level.INFO if starting else Level.WARNING
             yield Note(level, f"Health check failed ({count}): {reason}")

@@ -1,8 +1,10 @@
 """A charging point's monitor: asks its engine, tells Central, and serves nobody.
 
-It is the only source of the engine's health.  Nothing of it needs to survive its crash but its
-`instance_id`: the next one asks anew.
+It is the only source of the engine's health.  Only its `instance_id` must survive its crash; the
+next process asks anew for the rest.
 """
+
+import math
 
 import attrs
 
@@ -23,13 +25,13 @@ from evd.core.monitor.events import (
 from evd.core.monitor.report import CentralReport
 from evd.core.stall import StallWatch
 
-# A stop of this process is noticed only by who is told the time often enough.
+# The core notices a stop of its process only if it is told the time often enough.
 TICK_S = 0.25
 
 
 @attrs.frozen(slots=True)
 class MonitorSettings:
-    """What the operator decides; durations in seconds."""
+    """The operator's settings; durations in seconds."""
 
     cp_id: str
     health_interval_s: float
@@ -40,57 +42,58 @@ class MonitorSettings:
 class Monitor:
     """Events in, effects out, in the order in which they must happen."""
 
-    def __init__(self, settings: MonitorSettings, instance_id: str, now: Now) -> None:
+    def __init__(self, settings: MonitorSettings, instance_id: str) -> None:
+        self.cp_id = settings.cp_id
         self._stall = StallWatch()
         self.checks = EngineChecks(
-            settings.cp_id, settings.health_interval_s, settings.failure_threshold, now.mono_s
+            settings.cp_id, settings.health_interval_s, settings.failure_threshold
         )
         self.report = CentralReport(
-            settings.cp_id,
-            instance_id,
-            settings.reconnect_delay_max_s,
-            self.checks,
-            now.mono_s,
+            settings.cp_id, instance_id, settings.reconnect_delay_max_s, self.checks
         )
-        self._wake_at_s = now.mono_s
+        self._wake_at_s = -math.inf
 
     @property
     def wake_at_s(self) -> float:
-        """The monotonic time at which it wants a `Ticked`, if nothing else happens before."""
+        """The monotonic time at which it wants a `Ticked`, if nothing happens before."""
         return self._wake_at_s
 
+    def start(self, now: Now) -> list[Effect]:
+        """Begin the first health check."""
+        return self.handle(Ticked(), now)
+
     def handle(self, event: Event, now: Now) -> list[Effect]:
-        """What is to be done now that `event` has happened."""
+        """Return what must be done about `event`, in this order."""
         now_s = now.mono_s
         if self._stall.observe(now_s):
-            self.checks.restart(now_s)
-            self.report.restart(now_s)
-        effects = [*self._take(event, now_s)]
+            self.checks.on_stall(now_s)
+            self.report.on_stall(now_s)
+        effects = [*self._decide(event, now_s)]
         if not self.report.leaving:
-            effects += self.checks.tick(now_s, self.report.central_id)
-        effects += self.report.tick(now_s)
+            effects += self.checks.on_tick(now_s, self.report.central_id)
+        effects += self.report.on_tick(now_s)
         wake_at_s = min(self.checks.wake_at_s, self.report.wake_at_s)
         self._wake_at_s = min(max(wake_at_s, now_s), now_s + TICK_S)
         return effects
 
-    def _take(self, event: Event, now_s: float) -> list[Effect]:
+    def _decide(self, event: Event, now_s: float) -> list[Effect]:
         match event:
             case Ticked():
                 return []
             case EngineConnected() | EngineLost() | EngineAnswered() if self.report.leaving:
-                # Its engine may be stopping just as well, and that is nobody's fault.
+                # The engine is probably stopping too: that is no fault.
                 return []
             case EngineConnected():
-                return [*self.checks.connected(event, self.report.central_id)]
+                return [*self.checks.on_connected(event, self.report.central_id)]
             case EngineLost():
-                return [*self.checks.lost(event, now_s)]
+                return [*self.checks.on_lost(event, now_s)]
             case EngineAnswered():
-                return [*self.checks.answered(event, now_s)]
+                return [*self.checks.on_answer(event, now_s)]
             case CentralConnected():
-                return [*self.report.connected(event, now_s)]
+                return [*self.report.on_connected(event, now_s)]
             case CentralLost():
-                return [*self.report.lost(event, now_s)]
+                return [*self.report.on_lost(event, now_s)]
             case CentralAnswered():
-                return [*self.report.answered(event, now_s)]
+                return [*self.report.on_answer(event, now_s)]
             case StopAsked(reason):
-                return [*self.report.leave(reason, now_s)]
+                return [*self.report.on_stop_asked(reason, now_s)]

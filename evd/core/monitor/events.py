@@ -1,7 +1,7 @@
-"""What can happen to a monitor, and what it wants done about it.
+"""The events that a monitor's core understands, and the effects that it returns.
 
-A `connection` is the number that the monitor gave when it asked to be connected; what an older
-one still has to say is ignored.
+A `connection` is the number that the core gave with its dial; events of an older connection are
+ignored.
 """
 
 from enum import StrEnum
@@ -14,7 +14,7 @@ from evd.core.wire.control import FromCentral, MonitorMessage, Ping, Pong
 
 @attrs.frozen(slots=True)
 class Ticked:
-    """Time went by; at least this happens until `Monitor.wake_at_s`."""
+    """Time went by: at the latest at `Monitor.wake_at_s`."""
 
 
 @attrs.frozen(slots=True)
@@ -35,7 +35,7 @@ class EngineLost:
 
 @attrs.frozen(slots=True)
 class EngineAnswered:
-    """A PONG came."""
+    """The engine sent a PONG."""
 
     connection: int
     pong: Pong
@@ -58,7 +58,7 @@ class CentralLost:
 
 @attrs.frozen(slots=True)
 class CentralAnswered:
-    """An ACK or a NACK came."""
+    """Central sent an ACK or a NACK."""
 
     connection: int
     answer: FromCentral
@@ -66,7 +66,7 @@ class CentralAnswered:
 
 @attrs.frozen(slots=True)
 class StopAsked:
-    """The operator wants the monitor to end; `reason` is what Central will be told."""
+    """The operator wants the monitor to end; Central is told `reason`."""
 
     reason: str
 
@@ -84,7 +84,7 @@ Event = (
 
 
 class CheckResult(StrEnum):
-    """How a health check ended."""
+    """The result of a health check, as its counter names it."""
 
     PASSED = "passed"
     REFUSED = "refused"
@@ -95,21 +95,21 @@ class CheckResult(StrEnum):
 
 @attrs.frozen(slots=True)
 class DialEngine:
-    """Close what there was, and connect to the engine's health port."""
+    """Close the connection to the engine, if any, and dial its health port."""
 
     connection: int
 
 
 @attrs.frozen(slots=True)
 class SendPing:
-    """Ask the engine on the present connection."""
+    """Send a PING on the present connection to the engine."""
 
     message: Ping
 
 
 @attrs.frozen(slots=True)
 class DialCentral:
-    """Close what there was, and connect to Central."""
+    """Close the connection to Central, if any, and dial it."""
 
     connection: int
 
@@ -121,21 +121,21 @@ class CloseCentral:
 
 @attrs.frozen(slots=True)
 class TellCentral:
-    """Send on the present connection to Central."""
+    """Send a message on the present connection to Central."""
 
     message: MonitorMessage
 
 
 @attrs.frozen(slots=True)
 class CountCheck:
-    """A health check ended."""
+    """Count a health check that ended."""
 
     result: CheckResult
 
 
 @attrs.frozen(slots=True)
 class Finish:
-    """Nothing is left to be done: end."""
+    """End the process: nothing is left to do."""
 
 
 Effect = (

@@ -1,7 +1,7 @@
-"""The connection to Central: registered for ever anew, heard often enough, told at once.
+"""The connection to Central: registered again after each loss, alive by heartbeats.
 
-What Central should know is a state, not a series of events: whenever it differs from what was
-last told, it is told.
+Central is told a state, not a series of events: it is told whenever it differs from what was last
+told.
 """
 
 import math
@@ -34,13 +34,14 @@ from evd.core.wire.control import (
     Heartbeat,
     MonitorMessage,
     Nack,
+    NackCode,
     Recovered,
     Register,
 )
 
-# Until an ACK says otherwise.
+# The pace until an ACK names another.
 HEARTBEAT_S = 1.0
-# Of the time that Central gives: a frame needs some of it for its way.
+# A frame leaves this early in the time that Central gives, because its way takes time too.
 HEARTBEAT_SHARE = 0.9
 TELL_GAP_S = 0.1
 DIAL_S = 1.0
@@ -48,7 +49,8 @@ BYE_S = 0.5
 UNANSWERED_HEARTBEATS = 3
 DELAY_S_MIN = 0.2
 REMIND_S = 30.0
-DUPLICATE = "duplicate"
+# Central will refuse for these reasons until somebody changes something: come back seldom.
+LASTING_REFUSALS = frozenset({NackCode.DUPLICATE, NackCode.FULL, NackCode.UNAUTHORIZED})
 
 
 class _Link(Enum):
@@ -62,7 +64,7 @@ class _Link(Enum):
 
 @attrs.frozen(slots=True)
 class _Told:
-    """What Central was last told, as far as it matters when it changes."""
+    """The content that Central was last told: a change of it is told before the next heartbeat."""
 
     status: EngineStatus | None
     rates: tuple[float | None, float | None, str | None]
@@ -70,13 +72,13 @@ class _Told:
 
 
 class CentralReport:
-    """Tells Central what the checks find.
+    """Tell Central what the checks find.
 
     `central_id` is the Central that last answered, None before the first.
     """
 
     def __init__(
-        self, cp_id: str, instance_id: str, delay_max_s: float, checks: EngineChecks, now_s: float
+        self, cp_id: str, instance_id: str, delay_max_s: float, checks: EngineChecks
     ) -> None:
         self._cp_id = cp_id
         self._instance_id = instance_id
@@ -88,13 +90,10 @@ class CentralReport:
         self._seq = 0
         self._registered_seq = 0
         self._told = _Told(None, (None, None, None), ())
-        self._told_s = now_s
+        self._told_s = self._deadline_s = self._dial_s = -math.inf
         self._heartbeat_s = HEARTBEAT_S
-        self._answered_s = now_s
-        self._deadline_s = now_s
-        self._dial_s = now_s
         self._backoff = Backoff(min(DELAY_S_MIN, delay_max_s), delay_max_s)
-        # When a Central that can't be reached was last told of; None while it can.
+        # The time of the last log line that Central can't be reached; None while it can.
         self._reminded_s: float | None = None
 
     @property
@@ -109,7 +108,7 @@ class CentralReport:
 
     @property
     def wake_at_s(self) -> float:
-        """When `tick` has something to do at the latest."""
+        """The monotonic time at which `on_tick` has something to do at the latest."""
         if self._link is _Link.FINISHED:
             return math.inf
         if self._link is _Link.CLOSED:
@@ -118,16 +117,16 @@ class CentralReport:
             return min(self._deadline_s, self._told_s + self._due_s)
         return self._deadline_s
 
-    def restart(self, now_s: float) -> None:
-        """This process was stopped: Central has its whole time again to answer."""
+    def on_stall(self, now_s: float) -> None:
+        """Give Central its whole time again to answer: this process was stopped."""
         if self._link is not _Link.CLOSED:
             self._deadline_s = max(self._deadline_s, now_s + self._patience_s)
 
-    def tick(self, now_s: float) -> Iterator[Effect]:
+    def on_tick(self, now_s: float) -> Iterator[Effect]:
         """Tell what changed, dial when it is time, give up a Central that does not answer."""
         if self._link is _Link.CLOSED:
-            # Nothing is said before the first verdict: an engine that starts at the same moment
-            # as its monitor has no fault.
+            # Central hears nothing before the first verdict: an engine that starts together with
+            # its monitor has no fault.
             if now_s >= self._dial_s and self._checks.verdict.status is not None:
                 yield self._dial(now_s)
         elif now_s >= self._deadline_s:
@@ -135,16 +134,16 @@ class CentralReport:
         elif self._link is _Link.REGISTERED:
             yield from self._keep_told(now_s)
 
-    def connected(self, event: CentralConnected, now_s: float) -> Iterator[Effect]:
-        """Central's port took the connection: register."""
+    def on_connected(self, event: CentralConnected, now_s: float) -> Iterator[Effect]:
+        """Register."""
         if event.connection != self._connection or self._link is not _Link.DIALING:
             return
         self._link = _Link.REGISTERING
         self._deadline_s = now_s + self._patience_s
         yield self._register(now_s)
 
-    def lost(self, event: CentralLost, now_s: float) -> Iterator[Effect]:
-        """No connection, or no longer."""
+    def on_lost(self, event: CentralLost, now_s: float) -> Iterator[Effect]:
+        """Dial again later, or finish where the monitor is leaving."""
         if event.connection != self._connection or self._link in (_Link.CLOSED, _Link.FINISHED):
             return
         if self._link is _Link.LEAVING:
@@ -155,19 +154,19 @@ class CentralReport:
         else:
             yield from self._fail(event.reason, now_s)
 
-    def answered(self, event: CentralAnswered, now_s: float) -> Iterator[Effect]:
-        """Central took a message, or refused it."""
+    def on_answer(self, event: CentralAnswered, now_s: float) -> Iterator[Effect]:
+        """Go by an ACK or a NACK of the present connection."""
         if event.connection != self._connection:
             return
         if self._link in (_Link.REGISTERING, _Link.REGISTERED, _Link.LEAVING):
             answer: FromCentral = event.answer
             if isinstance(answer, Ack):
-                yield from self._taken(answer, now_s)
+                yield from self._on_ack(answer, now_s)
             else:
-                yield from self._refused(answer, now_s)
+                yield from self._on_nack(answer, now_s)
 
-    def leave(self, reason: str, now_s: float) -> Iterator[Effect]:
-        """Say BYE where somebody listens, wait BYE_S for the answer, and finish."""
+    def on_stop_asked(self, reason: str, now_s: float) -> Iterator[Effect]:
+        """Say BYE where Central listens, wait BYE_S for its answer, and finish."""
         if self.leaving:
             return
         # Central may have taken a REGISTER whose answer is still on its way.
@@ -184,10 +183,10 @@ class CentralReport:
 
     @property
     def _due_s(self) -> float:
-        """How long after the last frame the next one is due."""
+        """The time from the last frame to the next one."""
         if self._told == self._to_tell():
             return self._heartbeat_s * HEARTBEAT_SHARE
-        # A new verdict or new rates are told at once, the rest seldom enough for many monitors.
+        # A new verdict or new rates are told at once, the rest less often: monitors are many.
         return 0.0 if self._urgent else TELL_GAP_S
 
     @property
@@ -222,7 +221,7 @@ class CentralReport:
             silence = f"Central has not answered for {self._patience_s:g} s"
             yield Note(Level.WARNING, f"{silence}; dialing again")
 
-    def _taken(self, ack: Ack, now_s: float) -> Iterator[Effect]:
+    def _on_ack(self, ack: Ack, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
             if ack.seq == self._seq:
                 yield from self._finish()
@@ -239,7 +238,7 @@ class CentralReport:
             new = ", which has a new id" if changed else ""
             yield Note(Level.INFO, f"Registered with Central {ack.central_id}{new}")
 
-    def _refused(self, nack: Nack, now_s: float) -> Iterator[Effect]:
+    def _on_nack(self, nack: Nack, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
             yield from self._finish()
             return
@@ -249,18 +248,18 @@ class CentralReport:
             return
         yield CloseCentral()
         delay_s = self._close(now_s)
-        if nack.reason == DUPLICATE:
+        if nack.code in LASTING_REFUSALS:
             delay_s = self._delay_max_s
             self._dial_s = now_s + delay_s
-            why = f"another monitor of {self._cp_id} is registered ({DUPLICATE})"
-        else:
-            why = nack.reason
+        why = nack.reason
+        if nack.code == NackCode.DUPLICATE:
+            why = f"another monitor of {self._cp_id} is registered ({nack.reason})"
         yield Note(Level.WARNING, f"Central refuses this monitor: {why}; again in {delay_s:.1f} s")
 
     def _fail(self, reason: str, now_s: float) -> Iterator[Effect]:
         self._close(now_s)
         if self._reminded_s is None or now_s - self._reminded_s >= REMIND_S:
-            # One that starts with its monitors is nothing to warn of.
+            # A Central that starts together with its monitors is no reason for a warning.
             starting = self._reminded_s is None and self.central_id is None
             self._reminded_s = now_s
             yield Note(
@@ -270,19 +269,19 @@ class CentralReport:
             )
 
     def _close(self, now_s: float) -> float:
-        """Forget the connection; how long until the next one is tried."""
+        """Forget the connection; return the delay in seconds until the next dial."""
         self._link = _Link.CLOSED
         delay_s = self._backoff.next(self._fraction())
         self._dial_s = now_s + delay_s
         return delay_s
 
     def _close_working(self, now_s: float) -> None:
-        # It worked until now, so it may well work again at once; not for all monitors at once.
+        # It worked until now, so it may work again at once; a short delay spreads the monitors.
         self._link = _Link.CLOSED
         self._dial_s = now_s + self._fraction() * min(DELAY_S_MIN, self._delay_max_s)
 
     def _fraction(self) -> float:
-        """From 0 to 1: another one for each monitor and each attempt, and the same in a replay."""
+        """A number from 0 to 1 for each monitor and attempt, the same in each replay."""
         return zlib.crc32(f"{self._instance_id} {self._connection}".encode()) / 0xFFFF_FFFF
 
     def _finish(self) -> Iterator[Effect]:
@@ -308,7 +307,7 @@ class CentralReport:
         self._registered_seq = self._seq
         effect = self._tell(message, now_s)
         if keep_status:
-            # FAULT and RECOVERED alone tell of a new verdict while Central knows another.
+            # Only FAULT and RECOVERED tell a new verdict while Central knows another.
             self._told = attrs.evolve(self._told, status=told)
         return effect
 
@@ -326,7 +325,7 @@ class CentralReport:
 
     def _to_tell(self) -> _Told:
         state = self._state()
-        # Its uptime always changes, and says nothing that the rest does not.
+        # The uptime always changes, and alone is no news.
         state.pop("up_s", None)
         return _Told(self._checks.verdict.status, self._checks_rates(), tuple(state.values()))
 

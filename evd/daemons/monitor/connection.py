@@ -1,17 +1,16 @@
-"""A monitor's line to the engine or to Central: one connection at a time, never in the way.
-
-Whoever dials again is through with the connection before: nothing more is heard of it.
-"""
+"""A monitor's connection to the engine or to Central: one at a time, and no call of it waits."""
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
 import trio
 
 from evd.adapters.tcp import CONNECTION_OVER, DialFailed, DialRefused, FramedStream
+from evd.core.monitor.events import Event
 from evd.core.wire.codec import BadMessage
 from evd.core.wire.framing import BadFrame, BadFrameStreak
+from evd.daemons.monitor.steps import Peer, connected, lost, received
 from evd.logs import Repeats
 
 MESSAGES_WAITING_MAX: Final = 16
@@ -20,37 +19,26 @@ REPEAT_S: Final = 30.0
 logger = logging.getLogger(__name__)
 
 
-class Side(Protocol):
-    """Who is told what happens on a line."""
-
-    name: str
-
-    async def connected(self, connection: int) -> None:
-        """The dial succeeded."""
-
-    async def lost(self, connection: int, reason: str, refused: bool) -> None:
-        """The dial failed, or the connection is over; `refused`: nothing listens there."""
-
-    async def received(self, connection: int, data: bytes) -> None:
-        """A good frame came; raises BadMessage where it can't be used."""
-
-
 class Connection:
-    """Dials, sends and closes at once; what comes of it is told to `side`."""
+    """The connection to `peer`; its events go to `tell`, with the number of their dial."""
 
     def __init__(
-        self, nursery: trio.Nursery, dial: Callable[[], Awaitable[FramedStream]], side: Side
+        self,
+        nursery: trio.Nursery,
+        dial: Callable[[], Awaitable[FramedStream]],
+        peer: Peer,
+        tell: Callable[[Event], Awaitable[None]],
     ) -> None:
         self._nursery = nursery
         self._dial = dial
-        self._side = side
+        self._peer = peer
+        self._tell = tell
         self._scope = trio.CancelScope()
         self._outbox, _ = trio.open_memory_channel[bytes](0)
         self._repeats = Repeats(REPEAT_S, clock=trio.current_time)
 
     def dial(self, connection: int) -> None:
-        """Close what there is, and connect."""
-        self.close()
+        """Begin to connect; the connection before must be closed."""
         self._scope = trio.CancelScope()
         self._outbox, messages = trio.open_memory_channel[bytes](MESSAGES_WAITING_MAX)
         self._nursery.start_soon(self._live, connection, self._scope, messages)
@@ -60,14 +48,14 @@ class Connection:
         try:
             self._outbox.send_nowait(data)
         except trio.WouldBlock:
-            # The writer finds the end of its queue, and the connection ends with it.
+            # The writer finds its queue closed, and ends the connection.
             self._outbox.close()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            # The connection is just ending; the side is told by its task.
+            # The connection is just ending, and its task tells so.
             pass
 
     def close(self) -> None:
-        """Close at once."""
+        """Close at once; nothing more is told of this connection."""
         self._scope.cancel()
 
     async def _live(
@@ -81,14 +69,14 @@ class Connection:
                 stream = await self._dial()
             except DialFailed as error:
                 refused = isinstance(error, DialRefused)
-                await self._side.lost(connection, error.reason, refused)
+                await self._tell(lost(self._peer, connection, error.reason, refused=refused))
                 return
             try:
-                await self._side.connected(connection)
+                await self._tell(connected(self._peer, connection))
                 reason = await self._talk(connection, stream, messages)
             finally:
                 await stream.aclose_forcefully()
-            await self._side.lost(connection, reason, False)
+            await self._tell(lost(self._peer, connection, reason))
 
     async def _talk(
         self,
@@ -96,7 +84,7 @@ class Connection:
         stream: FramedStream,
         messages: trio.MemoryReceiveChannel[bytes],
     ) -> str:
-        """Read and write until the connection is over; why it is."""
+        """Read and write until the connection ends; return the reason."""
         reason = "it reads nothing"
         try:
             async with trio.open_nursery() as nursery:
@@ -131,11 +119,13 @@ class Connection:
                     continue
                 streak.good()
                 try:
-                    await self._side.received(connection, frame)
+                    event = received(self._peer, connection, frame)
                 except BadMessage as error:
                     self._complain(str(error))
+                    continue
+                await self._tell(event)
 
     def _complain(self, why: str) -> None:
         self._repeats.log(
-            logger, logging.WARNING, why, "Can't use what %s says: %s", self._side.name, why
+            logger, logging.WARNING, why, "Can't use what %s says: %s", self._peer, why
         )

@@ -27,6 +27,7 @@ from evd.core.wire.control import (
     Heartbeat,
     KoCause,
     Nack,
+    NackCode,
     Recovered,
     Register,
 )
@@ -287,23 +288,30 @@ def test_a_dial_that_is_never_answered() -> None:
     assert world.monitor.report.registered
 
 
-def test_a_duplicate_waits_and_warns() -> None:
-    """Proves: a second monitor of one charging point closes, comes back at its longest delay, and
-    says so each time."""
-    world = World(central="nacks duplicate")
+@pytest.mark.parametrize("code", [NackCode.DUPLICATE, NackCode.FULL, NackCode.UNAUTHORIZED])
+def test_a_lasting_refusal_waits_and_warns(code: NackCode) -> None:
+    """Proves: a monitor that Central refuses for a lasting reason closes, comes back at its longest
+    delay, and says so each time; it goes by the code, whatever the sentence is."""
+    world = World(central="nacks go away", nack_code=code)
     world.pass_time(9)
     assert world.times(DialCentral) == pytest.approx([0, 2, 4, 6, 8])
-    assert sum("duplicate" in text for text in world.notes(Level.WARNING)) == 5
+    warnings = world.notes(Level.WARNING)
+    assert sum("go away" in text for text in warnings) == 5
+    is_duplicate = code is NackCode.DUPLICATE
+    assert ("another monitor of CP-001 is registered" in warnings[0]) is is_duplicate
     assert not world.monitor.report.registered
 
 
-def test_a_refused_register_backs_off() -> None:
-    """Proves: any other NACK is told with its reason and tried again, ever more slowly."""
-    world = World(central="nacks cp_id is missing")
+@pytest.mark.parametrize("code", [None, NackCode.STANDING_BY, "code_of_a_later_release"])
+def test_any_other_refusal_backs_off(code: str | None) -> None:
+    """Proves: a NACK without a code (an older Central) or with any other one is told with its
+    reason and tried again, ever more slowly; its sentence steers nothing."""
+    world = World(central="nacks duplicate", nack_code=code)
     world.pass_time(20)
     at = world.times(DialCentral)
-    assert 8 <= len(at) <= 20
-    assert "cp_id is missing" in world.notes(Level.WARNING)[0]
+    assert at[1] <= 0.4
+    assert 11 < len(at) <= 20
+    assert ": duplicate; again in" in world.notes(Level.WARNING)[0]
 
 
 def test_an_unread_frame_is_no_end() -> None:

@@ -14,7 +14,7 @@ REFUSED, TIMEOUT = KoCause.REFUSED, KoCause.TIMEOUT
 def healthy() -> Verdict:
     """Return a verdict of OK with the defaults: three failures, 1 s."""
     verdict = Verdict()
-    verdict.check_succeeded()
+    verdict.on_pass()
     return verdict
 
 
@@ -22,9 +22,9 @@ def test_a_monitor_that_has_just_started_claims_nothing() -> None:
     """Proves: neither OK nor KO is said of an engine that nobody has asked yet."""
     verdict = Verdict()
     assert (verdict.status, verdict.cause, verdict.changed) == (None, None, False)
-    verdict.check_failed(REFUSED, 0.0)
+    verdict.on_failure(REFUSED, 0.0)
     assert (verdict.status, verdict.cause, verdict.changed) == (None, None, False)
-    verdict.check_succeeded()
+    verdict.on_pass()
     assert (verdict.status, verdict.cause, verdict.changed) == (OK, None, True)
 
 
@@ -33,12 +33,12 @@ def test_three_failures_in_a_row_are_ko_and_one_success_is_ok() -> None:
     verdict = healthy()
     told = []
     for second in range(5):
-        verdict.check_failed(TIMEOUT, float(second))
+        verdict.on_failure(TIMEOUT, float(second))
         told.append((verdict.status, verdict.changed))
     assert told == [(OK, False), (OK, False), (KO, True), (KO, False), (KO, False)]
-    verdict.check_succeeded()
+    verdict.on_pass()
     assert (verdict.status, verdict.cause, verdict.changed) == (OK, None, True)
-    verdict.check_succeeded()
+    verdict.on_pass()
     assert (verdict.status, verdict.changed) == (OK, False)
 
 
@@ -46,9 +46,9 @@ def test_a_success_between_failures_begins_the_count_anew() -> None:
     """Proves: failures that are not in a row never make KO."""
     verdict = healthy()
     for second in range(20):
-        verdict.check_failed(TIMEOUT, float(second))
+        verdict.on_failure(TIMEOUT, float(second))
         if second % 2:
-            verdict.check_succeeded()
+            verdict.on_pass()
     assert verdict.status is OK
 
 
@@ -58,7 +58,7 @@ def test_many_failures_within_an_interval_count_once() -> None:
     ko_at = 0.0
     while verdict.status is OK:
         ko_at += 0.2
-        verdict.check_failed(REFUSED, ko_at)
+        verdict.on_failure(REFUSED, ko_at)
     ko_at -= 0.2
     assert 2 * INTERVAL_SHARE <= ko_at <= 2.2
 
@@ -67,32 +67,32 @@ def test_checks_a_little_less_than_an_interval_apart_all_count() -> None:
     """Proves: a loop that wakes some milliseconds late and then in time does not slow detection."""
     verdict = healthy()
     for now in (0.030, 1.001, 2.0):
-        verdict.check_failed(TIMEOUT, now)
+        verdict.on_failure(TIMEOUT, now)
     assert verdict.status is KO
 
 
 def test_the_cause_is_that_of_the_newest_failure() -> None:
     """Proves: an engine that hung and was then ended is seen to be gone, at once."""
     verdict = Verdict(failure_threshold=1)
-    verdict.check_failed(TIMEOUT, 0.0)
+    verdict.on_failure(TIMEOUT, 0.0)
     assert verdict.cause is TIMEOUT
-    verdict.check_failed(REFUSED, 0.2)
+    verdict.on_failure(REFUSED, 0.2)
     assert (verdict.status, verdict.cause, verdict.changed) == (KO, REFUSED, False)
 
 
 def test_after_a_stop_of_our_own_the_failures_are_forgotten_but_not_the_verdict() -> None:
-    """Proves: who was itself away blames nobody for it."""
+    """Proves: a monitor that was itself stopped blames no engine for it."""
     verdict = healthy()
-    verdict.check_failed(TIMEOUT, 0.0)
-    verdict.check_failed(TIMEOUT, 1.0)
-    verdict.restart()
-    verdict.check_failed(TIMEOUT, 60.0)
+    verdict.on_failure(TIMEOUT, 0.0)
+    verdict.on_failure(TIMEOUT, 1.0)
+    verdict.on_stall()
+    verdict.on_failure(TIMEOUT, 60.0)
     assert verdict.status is OK
-    verdict.check_failed(TIMEOUT, 61.0)
-    verdict.check_failed(TIMEOUT, 62.0)
-    verdict.restart()
+    verdict.on_failure(TIMEOUT, 61.0)
+    verdict.on_failure(TIMEOUT, 62.0)
+    verdict.on_stall()
     assert verdict.status is KO
-    verdict.check_failed(REFUSED, 90.0)
+    verdict.on_failure(REFUSED, 90.0)
     assert (verdict.status, verdict.cause) == (KO, REFUSED)
 
 
@@ -119,10 +119,10 @@ def test_ko_if_and_only_if_the_last_counted_checks_failed(
         now += pause_s
         before = verdict.status
         if cause is None:
-            verdict.check_succeeded()
+            verdict.on_pass()
             counted.append(None)
         else:
-            verdict.check_failed(cause, now)
+            verdict.on_failure(cause, now)
             if now - counted_s >= INTERVAL_SHARE * interval_s:
                 counted_s = now
                 counted.append(cause)

@@ -53,20 +53,25 @@ class World:
     settings: MonitorSettings = SETTINGS
     mono_s: float = 100.0
     heartbeat_s: float = 1.0
+    nack_code: str | None = None
     monitor: Monitor = attrs.field(init=False)
     story: list[tuple[float, Effect]] = attrs.field(factory=list)
     _engine_connection: int = 0
     _central_connection: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.monitor = Monitor(self.settings, "instance-1", self.now())
+        self.monitor = Monitor(self.settings, "instance-1")
+        self.follow(self.monitor.start(self.now()))
 
     def now(self) -> Now:
         return Now(self.mono_s, WALL)
 
     def happen(self, event: Event) -> None:
         """Hand an event in, and let engine and Central react to what comes of it."""
-        for effect in self.monitor.handle(event, self.now()):
+        self.follow(self.monitor.handle(event, self.now()))
+
+    def follow(self, effects: list[Effect]) -> None:
+        for effect in effects:
             self.story.append((round(self.mono_s - 100.0, 3), effect))
             answer = self.react(effect)
             if answer is not None:
@@ -96,7 +101,8 @@ class World:
             return self.acked(message)
         if self.central.startswith("nacks "):
             reason = self.central.removeprefix("nacks ")
-            return CentralAnswered(self._central_connection, Nack(message.seq, reason))
+            nack = Nack(message.seq, reason, code=self.nack_code)
+            return CentralAnswered(self._central_connection, nack)
         return None
 
     def acked(self, message: MonitorMessage) -> CentralAnswered:

@@ -1,0 +1,65 @@
+"""The loop of a monitor: each event goes to the core, and its steps are done in their order."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import trio
+
+from evd.core.effects import Note
+from evd.core.monitor.core import Monitor
+from evd.core.monitor.events import CountCheck, Effect, Event, Finish, Ticked
+from evd.daemons.clock import now
+from evd.daemons.monitor.connection import Connection
+from evd.daemons.monitor.metrics import MonitorMetrics
+from evd.daemons.monitor.steps import Close, Dial, Peer, SendFrame, Step, in_order
+from evd.logs import log_note
+
+logger = logging.getLogger(__name__)
+
+
+class Loop:
+    """Hand the events of `events` to `core` until it has finished."""
+
+    def __init__(
+        self,
+        core: Monitor,
+        events: trio.MemoryReceiveChannel[Event],
+        connections: Mapping[Peer, Connection],
+        metrics: MonitorMetrics,
+    ) -> None:
+        self._core = core
+        self._events = events
+        self._connections = connections
+        self._metrics = metrics
+        self._finished = False
+
+    async def run(self) -> None:
+        """Return once the core has nothing left to do."""
+        self._carry_out_all(self._core.start(now()))
+        while not self._finished:
+            event: Event = Ticked()
+            with trio.move_on_at(self._core.wake_at_s):
+                event = await self._events.receive()
+            self._carry_out_all(self._core.handle(event, now()))
+
+    def _carry_out_all(self, effects: Iterable[Effect]) -> None:
+        for step in in_order(effects):
+            self._carry_out(step)
+        self._metrics.refresh()
+
+    def _carry_out(self, step: Step) -> None:
+        match step:
+            case Close(peer):
+                self._connections[peer].close()
+            case Dial(peer, connection):
+                if peer is Peer.CENTRAL:
+                    self._metrics.on_dial_central(connection)
+                self._connections[peer].dial(connection)
+            case SendFrame(peer, data):
+                self._connections[peer].send(data)
+            case CountCheck(result):
+                self._metrics.on_check(result)
+            case Note():
+                log_note(logger, step)
+            case Finish():
+                self._finished = True
