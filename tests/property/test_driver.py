@@ -7,21 +7,21 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evd.core.driver.core import REQUESTS_MAX, Driver, DriverSettings
+from evd.core.driver.core import Driver, DriverSettings
+from evd.core.driver.disk import BLANK_DISK, REQUESTS_MAX, DriverDisk
 from evd.core.driver.events import (
-    BLANK_DISK,
     AskWanted,
     CancelWanted,
-    DriverDisk,
+    Effect,
     Event,
     Save,
-    SaveFailed,
     StopWanted,
     Tell,
     Ticked,
 )
 from evd.core.driver.requests_file import parse_requests
 from evd.core.effects import Now, Send
+from evd.core.machine import Saved, SaveFailed
 from evd.core.wire.messages import FINAL, Action, Beacon, DriverRequest, DriverUpdate, RequestStatus
 
 ALICE = "driver-alice"
@@ -82,12 +82,12 @@ class World:
         self.to_driver: list[DriverUpdate] = []
         self.asked: set[str] = set()
         self.told: dict[str, list[RequestStatus]] = {}
-        self.driver = self.start()
+        self.start()
 
-    def start(self) -> Driver:
-        """Another process, with what is on disk."""
+    def start(self) -> None:
+        """Start another process, with what is on disk."""
         self.heard = False
-        return Driver(
+        self.driver = Driver(
             DriverSettings(
                 driver_id=ALICE,
                 request_interval_s=0.5,
@@ -96,8 +96,8 @@ class World:
                 file_lines=FILE,
             ),
             self.disk,
-            Now(self.mono_s, WALL),
         )
+        self.follow(self.driver.start(Now(self.mono_s, WALL)))
 
     def fresh_id(self) -> str:
         """A request id that was never used."""
@@ -105,22 +105,28 @@ class World:
         return f"req-{self.made}"
 
     def feed(self, event: Event, crash_after: int | None = None, disk_full: bool = False) -> None:
-        """Hand an event in and carry its effects out, up to a crash or a save that fails."""
-        effects = self.driver.handle(event, Now(self.mono_s, WALL))
+        """Hand an event in; a crash comes before the effect `crash_after`, or at the end."""
+        self.follow(self.driver.handle(event, Now(self.mono_s, WALL)), crash_after, disk_full)
+        if crash_after is not None:
+            self.start()
+
+    def follow(
+        self, effects: list[Effect], crash_after: int | None = None, disk_full: bool = False
+    ) -> None:
+        """Carry out effects in order, up to a crash or a save that fails."""
         for number, effect in enumerate(effects):
             if number == crash_after:
                 break
             if isinstance(effect, Save):
                 if disk_full:
-                    self.driver.handle(SaveFailed(), Now(self.mono_s, WALL))
+                    self.driver.handle(SaveFailed("disk full"), Now(self.mono_s, WALL))
                     return
                 self.save(effect.disk)
+                self.driver.handle(Saved(), Now(self.mono_s, WALL))
             elif isinstance(effect, Tell):
                 self.hear(effect.update)
             elif isinstance(effect, Send):
                 self.send(effect)
-        if crash_after is not None:
-            self.driver = self.start()
 
     def save(self, disk: DriverDisk) -> None:
         """Check and keep what is saved."""

@@ -1,5 +1,6 @@
-"""The driver's shell: steps in order, a virtual clock, a screen that nobody may have to read."""
+"""The driver's daemon: steps in order, a virtual clock, a screen that nobody may have to read."""
 
+import contextlib
 import json
 import os
 import select
@@ -22,8 +23,11 @@ from evd.adapters.http.metrics import Metrics
 from evd.adapters.kafka import Consumer, Producer, RawMessage
 from evd.adapters.kafka.messenger import Messenger
 from evd.core.driver.core import Driver, DriverSettings
-from evd.core.driver.events import BLANK_DISK, AskWanted, DriverDisk
+from evd.core.driver.disk import BLANK_DISK, DriverDisk
+from evd.core.driver.events import AskWanted, Save
 from evd.core.driver.requests_file import parse_requests
+from evd.core.effects import Note, Now, Send
+from evd.core.machine import Saved, SaveFailed
 from evd.core.wire import codec
 from evd.core.wire.messages import (
     BEACONS,
@@ -36,10 +40,11 @@ from evd.core.wire.messages import (
     Message,
     RequestStatus,
 )
-from evd.daemons.clock import now
-from evd.daemons.driver.loop import DriverMetrics, Loop
-from evd.daemons.driver.program import read_beacons, read_updates, tick
+from evd.daemons.driver.loop import Loop
+from evd.daemons.driver.metrics import DriverMetrics
+from evd.daemons.driver.program import feed_beacons, feed_ticks, feed_updates
 from evd.daemons.driver.screen import LINES_WAITING_MAX, Screen, hold_stdout, wants_color
+from evd.daemons.driver.steps import MarkRead, Rest, Take, in_order, read_updates
 
 ALICE = "driver-alice"
 WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -97,7 +102,7 @@ class Disk:
 
 
 class World:
-    """A driver's shell among fakes; what its user reads comes out of a pipe."""
+    """A driver's loop among fakes; its user reads from a pipe."""
 
     def __init__(self, disk: Disk, file: str = "") -> None:
         self.disk = disk
@@ -114,25 +119,25 @@ class World:
                 file_lines=parse_requests(file),
             ),
             disk.kept,
-            now(),
         )
         self.metrics = DriverMetrics(Metrics())
-        self.mail = Messenger(cast(Producer, self.producer), self.metrics.dead_letter)
-        self.desk = Loop(
+        self.messenger = Messenger(cast(Producer, self.producer), self.metrics.on_dead_letter)
+        self.loop = Loop(
             ALICE,
             core,
             save=disk.save,
-            send=self.mail.send,
+            send=self.messenger.send,
             broker_up=lambda: self.broker_up,
             screen=Screen(self._written),
             metrics=self.metrics,
         )
 
-    def start(self, nursery: trio.Nursery) -> None:
-        """The tasks of the daemon."""
-        nursery.start_soon(tick, self.desk)
-        nursery.start_soon(read_updates, self.desk, cast(Consumer, self.updates), self.mail)
-        nursery.start_soon(read_beacons, self.desk, cast(Consumer, self.beacons), self.mail)
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start the loop and the tasks of the daemon."""
+        await self.loop.start()
+        nursery.start_soon(feed_ticks, self.loop)
+        nursery.start_soon(feed_updates, self.loop, cast(Consumer, self.updates), self.messenger)
+        nursery.start_soon(feed_beacons, self.loop, cast(Consumer, self.beacons), self.messenger)
 
     def sent(self) -> list[DriverRequest]:
         """The requests that went out since the last call."""
@@ -198,7 +203,7 @@ async def test_a_file_is_worked_through(autojump_clock: trio.testing.MockClock) 
     offset committed only after what it changed was saved."""
     with world(file="CP-001\nany\n") as w:
         async with trio.open_nursery() as nursery:
-            w.start(nursery)
+            await w.start(nursery)
             await trio.sleep(3)
             assert w.sent() == []
             w.beacons.put(Beacon("central-1", 1, 7.0), Beacon("central-1", 1, 8.0))
@@ -234,7 +239,7 @@ async def test_no_coordinator_in_bounded_time(autojump_clock: trio.testing.MockC
     """Proves: with nobody there the request fails after its time-out, and nothing was sent."""
     with world(file="CP-001\n") as w:
         async with trio.open_nursery() as nursery:
-            w.start(nursery)
+            await w.start(nursery)
             await trio.sleep(9.5)
             assert w.lines() == []
             await trio.sleep(1)
@@ -249,16 +254,16 @@ async def test_a_disk_that_refuses_holds_news_back_and_loses_none(
     """Proves: what can't be saved is not told and not committed, and both happen when it can."""
     with world() as w:
         async with trio.open_nursery() as nursery:
-            w.start(nursery)
+            await w.start(nursery)
             w.beacons.put(Beacon("central-1", 1, 7.0))
-            await w.desk.want(AskWanted("req-a", "CP-001", None))
+            await w.loop.want(AskWanted("req-a", "CP-001", None))
             w.disk.refuses = True
             w.updates.put(update("req-a", RequestStatus.DENIED, "busy"))
             await trio.sleep(5)
             assert (w.lines(), w.updates.committed) == ([], {})
-            assert "No space left" in (w.desk.unhealthy() or "")
+            assert "No space left" in (w.loop.unhealthy() or "")
             with pytest.raises(NotSaved):
-                await w.desk.ask("CP-002", None)
+                await w.loop.ask("CP-002", None)
             w.disk.refuses = False
             await until(lambda: w.updates.committed)
             assert w.columns() == [("DENIED", "CP-001", "busy")]
@@ -271,7 +276,7 @@ async def test_bad_messages_are_put_aside(autojump_clock: trio.testing.MockClock
     """Proves: poison on both topics is sent to the dead letters, counted, and read past."""
     with world() as w:
         async with trio.open_nursery() as nursery:
-            w.start(nursery)
+            await w.start(nursery)
             w.beacons.put(b"\xff", b"{}", Beacon("central-1", 1, 7.0))
             w.updates.put(b"[]", update("req-x", RequestStatus.DENIED, "busy"))
             await until(lambda: w.updates.committed.get((UPDATES, 0)) == 2)
@@ -285,13 +290,13 @@ async def test_bad_messages_are_put_aside(autojump_clock: trio.testing.MockClock
 async def test_health_says_what_is_away(autojump_clock: trio.testing.MockClock) -> None:
     """Proves: healthy only while broker and Central are there, with the reason if not."""
     with world() as w:
-        assert w.desk.unhealthy() == "Central was not heard yet"
-        await w.desk.want(Beacon("central-1", 1, 7.0))
-        assert w.desk.unhealthy() is None
+        assert w.loop.unhealthy() == "Central was not heard yet"
+        await w.loop.want(Beacon("central-1", 1, 7.0))
+        assert w.loop.unhealthy() is None
         await trio.sleep(9)
-        assert w.desk.unhealthy() == "Central was not heard for 9 s"
+        assert w.loop.unhealthy() == "Central was not heard for 9 s"
         w.broker_up = False
-        assert w.desk.unhealthy() == "the broker does not answer"
+        assert w.loop.unhealthy() == "the broker does not answer"
 
 
 async def test_notifications_survive_a_restart(autojump_clock: trio.testing.MockClock) -> None:
@@ -299,10 +304,10 @@ async def test_notifications_survive_a_restart(autojump_clock: trio.testing.Mock
     disk = Disk()
     with world(disk) as w:
         for number in range(3):
-            await w.desk.want(update(f"req-{number}", RequestStatus.DENIED, "busy"))
-        assert [u.request_id for u in w.desk.notifications()] == ["req-2", "req-1", "req-0"]
+            await w.loop.want(update(f"req-{number}", RequestStatus.DENIED, "busy"))
+        assert [u.request_id for u in w.loop.notifications()] == ["req-2", "req-1", "req-0"]
     with world(disk) as again:
-        assert [u.request_id for u in again.desk.notifications()] == ["req-2", "req-1", "req-0"]
+        assert [u.request_id for u in again.loop.notifications()] == ["req-2", "req-1", "req-0"]
 
 
 def test_a_reader_that_stops_holds_nothing_up() -> None:
@@ -419,3 +424,40 @@ def test_a_state_directory_is_one_drivers_and_one_processs(tmp_path: Path) -> No
     Notebook(tmp_path, "driver-bob").write(BLANK_DISK)
     assert "driver-bob" in _refused(tmp_path, *flags)
     assert json.loads((tmp_path / FILE_NAME).read_bytes())["driver_id"] == "driver-bob"
+
+
+def test_nothing_behind_a_failed_save_is_done() -> None:
+    """Proves: a save comes first, and after its failure no step follows: the request is neither
+    sent nor kept, and a later one is decided anew."""
+    core = Driver(
+        DriverSettings(driver_id=ALICE, request_interval_s=4, request_timeout_s=10), BLANK_DISK
+    )
+    moment = Now(0.0, WALL)
+    core.start(moment)
+    core.handle(Beacon("central-1", 1, 7.0), moment)
+    steps = in_order(core, core.handle(AskWanted("req-a", "CP-001", None), moment), lambda: moment)
+    assert isinstance(next(steps), Save)
+    with pytest.raises(StopIteration) as end:
+        steps.send(SaveFailed("disk full"))
+    assert end.value.value == SaveFailed("disk full")
+    assert core.open_count == 0
+    steps = in_order(core, core.handle(AskWanted("req-b", "CP-001", None), moment), lambda: moment)
+    outcome, taken = None, []
+    with contextlib.suppress(StopIteration):
+        while True:
+            step = steps.send(outcome)
+            outcome = Saved() if isinstance(step, Save) else None
+            taken.append(type(step))
+    assert taken == [Save, Note, Send]
+
+
+def test_a_batch_is_read_once_its_own_updates_are_saved() -> None:
+    """Proves: others' updates in the partition are skipped, one that can't be saved is tried again
+    after a rest, and only then the batch is marked as read."""
+    own = update("req-a", RequestStatus.DENIED, "busy")
+    steps = read_updates(ALICE, [attrs.evolve(own, driver_id="driver-bob"), own])
+    assert next(steps) == Take(own)
+    assert isinstance(steps.send(False), Rest)
+    assert steps.send(None) == Take(own)
+    assert steps.send(True) == MarkRead()
+    assert [*steps] == []

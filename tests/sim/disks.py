@@ -24,7 +24,7 @@ from evd.core.central.rows import (
     Session,
     SessionStatus,
 )
-from evd.core.driver.events import BLANK_DISK, DriverDisk
+from evd.core.driver.disk import BLANK_DISK, DriverDisk
 from evd.core.engine.events import (
     EngineDisk,
     ReserveRoom,

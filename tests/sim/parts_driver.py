@@ -1,40 +1,52 @@
-"""Who asks for a charge: the drivers' shell around their core, and a caller of Central's HTTP."""
+"""The askers of the simulation: drivers with the steps of their daemon, and a caller of HTTP."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Generator, Iterable, Mapping, Set
 
 import attrs
 
 from evd.core.central.events import Accepted, ChargeAsked, Refusal, Refused, RequestEndAsked
 from evd.core.central.rows import Request
 from evd.core.driver.core import Driver, DriverSettings
+from evd.core.driver.disk import DriverDisk
 from evd.core.driver.events import (
     AskWanted,
     CancelWanted,
-    DriverDisk,
+    Effect,
     Event,
-    Refuse,
     Save,
-    SaveFailed,
     StopWanted,
     Tell,
     Ticked,
 )
 from evd.core.driver.requests_file import RequestLine
 from evd.core.effects import Level, Note, Send
-from evd.core.wire.messages import BEACONS, UPDATES, Beacon, DriverUpdate, Message, RequestStatus
+from evd.core.machine import Saved, SaveFailed
+from evd.core.wire.messages import BEACONS, UPDATES, DriverUpdate, Message, RequestStatus
+from evd.daemons.driver.steps import (
+    MarkRead,
+    Rest,
+    SaveOutcome,
+    Step,
+    Take,
+    in_order,
+    newest_beacon,
+    read_updates,
+)
 from tests.sim.broker import Broker, Messenger, Place, Reader, place_of
 from tests.sim.disks import DiskFault, Notebook
+from tests.sim.drive import drive
 from tests.sim.parts_central import CentralPart
 from tests.sim.world import Process, World
 
+# The caller's pace.
 TICK_S = 0.5
 REQUEST_TIMEOUT_S = 8.0
 REQUEST_INTERVAL_S = 1.0
-SAVE_RETRY_S = 1.0
 BEACONS_PLACE = place_of(BEACONS, "")
 
 Told = Callable[["Asker", DriverUpdate], None]
+Reading = Generator[Take | Rest | MarkRead, bool | None, None]
 
 
 def _ignore(*_: object) -> None:
@@ -91,17 +103,17 @@ class DriverPart(Asker):
 
     def boot(self) -> None:
         """A process begins with what is in its notebook."""
-        self._mail = Messenger(self, self.broker)
+        self._messenger = Messenger(self, self.broker)
         place = place_of(UPDATES, self.driver_id)
         self._updates = Reader(self, self.broker, self.name, [place], self._read, _ignore)
         self._beacons = Reader(self, self.broker, None, [BEACONS_PLACE], self._hear, _ignore)
-        # Read, and not yet saved: nobody repeats every update.
-        self._unsaved: deque[DriverUpdate] = deque()
-        self._unread: dict[Place, int] = {}
+        # The batches of updates that are not read to their end.
+        self._batches: deque[tuple[Reading, Mapping[Place, int]]] = deque()
         # A save that failed may have been done all the same.
         self._note_asked()
-        self.core = Driver(self.settings, self.notebook.page, self.now())
-        self._tick()
+        self.core = Driver(self.settings, self.notebook.page)
+        self._carry_out_all(self.core, self.core.start(self.now()))
+        self._sleep()
 
     def died(self) -> None:
         """Its memory is gone."""
@@ -118,17 +130,22 @@ class DriverPart(Asker):
         """Whether it has no request on its own notebook that it waits for."""
         return all(request.given_up for request in self.notebook.page.requests)
 
+    def _sleep(self) -> None:
+        assert self.core is not None
+        delay_s = max(0.0, self.core.wake_at_s - self.now().mono_s)
+        self.later(delay_s + 0.0005, self._tick)
+
     def _tick(self) -> None:
-        self.later(TICK_S, self._tick)
         # Positions follow from it when the broker comes back.
         self._updates.link_up()
         self._beacons.link_up()
         self._handle(Ticked(self.fresh_id()))
+        self._sleep()
         if self.is_free and self.world.t_s - self.last_end_s >= REQUEST_INTERVAL_S:
             wish = self.wish()
             if wish is not None:
                 self._handle(AskWanted(self.fresh_id(), None if wish == "any" else wish, None))
-        elif self.world.chance(0.01):
+        elif self.world.chance(0.005):
             self._changes_its_mind()
 
     def _changes_its_mind(self) -> None:
@@ -144,53 +161,63 @@ class DriverPart(Asker):
                 return
 
     def _hear(self, messages: list[Message], _: Mapping[Place, int]) -> None:
-        # Of all that were read in one go only the newest counts.
-        newest = messages[-1] if messages else None
-        if isinstance(newest, Beacon):
-            self._handle(newest)
+        beacon = newest_beacon(messages)
+        if beacon is not None:
+            self._handle(beacon)
 
     def _read(self, messages: list[Message], offsets: Mapping[Place, int]) -> None:
-        waits = bool(self._unsaved or self._unread)
-        self._unsaved.extend(each for each in messages if isinstance(each, DriverUpdate))
-        self._unread.update(offsets)
-        if not waits:
-            self._take_updates()
+        self._batches.append((read_updates(self.driver_id, messages), offsets))
+        if len(self._batches) == 1:
+            self._read_on()
 
-    def _take_updates(self) -> None:
-        while self._unsaved:
-            if not self._handle(self._unsaved[0]):
-                self.later(SAVE_RETRY_S, self._take_updates)
-                return
-            self._unsaved.popleft()
-        self.risk()
-        self._updates.commit(self._unread)
-        self._unread = {}
+    def _read_on(self, outcome: bool | None = None) -> None:
+        """Carry out the steps of one batch after the other, up to a rest."""
+        while self._batches:
+            reading, offsets = self._batches[0]
+            try:
+                step = reading.send(outcome)
+            except StopIteration:
+                self._batches.popleft()
+                continue
+            finally:
+                outcome = None
+            match step:
+                case Take(update):
+                    outcome = self._handle(update)
+                case Rest(duration_s):
+                    self.later(duration_s, self._read_on)
+                    return
+                case MarkRead():
+                    self.risk()
+                    self._updates.commit(offsets)
 
     def _handle(self, event: Event) -> bool:
         """Whether the event was taken in; not, where it could not be saved."""
         core = self.core
-        if core is None:
-            return True
-        for effect in core.handle(event, self.now()):
-            match effect:
-                case Save():
-                    self.risk()
-                    try:
-                        self._write(effect.disk)
-                    except DiskFault:
-                        core.handle(SaveFailed(), self.now())
-                        return False
-                case Tell():
-                    self.risk()
-                    self.told(effect.update)
-                case Send():
-                    self._mail.send(effect.topic, effect.key, effect.message)
-                case Note():
-                    if effect.level is not Level.DEBUG:
-                        self.note(effect.text)
-                case Refuse():
-                    pass
-        return True
+        return core is None or self._carry_out_all(core, core.handle(event, self.now()))
+
+    def _carry_out_all(self, core: Driver, effects: Iterable[Effect]) -> bool:
+        outcome = drive(in_order(core, effects, self.now), self._carry_out)
+        return not isinstance(outcome, SaveFailed)
+
+    def _carry_out(self, step: Step) -> SaveOutcome | None:
+        match step:
+            case Save(disk):
+                self.risk()
+                try:
+                    self._write(disk)
+                except DiskFault as error:
+                    return SaveFailed(str(error))
+                return Saved()
+            case Tell(update):
+                self.risk()
+                self.told(update)
+            case Send(topic, key, message):
+                self._messenger.send(topic, key, message)
+            case Note():
+                if step.level is not Level.DEBUG:
+                    self.note(step.text)
+        return None
 
     def _write(self, page: DriverDisk) -> None:
         known = {request.request_id for request in self.notebook.page.requests}

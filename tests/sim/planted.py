@@ -11,9 +11,10 @@ ENGINE = "evd/core/engine/core.py"
 ENGINE_ORDERS = "evd/core/engine/orders.py"
 ENGINE_STEPS = "evd/daemons/engine/steps.py"
 DRIVER = "evd/core/driver/core.py"
+ASKING = "evd/core/driver/asking.py"
 CHECKS = "evd/core/monitor/checks.py"
 CENTRAL_STEPS = "evd/daemons/central/steps.py"
-DRIVER_SHELL = "tests/sim/parts_driver.py"
+DRIVER_STEPS = "evd/daemons/driver/steps.py"
 DISKS = "tests/sim/disks.py"
 WORLD = "tests/sim/world.py"
 
@@ -47,8 +48,8 @@ MUTANTS = (
         "asked",
         "a driver is told before that is saved",
         DRIVER,
-        "effects = [Save(self._disk), *map(Tell, self._disk.untold), *effects]",
-        "effects = [*map(Tell, self._disk.untold), *effects, Save(self._disk)]",
+        "[Save(self._disk), *map(Tell, self._disk.untold), *effects]",
+        "[*map(Tell, self._disk.untold), *effects, Save(self._disk)]",
     ),
     Mutant(
         "dedupe",
@@ -111,7 +112,7 @@ MUTANTS = (
         "ask-once",
         "all",
         "a driver stops asking once it was answered",
-        DRIVER,
+        ASKING,
         "every_s = REPEAT_UNANSWERED_S if unanswered else REPEAT_S",
         'every_s = REPEAT_UNANSWERED_S if unanswered else float("inf")',
     ),
@@ -258,9 +259,8 @@ HARMLESS = (
         "offset-first-d",
         "asked",
         "a driver commits the offset first",
-        DRIVER_SHELL,
-        "        waits = bool(self._unsaved or self._unread)\n",
-        "        waits = bool(self._unsaved or self._unread)\n"
-        "        self._updates.commit(offsets)\n",
+        DRIVER_STEPS,
+        "    for update in messages:\n",
+        "    yield MarkRead()\n    for update in messages:\n",
     ),
 )

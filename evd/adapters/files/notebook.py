@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from evd.adapters.files.state_dir import write_whole
-from evd.core.driver.events import BLANK_DISK, DriverDisk
+from evd.core.driver.disk import BLANK_DISK, DriverDisk
 from evd.core.wire import codec
 
 FILE_NAME: Final = "notebook.json"

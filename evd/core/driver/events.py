@@ -1,4 +1,4 @@
-"""What a driver keeps, what can happen to it, and what it wants done.
+"""The events that a driver's core understands, and the effects that it returns.
 
 Beacons and updates that it reads from Kafka are events as they are.
 """
@@ -8,62 +8,15 @@ from enum import StrEnum
 
 import attrs
 
+from evd.core.driver.disk import DriverDisk
 from evd.core.effects import Note, Send
-from evd.core.wire.fields import (
-    choice_field,
-    count_field,
-    cp_id_field,
-    flag_field,
-    id_field,
-    text_field,
-    time_field,
-)
-from evd.core.wire.messages import Action, Beacon, DriverUpdate
-
-
-@attrs.frozen(slots=True)
-class OpenRequest:
-    """A request that Central has not ended yet.
-
-    `cp_id`: the one asked for, None for any.  `action`: what is asked of Central until it ends
-    the request.  `answered`: Central was heard about it.  `given_up`: the driver was told FAILED
-    already, and only Central has still to hear of it.  `session_id`, `session_cp_id` and
-    `started_at` are known once there is a session; `started_at` is shown and decides nothing.
-    """
-
-    request_id: str = id_field()
-    cp_id: str | None = cp_id_field(null=True)
-    vehicle_id: str | None = id_field(null=True)
-    action: Action = choice_field(Action)
-    answered: bool = flag_field()
-    given_up: bool = flag_field()
-    session_id: str | None = id_field(optional=True)
-    session_cp_id: str | None = cp_id_field(optional=True)
-    started_at: datetime | None = time_field(optional=True)
-
-
-@attrs.frozen(slots=True)
-class DriverDisk:
-    """All that a driver keeps over a restart.
-
-    `finals`: the newest final statuses, oldest first.  `untold`: those of them that may not have
-    been told.  `file_digest`, `file_line`: which requests file it is in, and the last line of it
-    that was begun, 0 before the first.
-    """
-
-    requests: tuple[OpenRequest, ...]
-    finals: tuple[DriverUpdate, ...]
-    untold: tuple[DriverUpdate, ...]
-    file_digest: str = text_field()
-    file_line: int = count_field()
-
-
-BLANK_DISK = DriverDisk((), (), (), "", 0)
+from evd.core.machine import Saved, SaveFailed
+from evd.core.wire.messages import Beacon, DriverUpdate
 
 
 @attrs.frozen(slots=True)
 class Ticked:
-    """A quarter of a second or so went by; `fresh_request_id` was never used before."""
+    """Time went by: `Driver.wake_at_s` is reached; `fresh_request_id` was never used before."""
 
     fresh_request_id: str
 
@@ -79,48 +32,43 @@ class AskWanted:
 
 @attrs.frozen(slots=True)
 class CancelWanted:
-    """The driver wants this request no longer, whether its session has begun or not."""
+    """The driver wants to end this request, whether its session has begun or not."""
 
     request_id: str
 
 
 @attrs.frozen(slots=True)
 class StopWanted:
-    """The driver has had enough."""
+    """The driver wants to end this session."""
 
     session_id: str
 
 
 @attrs.frozen(slots=True)
 class StopAsked:
-    """The process is to end: the last chance to save what need not be told again."""
-
-
-@attrs.frozen(slots=True)
-class SaveFailed:
-    """The last step's Save may not have reached the disk, and nothing behind it was done."""
+    """The process is to end: one last save, so that no final status is told again."""
 
 
 Wanted = AskWanted | CancelWanted | StopWanted
-Event = Beacon | DriverUpdate | Ticked | Wanted | StopAsked | SaveFailed
+Event = Beacon | DriverUpdate | Ticked | Wanted | StopAsked | Saved | SaveFailed
 
 
 @attrs.frozen(slots=True)
 class Save:
-    """Put this on disk, durably, in place of what is there."""
+    """Replace the content of the disk, durably."""
 
     disk: DriverDisk
 
 
 @attrs.frozen(slots=True)
 class Tell:
-    """Tell the driver."""
+    """Show an update to the driver."""
 
     update: DriverUpdate
 
 
 class Obstacle(StrEnum):
-    """Why a wish is refused: no such id, it is over already, or there are too many open ones."""
+    """The reason of a refusal: no such id, it has ended already, or too many are open."""
 
     UNKNOWN = "UNKNOWN"
     OVER = "OVER"
@@ -129,7 +77,7 @@ class Obstacle(StrEnum):
 
 @attrs.frozen(slots=True)
 class Refuse:
-    """What was wanted just now can't be done; `reason` is a sentence."""
+    """Refuse the wish that is being handled; `reason` is a sentence for its sender."""
 
     obstacle: Obstacle
     reason: str

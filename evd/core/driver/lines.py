@@ -1,4 +1,4 @@
-"""What a driver is told, as a line to read."""
+"""An update as the line that its driver reads."""
 
 from datetime import datetime
 
@@ -9,13 +9,13 @@ NO_CP = "-"
 
 
 def line_of(update: DriverUpdate, when: datetime) -> str:
-    """`<time> | <STATUS> | <request_id> | <cp_id or -> | <text>`, the time in UTC."""
+    """Return `<time> | <STATUS> | <request_id> | <cp_id or -> | <text>`, the time in UTC."""
     cp_id = update.cp_id or NO_CP
     return " | ".join((format_time(when), update.status, update.request_id, cp_id, text_of(update)))
 
 
 def text_of(update: DriverUpdate) -> str:
-    """The amounts, and the reason where there is one: `22.0 kW, 0.061 kWh, 0.0183 €`."""
+    """Return the amounts, and the reason if any: `22.0 kW, 0.061 kWh, 0.0183 €`."""
     amounts = _amounts(update)
     reason = printable(update.reason)
     if not amounts:

@@ -1,4 +1,4 @@
-"""A driver's wishes: one charging point a line, `any` for Central's choice, `#` comments."""
+"""The requests file: one charging point a line, `any` for Central's choice, `#` comments."""
 
 import attrs
 
@@ -26,7 +26,7 @@ class RequestLine:
 
 
 def parse_requests(content: bytes | str) -> tuple[RequestLine, ...]:
-    """The requests of a file, in its order; `RequestsFileError` for the first line that is none.
+    """Return the requests of a file, in its order; raises RequestsFileError for a bad line.
 
     Blank lines and what follows a `#` are skipped.  Bytes must be UTF-8, with or without a mark.
     """

@@ -1,8 +1,8 @@
 """evd-driver: asks for charges, waits for Central however long it must, tells its user.
 
-What survives its crash is its notebook: the requests that are open, the final statuses, its place
-in the requests file.  A start is the recovery: what is open is asked again, and the updates that
-came meanwhile are read from Kafka and told.
+Its notebook survives its crash: the open requests, the final statuses, its place in the requests
+file.  A start is the recovery: the open requests are asked again, and the updates that came
+meanwhile are read from Kafka and told.
 """
 
 import contextlib
@@ -22,15 +22,16 @@ from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
 from evd.adapters.kafka.messenger import Messenger
 from evd.config import DriverConfig, RequestsFile, driver_config, read_requests_file
 from evd.core.driver.core import Driver, DriverSettings
-from evd.core.driver.events import DriverDisk, StopAsked, Ticked
-from evd.core.wire.messages import BEACONS, UPDATES, Beacon, DriverUpdate
-from evd.daemons.clock import now
-from evd.daemons.driver.loop import DriverMetrics, Loop, fresh_request_id
+from evd.core.driver.disk import DriverDisk
+from evd.core.driver.events import StopAsked, Ticked
+from evd.core.wire.messages import BEACONS, UPDATES, DriverUpdate
+from evd.daemons.drive import drive
+from evd.daemons.driver.loop import Loop, fresh_request_id
+from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.screen import STDOUT_FD, Screen, hold_stdout, wants_color
+from evd.daemons.driver.steps import MarkRead, Rest, Take, newest_beacon, read_updates
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
-TICK_S: Final = 0.25
-SAVE_RETRY_S: Final = 1.0
 FLUSH_S: Final = 1.0
 
 logger = logging.getLogger(__name__)
@@ -46,13 +47,13 @@ def main() -> NoReturn:
 
 async def run(config: DriverConfig, lifecycle: Lifecycle) -> None:
     """Ask and tell until told to stop."""
-    # Whatever is wrong with the flags ends it here, before anything is begun.
+    # A wrong flag ends the program here, before anything is begun.
     file = read_requests_file(config.requests_file) if config.requests_file else None
     metrics_at = await _listen("--metrics-port", config.metrics_host, config.metrics_port)
     http_at = await _listen("--http-port", config.http_host, config.http_port)
     with naming_state_dir(StateDirInUse, ForeignNotebook), held_state_dir(config.state_dir):
         notebook = Notebook(config.state_dir, config.driver_id)
-        core = Driver(_settings(config, file), notebook.read(), now())
+        core = Driver(_settings(config, file), notebook.read())
         await _live(config, core, notebook, lifecycle, metrics_at, http_at)
 
 
@@ -69,76 +70,86 @@ async def _live(
 
     metrics = DriverMetrics(Metrics())
     async with _open_kafka(config) as kafka, trio.open_nursery() as nursery:
-        mail = Messenger(kafka.producer, metrics.dead_letter)
-        desk = Loop(
+        messenger = Messenger(kafka.producer, metrics.on_dead_letter)
+        loop = Loop(
             config.driver_id,
             core,
             save=save,
-            send=mail.send,
+            send=messenger.send,
             broker_up=kafka.is_up,
             screen=Screen(STDOUT_FD, wants_color(config.color, STDOUT_FD, os.environ)),
             metrics=metrics,
         )
+        with contextlib.suppress(NotSaved):
+            await loop.start()
         if metrics_at:
-            nursery.start_soon(_serve_metrics, metrics_at, metrics, desk)
+            nursery.start_soon(_serve_metrics, metrics_at, metrics, loop)
         if http_at:
             # Returns by itself once told to stop.
-            await nursery.start(_serve_dashboard, config, desk, http_at, lifecycle)
+            await nursery.start(_serve_dashboard, config, loop, http_at, lifecycle)
         async with trio.open_nursery() as work:
-            work.start_soon(read_updates, desk, kafka.updates, mail)
-            work.start_soon(read_beacons, desk, kafka.beacons, mail)
-            work.start_soon(tick, desk)
+            work.start_soon(feed_updates, loop, kafka.updates, messenger)
+            work.start_soon(feed_beacons, loop, kafka.beacons, messenger)
+            work.start_soon(feed_ticks, loop)
             lifecycle.ready()
             logger.info("Ready")
             await lifecycle.stopping.wait()
             work.cancel_scope.cancel()
         with contextlib.suppress(NotSaved):
-            await desk.want(StopAsked())
+            await loop.want(StopAsked())
         await kafka.producer.flush(FLUSH_S)
         nursery.cancel_scope.cancel()
 
 
-async def tick(desk: Loop) -> None:
-    """Tell the core, a few times a second, that time goes by."""
+async def feed_ticks(loop: Loop) -> None:
+    """Tell the core, as often as it wants, that time goes by."""
     while True:
-        await trio.sleep(TICK_S)
-        # What could not be saved is decided again with a later tick.
+        await trio.sleep_until(loop.wake_at_s)
+        # A step that could not be saved is decided again with a later tick.
         with contextlib.suppress(NotSaved):
-            await desk.want(Ticked(fresh_request_id()))
+            await loop.want(Ticked(fresh_request_id()))
 
 
-async def read_beacons(desk: Loop, consumer: Consumer, mail: Messenger) -> None:
-    """Hand over the beacons, of which only the newest counts."""
+async def feed_beacons(loop: Loop, consumer: Consumer, messenger: Messenger) -> None:
+    """Hand over the newest beacon of each batch."""
     async for batch in consumer.batches:
-        for beacon in mail.read(batch)[-1:]:
-            if isinstance(beacon, Beacon):
-                with contextlib.suppress(NotSaved):
-                    await desk.want(beacon)
+        beacon = newest_beacon(messenger.read(batch))
+        if beacon is not None:
+            with contextlib.suppress(NotSaved):
+                await loop.want(beacon)
 
 
-async def read_updates(desk: Loop, consumer: Consumer, mail: Messenger) -> None:
-    """Hand over the updates; Kafka is told of them once what they changed is saved."""
+async def feed_updates(loop: Loop, consumer: Consumer, messenger: Messenger) -> None:
+    """Hand over the updates, in the order of `read_updates`."""
     async for batch in consumer.batches:
-        for update in mail.read(batch):
-            # Its partition has the updates of others too.
-            if isinstance(update, DriverUpdate) and update.driver_id == desk.driver_id:
-                await _until_saved(desk, update)
-        consumer.commit({(raw.topic, raw.partition): raw.offset + 1 for raw in batch})
+        offsets = {(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
+
+        async def carry_out(
+            step: Take | Rest | MarkRead, offsets: dict[tuple[str, int], int] = offsets
+        ) -> bool | None:
+            match step:
+                case Take(update):
+                    return await _is_taken(loop, update)
+                case Rest(duration_s):
+                    await trio.sleep(duration_s)
+                case MarkRead():
+                    consumer.commit(offsets)
+            return None
+
+        await drive(read_updates(loop.driver_id, messenger.read(batch)), carry_out)
 
 
-async def _until_saved(desk: Loop, update: DriverUpdate) -> None:
-    while True:
-        try:
-            await desk.want(update)
-            return
-        except NotSaved:
-            # Nobody repeats every update; this one waits here, and the next ones in Kafka.
-            await trio.sleep(SAVE_RETRY_S)
+async def _is_taken(loop: Loop, update: DriverUpdate) -> bool:
+    try:
+        await loop.want(update)
+    except NotSaved:
+        return False
+    return True
 
 
 @attrs.frozen
 class _Kafka:
-    """A driver's clients.  Beacons are read from now on, updates from where it was."""
+    """The clients of a driver: beacons are read from now on, updates from the last place."""
 
     producer: Producer
     updates: Consumer
@@ -173,27 +184,27 @@ async def _listen(flag: str, host: str, port: int) -> Listeners:
     return await listen(flag, host, port) if port else []
 
 
-async def _serve_metrics(listeners: Listeners, metrics: DriverMetrics, desk: Loop) -> None:
+async def _serve_metrics(listeners: Listeners, metrics: DriverMetrics, loop: Loop) -> None:
     await serve_metrics(
-        listeners, service="evd-driver", render=metrics.render, health=desk.unhealthy
+        listeners, service="evd-driver", render=metrics.render, health=loop.unhealthy
     )
 
 
 async def _serve_dashboard(
     config: DriverConfig,
-    desk: Loop,
+    loop: Loop,
     listeners: Listeners,
     lifecycle: Lifecycle,
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    # Here, because a driver without a dashboard need not pay for a web framework.
+    # Imported here, because a driver without a dashboard need not pay for a web framework.
     from evd.adapters.http.driver_app import driver_app
     from evd.adapters.http.driver_central import DriverCentral
     from evd.adapters.http.serving import serve_app
 
     await serve_app(
-        driver_app(desk, DriverCentral(config.central_url)),
+        driver_app(loop, DriverCentral(config.central_url)),
         listeners,
         stopping=lifecycle.stopping,
         task_status=task_status,

@@ -12,8 +12,7 @@ import pytest
 
 from evd.adapters.files.notebook import FILE_NAME, ForeignNotebook, Notebook, NotSaved
 from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
-from evd.core.driver.core import FINALS_MAX, REQUESTS_MAX
-from evd.core.driver.events import BLANK_DISK, DriverDisk, OpenRequest
+from evd.core.driver.disk import BLANK_DISK, FINALS_MAX, REQUESTS_MAX, DriverDisk, OpenRequest
 from evd.core.wire.messages import Action, DriverUpdate, RequestStatus
 
 ALICE = "driver-alice"

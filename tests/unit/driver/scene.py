@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from evd.core.driver.core import Driver, DriverSettings
+from evd.core.driver.disk import BLANK_DISK, DriverDisk
 from evd.core.driver.events import (
-    BLANK_DISK,
     CurrentSession,
-    DriverDisk,
     Effect,
     Event,
     Save,
@@ -15,6 +14,7 @@ from evd.core.driver.events import (
 )
 from evd.core.driver.requests_file import parse_requests
 from evd.core.effects import Now, Send
+from evd.core.machine import Saved
 from evd.core.wire.messages import Beacon, DriverRequest, DriverUpdate, RequestStatus
 
 ALICE = "driver-alice"
@@ -43,22 +43,28 @@ class Scene:
         self.disk = disk
         self.mono_s = 100.0
         self.made = 0
-        self.driver = Driver(self.settings, disk, self.now)
+        self.driver = Driver(self.settings, disk)
+        self.follow(self.driver.start(self.now))
 
     @property
     def now(self) -> Now:
         return Now(self.mono_s, WALL + timedelta(seconds=self.mono_s))
 
-    def restart(self) -> None:
-        """Another process with what this one had on disk."""
+    def restart(self) -> list[Effect]:
+        """Start another process with this one's disk; return its first effects."""
         self.mono_s = 7.0
-        self.driver = Driver(self.settings, self.disk, self.now)
+        self.driver = Driver(self.settings, self.disk)
+        return self.follow(self.driver.start(self.now))
 
     def tell(self, event: Event) -> list[Effect]:
-        effects = self.driver.handle(event, self.now)
+        return self.follow(self.driver.handle(event, self.now))
+
+    def follow(self, effects: list[Effect]) -> list[Effect]:
+        """Do the saves among the effects."""
         for effect in effects:
             if isinstance(effect, Save):
                 self.disk = effect.disk
+                assert self.driver.handle(Saved(), self.now) == []
         return effects
 
     def tick(self, for_s: float = 0.25) -> list[Effect]:

@@ -2,20 +2,21 @@
 
 import attrs
 
-from evd.core.driver.core import FINALS_MAX, NO_COORDINATOR, REQUESTS_MAX
+from evd.core.driver.core import NO_COORDINATOR
+from evd.core.driver.disk import FINALS_MAX, REQUESTS_MAX
 from evd.core.driver.events import (
     AskWanted,
     CancelWanted,
     Obstacle,
     Refuse,
     Save,
-    SaveFailed,
     StopAsked,
     StopWanted,
     Tell,
     Ticked,
 )
 from evd.core.effects import Level, Note, Send
+from evd.core.machine import SaveFailed
 from evd.core.wire.messages import REQUESTS, Action, Beacon, DriverRequest, RequestStatus, Seen
 from tests.unit.driver.scene import (
     ALICE,
@@ -145,8 +146,8 @@ def test_a_final_status_is_told_once() -> None:
     assert told(scene.tell(completed("req-a"))) == [("req-a", RequestStatus.COMPLETED)]
     assert not told(scene.tell(completed("req-a")))
     scene.tick()
-    scene.restart()
-    assert not told(scene.tick(1.0) + scene.tell(completed("req-a")))
+    effects = scene.restart() + scene.tick(1.0)
+    assert not told(effects + scene.tell(completed("req-a")))
 
 
 def test_a_final_status_not_yet_told_at_a_crash_is_told_again() -> None:
@@ -155,11 +156,9 @@ def test_a_final_status_not_yet_told_at_a_crash_is_told_again() -> None:
     scene.beacon()
     scene.tell(AskWanted("req-a", "CP-001", None))
     scene.tell(completed("req-a"))
-    scene.restart()
-    assert told(scene.tick()) == [("req-a", RequestStatus.COMPLETED)]
+    assert told(scene.restart()) == [("req-a", RequestStatus.COMPLETED)]
     scene.tick()
-    scene.restart()
-    assert not told(scene.tick(2.0))
+    assert not told(scene.restart() + scene.tick(2.0))
 
 
 def test_a_clean_stop_tells_nothing_twice() -> None:
@@ -169,8 +168,7 @@ def test_a_clean_stop_tells_nothing_twice() -> None:
     scene.tell(AskWanted("req-a", "CP-001", None))
     scene.tell(completed("req-a"))
     assert [type(effect) for effect in scene.tell(StopAsked())] == [Save]
-    scene.restart()
-    assert not told(scene.tick(2.0))
+    assert not told(scene.restart() + scene.tick(2.0))
 
 
 def test_progress_is_told_as_it_changes_and_repeated_answers_are_not() -> None:
@@ -194,14 +192,13 @@ def test_progress_is_told_as_it_changes_and_repeated_answers_are_not() -> None:
         assert bool(told(scene.tell(message))) is is_news, message
 
 
-def test_messages_for_other_drivers_are_nothing_to_this_one() -> None:
-    """Proves: a partition that is shared with other drivers tells none of their news."""
+def test_a_pending_request_is_no_news() -> None:
+    """Proves: Central's own first status is not told to the driver, and ends no waiting."""
     scene = Scene()
     scene.beacon()
     scene.tell(AskWanted("req-a", "CP-001", None))
-    other = attrs.evolve(completed("req-a"), driver_id="driver-bob")
-    assert scene.tell(other) == []
     assert scene.tell(update("req-a", RequestStatus.PENDING)) == []
+    assert told(scene.tick(10.0)) == [("req-a", RequestStatus.FAILED)]
 
 
 def test_stop_is_asked_until_the_end_and_start_no_longer() -> None:
@@ -316,13 +313,13 @@ def test_a_failed_save_takes_the_step_back() -> None:
     before = scene.disk
     scene.mono_s += 0.25
     assert isinstance(scene.driver.handle(Ticked("req-a"), scene.now)[0], Save)
-    assert scene.driver.handle(SaveFailed(), scene.now) == []
+    assert scene.driver.handle(SaveFailed("disk full"), scene.now) == []
     assert scene.disk == before
     effects = scene.tell(Ticked("req-b"))
     assert isinstance(effects[0], Save)
     assert [m.request_id for m in sent(effects)] == ["req-b"]
     scene.driver.handle(completed("req-b"), scene.now)
-    scene.driver.handle(SaveFailed(), scene.now)
+    scene.driver.handle(SaveFailed("disk full"), scene.now)
     assert told(scene.tell(completed("req-b"))) == [("req-b", RequestStatus.COMPLETED)]
 
 
@@ -332,7 +329,7 @@ def test_a_save_that_failed_and_was_done_all_the_same_revives_nothing() -> None:
     scene.beacon()
     save = scene.tell(AskWanted("req-refused", "CP-001", None))[0]
     assert isinstance(save, Save)
-    scene.driver.handle(SaveFailed(), scene.now)
+    scene.driver.handle(SaveFailed("disk full"), scene.now)
     assert scene.disk.requests
     scene.tick()
     assert not scene.disk.requests

@@ -1,0 +1,49 @@
+"""A driver's metrics."""
+
+from typing import Final
+
+from evd.adapters.http.metrics import Metrics
+from evd.core.driver.core import Driver
+from evd.core.wire.messages import BEACONS, UPDATES, DriverUpdate, RequestStatus
+
+_FINAL: Final = [status.value for status in RequestStatus if status.final]
+
+
+class DriverMetrics:
+    """The counters and gauges of one driver, named evd_driver_*."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.render = metrics.render
+        self._requests = metrics.counter(
+            "evd_driver_requests_total", "Requests that got their final status", {"status": _FINAL}
+        )
+        self._updates = metrics.counter("evd_driver_updates_total", "Updates that were told")
+        self._open = metrics.gauge(
+            "evd_driver_requests_open", "Requests that Central has not ended yet"
+        )
+        self._charging = metrics.gauge("evd_driver_charging", "1 while a session runs")
+        self._failures = metrics.counter(
+            "evd_driver_save_failures_total", "Times that the disk refused"
+        )
+        self._dead = metrics.counter(
+            "evd_dead_letters_total", "Bad messages put aside", {"topic": (BEACONS, UPDATES)}
+        )
+
+    def on_told(self, update: DriverUpdate) -> None:
+        """Count an update that the driver was told."""
+        self._updates.inc()
+        if update.status.final:
+            self._requests.labels(update.status.value).inc()
+
+    def on_save_failed(self) -> None:
+        """Count a save that failed."""
+        self._failures.inc()
+
+    def on_dead_letter(self, topic: str) -> None:
+        """Count a bad message of `topic` that was put aside."""
+        self._dead.labels(topic).inc()
+
+    def refresh(self, core: Driver) -> None:
+        """Set the gauges from the core's state."""
+        self._open.set(core.open_count)
+        self._charging.set(core.current is not None)
