@@ -1,7 +1,6 @@
 """Framed TCP under Trio: DATA in, DATA out, and one exception for each way a connection ends.
 
-What the DATA says is the codec's business. A connection that is over raises one of
-`CONNECTION_OVER`, whoever ended it and however.
+A connection that is over raises one of `CONNECTION_OVER`, whichever end closed it and however.
 """
 
 import contextlib
@@ -20,18 +19,18 @@ RECEIVE_BYTES_MAX: Final = 65_536
 SEND_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 2000
 
-# A peer whose host vanished without a word is given up after about this long, also by a reader that
-# never sends: three probes after 5 s of silence.
+# A peer whose host vanished is given up after about 11 s, also by a reader that never sends: three
+# probes, 2 s apart, after 5 s of silence.
 _KEEPALIVE: Final = {
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 5,
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 2,
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
-    # Probes stay away while sent bytes wait for their ACK; this bounds that wait.
+    # The kernel sends no probes while sent bytes wait for their ACK; this bounds that wait, in ms.
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 10_000,
     (socket.IPPROTO_TCP, socket.TCP_NODELAY): 1,
 }
-# What connect() says of an address family that this host does not have, such as ::1 without IPv6.
+# connect() fails so for an address family that this host does not have, such as ::1 without IPv6.
 _NO_SUCH_FAMILY: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 CONNECTION_OVER: Final = (
@@ -44,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class DialFailed(Exception):
-    """No connection came about; `reason` says why, for a person."""
+    """A dial that failed; `reason` says why, for a person."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -52,7 +51,7 @@ class DialFailed(Exception):
 
 
 class DialRefused(DialFailed):
-    """The host answered that nothing listens on the port."""
+    """A dial that the host refused: nothing listens on the port."""
 
 
 class FramedStream:
@@ -64,7 +63,7 @@ class FramedStream:
     def __init__(
         self, stream: trio.abc.Stream, *, peer: str = "", send_timeout_s: float = SEND_TIMEOUT_S
     ) -> None:
-        """Own `stream`; `peer` is who is at its other end, for the log."""
+        """Own `stream`; `peer` names its other end in the log."""
         self.peer = peer
         self._stream = stream
         self._send_timeout_s = send_timeout_s
@@ -100,11 +99,11 @@ class FramedStream:
         raise trio.BrokenResourceError(f"the peer did not read within {self._send_timeout_s:g} s")
 
     async def aclose(self) -> None:
-        """Close; what was sent still arrives."""
+        """Close; bytes that were sent still arrive."""
         await self._stream.aclose()
 
     async def aclose_forcefully(self) -> None:
-        """Close at once, also in a cancelled scope; whoever waits in send or receive is told."""
+        """Close at once, also in a cancelled scope; waiting calls of send and receive raise."""
         await trio.aclose_forcefully(self._stream)
 
 
@@ -136,7 +135,7 @@ async def serve_framed(
         nonlocal connections, told
         framed = _framed(stream)
         if connections >= connections_max:
-            # Told once until there is room again: those that are turned away come back.
+            # Logged once until there is room again: the peers that are turned away come back.
             if not told:
                 logger.warning(
                     "%d connections are open: closing new ones, such as from %s",
@@ -167,7 +166,7 @@ async def dial_framed(host: str, port: int, timeout_s: float) -> FramedStream:
             stream = await trio.open_tcp_stream(host, port)
     except trio.TooSlowError:
         raise DialFailed(f"{host}:{port} did not answer within {timeout_s:g} s") from None
-    # UnicodeError: a name that no resolver can be asked for.
+    # UnicodeError: no resolver can be asked for this name.
     except (OSError, UnicodeError) as error:
         raise _dial_error(host, port, error) from None
     if _is_own_echo(stream):
@@ -177,7 +176,7 @@ async def dial_framed(host: str, port: int, timeout_s: float) -> FramedStream:
 
 
 def _dial_error(host: str, port: int, error: Exception) -> DialFailed:
-    # Trio keeps the error of each address in a group, as the cause.
+    # Trio raises one error whose cause is the group of the errors of all addresses.
     group = error.__cause__
     errors = group.exceptions if isinstance(group, ExceptionGroup) else (error,)
     numbers = {each.errno for each in errors if isinstance(each, OSError)}
@@ -190,8 +189,8 @@ def _dial_error(host: str, port: int, error: Exception) -> DialFailed:
 def _is_own_echo(stream: trio.SocketStream) -> bool:
     """Whether the connection is to itself.
 
-    Where nothing listens on a port of the ephemeral range, the kernel may choose that very port as
-    ours, and TCP then connects the socket to itself.
+    The kernel may choose the dialed port itself as the local one, if nothing listens there and it
+    is in the ephemeral range.  TCP then connects the socket to itself.
     """
     try:
         return bool(stream.socket.getsockname() == stream.socket.getpeername())
@@ -201,7 +200,7 @@ def _is_own_echo(stream: trio.SocketStream) -> bool:
 
 def _framed(stream: trio.SocketStream) -> FramedStream:
     peer = "a peer that is gone"
-    # One that was reset already: its first receive says so.
+    # A connection that was reset already raises here; its first receive tells so.
     with contextlib.suppress(OSError):
         for (level, option), value in _KEEPALIVE.items():
             stream.setsockopt(level, option, value)

@@ -69,9 +69,6 @@ async def still_echoes(port: int) -> None:
         await framed.aclose()
 
 
-# Over memory streams
-
-
 async def test_frames_come_through_in_order() -> None:
     """Proves: what one end sends the other receives, several in one chunk or one in several."""
     ours, theirs = memory_stream_pair()
@@ -112,7 +109,7 @@ async def test_a_peer_that_closes_ends_the_channel(half: bytes) -> None:
 
 
 async def test_a_peer_that_does_not_read_is_given_up(autojump_clock: MockClock) -> None:
-    """Proves: a send is bounded; the connection is closed, and who waits to receive is told."""
+    """Proves: a send is bounded; it closes the connection, and a waiting receive raises."""
     ours, _ = lockstep_stream_pair()
     framed = FramedStream(ours, send_timeout_s=5)
     with trio.fail_after(5.1), pytest.raises(trio.BrokenResourceError, match="within 5 s"):
@@ -171,9 +168,6 @@ def test_an_object_with_any_fields_is_a_good_frame() -> None:
     """Proves: which fields it must have is not judged here."""
     assert decode_object(b'{"a":[1,null]}') == {"a": [1, None]}
     assert decode_object(orjson.dumps({})) == {}
-
-
-# Over real sockets
 
 
 async def test_a_served_connection_carries_the_longest_frame() -> None:

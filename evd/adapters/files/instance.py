@@ -1,4 +1,4 @@
-"""A monitor's identity, kept on disk."""
+"""The identity of a monitor on its disk."""
 
 import contextlib
 import uuid
@@ -13,10 +13,10 @@ _ID_BYTES_MAX: Final = 256
 
 
 def read_instance_id(state_dir: Path) -> str:
-    """The id that is kept in `state_dir`; a new one where there is none that can be used.
+    """Return the id that is kept in `state_dir`, or a new one if there is none that can be used.
 
-    A lost id costs one time-out: Central takes the new one once the old is silent.  Raises OSError
-    where it can't be read or written.
+    A lost id costs one time-out: Central accepts the new one once the old one is silent.  Raises
+    OSError if the file can't be read or written.
     """
     path = state_dir / ID_FILE
     with contextlib.suppress(FileNotFoundError):

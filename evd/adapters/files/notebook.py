@@ -1,7 +1,7 @@
 """A driver's notebook: one small file with all that it keeps over a restart.
 
-It is replaced whole, so a crash leaves the page before or the page after.  What it holds is
-checked when it is read: a damaged one is put aside, loudly, and the driver begins anew.
+It is replaced whole, so a crash leaves the old page or the new one.  Its content is checked when
+it is read: a damaged file is put aside with an error in the log, and the driver begins anew.
 """
 
 import logging
@@ -17,14 +17,14 @@ from evd.core.wire import codec
 
 FILE_NAME: Final = "notebook.json"
 DAMAGED_SUFFIX: Final = ".damaged"
-# Far beyond what the bounds of the core allow.
+# A file within the bounds of the core is far smaller.
 FILE_BYTES_MAX: Final = 4_000_000
 
 logger = logging.getLogger(__name__)
 
 
 class NotSaved(Exception):
-    """The disk refuses; what was on it before is still there."""
+    """The disk refused a page; nobody can tell which page is on it now."""
 
 
 class ForeignNotebook(Exception):
@@ -39,9 +39,9 @@ class Notebook:
         self._driver_id = driver_id
 
     def read(self) -> DriverDisk:
-        """What it holds; a blank page where there is none yet, or none that can be trusted.
+        """Return the page; a blank one if there is none yet, or none that can be trusted.
 
-        Raises ForeignNotebook, and OSError where the file can't be read or put aside.
+        Raises ForeignNotebook, and OSError if the file can't be read or put aside.
         """
         try:
             with self.path.open("rb") as file:
@@ -60,7 +60,7 @@ class Notebook:
             return BLANK_DISK
 
     def write(self, disk: DriverDisk) -> None:
-        """Put `disk` in the place of what is there, durably, or raise NotSaved."""
+        """Replace the page by `disk`, durably, or raise NotSaved."""
         fields = codec.to_fields(disk)
         page = {"driver_id": self._driver_id, "crc32": _checksum(fields), "disk": fields}
         try:
@@ -80,5 +80,5 @@ def _checked(content: bytes) -> dict[str, Any]:
 
 
 def _checksum(fields: dict[str, Any]) -> int:
-    # JSON objects keep their order, so what is read is dumped as it was written.
+    # JSON objects keep their order, so a page that was read is dumped as it was written.
     return zlib.crc32(orjson.dumps(fields))

@@ -18,9 +18,9 @@ class StateDirInUse(Exception):
 def held_state_dir(state_dir: Path) -> Iterator[None]:
     """Keep other processes out of `state_dir` for as long as the block, or this process, lasts.
 
-    Raises StateDirInUse, and OSError where the directory can't be written.
+    Raises StateDirInUse, and OSError if the directory can't be written.
     """
-    # Opened for reading: once the file is there, a disk that has become read-only is no obstacle.
+    # Reading is enough for a lock, and works on a disk that has become read-only.
     fd = os.open(state_dir / LOCK_FILE, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
         try:
@@ -29,14 +29,14 @@ def held_state_dir(state_dir: Path) -> Iterator[None]:
             raise StateDirInUse(f"{str(state_dir)!r} is in use by another process") from None
         yield
     finally:
-        # The file stays: to remove it would let two processes lock two files of the same name.
+        # The file stays: after its removal two processes could lock two files of the same name.
         os.close(fd)
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file durably: after a crash it is the old one or the new one, never half of it.
 
-    Raises OSError, and then nobody can tell which of the two it is.
+    Raises OSError; nobody can tell then which of the two it is.
     """
     new = path.with_name(path.name + ".new")
     with new.open("wb") as file:

@@ -1,7 +1,7 @@
-"""What the driver's user reads on stdout: one line for each update, which never holds it up.
+"""The lines on stdout for the driver's user, one for each update; no reader holds the driver up.
 
-A line that its reader will not take at once waits for the next chance; of those that wait the
-oldest are dropped at the bound, and counted.
+A line that the reader does not take at once waits.  At most LINES_WAITING_MAX wait: then the oldest
+are dropped and counted.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from evd.core.wire.messages import RequestStatus
 
 STDOUT_FD: Final = 1
 LINES_WAITING_MAX: Final = 1000
-# A pipe that is ready takes this much at once, whatever else it holds.
+# A pipe that is ready takes at least this many bytes at once.
 WRITE_BYTES_MAX: Final = select.PIPE_BUF
 
 _COLORS: Final = {
@@ -41,7 +41,7 @@ def wants_color(choice: str, fd: int, env: Mapping[str, str]) -> bool:
 
 
 def hold_stdout(fd: int = STDOUT_FD) -> None:
-    """Where stdout was closed before our start, take its number, so that no socket of ours does."""
+    """Take the number of a stdout that was closed before, so that no socket gets it."""
     try:
         os.fstat(fd)
     except OSError:
@@ -52,7 +52,7 @@ def hold_stdout(fd: int = STDOUT_FD) -> None:
 
 
 class Screen:
-    """Lines on `fd`, in order."""
+    """The lines that go to `fd`, in order."""
 
     def __init__(self, fd: int = STDOUT_FD, color: bool = False) -> None:
         self.dropped_count = 0
@@ -75,7 +75,7 @@ class Screen:
             self._dropped()
 
     def flush(self) -> None:
-        """Write what waits, as far as the reader takes it."""
+        """Write the waiting lines, as far as the reader takes them."""
         while self._waiting and not self._closed:
             content = self._waiting[0][:WRITE_BYTES_MAX]
             try:

@@ -65,7 +65,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_a_damaged_notebook_is_put_aside_loudly(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Proves: damage is found, said, kept for whoever wants to look, and the driver goes on."""
+    """Proves: damage is found, logged and kept for a look at it, and the driver goes on."""
     notebook = Notebook(tmp_path, ALICE)
     notebook.write(full_disk())
     whole = notebook.path.read_bytes()
