@@ -4,19 +4,21 @@ from collections.abc import Callable, Iterable
 
 from evd.core.effects import Level, Note
 from evd.core.monitor.core import Monitor, MonitorSettings
-from evd.core.monitor.events import CountCheck, Effect, Event, Finish, StopAsked, Ticked
-from evd.core.wire.codec import BadMessage
-from evd.daemons.monitor.steps import (
+from evd.core.monitor.events import (
     Close,
+    Connected,
+    CountCheck,
     Dial,
+    Effect,
+    Event,
+    Finish,
+    Lost,
     Peer,
-    SendFrame,
-    Step,
-    connected,
-    in_order,
-    lost,
-    received,
+    StopAsked,
+    Ticked,
 )
+from evd.core.wire.codec import BadMessage
+from evd.daemons.monitor.steps import SendFrame, Step, in_order, received
 from tests.sim.links import Connection, End
 from tests.sim.parts_central import CentralPart
 from tests.sim.parts_engine import EnginePart
@@ -116,7 +118,7 @@ class MonitorPart(Process):
         target = self.target
         if target is None or not target.alive:
             reason = "nothing listens on the engine's port"
-            self._handle(lost(Peer.ENGINE, number, reason, refused=True))
+            self._handle(Lost(Peer.ENGINE, number, reason, refused=True))
         else:
             self._connect(Peer.ENGINE, number, target, target.accept)
 
@@ -126,7 +128,7 @@ class MonitorPart(Process):
             # Nobody answers; the core has its own bound for that.
             return
         if not central.alive:
-            self._handle(lost(Peer.CENTRAL, number, "connection refused"))
+            self._handle(Lost(Peer.CENTRAL, number, "connection refused"))
         else:
             self._connect(Peer.CENTRAL, number, central, central.accept)
 
@@ -141,7 +143,7 @@ class MonitorPart(Process):
             self,
             self.life,
             received=lambda raw: self._receive(peer, number, raw),
-            closed=lambda: self._handle(lost(peer, number, f"closed by {peer}")),
+            closed=lambda: self._handle(Lost(peer, number, f"closed by {peer}")),
         )
         # The kernel takes it at once; the process takes it when it is not stopped.
         theirs = End(other, other.life, received=_unheard, closed=_unseen)
@@ -153,7 +155,7 @@ class MonitorPart(Process):
 
         other.act(other.life, accept, (connect,))
         self._connections[peer] = connection
-        self._handle(connected(peer, number))
+        self._handle(Connected(peer, number))
 
     def _receive(self, peer: Peer, number: int, raw: bytes) -> None:
         try:

@@ -11,12 +11,13 @@ from enum import Enum, auto
 from evd.core.effects import Level, Note
 from evd.core.monitor.events import (
     CheckResult,
+    Connected,
     CountCheck,
-    DialEngine,
+    Dial,
     Effect,
     EngineAnswered,
-    EngineConnected,
-    EngineLost,
+    Lost,
+    Peer,
     SendPing,
 )
 from evd.core.monitor.verdict import Verdict
@@ -74,7 +75,7 @@ class EngineChecks:
         if self._asked_s is None and now_s >= self._next_s:
             yield from self._ask(now_s, central_id)
 
-    def on_connected(self, event: EngineConnected, central_id: str | None) -> Iterator[Effect]:
+    def on_connected(self, event: Connected, central_id: str | None) -> Iterator[Effect]:
         """Go on with the check that asked for the connection."""
         if event.connection != self._connection or self._link is not _Link.DIALING:
             return
@@ -82,7 +83,7 @@ class EngineChecks:
         if self._asked_s is not None:
             yield self._ping(central_id)
 
-    def on_lost(self, event: EngineLost, now_s: float) -> Iterator[Effect]:
+    def on_lost(self, event: Lost, now_s: float) -> Iterator[Effect]:
         """Count a failed check at once."""
         if event.connection != self._connection or self._link is _Link.CLOSED:
             return
@@ -118,10 +119,10 @@ class EngineChecks:
         self._seq += 1
         return SendPing(Ping(self._seq, central_id))
 
-    def _dial(self) -> DialEngine:
+    def _dial(self) -> Dial:
         self._connection += 1
         self._link = _Link.DIALING
-        return DialEngine(self._connection)
+        return Dial(Peer.ENGINE, self._connection)
 
     def _time_out(self, now_s: float) -> Iterator[Effect]:
         what = "answer" if self._link is _Link.OPEN else "connection"

@@ -12,13 +12,12 @@ from evd.core.effects import Now
 from evd.core.monitor.checks import EngineChecks
 from evd.core.monitor.events import (
     CentralAnswered,
-    CentralConnected,
-    CentralLost,
+    Connected,
     Effect,
     EngineAnswered,
-    EngineConnected,
-    EngineLost,
     Event,
+    Lost,
+    Peer,
     StopAsked,
     Ticked,
 )
@@ -80,20 +79,20 @@ class Monitor:
         match event:
             case Ticked():
                 return []
-            case EngineConnected() | EngineLost() | EngineAnswered() if self.report.leaving:
+            case StopAsked(reason):
+                return [*self.report.on_stop_asked(reason, now_s)]
+            case CentralAnswered():
+                return [*self.report.on_answer(event, now_s)]
+            case Connected(Peer.CENTRAL):
+                return [*self.report.on_connected(event, now_s)]
+            case Lost(Peer.CENTRAL):
+                return [*self.report.on_lost(event, now_s)]
+            case Connected() | Lost() | EngineAnswered() if self.report.leaving:
                 # The engine is probably stopping too: that is no fault.
                 return []
-            case EngineConnected():
+            case Connected():
                 return [*self.checks.on_connected(event, self.report.central_id)]
-            case EngineLost():
+            case Lost():
                 return [*self.checks.on_lost(event, now_s)]
             case EngineAnswered():
                 return [*self.checks.on_answer(event, now_s)]
-            case CentralConnected():
-                return [*self.report.on_connected(event, now_s)]
-            case CentralLost():
-                return [*self.report.on_lost(event, now_s)]
-            case CentralAnswered():
-                return [*self.report.on_answer(event, now_s)]
-            case StopAsked(reason):
-                return [*self.report.on_stop_asked(reason, now_s)]

@@ -12,22 +12,31 @@ from evd.core.effects import Note
 from evd.core.wire.control import FromCentral, MonitorMessage, Ping, Pong
 
 
+class Peer(StrEnum):
+    """The two programs that a monitor talks to, as its log names them."""
+
+    ENGINE = "the engine"
+    CENTRAL = "Central"
+
+
 @attrs.frozen(slots=True)
 class Ticked:
     """Time went by: at the latest at `Monitor.wake_at_s`."""
 
 
 @attrs.frozen(slots=True)
-class EngineConnected:
-    """The engine's health port took the connection."""
+class Connected:
+    """The port of `peer` took the connection."""
 
+    peer: Peer
     connection: int
 
 
 @attrs.frozen(slots=True)
-class EngineLost:
-    """There is no connection to the engine, or no longer; `refused`: nothing listens there."""
+class Lost:
+    """The dial failed, or the connection to `peer` ended; `refused`: nothing listens there."""
 
+    peer: Peer
     connection: int
     reason: str
     refused: bool = False
@@ -39,21 +48,6 @@ class EngineAnswered:
 
     connection: int
     pong: Pong
-
-
-@attrs.frozen(slots=True)
-class CentralConnected:
-    """Central's port took the connection."""
-
-    connection: int
-
-
-@attrs.frozen(slots=True)
-class CentralLost:
-    """There is no connection to Central, or no longer."""
-
-    connection: int
-    reason: str
 
 
 @attrs.frozen(slots=True)
@@ -71,16 +65,7 @@ class StopAsked:
     reason: str
 
 
-Event = (
-    Ticked
-    | EngineConnected
-    | EngineLost
-    | EngineAnswered
-    | CentralConnected
-    | CentralLost
-    | CentralAnswered
-    | StopAsked
-)
+Event = Ticked | Connected | Lost | EngineAnswered | CentralAnswered | StopAsked
 
 
 class CheckResult(StrEnum):
@@ -94,10 +79,18 @@ class CheckResult(StrEnum):
 
 
 @attrs.frozen(slots=True)
-class DialEngine:
-    """Close the connection to the engine, if any, and dial its health port."""
+class Dial:
+    """Connect to `peer`; the connection before is closed first, and nothing more heard of it."""
 
+    peer: Peer
     connection: int
+
+
+@attrs.frozen(slots=True)
+class Close:
+    """Close the connection to `peer` at once, if there is one."""
+
+    peer: Peer
 
 
 @attrs.frozen(slots=True)
@@ -105,18 +98,6 @@ class SendPing:
     """Send a PING on the present connection to the engine."""
 
     message: Ping
-
-
-@attrs.frozen(slots=True)
-class DialCentral:
-    """Close the connection to Central, if any, and dial it."""
-
-    connection: int
-
-
-@attrs.frozen(slots=True)
-class CloseCentral:
-    """Close the connection to Central."""
 
 
 @attrs.frozen(slots=True)
@@ -138,6 +119,4 @@ class Finish:
     """End the process: nothing is left to do."""
 
 
-Effect = (
-    DialEngine | SendPing | DialCentral | CloseCentral | TellCentral | CountCheck | Note | Finish
-)
+Effect = Dial | Close | SendPing | TellCentral | CountCheck | Note | Finish

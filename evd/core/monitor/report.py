@@ -17,12 +17,13 @@ from evd.core.monitor.backoff import Backoff
 from evd.core.monitor.checks import EngineChecks
 from evd.core.monitor.events import (
     CentralAnswered,
-    CentralConnected,
-    CentralLost,
-    CloseCentral,
-    DialCentral,
+    Close,
+    Connected,
+    Dial,
     Effect,
     Finish,
+    Lost,
+    Peer,
     TellCentral,
 )
 from evd.core.wire.control import (
@@ -134,7 +135,7 @@ class CentralReport:
         elif self._link is _Link.REGISTERED:
             yield from self._keep_told(now_s)
 
-    def on_connected(self, event: CentralConnected, now_s: float) -> Iterator[Effect]:
+    def on_connected(self, event: Connected, now_s: float) -> Iterator[Effect]:
         """Register."""
         if event.connection != self._connection or self._link is not _Link.DIALING:
             return
@@ -142,7 +143,7 @@ class CentralReport:
         self._deadline_s = now_s + self._patience_s
         yield self._register(now_s)
 
-    def on_lost(self, event: CentralLost, now_s: float) -> Iterator[Effect]:
+    def on_lost(self, event: Lost, now_s: float) -> Iterator[Effect]:
         """Dial again later, or finish where the monitor is leaving."""
         if event.connection != self._connection or self._link in (_Link.CLOSED, _Link.FINISHED):
             return
@@ -203,17 +204,17 @@ class CentralReport:
         elif now_s >= self._told_s + self._due_s:
             yield self._tell_state(Heartbeat, now_s)
 
-    def _dial(self, now_s: float) -> DialCentral:
+    def _dial(self, now_s: float) -> Dial:
         self._connection += 1
         self._link = _Link.DIALING
         self._deadline_s = now_s + DIAL_S
-        return DialCentral(self._connection)
+        return Dial(Peer.CENTRAL, self._connection)
 
     def _give_up(self, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
             yield from self._finish()
             return
-        yield CloseCentral()
+        yield Close(Peer.CENTRAL)
         if self._link is _Link.DIALING:
             yield from self._fail(f"no connection within {DIAL_S:g} s", now_s)
         else:
@@ -246,7 +247,7 @@ class CentralReport:
             # A frame was damaged on its way; the next one tells the same.
             yield Note(Level.WARNING, f"Central could not read a frame: {nack.reason}")
             return
-        yield CloseCentral()
+        yield Close(Peer.CENTRAL)
         delay_s = self._close(now_s)
         if nack.code in LASTING_REFUSALS:
             delay_s = self._delay_max_s

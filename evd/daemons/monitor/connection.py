@@ -7,10 +7,10 @@ from typing import Final
 import trio
 
 from evd.adapters.tcp import CONNECTION_OVER, DialFailed, DialRefused, FramedStream
-from evd.core.monitor.events import Event
+from evd.core.monitor.events import Connected, Event, Lost, Peer
 from evd.core.wire.codec import BadMessage
 from evd.core.wire.framing import BadFrame, BadFrameStreak
-from evd.daemons.monitor.steps import Peer, connected, lost, received
+from evd.daemons.monitor.steps import received
 from evd.logs import Repeats
 
 MESSAGES_WAITING_MAX: Final = 16
@@ -69,14 +69,14 @@ class Connection:
                 stream = await self._dial()
             except DialFailed as error:
                 refused = isinstance(error, DialRefused)
-                await self._tell(lost(self._peer, connection, error.reason, refused=refused))
+                await self._tell(Lost(self._peer, connection, error.reason, refused))
                 return
             try:
-                await self._tell(connected(self._peer, connection))
+                await self._tell(Connected(self._peer, connection))
                 reason = await self._talk(connection, stream, messages)
             finally:
                 await stream.aclose_forcefully()
-            await self._tell(lost(self._peer, connection, reason))
+            await self._tell(Lost(self._peer, connection, reason))
 
     async def _talk(
         self,

@@ -7,11 +7,20 @@ import trio
 
 from evd.core.effects import Note
 from evd.core.monitor.core import Monitor
-from evd.core.monitor.events import CountCheck, Effect, Event, Finish, Ticked
+from evd.core.monitor.events import (
+    Close,
+    CountCheck,
+    Dial,
+    Effect,
+    Event,
+    Finish,
+    Peer,
+    Ticked,
+)
 from evd.daemons.clock import now
 from evd.daemons.monitor.connection import Connection
 from evd.daemons.monitor.metrics import MonitorMetrics
-from evd.daemons.monitor.steps import Close, Dial, Peer, SendFrame, Step, in_order
+from evd.daemons.monitor.steps import SendFrame, Step, in_order
 from evd.logs import log_note
 
 logger = logging.getLogger(__name__)

@@ -16,12 +16,11 @@ from evd.adapters.http.metrics import Metrics
 from evd.adapters.tcp import FramedStream, dial_framed
 from evd.config import MonitorConfig, monitor_config
 from evd.core.monitor.core import Monitor, MonitorSettings
-from evd.core.monitor.events import Event, StopAsked
+from evd.core.monitor.events import Event, Peer, StopAsked
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 from evd.daemons.monitor.connection import Connection
 from evd.daemons.monitor.loop import Loop
 from evd.daemons.monitor.metrics import MonitorMetrics
-from evd.daemons.monitor.steps import Peer
 
 EVENTS_WAITING_MAX: Final = 100
 # The core gives up earlier; this ends an attempt that the core has forgotten.

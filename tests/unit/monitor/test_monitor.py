@@ -9,12 +9,11 @@ from evd.core.effects import Level
 from evd.core.monitor.events import (
     CentralAnswered,
     CheckResult,
-    CloseCentral,
+    Close,
     CountCheck,
-    DialCentral,
-    DialEngine,
     EngineAnswered,
     Finish,
+    Peer,
     SendPing,
     StopAsked,
     TellCentral,
@@ -126,9 +125,9 @@ def test_recovery_is_seen_at_once() -> None:
     """Proves: a KO engine is asked every 0.2 s, and one answer is a RECOVERED with its new boot."""
     world = World(engine="refuses")
     world.pass_time(5)
-    before = len(world.all(DialEngine))
+    before = len(world.dials(Peer.ENGINE))
     world.pass_time(2)
-    assert 9 <= len(world.all(DialEngine)) - before <= 11
+    assert 9 <= len(world.dials(Peer.ENGINE)) - before <= 11
     world.engine, world.pong = "answers", attrs.evolve(PONG, boot_id="boot-2")
     world.pass_time(0.2)
     ((_, recovered),) = world.told(Recovered)
@@ -155,7 +154,7 @@ def test_a_dead_link_is_dialed_anew() -> None:
     world.pass_time(0.5)
     world.engine = "hangs"
     world.pass_time(4)
-    assert len(world.all(DialEngine)) == 2
+    assert len(world.dials(Peer.ENGINE)) == 2
 
 
 def test_an_old_answer_is_no_answer() -> None:
@@ -223,7 +222,7 @@ def test_new_rates_are_registered() -> None:
     world.pass_time(1)
     first, second = (message for _, message in world.told(Register))
     assert (first.kw_rate, second.kw_rate, second.location) == (22.0, 50.0, "Pier 7")
-    assert len(world.all(DialCentral)) == 1
+    assert len(world.dials(Peer.CENTRAL)) == 1
 
 
 def test_first_rates_come_with_the_recovery() -> None:
@@ -256,7 +255,7 @@ def test_central_away_for_long() -> None:
     world.pass_time(1.0)
     world.lose_central(then="refuses")
     world.pass_time(120)
-    at = world.times(DialCentral)[1:]
+    at = world.dials(Peer.CENTRAL)[1:]
     gaps = [later - earlier for earlier, later in itertools.pairwise(at)]
     assert max(gaps) <= 2.0 + 0.01
     assert min(gaps[5:]) >= 1.0 - 0.01
@@ -274,15 +273,15 @@ def test_a_silent_central_is_given_up() -> None:
     world.pass_time(2.0)
     world.central = "hears nothing"
     world.pass_time(3.3)
-    assert len(world.all(CloseCentral)) == 1
-    assert len(world.all(DialCentral)) == 2
+    assert len(world.all(Close)) == 1
+    assert len(world.dials(Peer.CENTRAL)) == 2
 
 
 def test_a_dial_that_is_never_answered() -> None:
     """Proves: a cut link is tried with new connections, so that it is used when it is whole."""
     world = World(central="vanished")
     world.pass_time(10)
-    assert 3 <= len(world.all(DialCentral)) <= 8
+    assert 3 <= len(world.dials(Peer.CENTRAL)) <= 8
     world.central = "acks"
     world.pass_time(3.1)
     assert world.monitor.report.registered
@@ -294,7 +293,7 @@ def test_a_lasting_refusal_waits_and_warns(code: NackCode) -> None:
     delay, and says so each time; it goes by the code, whatever the sentence is."""
     world = World(central="nacks go away", nack_code=code)
     world.pass_time(9)
-    assert world.times(DialCentral) == pytest.approx([0, 2, 4, 6, 8])
+    assert world.dials(Peer.CENTRAL) == pytest.approx([0, 2, 4, 6, 8])
     warnings = world.notes(Level.WARNING)
     assert sum("go away" in text for text in warnings) == 5
     is_duplicate = code is NackCode.DUPLICATE
@@ -308,7 +307,7 @@ def test_any_other_refusal_backs_off(code: str | None) -> None:
     reason and tried again, ever more slowly; its sentence steers nothing."""
     world = World(central="nacks duplicate", nack_code=code)
     world.pass_time(20)
-    at = world.times(DialCentral)
+    at = world.dials(Peer.CENTRAL)
     assert at[1] <= 0.4
     assert 11 < len(at) <= 20
     assert ": duplicate; again in" in world.notes(Level.WARNING)[0]
@@ -351,7 +350,7 @@ def test_a_stop_of_its_own_accuses_nobody() -> None:
     world.happen(EngineAnswered(world._engine_connection, attrs.evolve(PONG, seq=ping.seq)))
     world.pass_time(2)
     assert world.told(Fault) == []
-    assert len(world.all(DialCentral)) == 1
+    assert len(world.dials(Peer.CENTRAL)) == 1
     assert world.monitor.checks.verdict.status is EngineStatus.OK
 
 

@@ -9,15 +9,13 @@ from evd.core.effects import Level, Note, Now
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import (
     CentralAnswered,
-    CentralConnected,
-    CentralLost,
-    DialCentral,
-    DialEngine,
+    Connected,
+    Dial,
     Effect,
     EngineAnswered,
-    EngineConnected,
-    EngineLost,
     Event,
+    Lost,
+    Peer,
     SendPing,
     TellCentral,
     Ticked,
@@ -79,19 +77,19 @@ class World:
 
     def react(self, effect: Effect) -> Event | None:
         match effect:
-            case DialEngine(connection):
+            case Dial(Peer.ENGINE, connection):
                 self._engine_connection = connection
                 if self.engine == "refuses":
-                    return EngineLost(connection, "nothing listens there", refused=True)
-                return EngineConnected(connection) if self.engine != "vanished" else None
+                    return Lost(Peer.ENGINE, connection, "nothing listens there", refused=True)
+                return Connected(Peer.ENGINE, connection) if self.engine != "vanished" else None
             case SendPing(message) if self.engine == "answers":
                 pong = attrs.evolve(self.pong, seq=message.seq)
                 return EngineAnswered(self._engine_connection, pong)
-            case DialCentral(connection):
+            case Dial(Peer.CENTRAL, connection):
                 self._central_connection = connection
                 if self.central == "refuses":
-                    return CentralLost(connection, "nothing listens there")
-                return CentralConnected(connection) if self.central != "vanished" else None
+                    return Lost(Peer.CENTRAL, connection, "nothing listens there")
+                return Connected(Peer.CENTRAL, connection) if self.central != "vanished" else None
             case TellCentral(message):
                 return self.judge(message)
         return None
@@ -122,19 +120,21 @@ class World:
 
     def kill_engine(self) -> None:
         self.engine = "refuses"
-        self.happen(EngineLost(self._engine_connection, "connection closed"))
+        self.happen(Lost(Peer.ENGINE, self._engine_connection, "connection closed"))
 
     def lose_central(self, then: str) -> None:
         self.central = then
-        self.happen(CentralLost(self._central_connection, "connection closed"))
+        self.happen(Lost(Peer.CENTRAL, self._central_connection, "connection closed"))
 
     def all(self, kind: type[E]) -> list[E]:
         """The effects of one class, in order."""
         return [effect for _, effect in self.story if isinstance(effect, kind)]
 
-    def times(self, kind: type[Effect]) -> list[float]:
-        """When they came, in seconds from the start."""
-        return [at_s for at_s, effect in self.story if isinstance(effect, kind)]
+    def dials(self, peer: Peer) -> list[float]:
+        """The times of the dials of `peer`, in seconds from the start."""
+        return [
+            at_s for at_s, effect in self.story if isinstance(effect, Dial) and effect.peer is peer
+        ]
 
     def told(self, kind: type[E]) -> list[tuple[float, E]]:
         """The messages of exactly one class to Central, with their times."""
