@@ -102,7 +102,7 @@ async def started(state_dir: Path, found: Peers, *flags: str) -> AsyncIterator[t
 
 
 async def stderr_of(process: trio.Process) -> str:
-    """What it wrote, once it has ended."""
+    """Return the log of a process, once it has ended."""
     assert process.stderr is not None
     content = b""
     async for chunk in process.stderr:

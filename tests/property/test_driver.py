@@ -58,7 +58,7 @@ class Coordinator:
         return self.answer(request.request_id)
 
     def answer(self, request_id: str) -> DriverUpdate:
-        """What is stored about one request."""
+        """Return the stored status of one request."""
         return DriverUpdate(
             request_id,
             ALICE,

@@ -75,7 +75,7 @@ class FakeConsumer:
 
 
 class FakeProducer:
-    """What was posted."""
+    """A producer that keeps the posted messages."""
 
     def __init__(self) -> None:
         self.posted: list[tuple[str, bytes]] = []
@@ -146,7 +146,7 @@ class World:
         return [message for message in messages if isinstance(message, DriverRequest)]
 
     def lines(self) -> list[str]:
-        """What the user can read since the last call."""
+        """Return the lines that the user can read since the last call."""
         if not select.select([self.stdout], [], [], 0)[0]:
             return []
         return os.read(self.stdout, 1_000_000).decode().splitlines()
@@ -371,7 +371,7 @@ def test_colours_only_on_a_terminal_or_asked_for() -> None:
 
 
 def _refused(tmp_path: Path, *flags: str, **env: str) -> str:
-    """What evd-driver says on stderr when it refuses to start."""
+    """Return the line on stderr of an evd-driver that refuses to start."""
     done = subprocess.run(
         [EVD_DRIVER, "--driver-id", ALICE, "--state-dir", str(tmp_path), *flags],
         capture_output=True,

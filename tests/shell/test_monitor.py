@@ -201,7 +201,7 @@ async def test_an_engine_that_reads_nothing(autojump_clock: trio.testing.MockClo
 
 
 def test_a_dial_closes_the_connection_before() -> None:
-    """Proves: a monitor has one connection to each peer, whoever carries its steps out."""
+    """Proves: a monitor has one connection to each peer, in the daemon and in the simulation."""
     for peer in Peer:
         assert [*in_order([Dial(peer, 2)])] == [Close(peer), Dial(peer, 2)]
 

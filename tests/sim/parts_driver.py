@@ -54,7 +54,7 @@ def _ignore(*_: object) -> None:
 
 
 class Asker(Process):
-    """Somebody with a driver_id who wants charges; `wish` says at which charging point, now."""
+    """A driver_id that wants charges; `wish` names the charging point, now."""
 
     def __init__(self, world: World, name: str, host: str) -> None:
         super().__init__(world, name, host)
@@ -269,7 +269,7 @@ class CallerPart(Asker):
         self._tick()
 
     def died(self) -> None:
-        """What it knows is on its disk."""
+        """Nothing is lost: its request is written down."""
 
     @property
     def is_free(self) -> bool:

@@ -6,6 +6,7 @@ meanwhile are read from Kafka and told.
 """
 
 import contextlib
+import functools
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -19,12 +20,13 @@ from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.http.metrics_server import serve_metrics
 from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
+from evd.adapters.kafka.consumer import Batch
 from evd.adapters.kafka.messenger import Messenger
 from evd.config import DriverConfig, RequestsFile, driver_config, read_requests_file
 from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.disk import DriverDisk
 from evd.core.driver.events import StopAsked, Ticked
-from evd.core.wire.messages import BEACONS, UPDATES, DriverUpdate
+from evd.core.wire.messages import BEACONS, UPDATES
 from evd.daemons.drive import drive
 from evd.daemons.driver.loop import Loop, fresh_request_id
 from evd.daemons.driver.metrics import DriverMetrics
@@ -122,29 +124,25 @@ async def feed_beacons(loop: Loop, consumer: Consumer, messenger: Messenger) -> 
 async def feed_updates(loop: Loop, consumer: Consumer, messenger: Messenger) -> None:
     """Hand over the updates, in the order of `read_updates`."""
     async for batch in consumer.batches:
-        offsets = {(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
-
-        async def carry_out(
-            step: Take | Rest | MarkRead, offsets: dict[tuple[str, int], int] = offsets
-        ) -> bool | None:
-            match step:
-                case Take(update):
-                    return await _is_taken(loop, update)
-                case Rest(duration_s):
-                    await trio.sleep(duration_s)
-                case MarkRead():
-                    consumer.commit(offsets)
-            return None
-
-        await drive(read_updates(loop.driver_id, messenger.read(batch)), carry_out)
+        steps = read_updates(loop.driver_id, messenger.read(batch))
+        await drive(steps, functools.partial(_carry_out, loop, consumer, batch))
 
 
-async def _is_taken(loop: Loop, update: DriverUpdate) -> bool:
-    try:
-        await loop.want(update)
-    except NotSaved:
-        return False
-    return True
+async def _carry_out(
+    loop: Loop, consumer: Consumer, batch: Batch, step: Take | Rest | MarkRead
+) -> bool | None:
+    match step:
+        case Take(update):
+            try:
+                await loop.want(update)
+            except NotSaved:
+                return False
+            return True
+        case Rest(duration_s):
+            await trio.sleep(duration_s)
+        case MarkRead():
+            consumer.commit({(raw.topic, raw.partition): raw.offset + 1 for raw in batch})
+    return None
 
 
 @attrs.frozen

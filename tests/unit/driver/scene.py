@@ -116,10 +116,10 @@ def sent(effects: list[Effect]) -> list[DriverRequest]:
 
 
 def told(effects: list[Effect]) -> list[tuple[str, str]]:
-    """What the driver is told among the effects: request and status."""
+    """The updates that the driver is told among the effects: request and status."""
     return [(e.update.request_id, e.update.status) for e in effects if isinstance(e, Tell)]
 
 
 def actions(effects: list[Effect]) -> list[str]:
-    """What is asked of Central among the effects."""
+    """The actions that are asked of Central among the effects."""
     return [message.action for message in sent(effects)]

@@ -1,4 +1,4 @@
-"""What a driver reads."""
+"""The lines that a driver reads, for each status and what may be missing in it."""
 
 from datetime import UTC, datetime
 
