@@ -29,6 +29,7 @@ from evd.core.driver.events import (
     StopWanted,
     Tell,
     Ticked,
+    Wanted,
 )
 from evd.core.driver.file_reader import FileReader
 from evd.core.driver.progress import Progress
@@ -113,26 +114,22 @@ class Driver:
         """Return what must be done about `event`, in this order."""
         if self._stall.observe(now.mono_s):
             self._asking.on_stall(now.mono_s)
-        match event:
-            case Saved():
-                return self._on_saved()
-            case SaveFailed():
-                return self._on_save_failed()
-            case StopAsked():
-                self._before = self._disk
-                return self._saved_first([])
-            case Beacon() | DriverUpdate() | Ticked() | AskWanted() | CancelWanted() | StopWanted():
-                self._before = self._disk
-                effects = self._decide(event, now)
-                sends = self._asking.due(self._disk.requests, now.mono_s)
-                return self._saved_first([*effects, *sends])
+        if isinstance(event, Saved):
+            return self._on_saved()
+        if isinstance(event, SaveFailed):
+            return self._on_save_failed()
+        self._before = self._disk
+        effects = self._decide(event, now)
+        if not isinstance(event, StopAsked):
+            effects += self._asking.due(self._disk.requests, now.mono_s)
+        return self._saved_first(effects)
 
     def _decide(
-        self,
-        event: Beacon | DriverUpdate | Ticked | AskWanted | CancelWanted | StopWanted,
-        now: Now,
+        self, event: Beacon | DriverUpdate | Ticked | Wanted | StopAsked, now: Now
     ) -> list[Effect]:
         match event:
+            case StopAsked():
+                return []
             case Beacon():
                 return [*self._asking.on_beacon(event)]
             case DriverUpdate():

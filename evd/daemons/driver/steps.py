@@ -3,7 +3,7 @@
 Nothing here waits: the daemon carries the steps out with Trio, the simulation on its own clock.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 import attrs
 
@@ -33,9 +33,8 @@ def in_order(
             case Refuse():
                 refused = effect
             case Save():
-                outcome = yield effect
                 # A save without an outcome was not made.
-                outcome = outcome or SaveFailed("nobody has saved it")
+                outcome = (yield effect) or SaveFailed("nobody has saved it")
                 core.handle(outcome, now())
                 if isinstance(outcome, SaveFailed):
                     return outcome
@@ -78,10 +77,6 @@ def read_updates(
     yield MarkRead()
 
 
-def newest_beacon(messages: Iterable[Message]) -> Beacon | None:
+def newest_beacon(messages: Sequence[Message]) -> Beacon | None:
     """Return the last beacon of a batch: the ones before it say nothing more."""
-    newest = None
-    for message in messages:
-        if isinstance(message, Beacon):
-            newest = message
-    return newest
+    return next((each for each in reversed(messages) if isinstance(each, Beacon)), None)
