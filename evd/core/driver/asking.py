@@ -28,17 +28,17 @@ class Asking:
     """
 
     def __init__(self, driver_id: str) -> None:
-        self.beacon: Beacon | None = None
+        self._beacon: Beacon | None = None
         self._driver_id = driver_id
         self._clocks: dict[str, _Clock] = {}
 
     def on_beacon(self, beacon: Beacon) -> list[Note]:
         """Keep the newest beacon; one of the same start with a lower uptime came late."""
-        newest = self.beacon
+        newest = self._beacon
         known = newest and (newest.central_id, newest.epoch) == (beacon.central_id, beacon.epoch)
         if newest and known and beacon.up_s < newest.up_s:
             return []
-        self.beacon = beacon
+        self._beacon = beacon
         if known:
             return []
         return [Note(Level.INFO, f"Central {beacon.central_id} heard, epoch {beacon.epoch}")]
@@ -60,7 +60,7 @@ class Asking:
         """Return the messages of all `requests` that are to be asked now; forget all others."""
         requests = tuple(requests)
         self._clocks = {each.request_id: self._clock(each.request_id, now_s) for each in requests}
-        if self.beacon is None:
+        if self._beacon is None:
             return []
         sends = []
         for request in requests:
@@ -69,7 +69,7 @@ class Asking:
             every_s = REPEAT_UNANSWERED_S if unanswered else REPEAT_S
             if clock.sent_s is None or now_s - clock.sent_s >= every_s:
                 clock.sent_s = now_s
-                sends.append(self._message(request, self.beacon))
+                sends.append(self._message(request, self._beacon))
         return sends
 
     def _message(self, request: OpenRequest, beacon: Beacon) -> Send:

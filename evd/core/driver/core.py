@@ -81,11 +81,6 @@ class Driver:
         return self._wake_at_s
 
     @property
-    def beacon(self) -> Beacon | None:
-        """The newest beacon, None before the first."""
-        return self._asking.beacon
-
-    @property
     def finals(self) -> tuple[DriverUpdate, ...]:
         """The newest final statuses, oldest first."""
         return self._disk.finals

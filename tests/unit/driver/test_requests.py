@@ -17,7 +17,7 @@ from evd.core.driver.events import (
 )
 from evd.core.effects import Level, Note, Send
 from evd.core.machine import SaveFailed
-from evd.core.wire.messages import REQUESTS, Action, Beacon, DriverRequest, RequestStatus, Seen
+from evd.core.wire.messages import REQUESTS, Action, DriverRequest, RequestStatus, Seen
 from tests.unit.driver.scene import (
     ALICE,
     SESSION,
@@ -300,10 +300,11 @@ def test_the_newest_beacon_is_echoed() -> None:
     """Proves: an older beacon of the same start, delivered late, is not echoed; a new start is."""
     scene = Scene()
     scene.beacon(5.0)
+    scene.tell(AskWanted("req-a", None, None))
     scene.beacon(4.0)
-    assert scene.driver.beacon == Beacon("central-1", 1, 5.0)
+    assert {message.seen for message in sent(scene.tick(2.0))} == {Seen("central-1", 1, 5.0)}
     scene.beacon(0.5, epoch=2)
-    assert scene.driver.beacon == Beacon("central-1", 2, 0.5)
+    assert {message.seen for message in sent(scene.tick(2.0))} == {Seen("central-1", 2, 0.5)}
 
 
 def test_a_failed_save_takes_the_step_back() -> None:
