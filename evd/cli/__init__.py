@@ -1,21 +1,36 @@
-"""`evd`, the operator's tool: starts the network, shows it, changes it, and says what is wrong."""
+"""`evd`, the operator's tool: starts the network, shows it, changes it, and says what is wrong.
 
+Each family of verbs has a file: its part of the command line, and functions that carry it out.
+"""
+
+import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from evd.cli.flags import CommandLineWrong, parse
+import evd
+from evd.adapters.supervisor.protocol import SupervisorFailed
+from evd.adapters.supervisor.supervisord import Supervisord
+from evd.cli import central, cp, doctor, driver, network, request, topics
+from evd.cli.central_http import CentralAway, CentralRefused
+from evd.cli.command_line import CommandLineWrong, Parser
+from evd.cli.errors import ToolFailed
 from evd.cli.signals import INTERRUPTED, listen
+
+_EPILOG = """\
+The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another
+supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command line is wrong."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """The program: does what the command line says; 0, 1 where that failed, 2 where it is wrong."""
+    """Do what the command line says; exit with 0, with 1 where that failed, 2 where it is wrong."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         sys.exit(_run(arguments))
     except BrokenPipeError:
-        # Who read our output has gone, as `evd status | head` does; nothing is left to be said.
+        # The reader of our output has gone, as in `evd status | head`: nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
@@ -28,27 +43,46 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:1] == ["topics"]:
-        # Flags and variables of its own; Kafka is loaded for it alone.
-        from evd.cli import topics
-
+    if arguments[:1] == [topics.VERB]:
+        # It has flags and variables of its own.
         return topics.main(arguments[1:], os.environ)
     try:
         options = parse(arguments)
+        listen()
+        return int(options.run(Supervisord(_configuration(options.config)), options))
     except CommandLineWrong as error:
         print(f"evd: {error}", file=sys.stderr)
         return 2
-    # Loaded late: `evd --help` needs none of it.
-    from evd.adapters.supervisor.protocol import SupervisorFailed
-    from evd.cli import commands
-    from evd.cli.errors import ToolFailed
+    except (ToolFailed, SupervisorFailed, CentralAway, CentralRefused) as error:
+        print(f"evd: {error}", file=sys.stderr)
+        return error.exit_code if isinstance(error, ToolFailed) else 1
 
-    try:
-        listen()
-        return commands.carry_out(options)
-    except ToolFailed as error:
-        print(f"evd: {error}", file=sys.stderr)
-        return error.exit_code
-    except SupervisorFailed as error:
-        print(f"evd: {error}", file=sys.stderr)
-        return 1
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The values of the command line, and `run`, the function that carries it out.
+
+    Prints the help and exits where that is asked for.
+    """
+    parser = Parser(prog="evd", epilog=_EPILOG, allow_abbrev=False)
+    parser.description = "Starts a charging network, shows it, changes it, says what is wrong."
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="supervisord.conf of the network"
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for family in (network, topics, doctor, request, cp, driver, central):
+        family.add_verbs(verbs)
+    return parser.parse_args(arguments)
+
+
+def _configuration(given: Path | None) -> Path:
+    source = "--config"
+    if given is None and (named := os.environ.get("EVD_CONFIG")):
+        given, source = Path(named), "EVD_CONFIG"
+    checkout = Path(evd.__file__).parents[1] / "etc" / "supervisord.conf"
+    found = given or next(
+        (each for each in (checkout, Path("etc/supervisord.conf")) if each.exists()), checkout
+    )
+    if not found.is_file():
+        what = f"{found} is no file" if found.exists() else f"There is no {found}"
+        raise ToolFailed(f"{what}: name the network's supervisord.conf with {source}.", 2)
+    return found

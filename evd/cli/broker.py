@@ -1,4 +1,4 @@
-"""Which broker the network runs on: evd-broker, or a node of Apache Kafka in its place.
+"""The broker of the network: evd-broker, or a node of Apache Kafka in its place.
 
 The choice is a file of the network's own, like its charging points, and so holds until another one
 is made.
@@ -9,8 +9,8 @@ from typing import Final
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
 from evd.cli.errors import ToolFailed
-from evd.cli.network import BROKER, KAFKA, Network
 from evd.cli.ports import CONTROLLER_PORTS, PortChoice
+from evd.cli.programs import BROKER, KAFKA, settings_of_central
 from evd.flags import ConfigError
 from evd.kafka_node.config import kafka_node_config
 from evd.kafka_node.installation import NotInstalled, find_installation
@@ -40,7 +40,7 @@ def choose_broker(supervisor: Supervisor, kafka: bool | None) -> bool:
         except NotInstalled as failure:
             raise ToolFailed(f"{failure}.") from None
     if kafka and not has_kafka:
-        bootstrap = Network(supervisor).central_config().kafka_bootstrap
+        bootstrap = settings_of_central(supervisor).kafka_bootstrap
         supervisor.add(_KAFKA_UNIT, [_node_at(bootstrap, PortChoice(programs))])
     if kafka is False and not _has(programs, BROKER):
         supervisor.add(_BROKER_UNIT, [Program(BROKER, None, ())])

@@ -1,129 +1,95 @@
-"""Central's HTTP, as the tool asks it."""
+"""`evd central`: a copy of Central's database, and the way back to it."""
 
-import http.client
-import json
-from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+import argparse
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 
+from evd.adapters.supervisor.protocol import ProcessState, Supervisor
+from evd.cli.command_line import Verbs, add_actions, add_verb
 from evd.cli.errors import ToolFailed
-
-ANSWER_S: Final = 5.0
-
-
-class CentralAway(ToolFailed):
-    """Nobody answers at Central's address."""
+from evd.cli.programs import CENTRAL, central_of, settings_of_central
+from evd.cli.start_lock import changing
 
 
-class CentralRefused(ToolFailed):
-    """Central says no: `status` is that of HTTP, `retry_s` when it may be asked again."""
-
-    def __init__(self, status: int, sentence: str, retry_s: float | None) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.retry_s = retry_s
-
-
-class Central:
-    """Central at `host` and `port`."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-        self.port = port
-
-    @property
-    def url(self) -> str:
-        """Where a browser finds the dashboard."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
-
-    def health(self) -> dict[str, Any]:
-        """Its own word on itself; CentralRefused with the reason where it can't serve."""
-        return self._call("GET", "/health")
-
-    def charging_points(self) -> dict[str, Any]:
-        """All charging points, and the number of active requests."""
-        return self._call("GET", "/cp")
-
-    def charging_point(self, cp_id: str) -> dict[str, Any] | None:
-        """One of them, None for one that it does not know."""
-        try:
-            return self._call("GET", f"/cp/{quote(cp_id)}")
-        except CentralRefused as error:
-            if error.status == 404:
-                return None
-            raise
-
-    def stop_cp(self, cp_id: str) -> None:
-        """Take it out of service; a running session ends first."""
-        self._call("POST", f"/cp/{quote(cp_id)}/stop")
-
-    def resume_cp(self, cp_id: str) -> None:
-        """Put it back into service."""
-        self._call("POST", f"/cp/{quote(cp_id)}/resume")
-
-    def forget_cp(self, cp_id: str) -> None:
-        """Take a disconnected charging point off the list."""
-        self._call("DELETE", f"/cp/{quote(cp_id)}")
-
-    def sessions(self, **filters: str | int) -> list[dict[str, Any]]:
-        """Sessions, newest first."""
-        found: list[dict[str, Any]] = self._call("GET", f"/sessions?{urlencode(filters)}")[
-            "sessions"
-        ]
-        return found
-
-    def charge(self, request: Mapping[str, str]) -> str:
-        """Ask for a charge; the request's id."""
-        return str(self._call("POST", "/request/charge", request)["request_id"])
-
-    def request(self, request_id: str) -> dict[str, Any]:
-        """Where a request stands."""
-        return self._call("GET", f"/requests/{quote(request_id)}")
-
-    def accept_recovery(self) -> dict[str, Any]:
-        """End the wait after a restore."""
-        return self._call("POST", "/recovery/accept")
-
-    def _call(
-        self, method: str, path: str, body: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=ANSWER_S)
-        try:
-            headers = {} if body is None else {"Content-Type": "application/json"}
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            content = answer.read()
-        except TimeoutError:
-            raise CentralAway(
-                f"Central at {self.url} does not answer within {ANSWER_S:g} s."
-            ) from None
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise CentralAway(f"Central at {self.url} can't be reached: {why}.") from None
-        except http.client.HTTPException:
-            raise CentralAway(f"What answers at {self.url} is not Central.") from None
-        finally:
-            connection.close()
-        fields = _object(content)
-        if answer.status >= 400:
-            sentence = str(fields.get("error") or f"{answer.status} {answer.reason}")
-            raise CentralRefused(answer.status, f"Central refuses: {sentence}", _seconds(answer))
-        return fields
+def add_verbs(verbs: Verbs) -> None:
+    """Add `central backup`, `central restore` and `central accept`."""
+    actions = add_actions(verbs, "central", "look after Central's database")
+    text = "copy the database to a new file, also while Central runs"
+    add_verb(actions, "backup", text, _backup).add_argument("file", metavar="FILE", type=Path)
+    text = "put a copy in its place; what was there is kept as .replaced"
+    add_verb(actions, "restore", text, _restore).add_argument("file", metavar="FILE", type=Path)
+    text = "after a restore: nothing more is awaited, sessions may begin again"
+    add_verb(actions, "accept", text, _accept)
 
 
-def _object(content: bytes) -> dict[str, Any]:
-    if not content:
-        return {}
+def _backup(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    config, copy = settings_of_central(supervisor), options.file.absolute()
+    with _sentences(), contextlib.chdir(supervisor.root):
+        # Loaded late: SQLAlchemy stands behind it.
+        from evd.adapters.store.backup import backup
+
+        backup(config.db_url, copy)
+    print(f"Copied Central's database to {options.file}")
+    return 0
+
+
+def _restore(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    with changing(supervisor):
+        restore(supervisor, options.file.absolute())
+    print(
+        f"Restored from {options.file}. Central begins no session until every charging point has"
+        " sent what the copy lacks, or you say: evd central accept"
+    )
+    return 0
+
+
+def _accept(supervisor: Supervisor, _: argparse.Namespace) -> int:
+    central_of(supervisor).accept_recovery()
+    print("Accepted: Central awaits nothing more, and sessions may begin.")
+    return 0
+
+
+def restore(supervisor: Supervisor, copy: Path) -> None:
+    """Put `copy` in the place of the database; Central, where it runs, is stopped for it."""
+    config = settings_of_central(supervisor)
+    # Known before Central is stopped for nothing.
+    if not copy.is_file():
+        raise ToolFailed(f"There is no file {copy}.", 2)
+    with _sentences():
+        from evd.adapters.store.backup import check_backup
+        from evd.adapters.store.backup import restore as put_back
+
+        check_backup(config.db_url, copy)
+    with _stopped(supervisor), _sentences(), contextlib.chdir(supervisor.root):
+        config.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        put_back(config.db_url, config.state_dir, copy)
+
+
+@contextlib.contextmanager
+def _stopped(supervisor: Supervisor) -> Iterator[None]:
+    """Central does not run during the block; if it ran before, it does afterwards."""
+    running = supervisor.pid() is not None and any(
+        each.name == CENTRAL and each.state is not ProcessState.STOPPED
+        for each in supervisor.status()
+    )
+    if running:
+        supervisor.stop([CENTRAL])
     try:
-        fields = json.loads(content)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise CentralAway("What answers at Central's address is not Central.")
-    return fields
+        yield
+    finally:
+        if running:
+            supervisor.start([CENTRAL])
 
 
-def _seconds(answer: http.client.HTTPResponse) -> float | None:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Raise a failure of the database as a ToolFailed."""
+    from evd.adapters.store.failures import StoreFailed, StoreRefused
+
+    try:
+        yield
+    except (StoreFailed, StoreRefused) as error:
+        raise ToolFailed(f"{error}.") from None
+    except OSError as error:
+        raise ToolFailed(f"{error.filename}: {error.strerror}.") from None

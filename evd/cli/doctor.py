@@ -1,5 +1,6 @@
-"""`evd doctor`: what is not as it should be, and what to do about it."""
+"""`evd doctor`: finds what is not as it should be, and says what to do about it."""
 
+import argparse
 import json
 import os
 import shutil
@@ -18,11 +19,11 @@ from evd.adapters.supervisor.protocol import (
     Supervisor,
     SupervisorFailed,
 )
-from evd.cli.central import CentralAway, CentralRefused
+from evd.cli.central_http import CentralAway, CentralRefused
+from evd.cli.command_line import Verbs, add_json, add_verb, print_json
 from evd.cli.errors import ToolFailed
-from evd.cli.network import BROKER, CENTRAL, KAFKA, MONITOR, Network, fetch, is_stopped
+from evd.cli.follow import last_lines
 from evd.cli.ports import (
-    config_of,
     describe_holder,
     double_use,
     endpoints,
@@ -31,20 +32,39 @@ from evd.cli.ports import (
     is_free,
     settings,
 )
+from evd.cli.programs import BROKER, CENTRAL, KAFKA, MONITOR, central_of, config_of, fetch
 from evd.config import CentralConfig, MetricsConfig, StatefulConfig
 
 # A process that was started more often than this in a minute does not stay up.
 STARTS_MAX: Final = 3
 FLAPPING_S: Final = 60
-# What a process that has just been started says of itself counts after that.
+# A process that has just been started is not asked before that.
 SETTLED_S: Final = 5.0
 DISK_BYTES_MIN: Final = 200_000_000
 CLOCK_S_MAX: Final = 5.0
 
 
+def add_verbs(verbs: Verbs) -> None:
+    """Add `doctor`."""
+    text = "say what is not as it should be, and what to do; 1 if so"
+    add_json(add_verb(verbs, "doctor", text, _doctor))
+
+
+def _doctor(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    findings = examine(supervisor, supervisor.var)
+    if options.json:
+        print_json([{"what": each.what, "remedy": each.remedy} for each in findings])
+    elif not findings:
+        print("Everything is as it should be.")
+    else:
+        for each in findings:
+            print(f"{each.what}\n    {each.remedy}")
+    return 1 if findings else 0
+
+
 @attrs.frozen
 class Finding:
-    """Something that is not as it should be: what, and what to do."""
+    """Something that is not as it should be, and its remedy: sentences for a person."""
 
     what: str
     remedy: str
@@ -83,7 +103,7 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
 
 
 def wrong_flags(program: Program, supervisor: Supervisor) -> Finding | None:
-    """What a program would refuse at its start, and where it was said."""
+    """The setting that a program would refuse at its start, and its place."""
     try:
         config_of(program)
     except ToolFailed as error:
@@ -184,9 +204,6 @@ def _processes(
 
 
 def _last_words(log: Path | None) -> str:
-    # Loaded late: rich stands behind it.
-    from evd.cli.follow import last_lines
-
     lines = last_lines(log, 1) if log is not None else []
     return f" It said last: {lines[-1].strip()}" if lines else ""
 
@@ -245,7 +262,7 @@ def _broker(programs: Sequence[Program]) -> Iterator[Finding]:
 
 
 def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterator[Finding]:
-    central = Network(supervisor).central()
+    central = central_of(supervisor)
     look = f"See why: evd logs {CENTRAL}"
     try:
         began_s = time.monotonic()
@@ -261,8 +278,8 @@ def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterato
 
 
 def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iterator[Finding]:
-    """What Central says of its charging points."""
-    central = Network(supervisor).central()
+    """Findings about charging points, as Central shows them."""
+    central = central_of(supervisor)
     try:
         views = central.charging_points()["charging_points"]
     except (CentralAway, CentralRefused):
@@ -270,7 +287,7 @@ def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iter
         return
     ours = {each.member for each in programs if each.group == MONITOR}
     for view in views:
-        if is_stopped(view):
+        if view["stopped"]:
             resume = f"curl -X POST {central.url}/cp/{view['cp_id']}/resume"
             yield Finding(
                 f"{view['cp_id']} was stopped by the operator.", f"If it is to charge: {resume}"

@@ -1,4 +1,4 @@
-"""The life of the network: what its programs write, as it is written, in lines to read."""
+"""The logs of the network's programs, followed as they are written and shown in lines to read."""
 
 import contextlib
 import os
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from evd.adapters.supervisor.protocol import Program
+from evd.cli.programs import CENTRAL
 
 READ_BYTES_MAX: Final = 65_536
 # A log line may be cut where it is longer.
@@ -26,8 +27,8 @@ _STATUS_COLORS: Final = {
     "FAILED": "red",
 }
 _LEVEL_COLORS: Final = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
-# Of Central's lines at INFO, those that tell of a charging point's coming and going.
-_CENTRAL_WORDS: Final = ("registered", "connected again", "recovered", "removed")
+# Central alone is followed at INFO too: it tells which charging points come and go.
+_CENTRAL_COLORS: Final = {"INFO": "", **_LEVEL_COLORS}
 
 
 @attrs.define
@@ -80,8 +81,12 @@ class Tail:
 
 
 @attrs.define
-class Life:
-    """Follows the programs' files, and shows of them what a person wants to see go by."""
+class LogFollower:
+    """Follows the programs' files, and shows the lines that a person wants to see go by.
+
+    These are the lines of drivers for their users, Central's log from INFO on, and other logs from
+    WARNING on.
+    """
 
     console: Console
     _tails: dict[Path, tuple[str, Tail]] = attrs.field(factory=dict)
@@ -104,14 +109,14 @@ class Life:
                 self._tails[path] = (name, tail)
 
     def show(self) -> int:
-        """Print what is new; how many lines that were."""
+        """Print the new lines; their number."""
         found = [
             shown
             for path, (name, tail) in self._tails.items()
             for line in tail.lines()
             if (shown := (_user_line if path.suffix == ".out" else _log_line)(name, line))
         ]
-        # What several programs wrote since the last look, in the order in which it happened.
+        # The lines of several programs, in the order in which it happened.
         for _, text in sorted(found, key=lambda each: each[0]):
             self.console.print(text, soft_wrap=True)
         return len(found)
@@ -132,18 +137,16 @@ def _user_line(name: str, line: str) -> tuple[str, Text] | None:
 
 
 def _log_line(name: str, line: str) -> tuple[str, Text] | None:
-    """A line of a log, where it tells of trouble or of its end."""
+    """A line of a log, where its program and its level are ones to show."""
     parts = [part.strip() for part in line.split(" | ", 3)]
-    if len(parts) < 4:
+    colors = _CENTRAL_COLORS if name == CENTRAL else _LEVEL_COLORS
+    if len(parts) < 4 or parts[1] not in colors:
         return None
     when, level, component, told = parts
-    of_central = name == "evd-central" and any(word in told for word in _CENTRAL_WORDS)
-    if level not in _LEVEL_COLORS and not of_central:
-        return None
     return when.replace("T", " "), Text.assemble(
         (_clock(when), "dim"),
         f" {component:<{NAME_CHARS}} ",
-        (f"{level:<12}", _LEVEL_COLORS.get(level, "")),
+        (f"{level:<12}", colors[level]),
         f" {told}",
     )
 

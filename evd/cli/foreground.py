@@ -1,8 +1,8 @@
 """`evd run`: the whole network in the foreground, for as long as the command runs.
 
-Whatever ends the command ends the network: a signal within STOP_S_MAX, its sudden death by the
-signal that supervisord then gets.  A supervisord that dies ends it too: what it leaves behind is
-stopped.
+The network ends with the command: within STOP_S_MAX of a signal, and after its sudden death by the
+signal that the supervisor then gets.  A supervisor that dies ends it too: the processes that it
+leaves behind are stopped.
 """
 
 import contextlib
@@ -19,29 +19,28 @@ from typing import Final
 import attrs
 from rich.console import Console
 
-from evd.adapters.supervisor.protocol import Program, SupervisorFailed
-from evd.adapters.supervisor.supervisord import Supervisord
+from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
 from evd.cli.errors import ToolFailed
-from evd.cli.follow import Life
-from evd.cli.network import Network
-from evd.cli.ports import config_of, refuse_taken
+from evd.cli.follow import LogFollower
+from evd.cli.ports import refuse_taken
+from evd.cli.programs import central_of, config_of
 from evd.cli.start_lock import starting
 from evd.config import DriverConfig
 
 STOP_S_MAX: Final = 9.0
-# Of these 10 s, what is left for an end by force.
+# The rest of the 10 s in which the command ends, for an end by force.
 LAST_S: Final = 0.5
-# How long what a dead supervisord left behind may take to stop.
+# The time that the processes of a dead supervisor have to stop.
 LEFT_BEHIND_S: Final = 6.0
 LOOK_S: Final = 0.1
-# How often new charging points and drivers are looked for.
+# New charging points and drivers are looked for this often.
 RESCAN_S: Final = 2.0
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @attrs.define
 class Stop:
-    """Whether somebody wants it to end."""
+    """The wish of somebody that it ends."""
 
     asked: bool = False
     at_once: bool = False
@@ -59,39 +58,36 @@ class Stop:
         self.asked = True
 
 
-def run_in_foreground(supervisord: Supervisord, console: Console) -> int:
+def run_in_foreground(supervisor: Supervisor, console: Console) -> int:
     """Start everything, show its life, and stop everything; the exit code."""
     stop = Stop()
     stop.listen()
-    network = Network(supervisord)
-    with starting(supervisord):
-        programs = supervisord.programs()
-        refuse_taken(programs, supervisord)
-        life = Life(console)
-        life.follow(programs, from_now=True)
-        child = supervisord.launch()
+    with starting(supervisor):
+        programs = supervisor.programs()
+        refuse_taken(programs, supervisor)
+        follower = LogFollower(console)
+        follower.follow(programs, from_now=True)
+        child = supervisor.launch()
     try:
-        _greet(network, supervisord, programs, console)
-        code = _watch(supervisord, child, life, stop)
+        _print_addresses(supervisor, programs, console)
+        code = _watch(supervisor, child, follower, stop)
     finally:
-        _stop(supervisord, child, stop, console)
-        end_left_behind(supervisord)
-    life.show()
+        _stop(supervisor, child, stop, console)
+        end_left_behind(supervisor)
+    follower.show()
     console.print("Stopped. What was charged is kept: the next start goes on from there.")
     return code
 
 
-def _greet(
-    network: Network, supervisord: Supervisord, programs: Sequence[Program], console: Console
-) -> None:
-    lines = [("Dashboard", network.central().url)]
+def _print_addresses(supervisor: Supervisor, programs: Sequence[Program], console: Console) -> None:
+    lines = [("Dashboard", central_of(supervisor).url)]
     for program in programs:
         config = config_of(program)
         if isinstance(config, DriverConfig) and config.http_port:
             lines.append((config.driver_id, f"http://{config.http_host}:{config.http_port}"))
     lines += [
-        ("Logs", str(supervisord.log.parent)),
-        ("State", str(supervisord.var)),
+        ("Logs", str(supervisor.log.parent)),
+        ("State", str(supervisor.var)),
         ("Try", "in another terminal: .venv/bin/evd request driver-carol any"),
         ("Stop", "Ctrl-C"),
     ]
@@ -100,22 +96,23 @@ def _greet(
 
 
 def _watch(
-    supervisord: Supervisord, child: "subprocess.Popen[bytes]", life: Life, stop: Stop
+    supervisor: Supervisor, child: "subprocess.Popen[bytes]", follower: LogFollower, stop: Stop
 ) -> int:
     scanned_s = time.monotonic()
     told = ""
     while not stop.asked:
         if child.poll() is not None:
-            if _was_told_to_end(child):
+            # 0: `evd down` in another terminal.
+            if child.returncode == 0:
                 return 0
             raise ToolFailed(
-                f"supervisord ended by itself, and with it the network: see {supervisord.log}."
+                f"supervisord ended by itself, and with it the network: see {supervisor.log}."
             )
-        life.show()
+        follower.show()
         if time.monotonic() - scanned_s > RESCAN_S:
             scanned_s = time.monotonic()
             try:
-                life.follow(supervisord.programs(), from_now=False)
+                follower.follow(supervisor.programs(), from_now=False)
                 told = ""
             except SupervisorFailed as error:
                 # A file that somebody is just writing stops nothing that runs.
@@ -126,20 +123,15 @@ def _watch(
     return 0
 
 
-def _was_told_to_end(child: "subprocess.Popen[bytes]") -> bool:
-    # `evd down` in another terminal.
-    return child.returncode == 0
-
-
 def _stop(
-    supervisord: Supervisord, child: "subprocess.Popen[bytes]", stop: Stop, console: Console
+    supervisor: Supervisor, child: "subprocess.Popen[bytes]", stop: Stop, console: Console
 ) -> None:
     if child.poll() is not None:
         return
     console.print("Stopping …")
     end_s = time.monotonic() + STOP_S_MAX
     try:
-        supervisord.shut_down()
+        supervisor.shut_down()
     except SupervisorFailed:
         child.terminate()
     while child.poll() is None:
@@ -150,25 +142,25 @@ def _stop(
         time.sleep(0.05)
 
 
-def end_at_once(supervisord_pid: int) -> None:
-    """SIGKILL a stopping supervisord's processes, and itself if it does not end then."""
-    for pid in _children_of(supervisord_pid):
+def end_at_once(supervisor_pid: int) -> None:
+    """SIGKILL a stopping supervisor's processes, and itself if it does not end then."""
+    for pid in _children_of(supervisor_pid):
         _send(pid, signal.SIGKILL)
-    # Who waits for them is supervisord; without it they might stay as zombies.
+    # The supervisor waits for them; without it they might stay as zombies.
     end_s = time.monotonic() + LAST_S
-    while time.monotonic() < end_s and _children_of(supervisord_pid):
+    while time.monotonic() < end_s and _children_of(supervisor_pid):
         time.sleep(0.02)
-    _send(supervisord_pid, signal.SIGKILL)
+    _send(supervisor_pid, signal.SIGKILL)
 
 
-def end_left_behind(supervisord: Supervisord) -> int:
-    """Stop what a killed supervisord left running, by force if it takes too long; how many."""
-    found = supervisord.left_behind()
+def end_left_behind(supervisor: Supervisor) -> int:
+    """Stop what a killed supervisor left running, by force if it takes too long; how many."""
+    found = supervisor.left_behind()
     for number, patience_s in ((signal.SIGTERM, LEFT_BEHIND_S), (signal.SIGKILL, LAST_S)):
         end_s = time.monotonic() + patience_s
-        for pid in supervisord.left_behind():
+        for pid in supervisor.left_behind():
             _send(pid, number)
-        while time.monotonic() < end_s and supervisord.left_behind():
+        while time.monotonic() < end_s and supervisor.left_behind():
             time.sleep(0.05)
     return len(found)
 

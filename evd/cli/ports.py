@@ -1,10 +1,10 @@
-"""The ports of the network's programs: which they use, which are free, who holds one."""
+"""The ports of the network's programs: those in use, those that are free, and their holders."""
 
 import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,18 +12,7 @@ import attrs
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
 from evd.cli.errors import ToolFailed
-from evd.config import (
-    ProgramConfig,
-    broker_config,
-    central_config,
-    driver_config,
-    engine_config,
-    monitor_config,
-)
-from evd.flags import ConfigError
-from evd.kafka_node.config import KafkaNodeConfig, kafka_node_config
-
-Config = ProgramConfig | KafkaNodeConfig
+from evd.cli.programs import config_of
 
 # Below the ports that the kernel gives to outgoing connections.
 HEALTH_PORTS: Final = (*range(8001, 8100), *range(20000, 21000))
@@ -31,14 +20,6 @@ DASHBOARD_PORTS: Final = (*range(8100, 8200), *range(21000, 22000))
 CONTROLLER_PORTS: Final = (*range(9093, 9100), *range(25000, 26000))
 METRICS_PORTS: Final = (*range(9201, 9600), *range(22000, 25000))
 
-_PARSERS: Final[Mapping[str, Callable[[Sequence[str], Mapping[str, str]], Config]]] = {
-    "evd-broker": broker_config,
-    "evd-kafka": kafka_node_config,
-    "evd-central": central_config,
-    "evd-engine": engine_config,
-    "evd-monitor": monitor_config,
-    "evd-driver": driver_config,
-}
 # Ports that a program listens on, each with the field of its host.
 _LISTENS: Final = {
     "listen_port": "listen_host",
@@ -54,7 +35,7 @@ _LISTENING: Final = "0A"
 
 @attrs.frozen
 class Endpoint:
-    """Where a program listens, and what says so: its flag, or the variable in its place."""
+    """An address that a program listens on, and its setting: a flag or a variable."""
 
     program: str
     flag: str
@@ -74,7 +55,7 @@ class Endpoint:
         return self.port == other.port and (len(hosts) == 1 or bool(hosts & _EVERYWHERE))
 
     def setting(self, supervisor: Supervisor) -> str:
-        """What an operator changes, and in which file, for another port."""
+        """The setting that an operator changes for another port, and its file."""
         if self.has_flag:
             return f"{self.flag} in {supervisor.file_of(self.program)}"
         return f"{self.variable} in {supervisor.conf}"
@@ -86,20 +67,6 @@ class Holder:
 
     pid: int
     command: str
-
-
-def config_of(program: Program, shell: Mapping[str, str] = os.environ) -> Config | None:
-    """What a program has been told, None for one that is not ours; ToolFailed where it is wrong.
-
-    `shell`: the variables that it inherits from who starts the network.
-    """
-    parse = _PARSERS.get(program.group)
-    if parse is None:
-        return None
-    try:
-        return parse(program.arguments, {**shell, **program.environment})
-    except ConfigError as error:
-        raise ToolFailed(f"{program.name} can't be started: {error}.", 2) from None
 
 
 def endpoints(programs: Iterable[Program]) -> Iterator[Endpoint]:
@@ -145,12 +112,12 @@ def given_twice(programs: Iterable[Program]) -> Iterator[tuple[Endpoint, Endpoin
 
 
 def double_use(one: Endpoint, other: Endpoint) -> str:
-    """What is wrong with the two, without an end."""
+    """The sentence about the two, without its full stop."""
     return f"Port {one.port} is given to both {one.user} and {other.user}"
 
 
 def settings(one: Endpoint, other: Endpoint, supervisor: Supervisor) -> str:
-    """What an operator changes, of the one or of the other."""
+    """The settings of which an operator changes one."""
     return f"{one.setting(supervisor)}, or {other.setting(supervisor)}"
 
 
@@ -174,7 +141,7 @@ def describe_holder(port: int) -> str:
 
 
 def holder(port: int) -> Holder | None:
-    """Who listens on the port, as far as this user may see it."""
+    """The process that listens on the port, as far as this user may see it."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for folder in Path("/proc").iterdir() if sockets else ():
         # A process may end while it is looked at, or belong to somebody else.

@@ -1,4 +1,4 @@
-"""One change at a time: who starts the network or adds to it keeps others waiting."""
+"""One change at a time: a command that starts the network or adds to it keeps others waiting."""
 
 import contextlib
 import fcntl
@@ -7,17 +7,17 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from evd.adapters.supervisor.supervisord import Killed, Supervisord
+from evd.adapters.supervisor.protocol import Killed, Supervisor
 from evd.cli.errors import ToolFailed
 
 WAIT_S: Final = 30.0
 
 
 @contextlib.contextmanager
-def changing(supervisord: Supervisord) -> Iterator[None]:
+def changing(supervisor: Supervisor) -> Iterator[None]:
     """Hold the lock for the block: two commands never choose the same port."""
-    supervisord.make_folders()
-    fd = os.open(supervisord.var / "run" / "change.lock", os.O_RDWR | os.O_CREAT, 0o640)
+    supervisor.make_folders()
+    fd = os.open(supervisor.var / "run" / "change.lock", os.O_RDWR | os.O_CREAT, 0o640)
     end_s = time.monotonic() + WAIT_S
     try:
         while True:
@@ -36,20 +36,20 @@ def changing(supervisord: Supervisord) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def starting(supervisord: Supervisord) -> Iterator[None]:
+def starting(supervisor: Supervisor) -> Iterator[None]:
     """Hold the lock while the network is started; ToolFailed where it runs already."""
-    with changing(supervisord):
-        pid = supervisord.pid()
+    with changing(supervisor):
+        pid = supervisor.pid()
         if pid is not None:
             raise ToolFailed(
                 f"The network runs already (supervisord is process {pid}): `evd status` shows it,"
                 " `evd down` stops it."
             )
-        refuse_left_behind(supervisord)
+        refuse_left_behind(supervisor)
         yield
 
 
-def refuse_left_behind(supervisord: Supervisord) -> None:
+def refuse_left_behind(supervisor: Supervisor) -> None:
     """Killed, where processes of a supervisord that was killed hold what a new one needs."""
-    if left := supervisord.left_behind():
+    if left := supervisor.left_behind():
         raise Killed(len(left))

@@ -14,8 +14,9 @@ from evd.adapters.supervisor.protocol import (
     Supervisor,
     SupervisorFailed,
 )
+from evd.cli.central_http import CentralAway, CentralRefused
 from evd.cli.errors import ToolFailed
-from evd.cli.network import Network
+from evd.cli.programs import central_of
 from evd.core.wire.fields import printable
 
 _STATE_COLORS: Final = {"ON": "green", "BROKEN": "red", "DISCONNECTED": "bright_black"}
@@ -83,9 +84,9 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
     except SupervisorFailed as error:
         trouble.append(str(error))
     try:
-        answer = Network(supervisor).central().charging_points()
+        answer = central_of(supervisor).charging_points()
         points, active_requests = answer["charging_points"], answer["active_requests"]
-    except (ToolFailed, SupervisorFailed) as error:
+    except (ToolFailed, SupervisorFailed, CentralAway, CentralRefused) as error:
         trouble.append(str(error))
     points = sorted(points, key=lambda each: str(each["cp_id"]))
     return Snapshot(points, active_requests, processes, tuple(trouble))

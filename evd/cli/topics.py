@@ -1,16 +1,20 @@
 """`evd topics`: makes the topics on a real Kafka."""
 
+import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
-from evd.adapters.kafka import TopicsFailed, ensure_topics
+from evd.adapters.supervisor.protocol import Supervisor
+from evd.cli.command_line import Verbs, add_verb
 from evd.flags import BOOTSTRAP, flag, parse_or_exit, read_flags, whole
 
-PARTITIONS_MAX = 1000
-REPLICATION_MAX = 9
+VERB: Final = "topics"
+PARTITIONS_MAX: Final = 1000
+REPLICATION_MAX: Final = 9
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -27,14 +31,26 @@ class TopicsConfig:
     replication: int = flag(whole(1, REPLICATION_MAX), "copies of each partition", default=1)
 
 
+def add_verbs(verbs: Verbs) -> None:
+    """Add `topics`; behind it `main` reads flags of its own."""
+    add_verb(verbs, VERB, "make the topics on a real Kafka (evd topics --help)", _topics)
+
+
+def _topics(_: Supervisor, __: argparse.Namespace) -> int:
+    return main([], os.environ)
+
+
 def topics_config(argv: Sequence[str], env: Mapping[str, str]) -> TopicsConfig:
     """The command's configuration; ConfigError names what is wrong."""
     return TopicsConfig(**read_flags(TopicsConfig, argv, env))
 
 
 def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """Prints a line for each topic; 1 if they could not be made."""
+    """Print a line for each topic; 1 if they could not be made."""
     config = parse_or_exit(topics_config, argv, env)
+    # Loaded late: Kafka's client stands behind it.
+    from evd.adapters.kafka.topics import TopicsFailed, ensure_topics
+
     try:
         topics = ensure_topics(config.kafka_bootstrap, config.partitions, config.replication)
     except TopicsFailed as error:

@@ -19,8 +19,10 @@ import httpx
 
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.adapters.supervisor.supervisord import Supervisord
-from evd.cli import network as tool
-from evd.cli.central import Central, CentralAway, CentralRefused
+from evd.cli.central_http import Central, CentralAway, CentralRefused
+from evd.cli.cp import remove_charging_point
+from evd.cli.driver import remove_driver
+from evd.cli.programs import DRIVER, ENGINE, MONITOR
 from evd.cli.start_lock import changing
 from evd.core.wire.messages import RequestStatus
 from tests.chaos.plan import BROKER, CENTRAL, CP_IDS, CUTTABLE, DRIVER_IDS, request_lines
@@ -139,9 +141,9 @@ class ChaosNetwork:
         """Remove a charging point or a driver; ToolFailed where it can't be done without a loss."""
         with changing(self.supervisord):
             if who in DRIVER_IDS:
-                tool.Network(self.supervisord).remove_driver(who)
+                remove_driver(self.supervisord, who)
             else:
-                tool.Network(self.supervisord).remove_charging_point(who, False, lambda _: None)
+                remove_charging_point(self.supervisord, who, False, lambda _: None)
 
     def join(self, who: str) -> None:
         """Add one that was removed, as it was."""
@@ -256,7 +258,7 @@ def _units(
         own = ("--cp-id", cp_id, *_LOGGED)
         units[f"cp-{cp_id}"] = [
             Program(
-                tool.ENGINE,
+                ENGINE,
                 cp_id,
                 (
                     *own,
@@ -264,12 +266,12 @@ def _units(
                     *("--session-seconds", f"{SESSION_S:g}"),
                 ),
             ),
-            Program(tool.MONITOR, cp_id, (*own, "--cp-e-port", health_port, *by_relay)),
+            Program(MONITOR, cp_id, (*own, "--cp-e-port", health_port, *by_relay)),
         ]
     for driver_id in DRIVER_IDS:
         units[f"driver-{driver_id}"] = [
             Program(
-                tool.DRIVER,
+                DRIVER,
                 driver_id,
                 (
                     *("--driver-id", driver_id, *_LOGGED),

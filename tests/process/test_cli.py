@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from evd.adapters.supervisor.supervisord import Supervisord
-from evd.cli import network as cli_network
-from evd.cli.central import Central
+from evd.cli.central_http import Central
 from evd.cli.doctor import SETTLED_S
+from evd.cli.programs import central_of
 from evd.cli.status import Snapshot, take_snapshot
 from tests.process.networks import CHECKOUT, Network, network_in
 
@@ -46,7 +46,7 @@ def snapshot(network: Network) -> Snapshot:
 
 def central(network: Network) -> Central:
     """Its Central."""
-    return cli_network.Network(Supervisord(network.conf)).central()
+    return central_of(Supervisord(network.conf))
 
 
 def pids(network: Network) -> dict[str, int | None]:

@@ -1,4 +1,4 @@
-"""What supervisord needs so that its groups can grow: loaded by it, from `[rpcinterface:evd]`.
+"""A plugin of supervisord that lets its groups grow: loaded from `[rpcinterface:evd]`.
 
 supervisord knows a group only whole: to add a process to one it would have to be stopped.  Here
 each program stands in a file of its own, as `[program:evd-engine-CP-007]` with
@@ -70,7 +70,7 @@ def _group_of(config: Any, names: tuple[str, ...]) -> str | None:
 
 @attrs.frozen
 class Difference:
-    """What is defined against what supervisord has; pairs of a group and a process's name."""
+    """The processes that are defined against those that supervisord has, as (group, name)."""
 
     # A process is added with the group's configuration and its own.
     added: list[tuple[Any, Any]] = attrs.field(factory=list)
@@ -152,7 +152,7 @@ class GroupsInterface:
         def parse_and_join(parser: Any) -> list[Any]:
             return fold(parse(parser), self._names, options)
 
-        # From now on whoever reads the configuration again gets the joined groups.
+        # Every later reading of the configuration gives the joined groups.
         options.process_groups_from_parser = parse_and_join
         options.process_group_configs = fold(options.process_group_configs, self._names, options)
         # Nothing has been started yet: supervisord makes its interfaces first.
@@ -199,5 +199,5 @@ class GroupsInterface:
 
 
 def make_interface(supervisord: Any, groups: str = "") -> GroupsInterface:
-    """What `[rpcinterface:evd]` names; `groups` is its list of groups that can grow."""
+    """The factory that `[rpcinterface:evd]` names; `groups` lists the groups that can grow."""
     return GroupsInterface(supervisord, tuple(groups.split()))

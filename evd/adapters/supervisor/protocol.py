@@ -1,8 +1,9 @@
-"""What the operator's tool asks of whoever keeps the processes alive, whichever that is.
+"""The one interface of every supervisor to the operator's tool.
 
 A process is named as its supervisor names it, such as `evd-engine:CP-001` or `evd-central`.
 """
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -15,8 +16,18 @@ class SupervisorFailed(Exception):
     """The supervisor can't be reached, or refused; the text is a sentence for a person."""
 
 
+class Killed(SupervisorFailed):
+    """The supervisor was killed; `count` of its processes are still there."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"supervisord was killed, and {count} of its processes still run:"
+            " `evd down` stops them."
+        )
+
+
 class ProcessState(StrEnum):
-    """Where a process stands.  FAILING: it was started, died too soon, and is tried again."""
+    """The state of a process.  FAILING: it was started, died too soon, and is tried again."""
 
     RUNNING = "RUNNING"
     STARTING = "STARTING"
@@ -39,7 +50,7 @@ class ProcessStatus:
 
 @attrs.frozen
 class Program:
-    """A process as it is to be run: `group` is the program, `member` whose it is, if anybody's.
+    """A process as it is to be run: `group` is the program, `member` the id of its owner, if any.
 
     `arguments` are its flags, `environment` what is set for it besides.  The paths of its log are
     None where there is none; `output_log` is that of its standard output where it has its own.
@@ -60,7 +71,7 @@ class Program:
 
 @attrs.frozen
 class Sync:
-    """What a changed set of programs came to, as names."""
+    """The difference between the programs that are defined and those that run, as names."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -73,18 +84,32 @@ class Sync:
 class Supervisor(Protocol):
     """Starts processes, restarts those that die, and can be told of new ones.
 
-    `conf` is the file that says what all of them share, such as their variables.
+    `conf` is the file that says what all of them share, such as their variables; `root` is the
+    folder in which they run, `var` that of their state, and `log` the supervisor's own log, beside
+    those of the programs.
     """
 
     conf: Path
+    root: Path
+    var: Path
+    log: Path
 
     def pid(self) -> int | None:
         """The supervisor's own process, None where it does not run."""
 
+    def make_folders(self) -> None:
+        """Make the folders that all of this needs; SupervisorFailed where they can't be."""
+
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start the supervisor with all its programs as a child that ends with this process.
+
+        Returns once it answers; its exit code is 0 where `shut_down` ended it.
+        """
+
     def up(self) -> None:
         """Start the supervisor with all its programs, or make a running one have what is defined.
 
-        What runs undefined is stopped, what is defined and does not run is started.
+        Programs that run undefined are stopped, defined ones that do not run are started.
         """
 
     def shut_down(self) -> None:
@@ -127,4 +152,4 @@ class Supervisor(Protocol):
         """Make the running set what is defined, without touching any other process."""
 
     def drift(self) -> Sync:
-        """What `sync` would do."""
+        """The difference that `sync` would act on."""

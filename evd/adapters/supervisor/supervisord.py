@@ -25,6 +25,7 @@ from supervisor.options import ServerOptions  # type: ignore[import-untyped]
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.plugin import fold
 from evd.adapters.supervisor.protocol import (
+    Killed,
     ProcessState,
     ProcessStatus,
     Program,
@@ -34,7 +35,7 @@ from evd.adapters.supervisor.protocol import (
 from evd.adapters.supervisor.unit_files import PRIORITIES, render
 
 RPC_S: Final = 5.0
-# How long Central and the broker wait for the others: a daemon that lives ends within 5 s.
+# Central and the broker wait so long for the others: a daemon that lives ends within 5 s.
 EARLY_STOP_S: Final = 5.0
 STOP_S: Final = 12.0
 # Some hundred programs, on a machine that is busy with other things too.
@@ -175,7 +176,7 @@ class Supervisord:
         return self._orphans() if self.pid() is None else []
 
     def _orphans(self) -> list[int]:
-        # What supervisord tells each of its processes.
+        # supervisord sets this variable for each of its processes.
         mark = b"SUPERVISOR_SERVER_URL=unix://" + os.fsencode(self._socket)
         found = []
         for folder in Path("/proc").iterdir():
@@ -243,7 +244,7 @@ class Supervisord:
     def file_of(self, name: str) -> Path:
         """The file that says how a program is run; the network's own where no other does."""
         section = f"[program:{name.replace(':', '-')}]"
-        # What was added hides what came with the checkout.
+        # A file that was added hides the one that came with the checkout.
         for folder in (self._added, self._shipped):
             for path in sorted(folder.glob("*.conf")):
                 if section in path.read_text(errors="replace").splitlines():
@@ -288,7 +289,7 @@ class Supervisord:
         return _sync(self._call("evd.sync"))
 
     def drift(self) -> Sync:
-        """What `sync` would do."""
+        """The difference that `sync` would act on."""
         return _sync(self._call("evd.compare"))
 
     def _command(self) -> list[str]:
@@ -337,16 +338,6 @@ class Supervisord:
         except (OSError, ValueError):
             return None
         return pid if is_ours else None
-
-
-class Killed(SupervisorFailed):
-    """supervisord was killed; `count` of its processes are still there."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(
-            f"supervisord was killed, and {count} of its processes still run:"
-            " `evd down` stops them."
-        )
 
 
 class _Away(SupervisorFailed):

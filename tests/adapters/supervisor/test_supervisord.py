@@ -14,8 +14,8 @@ import attrs
 import pytest
 
 from evd.adapters.supervisor.plugin import BACKOFF_S_MAX, GroupsInterface
-from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed, Sync
-from evd.adapters.supervisor.supervisord import Killed, Supervisord
+from evd.adapters.supervisor.protocol import Killed, ProcessState, Program, SupervisorFailed, Sync
+from evd.adapters.supervisor.supervisord import Supervisord
 from evd.adapters.supervisor.unit_files import render
 
 CHECKOUT = Path(__file__).parents[3]

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 import attrs
 
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program, Sync
-from evd.cli.central import Central
+from evd.cli.central_http import Central
 
 # A status, a body and headers.
 Answer = tuple[int, dict[str, Any], dict[str, str]]
@@ -73,6 +74,8 @@ class Supervised:
     states: dict[str, ProcessState] = attrs.field(factory=dict)
     units: dict[str, list[Program]] = attrs.field(factory=dict)
     conf: Path = Path("/net/supervisord.conf")
+    root: Path = Path("/net")
+    log: Path = Path("/net/var/log/supervisord.log")
 
     def __attrs_post_init__(self) -> None:
         self.sync()
@@ -108,6 +111,9 @@ class Supervised:
         self.states.update(dict.fromkeys(names, ProcessState.STOPPED))
         if self.stop_fails is not None:
             raise self.stop_fails
+
+    def launch(self) -> "subprocess.Popen[bytes]":
+        raise NotImplementedError
 
     def up(self) -> None:
         self.is_up = True

@@ -17,11 +17,13 @@ import pytest
 
 import evd.cli
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
-from evd.cli import database
-from evd.cli.central import Central
+from evd.cli.central import restore
+from evd.cli.central_http import Central
+from evd.cli.cp import add_charging_points, not_on, remove_charging_point
 from evd.cli.doctor import Finding, charging_points, wrong_flags
+from evd.cli.driver import add_drivers, remove_driver
 from evd.cli.errors import ToolFailed
-from evd.cli.network import Network, NewCp
+from evd.cli.programs import wait_until_none
 from tests.unit.cli.scene import Answer, Answers, Supervised, answering
 
 CP = "CP-007"
@@ -29,14 +31,11 @@ NAMES = ("evd-monitor:CP-007", "evd-engine:CP-007")
 ENGINE = Program("evd-engine", CP, ("--cp-id", CP, "--health-port", "18001"))
 MONITOR = Program("evd-monitor", CP, ("--cp-id", CP))
 
-ON: Answer = (
-    200,
-    {"cp_id": CP, "engine_state": "SUPPLYING", "unavailable_reason": "it is occupied"},
-    {},
-)
+ON: Answer = (200, {"cp_id": CP, "stopped": False}, {})
+# Its monitor is away too: that is then the reason which Central gives.
 STOPPED: Answer = (
     200,
-    {"cp_id": CP, "engine_state": "STOPPED", "unavailable_reason": "it is stopped by the operator"},
+    {"cp_id": CP, "stopped": True, "unavailable_reason": "its monitor is not connected"},
     {},
 )
 ACCEPTED: Answer = (202, {"cp_id": CP}, {})
@@ -72,12 +71,12 @@ def test_ctrl_c_while_a_session_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: an interrupted removal puts the charging point back into service, stops nothing, and
     says that nothing was removed."""
     clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=interrupt)
-    monkeypatch.setattr("evd.cli.network.time", clock)
+    monkeypatch.setattr("evd.cli.cp.time", clock)
     answers = Answers([ON, ON, ACCEPTED, SESSION, ACCEPTED])
     with answering(answers) as central:
         supervisor = supervised(central)
         with pytest.raises(ToolFailed, match="Interrupted: CP-007 was not removed") as caught:
-            Network(supervisor).remove_charging_point(CP, False, print)
+            remove_charging_point(supervisor, CP, False, print)
     assert caught.value.exit_code == 130
     assert asked(answers) == ["POST /cp/CP-007/stop", "POST /cp/CP-007/resume"]
     assert supervisor.done == [("start", *sorted(NAMES))]
@@ -91,7 +90,7 @@ def test_what_was_stopped_already_runs_again(failure: BaseException) -> None:
     with answering(answers) as central:
         supervisor = supervised(central, stop_fails=failure)
         with pytest.raises((ToolFailed, SupervisorFailed)):
-            Network(supervisor).remove_charging_point(CP, False, print)
+            remove_charging_point(supervisor, CP, False, print)
     assert asked(answers)[-1] == "POST /cp/CP-007/resume"
     assert supervisor.done == [("stop", NAMES[0]), ("start", *sorted(NAMES))]
     assert set(supervisor.states.values()) == {ProcessState.RUNNING}
@@ -99,10 +98,10 @@ def test_what_was_stopped_already_runs_again(failure: BaseException) -> None:
 
 def test_one_that_was_stopped_stays_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: what the operator had stopped before a removal that failed is still stopped."""
-    monkeypatch.setattr("evd.cli.network.SESSION_END_S", 0.0)
+    monkeypatch.setattr("evd.cli.cp.SESSION_END_S", 0.0)
     answers = Answers([STOPPED, STOPPED, ACCEPTED, SESSION])
     with answering(answers) as central, pytest.raises(ToolFailed, match="Session session-1"):
-        Network(supervised(central)).remove_charging_point(CP, False, print)
+        remove_charging_point(supervised(central), CP, False, print)
     assert asked(answers) == ["POST /cp/CP-007/stop"]
 
 
@@ -112,14 +111,14 @@ def test_a_central_that_can_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None
     with answering(Answers([ON, ON, ACCEPTED, SESSION])) as central:
         supervisor = supervised(central)
         monkeypatch.setattr(
-            "evd.cli.network.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=interrupt)
+            "evd.cli.cp.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=interrupt)
         )
         # Nobody listens at this port.
         monkeypatch.setattr(
             Central, "resume_cp", lambda _, cp_id: Central("127.0.0.1", 1).stop_cp(cp_id)
         )
         with pytest.raises(ToolFailed, match="was not removed"):
-            Network(supervisor).remove_charging_point(CP, False, said.append)
+            remove_charging_point(supervisor, CP, False, said.append)
     assert [line.partition(":")[0] for line in said] == ["CP-007 may stay out of service"]
 
 
@@ -132,7 +131,7 @@ def test_a_removal_to_its_end() -> None:
             supervisor = Supervised([central_at(central)], is_up=True)
             supervisor.add(f"cp-{CP}", programs)
             supervisor.sync()
-            Network(supervisor).remove_charging_point(CP, False, print)
+            remove_charging_point(supervisor, CP, False, print)
         stops = [("stop", name) for name in NAMES[: len(programs)]]
         assert supervisor.done == [*stops, ("remove", f"cp-{CP}")]
         assert asked(answers) == ["POST /cp/CP-007/stop", "DELETE /cp/CP-007"]
@@ -144,7 +143,7 @@ def test_the_hint_for_a_list_that_nobody_sees() -> None:
     said: list[str] = []
     supervisor = Supervised([Program("evd-central", None, ("--http-port", "1"))])
     supervisor.add(f"cp-{CP}", [ENGINE, MONITOR])
-    Network(supervisor).remove_charging_point(CP, True, said.append)
+    remove_charging_point(supervisor, CP, True, said.append)
     assert said == [
         "Central at http://127.0.0.1:1 can't be reached: Connection refused. If CP-007 is on its"
         " list when it is back: evd cp remove CP-007"
@@ -154,16 +153,15 @@ def test_the_hint_for_a_list_that_nobody_sees() -> None:
 def test_a_driver_and_a_charging_point_of_one_name() -> None:
     """Proves: the ids of drivers and of charging points are told apart."""
     supervisor = Supervised()
-    network = Network(supervisor)
-    network.add_charging_points([CP], NewCp())
-    network.add_drivers([CP], None, None)
+    add_charging_points(supervisor, [CP], None, None)
+    add_drivers(supervisor, [CP], None, None)
     for again in (
-        lambda: network.add_charging_points([CP], NewCp()),
-        lambda: network.add_drivers([CP], None, None),
+        lambda: add_charging_points(supervisor, [CP], None, None),
+        lambda: add_drivers(supervisor, [CP], None, None),
     ):
         with pytest.raises(ToolFailed, match="CP-007 is there already"):
             again()
-    network.remove_driver(CP)
+    remove_driver(supervisor, CP)
     assert supervisor.units.keys() == {f"cp-{CP}"}
 
 
@@ -172,10 +170,9 @@ def test_a_chosen_port_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
     is it given to the same driver's metrics."""
     monkeypatch.setattr("evd.cli.ports.is_free", lambda *_: True)
     supervisor = Supervised([Program("evd-central", None, ())])
-    network = Network(supervisor)
     with pytest.raises(ToolFailed, match="Port 8000 is given to evd-central"):
-        network.add_drivers(["hal"], None, 8000)
-    assert network.add_drivers(["hal"], None, 9201) == {"hal": 9201}
+        add_drivers(supervisor, ["hal"], None, 8000)
+    assert add_drivers(supervisor, ["hal"], None, 9201) == {"hal": 9201}
     [driver] = supervisor.units["driver-hal"]
     assert driver.arguments[-2:] == ("--metrics-port", "9202")
 
@@ -184,14 +181,13 @@ def test_requests_that_no_driver_could_read_again(tmp_path: Path) -> None:
     """Proves: a pipe, a folder and a file that is not there are refused at once, by the flag that
     the operator used."""
     os.mkfifo(tmp_path / "pipe")
-    network = Network(Supervised())
     for name, why in (
         ("pipe", "is not a file"),
         (".", "is not a file"),
         ("none", "No such file or directory"),
     ):
         with pytest.raises(ToolFailed, match=why) as caught:
-            network.add_drivers(["hal"], tmp_path / name, None)
+            add_drivers(Supervised(), ["hal"], tmp_path / name, None)
         assert str(caught.value).startswith(f"--requests: '{tmp_path / name}'")
         assert caught.value.exit_code == 2
 
@@ -218,8 +214,8 @@ def tool(
     """On a running network whose Central is away."""
     away = Program("evd-central", None, ("--http-port", "1"))
     found = Tool(Supervised([away], is_up=True, var=tmp_path), capsys)
-    monkeypatch.setattr("evd.cli.commands.Supervisord", lambda _: found.supervisor)
-    monkeypatch.setattr("evd.cli.network.READY_S", 0.3)
+    monkeypatch.setattr("evd.cli.Supervisord", lambda _: found.supervisor)
+    monkeypatch.setattr("evd.cli.programs.READY_S", 0.3)
     # The handlers that the tool sets are its own.
     monkeypatch.setattr("evd.cli.listen", lambda: None)
     return found
@@ -237,7 +233,8 @@ def test_a_central_that_comes_back_in_time() -> None:
     """Proves: charging points are waited for through a Central that refuses for a moment."""
     point: Answer = (200, {"charging_points": [{"cp_id": CP, "state": "ON"}]}, {})
     with answering(Answers([(503, {"error": "it starts"}, {}), point])) as central:
-        Network(Supervised([central_at(central)])).wait_until_on([CP])
+        supervisor = Supervised([central_at(central)])
+        wait_until_none(lambda: not_on(supervisor, [CP]), 5.0, "why")
 
 
 def test_adding_a_driver_waits_for_its_process(tool: Tool) -> None:
@@ -336,6 +333,6 @@ def test_what_is_no_backup_stops_nothing(
     write(copy)
     supervisor = Supervised([Program("evd-central", None, ())], is_up=True)
     with pytest.raises(ToolFailed, match=why):
-        database.restore(Network(supervisor), tmp_path, copy)
+        restore(supervisor, copy)
     assert supervisor.done == []
     assert [*tmp_path.iterdir()] == [copy]

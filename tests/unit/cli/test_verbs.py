@@ -4,21 +4,21 @@ import socket
 from io import StringIO
 from pathlib import Path
 
-import attrs
 import pytest
 from rich.console import Console
 
 import evd.cli
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
-from evd.cli.central import Central, CentralAway, CentralRefused
-from evd.cli.charge import ask, follow
+from evd.cli.central_http import Central, CentralAway, CentralRefused
+from evd.cli.command_line import CommandLineWrong
+from evd.cli.cp import remove_charging_point
 from evd.cli.doctor import Finding, double_uses, hung
 from evd.cli.errors import ToolFailed
-from evd.cli.flags import CommandLineWrong, parse
-from evd.cli.follow import Life, Tail, last_lines
+from evd.cli.follow import LogFollower, Tail, last_lines
 from evd.cli.names import cp_ids_from, new_cp_ids, new_driver_ids
-from evd.cli.network import Network
 from evd.cli.ports import PortChoice, endpoints, given_twice, holder, is_free, refuse_taken
+from evd.cli.programs import program_named
+from evd.cli.request import ask, follow
 from evd.cli.status import Snapshot, draw
 from tests.unit.cli.scene import Answers, Supervised, answering
 
@@ -225,30 +225,37 @@ def test_last_lines(tmp_path: Path) -> None:
     assert last_lines(path, 2) == ["line 99998", "line 99999"]
 
 
-def test_life_shows_what_matters(tmp_path: Path) -> None:
-    """Proves: of all logs a person sees what drivers are told, and trouble, in its order, on lines
-    that nobody else's text can forge or colour."""
-    out, log = tmp_path / "driver.out", tmp_path / "central.log"
+def test_the_follower_shows_what_matters(tmp_path: Path) -> None:
+    """Proves: of all logs a person sees what drivers are told, what Central says, and trouble, in
+    its order, by program and level whatever the words, on lines that nobody else's text can forge
+    or colour."""
+    out, log, engine_log = (tmp_path / name for name in ("driver.out", "central.log", "e.log"))
     out.write_text(
         "2026-01-31T12:00:02.5Z | COMPLETED | req-1 | CP-001 | 0.061 kWh, 0.02 €\nhalf a line | x\n"
     )
     log.write_text(
-        "2026-01-31 12:00:01 | INFO | Central | a quiet line\n"
+        "2026-01-31 12:00:01 | DEBUG | Central | a quiet line\n"
         "2026-01-31 12:00:01 | WARNING | Central | [bold]CP-001 marked as FAULTY\n"
         "2026-01-31 12:00:03 | INFO | Central | CP CP-001 recovered: its engine answers\n"
     )
+    engine_log.write_text(
+        "2026-01-31 12:00:04 | INFO | CP_E:CP-001 | Central CP-001 registered\n"
+        "2026-01-31 12:00:04 | ERROR | CP_E:CP-001 | the disk fails\n"
+    )
     text = StringIO()
-    life = Life(Console(file=text, width=200, highlight=False))
+    follower = LogFollower(Console(file=text, width=200, highlight=False))
     programs = [
         Program("evd-driver", "driver-alice", (), output_log=out),
         Program("evd-central", None, (), log=log),
+        Program("evd-engine", "CP-001", (), log=engine_log),
     ]
-    life.follow(programs, from_now=False)
-    assert life.show() == 3
+    follower.follow(programs, from_now=False)
+    assert follower.show() == 4
     assert [" ".join(line.split()) for line in text.getvalue().splitlines()] == [
         "12:00:01 Central WARNING [bold]CP-001 marked as FAULTY",
         "12:00:02 driver-alice COMPLETED CP-001 0.061 kWh, 0.02 €",
         "12:00:03 Central INFO CP CP-001 recovered: its engine answers",
+        "12:00:04 CP_E:CP-001 ERROR the disk fails",
     ]
 
 
@@ -332,7 +339,7 @@ def test_central_is_away() -> None:
 def test_wrong_command_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Proves: a wrong command line is code 2 and one line that says where the help is."""
     with pytest.raises(CommandLineWrong):
-        parse(arguments)
+        evd.cli.parse(arguments)
     with pytest.raises(SystemExit) as caught:
         evd.cli.main(arguments)
     assert caught.value.code == 2
@@ -366,24 +373,21 @@ def test_a_configuration_that_is_not_there(
 def test_a_program_is_found_by_the_end_of_its_name() -> None:
     """Proves: a short name will do where it is clear, and where not, both are named."""
 
-    @attrs.frozen
-    class Known:
-        def programs(self) -> list[Program]:
-            return [
-                Program("evd-central", None, ()),
-                Program("evd-engine", "CP-001", ()),
-                Program("evd-monitor", "CP-001", ()),
-                Program("evd-driver", "driver-alice", ()),
-            ]
-
-    network = Network(Known())  # type: ignore[arg-type]
-    assert network.program("central").name == "evd-central"
-    assert network.program("driver-alice").name == "evd-driver:driver-alice"
-    assert network.program("engine:CP-001").name == "evd-engine:CP-001"
+    supervisor = Supervised(
+        [
+            Program("evd-central", None, ()),
+            Program("evd-engine", "CP-001", ()),
+            Program("evd-monitor", "CP-001", ()),
+            Program("evd-driver", "driver-alice", ()),
+        ]
+    )
+    assert program_named(supervisor, "central").name == "evd-central"
+    assert program_named(supervisor, "driver-alice").name == "evd-driver:driver-alice"
+    assert program_named(supervisor, "engine:CP-001").name == "evd-engine:CP-001"
     with pytest.raises(ToolFailed, match="evd-engine:CP-001 or evd-monitor:CP-001"):
-        network.program("CP-001")
+        program_named(supervisor, "CP-001")
     with pytest.raises(ToolFailed, match="There is no program 'x'"):
-        network.program("x")
+        program_named(supervisor, "x")
 
 
 def central_at(central: Central) -> Program:
@@ -396,11 +400,11 @@ def test_a_charging_point_that_only_central_knows() -> None:
     and one that nobody knows is a sentence."""
     answers = Answers([(200, {"cp_id": "CP-009"}, {}), (204, {}, {}), (404, {"error": "no"}, {})])
     with answering(answers) as central:
-        network = Network(Supervised([central_at(central)]))
-        network.remove_charging_point("CP-009", False, print)
+        supervisor = Supervised([central_at(central)])
+        remove_charging_point(supervisor, "CP-009", False, print)
         assert answers.asked[-1][:2] == ("DELETE", "/cp/CP-009")
         with pytest.raises(ToolFailed, match="There is no charging point CP-010 here"):
-            network.remove_charging_point("CP-010", False, print)
+            remove_charging_point(supervisor, "CP-010", False, print)
 
 
 def test_the_doctor_names_a_cause_once() -> None:

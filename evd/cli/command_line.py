@@ -1,0 +1,98 @@
+"""The parts that the command lines of all verbs are made of."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from typing import Final, NoReturn, TypeAlias
+
+from rich.console import Console
+
+from evd.adapters.supervisor.protocol import Supervisor
+from evd.flags import Kind
+
+# More at once would be a slip of the finger.
+COUNT_MAX: Final = 500
+
+# Carries out one verb; the exit code.
+Run = Callable[[Supervisor, argparse.Namespace], int]
+
+
+class CommandLineWrong(Exception):
+    """The command line can't be understood; the text says why."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises CommandLineWrong instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise, with the way to the help."""
+        raise CommandLineWrong(f"{message} (see {self.prog} --help)")
+
+
+# The set that verbs, or the actions of one verb, are added to.
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+def add_verb(verbs: Verbs, name: str, text: str, run: Run | None = None) -> Parser:
+    """A verb's parser; `run` is None for one that has actions below it."""
+    parser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_actions(verbs: Verbs, name: str, text: str) -> Verbs:
+    """A verb that is followed by one of several actions."""
+    return add_verb(verbs, name, text).add_subparsers(
+        dest="action", metavar="ACTION", required=True
+    )
+
+
+def add_count(parser: Parser) -> None:
+    """Add --count."""
+    parser.add_argument(
+        "--count", type=whole(COUNT_MAX), default=1, metavar="K", help="so many, counted on"
+    )
+
+
+def add_json(parser: Parser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="for a script")
+
+
+def text_for(kind: Kind) -> Callable[[str], str]:
+    """Read the text itself, once it is known that a program will take it for `kind`."""
+
+    def read(text: str) -> str:
+        try:
+            kind.parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from None
+        return text
+
+    return read
+
+
+def whole(high: int) -> Callable[[str], int]:
+    """Read a whole number from 1 to `high`."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= high:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from 1 to {high}, not {text!r}"
+            )
+        return int(text)
+
+    return read
+
+
+def console() -> Console:
+    """Standard output for people."""
+    # Off a terminal nobody's width is known, and a cut line tells less than a long one.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def print_json(fields: object) -> None:
+    """Standard output for a script."""
+    print(json.dumps(fields, indent=2))

@@ -1,0 +1,197 @@
+"""The programs of a network: their names, their settings, and how new ones are defined.
+
+Nothing here says which supervisor keeps the processes alive.
+"""
+
+import contextlib
+import http.client
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from evd.adapters.supervisor.protocol import (
+    ProcessState,
+    ProcessStatus,
+    Program,
+    Supervisor,
+    SupervisorFailed,
+)
+from evd.cli.central_http import Central
+from evd.cli.command_line import print_json
+from evd.cli.errors import ToolFailed
+from evd.config import (
+    CentralConfig,
+    ProgramConfig,
+    broker_config,
+    central_config,
+    driver_config,
+    engine_config,
+    monitor_config,
+)
+from evd.flags import ConfigError
+from evd.kafka_node.config import KafkaNodeConfig, kafka_node_config
+
+ENGINE: Final = "evd-engine"
+MONITOR: Final = "evd-monitor"
+DRIVER: Final = "evd-driver"
+CENTRAL: Final = "evd-central"
+BROKER: Final = "evd-broker"
+KAFKA: Final = "evd-kafka"
+
+READY_S: Final = 30.0
+POLL_S: Final = 0.2
+
+Config = ProgramConfig | KafkaNodeConfig
+
+_PARSERS: Final[Mapping[str, Callable[[Sequence[str], Mapping[str, str]], Config]]] = {
+    BROKER: broker_config,
+    KAFKA: kafka_node_config,
+    CENTRAL: central_config,
+    ENGINE: engine_config,
+    MONITOR: monitor_config,
+    DRIVER: driver_config,
+}
+_NOT_YET: Final = " (the network does not run: `evd up` starts it)"
+
+
+def config_of(program: Program, shell: Mapping[str, str] = os.environ) -> Config | None:
+    """The settings of a program, None for one that is not ours; ToolFailed where they are wrong.
+
+    `shell`: the variables that it inherits from the shell that starts the network.
+    """
+    parse = _PARSERS.get(program.group)
+    if parse is None:
+        return None
+    try:
+        return parse(program.arguments, {**shell, **program.environment})
+    except ConfigError as error:
+        raise ToolFailed(f"{program.name} can't be started: {error}.", 2) from None
+
+
+def settings_of_central(supervisor: Supervisor) -> CentralConfig:
+    """The settings of Central."""
+    for program in supervisor.programs():
+        if program.group == CENTRAL:
+            config = config_of(program)
+            if isinstance(config, CentralConfig):
+                return config
+    raise ToolFailed("No program evd-central is defined here.")
+
+
+def central_of(supervisor: Supervisor) -> Central:
+    """Central, where its settings say that it listens."""
+    config = settings_of_central(supervisor)
+    return Central(config.http_host, config.http_port)
+
+
+def program_named(supervisor: Supervisor, name: str) -> Program:
+    """The program that `name` means: its full name, or the end of it where that is clear."""
+    programs = supervisor.programs()
+    found = [each for each in programs if name in _names_for(each)]
+    if not found:
+        known = ", ".join(each.name for each in programs)
+        raise ToolFailed(f"There is no program {name!r}. There are {known}.", 2)
+    if len(found) > 1:
+        names = " or ".join(each.name for each in found)
+        raise ToolFailed(f"{name!r} may be {names}: which one?", 2)
+    return found[0]
+
+
+def _names_for(program: Program) -> Iterator[str]:
+    yield program.name
+    yield program.name.removeprefix("evd-")
+    if program.member is not None:
+        yield program.member
+
+
+def fetch(host: str, port: int, path: str, timeout_s: float = 2.0) -> tuple[int, str] | None:
+    """Status and body of a page of one of our programs, None if nobody answers."""
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def refuse_known(
+    supervisor: Supervisor, units: Mapping[str, str], programs: Sequence[Program], *groups: str
+) -> None:
+    """ToolFailed where one of the new ones, named as in `units`, is defined already."""
+    members = {each.member for each in programs if each.group in groups}
+    for name, unit in units.items():
+        if supervisor.has(unit) or name in members:
+            raise ToolFailed(f"{name} is there already: nothing was added.")
+
+
+def define(supervisor: Supervisor, units: Mapping[str, Sequence[Program]]) -> None:
+    """Define all units or none, and start them where the network runs."""
+    defined: list[str] = []
+    try:
+        for unit, programs in units.items():
+            defined.append(unit)
+            supervisor.add(unit, programs)
+    except (OSError, SupervisorFailed):
+        for unit in defined:
+            with contextlib.suppress(OSError):
+                supervisor.remove(unit)
+        raise
+    if supervisor.pid() is not None:
+        supervisor.sync()
+
+
+def stop_those_there(supervisor: Supervisor, names: Sequence[str]) -> None:
+    """Stop the programs that the supervisor has, and wait until they have stopped."""
+    present = {each.name for each in supervisor.status()}
+    supervisor.stop([name for name in names if name in present])
+
+
+def not_running(processes: Iterable[ProcessStatus]) -> list[str]:
+    """The processes that should run and do not, each with its state."""
+    return [
+        f"{each.name} is {each.state}"
+        for each in processes
+        if each.state is not ProcessState.RUNNING
+    ]
+
+
+def wait_until_none(missing: Callable[[], list[str]], within_s: float, advice: str) -> None:
+    """Return once nothing is missing; ToolFailed says after `within_s` what still is."""
+    end_s = time.monotonic() + within_s
+    while found := missing():
+        if time.monotonic() > end_s:
+            told = ", ".join(found).rstrip(".")
+            raise ToolFailed(f"After {within_s:g} s: {told}. `evd doctor` may say {advice}.")
+        time.sleep(POLL_S)
+
+
+def report_added(
+    supervisor: Supervisor,
+    added: Mapping[str, object],
+    lines: Sequence[str],
+    missing: Callable[[], list[str]],
+    *,
+    as_json: bool,
+) -> int:
+    """Wait until the new ones work, where the network runs, and say what was added.
+
+    `added` holds for each name what a script is told of it, `lines` what a person is told.
+    """
+    running, trouble = supervisor.pid() is not None, None
+    try:
+        if running:
+            wait_until_none(missing, READY_S, "why")
+    except ToolFailed as error:
+        trouble = error
+    if as_json:
+        is_on = running and trouble is None
+        print_json({"added": [*added.values()], "running": running, "on": is_on})
+    if trouble is not None:
+        raise ToolFailed(f"Added {', '.join(added)}. {trouble}")
+    if not as_json:
+        print("\n".join(f"{line}{'' if running else _NOT_YET}" for line in lines))
+    return 0
