@@ -16,6 +16,8 @@ from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import attrs
 
+from evd import addresses
+from evd.addresses import PORT_MAX
 from evd.core.wire.fields import FieldError, check_cp_id, check_id, printable
 
 DURATION_S_MAX = 31_536_000.0
@@ -35,17 +37,6 @@ _NUMBER = re.compile(
     r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.I
 )
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = rf"{_LABEL}(\.{_LABEL}){{0,30}}\.?"
-_IPV6 = r"[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9_.-]+)?"
-_HOST = re.compile(rf"{_NAME}|(?=.*:.*:){_IPV6}")
-_AUTHORITY = rf"({_NAME}|\[{_IPV6}\])"
-_HOST_PORT = re.compile(rf"{_AUTHORITY}:(?P<port>[0-9]{{1,9}})")
-_ORIGIN = re.compile(rf"https?://{_AUTHORITY}(:(?P<port>[0-9]{{1,9}}))?")
-_URL = re.compile(rf"https?://{_AUTHORITY}(:(?P<port>[0-9]{{1,9}}))?(/[^\s?#]*)?")
-_DB_URL = re.compile(r"sqlite:///(?!:memory:)[^?\s]\S*|postgresql\+psycopg://\S+")
-
-_PORT_MAX = 65535
 _SECONDS_SUFFIX = "_s"
 
 
@@ -67,7 +58,7 @@ class Kind:
     parse: Callable[[str], Any]
     metavar: str
     unit: str = ""
-    # A value that may hold a password is never repeated in an error.
+    # The value is never repeated in an error, because it may hold a password.
     secret: bool = False
 
 
@@ -184,7 +175,8 @@ def _parsed(kind: Kind, text: str, source: str) -> Any:
         return kind.parse(text)
     except ValueError as error:
         shown = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
-        value = "" if kind.secret else f", not {shown!r}"
+        # The part of a URL before the @ may be a password too.
+        value = "" if kind.secret or "@" in text else f", not {shown!r}"
         raise ConfigError(f"{source}: {error}{value}") from None
 
 
@@ -266,38 +258,6 @@ def identifier(check: Callable[[object, str], str]) -> Kind:
     return Kind(parse, "ID")
 
 
-def _matching(form: "re.Pattern[str]", why: str, text: str) -> str:
-    match = form.fullmatch(text)
-    if match is None:
-        raise ValueError(why)
-    port = match.groupdict().get("port")
-    if port is not None and not 1 <= int(port) <= _PORT_MAX:
-        raise ValueError(f"has a port that is not from 1 to {_PORT_MAX}")
-    return text
-
-
-def _host(text: str) -> str:
-    return _matching(_HOST, "must be a host name or an address", text)
-
-
-def _bootstrap(text: str) -> str:
-    why = "must be host:port, or several with commas between them"
-    return ",".join(_matching(_HOST_PORT, why, each.strip()) for each in text.split(","))
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    why = "must be origins such as https://host:8443, with commas between them"
-    return tuple(_matching(_ORIGIN, why, each.strip()).lower() for each in text.split(","))
-
-
-def _url(text: str) -> str:
-    return _matching(_URL, "must be an address such as http://host:8000", text).rstrip("/")
-
-
-def _db_url(text: str) -> str:
-    return _matching(_DB_URL, "must begin with sqlite:///<file> or postgresql+psycopg://", text)
-
-
 def _location(text: str) -> str:
     if not 1 <= len(text) <= LOCATION_CHARS_MAX or not text.isprintable():
         raise ValueError(f"must have 1 to {LOCATION_CHARS_MAX} printable characters")
@@ -312,10 +272,10 @@ def _path(text: str) -> Path:
 
 CP_ID = identifier(check_cp_id)
 DRIVER_ID = identifier(check_id)
-HOST = Kind(_host, "HOST")
-PORT = whole(1, _PORT_MAX, "PORT")
-PORT_OR_OFF = whole(0, _PORT_MAX, "PORT")
-BOOTSTRAP = Kind(_bootstrap, "HOST:PORT[,…]")
+HOST = Kind(addresses.host, "HOST")
+PORT = whole(1, PORT_MAX, "PORT")
+PORT_OR_OFF = whole(0, PORT_MAX, "PORT")
+BOOTSTRAP = Kind(addresses.bootstrap, "HOST:PORT[,…]")
 DURATION = number("s", DURATION_S_MIN, DURATION_S_MAX)
 DURATION_OR_NONE = number("s", 0.0, DURATION_S_MAX)
 KW = number("kW", 0.001, KW_MAX)
@@ -323,9 +283,9 @@ EURO_RATE = number("euro/kWh", 0.0, EURO_RATE_MAX)
 COUNT = whole(1, COUNT_MAX)
 LOCATION = Kind(_location, "TEXT")
 PATH = Kind(_path, "PATH")
-URL = Kind(_url, "URL")
-DB_URL = Kind(_db_url, "URL", secret=True)
-ORIGINS = Kind(_origins, "ORIGIN[,…]")
+URL = Kind(addresses.url, "URL")
+DB_URL = Kind(addresses.database_url, "URL", secret=True)
+ORIGINS = Kind(addresses.origins, "ORIGIN[,…]")
 LOG_LEVEL = choice(LOG_LEVELS)
 LOG_FORMAT = choice(LOG_FORMATS)
 COLOR = choice(COLORS)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import evd
+from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import SupervisorFailed
 from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli import central, cp, doctor, driver, network, request, topics
-from evd.cli.central_http import CentralAway, CentralRefused
 from evd.cli.command_line import CommandLineWrong, Parser
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
 
 _EPILOG = """\
@@ -53,9 +53,12 @@ def _run(arguments: list[str]) -> int:
     except CommandLineWrong as error:
         print(f"evd: {error}", file=sys.stderr)
         return 2
-    except (ToolFailed, SupervisorFailed, CentralAway, CentralRefused) as error:
+    except (ToolFailed, SupervisorFailed) as error:
         print(f"evd: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, ToolFailed) else 1
+    except (CentralAway, CentralRefused) as error:
+        print(f"evd: {sentence_of(error)}", file=sys.stderr)
+        return 1
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
+from evd.addresses import host_and_port
 from evd.cli.errors import ToolFailed
 from evd.cli.ports import CONTROLLER_PORTS, PortChoice
 from evd.cli.programs import BROKER, KAFKA, settings_of_central
@@ -55,10 +56,10 @@ def _has(programs: Sequence[Program], group: str) -> bool:
 
 def _node_at(bootstrap: str, ports: PortChoice) -> Program:
     """A node that serves where Central looks for one."""
-    host, _, port = bootstrap.rpartition(":")
+    host, port = host_and_port(bootstrap)
     flags = (
         *("--data-dir", DATA_DIR),
-        *("--listen-host", host.strip("[]"), "--listen-port", port),
+        *("--listen-host", host, "--listen-port", str(port)),
         *("--controller-port", str(ports.take(CONTROLLER_PORTS))),
         *("--partitions", str(PARTITIONS)),
     )

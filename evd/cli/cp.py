@@ -9,10 +9,10 @@ from typing import Final
 
 import attrs
 
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, url_of
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
-from evd.cli.central_http import Central, CentralAway, CentralRefused
 from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, text_for
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.names import cp_ids_from, new_cp_ids
 from evd.cli.ports import HEALTH_PORTS, METRICS_PORTS, PortChoice
 from evd.cli.programs import (
@@ -119,7 +119,7 @@ def not_on(supervisor: Supervisor, cp_ids: Sequence[str] | None = None) -> list[
         points = central_of(supervisor).charging_points()["charging_points"]
     except (CentralAway, CentralRefused) as error:
         # It may be on its way back.
-        return [str(error).rstrip(".")]
+        return [sentence_of(error).rstrip(".")]
     states = {each["cp_id"]: each["state"] for each in points}
     return [
         f"{cp_id} is {states.get(cp_id, 'not registered')}"
@@ -211,7 +211,7 @@ class _Removal:
         except (CentralAway, CentralRefused) as error:
             # 404: it has forgotten the charging point, and the stop with it.
             if not isinstance(error, CentralRefused) or error.status != 404:
-                why = str(error).rstrip(".")
+                why = sentence_of(error).rstrip(".")
                 self.say(f"{self.cp_id} may stay out of service: {why}. `evd doctor` says so then.")
 
     def settle(self, force: bool) -> None:
@@ -226,9 +226,9 @@ class _Removal:
                     break
                 time.sleep(POLL_S)
         except CentralAway as error:
-            lost = f"{error} So nobody can say whether it has all records"
+            lost = f"{sentence_of(error)} So nobody can say whether it has all records"
         except CentralRefused as error:
-            lost = str(error)
+            lost = sentence_of(error)
         if not lost:
             return
         if not force:
@@ -247,7 +247,7 @@ class _Removal:
         config = config_of(self.engine) if self.engine is not None else None
         if not isinstance(config, EngineConfig) or not config.metrics_port:
             return ""
-        count = _unconfirmed(config.metrics_host, config.metrics_port)
+        count = _unconfirmed(url_of(config.metrics_host, config.metrics_port))
         if count is None:
             return "Its engine does not answer, so nobody can say what it has not handed over yet"
         return f"Its engine keeps {count} records that Central has not confirmed" if count else ""
@@ -273,19 +273,19 @@ class _Removal:
                 if error.status == 404:
                     return
                 if time.monotonic() > end_s:
-                    self.say(f"{self.cp_id} stays on Central's list: {error}")
+                    self.say(f"{self.cp_id} stays on Central's list: {sentence_of(error)}")
                     return
             except CentralAway as error:
                 self.say(
-                    f"{error} If {self.cp_id} is on its list when it is back:"
+                    f"{sentence_of(error)} If {self.cp_id} is on its list when it is back:"
                     f" evd cp remove {self.cp_id}"
                 )
                 return
             time.sleep(POLL_S)
 
 
-def _unconfirmed(host: str, port: int) -> int | None:
-    """How many records an engine keeps for Central, None if it does not answer."""
-    page = fetch(host, port, "/metrics")
-    found = re.search(r"^evd_sessions_buffered (\S+)$", page[1], re.M) if page else None
+def _unconfirmed(url: str) -> int | None:
+    """The number of records that an engine keeps for Central, None if it does not answer."""
+    page = fetch(url, "/metrics")
+    found = re.search(rb"^evd_sessions_buffered (\S+)$", page.body, re.M) if page else None
     return int(float(found[1])) if found else None

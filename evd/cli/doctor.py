@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from evd.adapters.http.central_client import CentralAway, CentralRefused, url_of
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
@@ -19,9 +20,9 @@ from evd.adapters.supervisor.protocol import (
     Supervisor,
     SupervisorFailed,
 )
-from evd.cli.central_http import CentralAway, CentralRefused
+from evd.addresses import host_and_port
 from evd.cli.command_line import Verbs, add_json, add_verb, print_json
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.follow import last_lines
 from evd.cli.ports import (
     describe_holder,
@@ -220,14 +221,14 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
             continue
         if not isinstance(config, MetricsConfig) or not config.metrics_port:
             continue
-        answer = fetch(config.metrics_host, config.metrics_port, "/health")
+        answer = fetch(url_of(config.metrics_host, config.metrics_port), "/health")
         if answer is None:
             yield Finding(
                 f"{program.name} (process {process.pid}) does not answer: it hangs.",
                 f"Let it be started anew: evd crash {program.name}",
             )
-        elif answer[0] != 200:
-            unable.setdefault(_reason(answer[1]), []).append(program.name)
+        elif answer.status != 200:
+            unable.setdefault(_reason(answer.body), []).append(program.name)
     # Once for all that lack the same.
     for reason, names in unable.items():
         yield Finding(
@@ -236,7 +237,7 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
         )
 
 
-def _reason(body: str) -> str:
+def _reason(body: bytes) -> str:
     try:
         return str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
@@ -250,9 +251,8 @@ def _broker(programs: Sequence[Program]) -> Iterator[Finding]:
         if not isinstance(config, CentralConfig):
             continue
         for address in config.kafka_bootstrap.split(","):
-            host, _, port = address.rpartition(":")
             try:
-                with socket.create_connection((host.strip("[]"), int(port)), timeout=2.0):
+                with socket.create_connection(host_and_port(address), timeout=2.0):
                     pass
             except OSError as error:
                 yield Finding(
@@ -272,9 +272,11 @@ def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterato
             yield Finding(f"Central takes {took_s:.1f} s for an answer.", look)
     except CentralAway as error:
         if any(each.name == CENTRAL and each.state is ProcessState.RUNNING for each in status):
-            yield Finding(f"{error}", f"If it hangs, let it be started anew: evd crash {CENTRAL}")
+            yield Finding(
+                sentence_of(error), f"If it hangs, let it be started anew: evd crash {CENTRAL}"
+            )
     except CentralRefused as error:
-        yield Finding(f"{error}.", look)
+        yield Finding(sentence_of(error), look)
 
 
 def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iterator[Finding]:

@@ -2,9 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import Final
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
+from evd.addresses import PORT_MAX
 from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, whole
 from evd.cli.errors import ToolFailed
 from evd.cli.names import new_driver_ids
@@ -21,8 +21,6 @@ from evd.cli.programs import (
 from evd.cli.start_lock import changing
 from evd.config import read_requests_file
 from evd.flags import ConfigError
-
-PORT_MAX: Final = 65_535
 
 
 def add_verbs(verbs: Verbs) -> None:

@@ -1,4 +1,6 @@
-"""The one way in which a command of the tool fails."""
+"""The failures of the tool's commands, as sentences for a person."""
+
+from evd.adapters.http.central_client import CentralAway, CentralRefused
 
 
 class ToolFailed(Exception):
@@ -10,3 +12,11 @@ class ToolFailed(Exception):
     def __init__(self, sentence: str, exit_code: int = 1) -> None:
         super().__init__(sentence)
         self.exit_code = exit_code
+
+
+def sentence_of(error: CentralAway | CentralRefused) -> str:
+    """A failed call of Central's API as a sentence."""
+    text = str(error).rstrip(".")
+    if isinstance(error, CentralRefused):
+        return f"Central refuses: {text}."
+    return f"{text[:1].upper()}{text[1:]}."

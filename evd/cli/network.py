@@ -10,12 +10,12 @@ from typing import Final
 
 from rich.live import Live
 
+from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.broker import KAFKA_READY_S, choose_broker
-from evd.cli.central_http import CentralAway, CentralRefused
 from evd.cli.command_line import Verbs, add_json, add_verb, console, print_json, whole
 from evd.cli.cp import not_on
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.follow import Tail, last_lines
 from evd.cli.foreground import end_at_once, end_left_behind, run_in_foreground
 from evd.cli.ports import refuse_taken
@@ -74,7 +74,7 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
         try:
             central.health()
         except (CentralAway, CentralRefused) as error:
-            return [*stopped, str(error)]
+            return [*stopped, sentence_of(error)]
         return stopped + not_on(supervisor)
 
     wait_until_none(missing, KAFKA_READY_S if on_kafka else READY_S, "more")

@@ -4,12 +4,12 @@ Nothing here says which supervisor keeps the processes alive.
 """
 
 import contextlib
-import http.client
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from evd.adapters.http.central_client import Central, HttpAnswer, NotHttp, exchange, url_of
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
@@ -17,7 +17,6 @@ from evd.adapters.supervisor.protocol import (
     Supervisor,
     SupervisorFailed,
 )
-from evd.cli.central_http import Central
 from evd.cli.command_line import print_json
 from evd.cli.errors import ToolFailed
 from evd.config import (
@@ -41,6 +40,7 @@ KAFKA: Final = "evd-kafka"
 
 READY_S: Final = 30.0
 POLL_S: Final = 0.2
+PAGE_S: Final = 2.0
 
 Config = ProgramConfig | KafkaNodeConfig
 
@@ -82,7 +82,7 @@ def settings_of_central(supervisor: Supervisor) -> CentralConfig:
 def central_of(supervisor: Supervisor) -> Central:
     """Central, where its settings say that it listens."""
     config = settings_of_central(supervisor)
-    return Central(config.http_host, config.http_port)
+    return Central(url_of(config.http_host, config.http_port))
 
 
 def program_named(supervisor: Supervisor, name: str) -> Program:
@@ -105,17 +105,12 @@ def _names_for(program: Program) -> Iterator[str]:
         yield program.member
 
 
-def fetch(host: str, port: int, path: str, timeout_s: float = 2.0) -> tuple[int, str] | None:
-    """Status and body of a page of one of our programs, None if nobody answers."""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+def fetch(url: str, path: str) -> HttpAnswer | None:
+    """A page of one of our programs, None if nobody answers."""
     try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException):
+        return exchange(url, "GET", path, answer_s_max=PAGE_S)
+    except (OSError, NotHttp):
         return None
-    finally:
-        connection.close()
 
 
 def refuse_known(

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import Supervisor
-from evd.cli.central_http import Central, CentralAway, CentralRefused
 from evd.cli.command_line import Verbs, add_json, add_verb, console, print_json
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.programs import central_of
 from evd.cli.signals import INTERRUPTED
 from evd.core.driver.requests_file import ANY_CP
@@ -86,7 +86,9 @@ def follow(central: Central, request_id: str, screen: Console | None) -> dict[st
                 raise
             # Stored before it was taken: it is still there when Central is back.
             if screen is not None and not away:
-                screen.print(f"{error} Waiting for it.", highlight=False, soft_wrap=True)
+                screen.print(
+                    f"{sentence_of(error)} Waiting for it.", highlight=False, soft_wrap=True
+                )
             away = True
             time.sleep(1.0)
             continue

@@ -8,14 +8,14 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
     Supervisor,
     SupervisorFailed,
 )
-from evd.cli.central_http import CentralAway, CentralRefused
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.programs import central_of
 from evd.core.wire.fields import printable
 
@@ -86,7 +86,9 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
     try:
         answer = central_of(supervisor).charging_points()
         points, active_requests = answer["charging_points"], answer["active_requests"]
-    except (ToolFailed, SupervisorFailed, CentralAway, CentralRefused) as error:
+    except (CentralAway, CentralRefused) as error:
+        trouble.append(sentence_of(error))
+    except (ToolFailed, SupervisorFailed) as error:
         trouble.append(str(error))
     points = sorted(points, key=lambda each: str(each["cp_id"]))
     return Snapshot(points, active_requests, processes, tuple(trouble))

@@ -1,6 +1,5 @@
-"""What a node of Apache Kafka can be told."""
+"""The settings of a node of Apache Kafka: its flags and variables."""
 
-import re
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -10,23 +9,15 @@ import attrs
 
 from evd.flags import HOST, PATH, PORT, ConfigError, Kind, flag, read_flags, whole
 from evd.kafka_node.installation import HEAP_MB
-from evd.kafka_node.settings import Voter
+from evd.kafka_node.settings import Voter, kafka_id
 
 NODE_ID_MAX = 99_999
 HEAP_MB_MAX = 65_536
 PARTITIONS_MAX = 1000
 
-_CLUSTER_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
-
 
 def _voters(text: str) -> tuple[Voter, ...]:
     return tuple(Voter.parse(each.strip()) for each in text.split(","))
-
-
-def _cluster_id(text: str) -> str:
-    if _CLUSTER_ID.fullmatch(text) is None:
-        raise ValueError("must be 22 characters of A-Z, a-z, 0-9, _ and -, the first no -")
-    return text
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -51,7 +42,7 @@ class KafkaNodeConfig:
         default=(),
     )
     cluster_id: str | None = flag(
-        Kind(_cluster_id, "ID"), "its cluster's; a node alone draws its own", default=None
+        Kind(kafka_id, "ID"), "its cluster's; a node alone draws its own", default=None
     )
 
 

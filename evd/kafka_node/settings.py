@@ -6,16 +6,23 @@ from typing import Final
 
 import attrs
 
+from evd.addresses import bracketed, host_and_port
 from evd.kafka_node.installation import SETTINGS_DIR
 
 # From so many nodes on each partition has three copies.
 CLUSTER_NODES_MIN: Final = 3
 REPLICATION_MAX: Final = 3
 
-_VOTER: Final = re.compile(
-    r"(?P<node_id>[0-9]{1,5})@(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})"
-    r":(?P<directory_id>[A-Za-z0-9_][A-Za-z0-9_-]{21})"
-)
+_NODE_ID: Final = re.compile("[0-9]{1,5}")
+# The id of a cluster or a directory.  A leading hyphen would be taken for a flag.
+_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{21}")
+
+
+def kafka_id(text: str) -> str:
+    """An id in the form that Kafka gives to clusters and directories. Raises ValueError."""
+    if _ID.fullmatch(text) is None:
+        raise ValueError("must be 22 characters of A-Z, a-z, 0-9, _ and -, the first no -")
+    return text
 
 
 @attrs.frozen
@@ -29,11 +36,13 @@ class Voter:
 
     @classmethod
     def parse(cls, text: str) -> "Voter":
-        """Reads `<node>@<host>:<controller port>:<directory id>`. Raises ValueError."""
-        match = _VOTER.fullmatch(text)
-        if match is None:
+        """Read `<node>@<host>:<controller port>:<directory id>`. Raises ValueError."""
+        node_id, _, rest = text.partition("@")
+        address, _, directory_id = rest.rpartition(":")
+        host, port = host_and_port(address)
+        if port is None or not _NODE_ID.fullmatch(node_id) or not _ID.fullmatch(directory_id):
             raise ValueError("must be node@host:port:directory-id, with commas between them")
-        return cls(int(match["node_id"]), match["host"], int(match["port"]), match["directory_id"])
+        return cls(int(node_id), bracketed(host), port, directory_id)
 
     def __str__(self) -> str:
         return f"{self.node_id}@{self.host}:{self.controller_port}:{self.directory_id}"
@@ -56,7 +65,7 @@ class Node:
     @property
     def address(self) -> str:
         """The broker's address, as clients are told it."""
-        return f"{_bracketed(self.host)}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
 
     @property
     def replication(self) -> int:
@@ -75,7 +84,7 @@ def server_properties(node: Node, log_dir: Path) -> str:
 
 
 def _own_settings(node: Node) -> dict[str, str]:
-    host = _bracketed(node.host)
+    host = bracketed(node.host)
     listeners = f"BROKER://{host}:{node.port},CONTROLLER://{host}:{node.controller_port}"
     controllers = [f"{voter.host}:{voter.controller_port}" for voter in node.voters]
     return {
@@ -85,7 +94,3 @@ def _own_settings(node: Node) -> dict[str, str]:
         "controller.quorum.bootstrap.servers": ",".join(controllers)
         or f"{host}:{node.controller_port}",
     }
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

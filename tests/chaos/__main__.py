@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from evd.cli.central_http import CentralAway, CentralRefused
+from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.core.wire.fields import format_time
 from tests.chaos.network import ChaosNetwork, chaos_network
 from tests.chaos.plan import CP_IDS, Fault, plan

@@ -17,9 +17,9 @@ from typing import Final
 import attrs
 import httpx
 
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.adapters.supervisor.supervisord import Supervisord
-from evd.cli.central_http import Central, CentralAway, CentralRefused
 from evd.cli.cp import remove_charging_point
 from evd.cli.driver import remove_driver
 from evd.cli.programs import DRIVER, ENGINE, MONITOR
@@ -65,7 +65,7 @@ class ChaosNetwork:
     @property
     def central(self) -> Central:
         """Central's HTTP."""
-        return Central("127.0.0.1", self.files.ports[8000])
+        return Central(f"http://127.0.0.1:{self.files.ports[8000]}")
 
     def wait_until_up(self) -> None:
         """Return once every charging point is ON."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import SupervisorFailed
-from evd.cli.central_http import CentralAway, CentralRefused
 from evd.cli.errors import ToolFailed
 from tests.chaos.network import ChaosNetwork
 from tests.chaos.plan import CP_IDS, Fault, Kind

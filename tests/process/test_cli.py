@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.supervisord import Supervisord
-from evd.cli.central_http import Central
 from evd.cli.doctor import SETTLED_S
 from evd.cli.programs import central_of
 from evd.cli.status import Snapshot, take_snapshot

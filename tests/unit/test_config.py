@@ -168,6 +168,20 @@ def test_systemd_gives_the_state_directory() -> None:
         ),
         ("central", ["--listen-host", "::1"], "::1"),
         ("central", ["--listen-host", "0.0.0.0"], "0.0.0.0"),
+        ("central", ["--http-host", "::"], "::"),
+        ("central", ["--http-host", "fe80::1%eth0"], "fe80::1%eth0"),
+        ("central", ["--http-host", "::ffff:192.0.2.1"], "::ffff:192.0.2.1"),
+        ("central", ["--http-host", "evd_central-1.example."], "evd_central-1.example."),
+        ("central", ["--http-host", "4you.2b"], "4you.2b"),
+        ("central", ["--kafka-bootstrap", "[fe80::1%eth0]:9"], "[fe80::1%eth0]:9"),
+        (
+            "central",
+            ["--feed-origins", "http://h:80,https://h:443,http://h:443,http://[0:0::1]:80"],
+            ("http://h", "https://h", "http://h:443", "http://[::1]"),
+        ),
+        ("central", ["--db-url", "sqlite:////var/lib/evd/c.db"], "sqlite:////var/lib/evd/c.db"),
+        ("driver", ["--central-url", "http://[::1]:8000/"], "http://[::1]:8000"),
+        ("driver", ["--central-url", "https://central.example."], "https://central.example."),
         (
             "central",
             ["--feed-origins", "https://A.example:8443,http://b"],
@@ -177,6 +191,16 @@ def test_systemd_gives_the_state_directory() -> None:
             "central",
             ["--db-url", "postgresql+psycopg://u:p@h/evd"],
             "postgresql+psycopg://u:p@h/evd",
+        ),
+        (
+            "central",
+            ["--db-url", "postgresql+psycopg://u:a/b#c?d@[::1]:5432/evd?sslmode=require"],
+            "postgresql+psycopg://u:a/b#c?d@[::1]:5432/evd?sslmode=require",
+        ),
+        (
+            "central",
+            ["--db-url", "postgresql+psycopg:///evd?host=/run/postgresql"],
+            "postgresql+psycopg:///evd?host=/run/postgresql",
         ),
         ("central", ["--restart-grace", "0"], 0.0),
         ("engine", ["--euro-rate", "0"], 0.0),
@@ -210,15 +234,30 @@ BAD = [
     ("engine", "--session-buffer-size", ["0", "-1", "1.5", "x"]),
     ("engine", "--location", ["", "a\nb", "x" * 201]),
     ("monitor", "--failure-threshold", ["0", "-3", "3.0", "nan"]),
-    ("monitor", "--cp-e-host", ["", "a b", "http://x", "-a", "a..b", "a" * 64]),
+    ("monitor", "--cp-e-host", ["", "a b", "http://x", "-a", "a..b", "a" * 64, "a." * 128]),
+    ("central", "--http-host", [":::::", "::1::2", "1:2", "[::1]", "::1%", "::1%a/b", "::1%a b"]),
+    ("central", "--http-host", ["1.2.3", "256.0.0.1", "127.0.0.1.", "0x7f000001", "127.1", "."]),
+    ("central", "--listen-host", ["h\u00f6st", "a,b", "a@b", "a:80", "\u0661.0.0.1", " a", "a\n"]),
+    ("engine", "--metrics-host", ["::ffff:1.2.3", "12345::", "::g", "1.2.3.4:80", "*"]),
     ("monitor", "--reconnect-delay-max", ["0", "inf"]),
     ("central", "--heartbeat-timeout", ["0", "-1", "nan", "inf", "soon", " 3"]),
     ("central", "--restart-grace", ["-1", "nan", "inf"]),
     ("central", "--kafka-bootstrap", ["", "localhost", "a:0", "a:99999", "a:1,,b:2", "a:b", ":1"]),
+    ("central", "--kafka-bootstrap", ["::1:9092", "[::1]", "[::1", "[a]:1", "[:::::]:1", "a:1:2"]),
+    ("driver", "--kafka-bootstrap", ["u:p@h:1", "h:\u0661", "h: 1", "h:+1", "1.2.3:1", "kafka://h:1"]),
     ("central", "--kafka-fetch-wait", ["0", "-1", "nan"]),
     ("central", "--db-url", ["", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "central.db"]),
+    ("central", "--db-url", ["postgresql+psycopg://", "postgresql+psycopg://h:0", "sqlite:/// a"]),
+    ("central", "--db-url", ["postgresql+psycopg://u:p@h:99999/d", "postgresql+psycopg://[h]/d"]),
+    ("central", "--db-url", ["postgresql+psycopg://u@:5432/d", "postgresql+psycopg://1.2.3/d"]),
     ("central", "--feed-origins", ["*", "null", "example.org", "https://h/path", "ftp://h"]),
+    ("central", "--feed-origins", ["http://", "http://h/", "http://u@h", "http://h:0", "http://h?"]),
+    ("central", "--feed-origins", ["http://[::1%lo]", "http://[1.2.3.4]", "http://h,", "http://h:"]),
     ("driver", "--central-url", ["", "localhost:8000", "ftp://h", "http://h:0", "http://h/?q"]),
+    ("driver", "--central-url", ["http://", "http:///p", "http:h", "http://:80", "http://[:::::]:1"]),
+    ("driver", "--central-url", ["http://u:p@h", "http://h/#x", "http://h/a b", "http://h\t.x"]),
+    ("driver", "--central-url", ["http://h\u00f6st", "http://::1", "http://[::1", "http://h:80:80"]),
+    ("driver", "--central-url", ["http://h:x", "http://h:", "http://1.2.3", "http://h\\@x"]),
     ("driver", "--requests-file", [""]),
     ("broker", "--listen-port", ["0", "99999"]),
     ("broker", "--log-level", ["loud", ""]),
@@ -251,10 +290,15 @@ def test_a_state_directory_that_no_address_can_hold() -> None:
 
 
 def test_a_password_is_not_repeated() -> None:
-    """Proves: an error about the database's address does not tell its password to the log."""
-    with pytest.raises(ConfigError) as caught:
-        central_config(["--db-url", "mysql://user:hunter2@host/evd"], {})
-    assert "hunter2" not in str(caught.value)
+    """Proves: an error about an address does not tell its password to the log."""
+    for parse, argv in (
+        (central_config, ["--db-url", "mysql://user:hunter2@host/evd"]),
+        (central_config, ["--kafka-bootstrap", "user:hunter2@host:9092"]),
+        (driver_config, ["--driver-id", "d", "--central-url", "http://user:hunter2@host"]),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse(argv, {})
+        assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 
+from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program, Sync
-from evd.cli.central_http import Central
 
 # A status, a body and headers.
 Answer = tuple[int, dict[str, Any], dict[str, str]]
@@ -53,7 +53,7 @@ def answering(answers: Answers) -> Iterator[Central]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield Central("127.0.0.1", server.server_port)
+        yield Central(f"http://127.0.0.1:{server.server_port}")
     finally:
         server.shutdown()
         thread.join()
@@ -144,3 +144,13 @@ class Supervised:
 
     def drift(self) -> Sync:
         return Sync()
+
+
+def port_of(central: Central) -> int:
+    """The port that it answers at."""
+    return int(central.url.rpartition(":")[2])
+
+
+def central_at(central: Central) -> Program:
+    """The program that is said to answer there."""
+    return Program("evd-central", None, ("--http-port", str(port_of(central))))

@@ -16,15 +16,22 @@ import attrs
 import pytest
 
 import evd.cli
+from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.cli.central import restore
-from evd.cli.central_http import Central
 from evd.cli.cp import add_charging_points, not_on, remove_charging_point
 from evd.cli.doctor import Finding, charging_points, wrong_flags
 from evd.cli.driver import add_drivers, remove_driver
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import wait_until_none
-from tests.unit.cli.scene import Answer, Answers, Supervised, answering
+from tests.unit.cli.scene import (
+    Answer,
+    Answers,
+    Supervised,
+    answering,
+    central_at,
+    port_of,
+)
 
 CP = "CP-007"
 NAMES = ("evd-monitor:CP-007", "evd-engine:CP-007")
@@ -42,11 +49,6 @@ ACCEPTED: Answer = (202, {"cp_id": CP}, {})
 SESSION: Answer = (200, {"sessions": [{"session_id": "session-1"}]}, {})
 NONE: Answer = (200, {"sessions": []}, {})
 GONE: Answer = (204, {}, {})
-
-
-def central_at(central: Central) -> Program:
-    """The program that is said to answer there."""
-    return Program("evd-central", None, ("--http-port", str(central.port)))
 
 
 def supervised(central: Central, **more: Any) -> Supervised:
@@ -115,7 +117,7 @@ def test_a_central_that_can_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None
         )
         # Nobody listens at this port.
         monkeypatch.setattr(
-            Central, "resume_cp", lambda _, cp_id: Central("127.0.0.1", 1).stop_cp(cp_id)
+            Central, "resume_cp", lambda _, cp_id: Central("http://127.0.0.1:1").stop_cp(cp_id)
         )
         with pytest.raises(ToolFailed, match="was not removed"):
             remove_charging_point(supervisor, CP, False, said.append)
@@ -267,7 +269,7 @@ def test_no_longer_waiting_for_a_request(tmp_path: Path) -> None:
         conf.parent.mkdir()
         conf.write_text(
             "[supervisord]\n[program:evd-central]\n"
-            f"command = evd-central --http-port {central.port}\n"
+            f"command = evd-central --http-port {port_of(central)}\n"
         )
         evd_tool = Path(sys.executable).with_name("evd")
         with subprocess.Popen(
@@ -291,7 +293,7 @@ def test_the_doctor_knows_what_was_stopped() -> None:
     view = STOPPED[1] | {"state": "ON", "breaker": "CLOSED"}
     with answering(Answers([(200, {"charging_points": [view]}, {})])) as central:
         found = [*charging_points(Supervised([central_at(central)]), [])]
-    url = f"http://127.0.0.1:{central.port}/cp/CP-007/resume"
+    url = f"http://127.0.0.1:{port_of(central)}/cp/CP-007/resume"
     assert found == [
         Finding("CP-007 was stopped by the operator.", f"If it is to charge: curl -X POST {url}")
     ]

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 import evd.cli
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
-from evd.cli.central_http import Central, CentralAway, CentralRefused
 from evd.cli.command_line import CommandLineWrong
 from evd.cli.cp import remove_charging_point
 from evd.cli.doctor import Finding, double_uses, hung
@@ -20,7 +20,7 @@ from evd.cli.ports import PortChoice, endpoints, given_twice, holder, is_free, r
 from evd.cli.programs import program_named
 from evd.cli.request import ask, follow
 from evd.cli.status import Snapshot, draw
-from tests.unit.cli.scene import Answers, Supervised, answering
+from tests.unit.cli.scene import Answers, Supervised, answering, central_at, port_of
 
 POINT = {
     "cp_id": "CP-001",
@@ -317,7 +317,7 @@ def test_central_is_away() -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         with pytest.raises(CentralAway, match="can't be reached"):
-            Central("127.0.0.1", unheard.getsockname()[1]).health()
+            Central(f"http://127.0.0.1:{unheard.getsockname()[1]}").health()
 
 
 @pytest.mark.parametrize(
@@ -390,11 +390,6 @@ def test_a_program_is_found_by_the_end_of_its_name() -> None:
         program_named(supervisor, "x")
 
 
-def central_at(central: Central) -> Program:
-    """The program that is said to answer there."""
-    return Program("evd-central", None, ("--http-port", str(central.port)))
-
-
 def test_a_charging_point_that_only_central_knows() -> None:
     """Proves: what was removed while Central was away is taken off its list by the same command,
     and one that nobody knows is a sentence."""
@@ -411,7 +406,9 @@ def test_the_doctor_names_a_cause_once() -> None:
     """Proves: programs that all lack the same are one finding, with their names."""
     with answering(Answers([(503, {"error": "Central was not heard yet"}, {})])) as central:
         programs = [
-            Program("evd-driver", name, ("--driver-id", name, "--metrics-port", str(central.port)))
+            Program(
+                "evd-driver", name, ("--driver-id", name, "--metrics-port", str(port_of(central)))
+            )
             for name in ("alice", "bob")
         ]
         status = [ProcessStatus(each.name, ProcessState.RUNNING, 1, 60.0, "") for each in programs]
