@@ -13,7 +13,7 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        wheelhouse test-hosts lint types clean FORCE
+        wheelhouse test-hosts docs lint types clean FORCE
 
 install: $(STAMP)
 
@@ -65,7 +65,7 @@ recovery: install
 	@$(BIN)/python -m tests.recovery --write
 
 kafka: install
-	@$(BIN)/python -m evd.kafka_node.install
+	@$(BIN)/python etc/kafka/install.py
 
 # The last two: the process tests that touch the broker, on a node that keeps its disk and on one
 # that loses it.
@@ -84,6 +84,9 @@ wheelhouse: install
 
 test-hosts: install
 	@$(BIN)/pytest -m hosts $(ARGS)
+
+docs: install
+	@$(BIN)/python -m tests.docs
 
 lint: install
 	@$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from evd.daemons.lifecycle import naming_port
 from evd.flags import ConfigError, parse_or_exit, refuse
 from evd.kafka_node.config import KafkaNodeConfig, kafka_node_config
 from evd.kafka_node.installation import NotInstalled, find_installation
-from evd.kafka_node.readiness import attend
+from evd.kafka_node.readiness import report_readiness
 from evd.kafka_node.settings import Node
 from evd.kafka_node.storage import StorageFailed, prepare
 
@@ -21,7 +21,7 @@ EXIT_FAILED: Final = 1
 
 
 def main() -> NoReturn:
-    """Becomes the node."""
+    """Become the node."""
     sys.argv[0] = KafkaNodeConfig.PROGRAM
     config = parse_or_exit(kafka_node_config)
     node = Node(
@@ -41,13 +41,13 @@ def main() -> NoReturn:
     except (NotInstalled, StorageFailed) as failure:
         print(f"{KafkaNodeConfig.PROGRAM}: {failure}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
-    attend(node, config.partitions)
+    report_readiness(node, config.partitions)
     command = installation.command("kafka.Kafka", str(settings), heap_mb=config.heap_mb)
     os.execv(command[0], command)
 
 
 def _check_ports(node: Node) -> None:
-    # Kafka says it in forty lines, and only after a second.
+    # Kafka tells of a taken port in forty lines, and only after a second.
     for name, port in (("--listen-port", node.port), ("--controller-port", node.controller_port)):
         with naming_port(name, node.host, port, host_flag="--listen-host"):
             socket.create_server(

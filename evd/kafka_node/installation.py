@@ -1,4 +1,4 @@
-"""Where Kafka's jars are, and the Java that runs them.
+"""The place of Kafka's jars, and the Java that runs them.
 
 They stand in a cache outside the checkout, one directory a version: `libs/` with the jars, and a
 class archive for each Java, from which a node starts in half the time.
@@ -28,7 +28,7 @@ HEAP_MB: Final = 256
 _JVM_FLAGS: Final = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
-    # Else it leaves a file in /tmp that others may read.
+    # Without it there would be a file in /tmp that others may read.
     "-XX:-UsePerfData",
     # Out of memory it would go on with dead threads; its supervisor can do better.
     "-XX:+ExitOnOutOfMemoryError",
@@ -38,7 +38,7 @@ _MAVEN_NAMESPACE: Final = {"pom": "http://maven.apache.org/POM/4.0.0"}
 
 
 class NotInstalled(Exception):
-    """What is missing, and how to get it: one sentence."""
+    """One sentence says what is missing, and how to get it."""
 
 
 @attrs.frozen
@@ -123,7 +123,7 @@ def find_java(env: Mapping[str, str] = os.environ) -> Java:
 
 
 def cache_directory(env: Mapping[str, str] = os.environ) -> Path:
-    """Where this version's files belong."""
+    """The folder of this version's files."""
     caches = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(caches) / "evd" / f"kafka-{kafka_version()}"
 

@@ -1,6 +1,6 @@
 """Waits beside a node until it serves: makes the network's topics, and says that it is ready.
 
-The node itself turns into Java, so somebody else has to do that. A node whose data are gone then
+The node itself turns into Java, so another process has to do that. A node whose data are gone then
 has its topics again by itself, as the embedded broker has.
 """
 
@@ -24,8 +24,8 @@ LINGER_S: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
-def attend(node: Node, partitions: int) -> None:
-    """Leaves a process behind that ends with this one at the latest.
+def report_readiness(node: Node, partitions: int) -> None:
+    """Leave a process behind that ends with this one at the latest.
 
     It makes the topics if each is to have `partitions` (0: it makes none), and tells the service
     manager when the node serves. With nothing to do there is no such process.
@@ -42,10 +42,10 @@ def attend(node: Node, partitions: int) -> None:
     if os.fork():
         os._exit(0)
     logs.configure("Kafka")
-    os._exit(_attend(node, partitions, server))
+    os._exit(_report(node, partitions, server))
 
 
-def _attend(node: Node, partitions: int, server: int) -> int:
+def _report(node: Node, partitions: int, server: int) -> int:
     # Loaded here, after the fork: the library has threads.
     from evd.adapters.kafka.survey import await_cluster
     from evd.adapters.kafka.topics import TopicsFailed, ensure_topics

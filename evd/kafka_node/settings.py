@@ -1,4 +1,4 @@
-"""A node's server.properties: what it says of itself, over what etc/kafka says of every node."""
+"""A node's server.properties: its own settings over those of every node in etc/kafka."""
 
 import re
 from pathlib import Path

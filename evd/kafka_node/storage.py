@@ -31,7 +31,7 @@ def new_id() -> str:
 
 
 def prepare(node: Node, installation: Installation, cluster_id: str | None = None) -> Path:
-    """Formats the node's logs if there are none, and writes its settings; the settings' path.
+    """Format the node's logs if there are none, and write its settings; the settings' path.
 
     Without a `cluster_id` a new one is drawn with each formatting, by which readers know that the
     data are other ones. Raises StorageFailed.

@@ -25,6 +25,7 @@ from evd.config import (
     read_requests_file,
 )
 from evd.flags import ConfigError, flags_of, parse_or_exit, refuse
+from tests import docs
 
 Parse = Callable[[Sequence[str], Mapping[str, str]], Any]
 
@@ -106,6 +107,11 @@ DEFAULTS: dict[str, dict[str, object]] = {
         **LOG,
     },
 }
+
+
+def test_the_page_of_all_flags_is_new() -> None:
+    """Proves: docs/configuration.md tells each flag as the programs have it; `make docs` mends."""
+    assert docs.CONFIGURATION.read_text() == docs.configuration()
 
 
 def attributes(config: object) -> dict[str, object]:

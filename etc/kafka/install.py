@@ -46,7 +46,7 @@ class InstallFailed(Exception):
 
 
 def install() -> Installation:
-    """Makes what is missing; the installation. Raises InstallFailed."""
+    """Make what is missing; the installation. Raises InstallFailed."""
     directory = cache_directory()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def _first_difference(libs: Path) -> str | None:
-    """What is not as it was pinned, or None."""
+    """The first jar that is not as it was pinned, or None."""
     for name, digest in jar_checksums().items():
         try:
             with (libs / name).open("rb") as jar:
@@ -83,7 +83,7 @@ def _first_difference(libs: Path) -> str | None:
 
 
 def _fetch(directory: Path) -> None:
-    """Puts the jars into `libs`, as a whole; a class archive of older ones goes with them."""
+    """Put the jars into `libs`, as a whole; a class archive of older ones goes with them."""
     _provide(("java", "mvn"))
     print(f"Fetching Apache Kafka {kafka_version()} by Maven (once; 55 MB)", flush=True)
     with tempfile.TemporaryDirectory(prefix="kafka-", dir=directory.parent) as scratch:
@@ -111,7 +111,7 @@ def _provide(programs: Sequence[str]) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise InstallFailed(f"Apache Kafka needs Java 17 and Maven: {command}")
     print(f"Java 17 or Maven is missing: {command}", flush=True)
-    # Maven's own wish for a Java with a screen is met by the one without.
+    # Maven wants a Java with a screen; the one without will do.
     apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet=2")
     _run([*apt, "update"], APT_TIMEOUT_S)
     _run([*apt, "install", "--yes", "--no-install-recommends", *PACKAGES], APT_TIMEOUT_S)
@@ -147,7 +147,7 @@ def _run(command: Sequence[str], timeout_s: float) -> None:
 
 
 def _archive_classes(installation: Installation) -> None:
-    """Runs a node once and keeps the classes that it loaded."""
+    """Run a node once and keep the classes that it loaded."""
     print("Preparing its classes for a quick start (once; 10 s)", flush=True)
     unfinished = installation.archive.with_suffix(".unfinished")
     with tempfile.TemporaryDirectory(prefix="evd-kafka-") as scratch:
@@ -194,7 +194,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def main() -> int:
-    """Installs, and says where; 1 with one sentence where that is not possible."""
+    """Install, and say where; 1 with one sentence where that is not possible."""
     began_s = time.monotonic()
     try:
         installation = install()
