@@ -1,4 +1,4 @@
-"""What each program can be told: one class for a program, one field for a flag.
+"""The settings of each program: one class for a program, one field for a flag.
 
 `<program>_config(argv, env)` returns it checked and complete, or raises `ConfigError`.
 Fields are named like the flags; durations end in `_s`.
@@ -46,10 +46,11 @@ _FETCH_WAIT_TEXT = "how long a fetch may wait at the broker for new messages"
 
 @attrs.frozen(kw_only=True, slots=False)
 class ProgramConfig:
-    """What every program can be told."""
+    """The settings that every program has."""
 
     PROGRAM: ClassVar[str]
     PREFIX: ClassVar[str]
+    COMPONENT: ClassVar[str]
 
     log_level: str = flag(LOG_LEVEL, "log this and what is graver", default="INFO")
     log_format: str = flag(LOG_FORMAT, "a line for people or an object a line", default="text")
@@ -57,12 +58,12 @@ class ProgramConfig:
     @property
     def component(self) -> str:
         """The name that this process has in its log lines."""
-        raise NotImplementedError
+        return self.COMPONENT.format_map(vars(self))
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class MetricsConfig(ProgramConfig):
-    """What a program without an HTTP port of its own can be told about its metrics."""
+    """The settings for metrics, of a program without an HTTP port of its own."""
 
     metrics_host: str = flag(HOST, "where --metrics-port listens", default="127.0.0.1")
     metrics_port: int = flag(PORT_OR_OFF, "HTTP for /metrics and /health; 0 = off", default=0)
@@ -70,7 +71,7 @@ class MetricsConfig(ProgramConfig):
 
 @attrs.frozen(kw_only=True, slots=False)
 class StatefulConfig(ProgramConfig):
-    """What a program that keeps something on disk can be told about it."""
+    """The settings of a program that keeps something on disk."""
 
     state_dir: Path = flag(
         PATH,
@@ -85,14 +86,10 @@ class BrokerConfig(MetricsConfig):
 
     PROGRAM = "evd-broker"
     PREFIX = "EVD_BROKER_"
+    COMPONENT = "Broker"
 
     listen_host: str = flag(HOST, "where --listen-port listens", default="127.0.0.1")
     listen_port: int = flag(PORT, "Kafka's protocol", default=9092)
-
-    @property
-    def component(self) -> str:
-        """The name that this process has in its log lines."""
-        return "Broker"
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -101,6 +98,7 @@ class CentralConfig(StatefulConfig):
 
     PROGRAM = "evd-central"
     PREFIX = "CENTRAL_"
+    COMPONENT = "Central"
 
     kafka_bootstrap: str = flag(BOOTSTRAP, _KAFKA_TEXT, default="localhost:9092")
     kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.005)
@@ -135,11 +133,6 @@ class CentralConfig(StatefulConfig):
         default=3.0,
     )
 
-    @property
-    def component(self) -> str:
-        """The name that this process has in its log lines."""
-        return "Central"
-
 
 @attrs.frozen(kw_only=True, slots=False)
 class EngineConfig(StatefulConfig, MetricsConfig):
@@ -147,6 +140,7 @@ class EngineConfig(StatefulConfig, MetricsConfig):
 
     PROGRAM = "evd-engine"
     PREFIX = "CP_ENGINE_"
+    COMPONENT = "CP_E:{cp_id}"
 
     cp_id: str = flag(CP_ID, "the charging point that this is")
     kafka_bootstrap: str = flag(BOOTSTRAP, _KAFKA_TEXT, default="localhost:9092")
@@ -163,11 +157,6 @@ class EngineConfig(StatefulConfig, MetricsConfig):
         DURATION, "at the most between sends of an unconfirmed session", default=30.0
     )
 
-    @property
-    def component(self) -> str:
-        """The name that this process has in its log lines."""
-        return f"CP_E:{self.cp_id}"
-
 
 @attrs.frozen(kw_only=True, slots=False)
 class MonitorConfig(StatefulConfig, MetricsConfig):
@@ -175,6 +164,7 @@ class MonitorConfig(StatefulConfig, MetricsConfig):
 
     PROGRAM = "evd-monitor"
     PREFIX = "CP_MONITOR_"
+    COMPONENT = "CP_M:{cp_id}"
 
     cp_id: str = flag(CP_ID, "the charging point that this watches")
     cp_e_host: str = flag(HOST, "the engine's host", default="127.0.0.1")
@@ -187,11 +177,6 @@ class MonitorConfig(StatefulConfig, MetricsConfig):
         DURATION, "at the most between two attempts to reach Central", default=2.0
     )
 
-    @property
-    def component(self) -> str:
-        """The name that this process has in its log lines."""
-        return f"CP_M:{self.cp_id}"
-
 
 @attrs.frozen(kw_only=True, slots=False)
 class DriverConfig(StatefulConfig, MetricsConfig):
@@ -199,6 +184,7 @@ class DriverConfig(StatefulConfig, MetricsConfig):
 
     PROGRAM = "evd-driver"
     PREFIX = "DRIVER_"
+    COMPONENT = "Driver:{driver_id}"
 
     driver_id: str = flag(DRIVER_ID, "the driver that this is")
     kafka_bootstrap: str = flag(BOOTSTRAP, _KAFKA_TEXT, default="localhost:9092")
@@ -219,11 +205,6 @@ class DriverConfig(StatefulConfig, MetricsConfig):
     http_port: int = flag(PORT_OR_OFF, "the driver's dashboard; 0 = none", default=0)
     central_url: str = flag(URL, "Central's HTTP API", default="http://localhost:8000")
     color: str = flag(COLOR, "colours in its lines; auto: on a terminal", default="auto")
-
-    @property
-    def component(self) -> str:
-        """The name that this process has in its log lines."""
-        return f"Driver:{self.driver_id}"
 
 
 def broker_config(argv: Sequence[str], env: Mapping[str, str]) -> BrokerConfig:

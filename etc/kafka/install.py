@@ -20,6 +20,7 @@ from typing import Final
 
 from evd.adapters.kafka.survey import await_cluster
 from evd.adapters.kafka.topics import TopicsFailed, ensure_topics
+from evd.kafka_node.config import kafka_node_config
 from evd.kafka_node.installation import (
     POM,
     Installation,
@@ -30,7 +31,6 @@ from evd.kafka_node.installation import (
     jar_checksums,
     kafka_version,
 )
-from evd.kafka_node.settings import Node
 from evd.kafka_node.storage import StorageFailed, prepare
 
 PACKAGES: Final = ("default-jre-headless", "maven")
@@ -151,14 +151,9 @@ def _archive_classes(installation: Installation) -> None:
     print("Preparing its classes for a quick start (once; 10 s)", flush=True)
     unfinished = installation.archive.with_suffix(".unfinished")
     with tempfile.TemporaryDirectory(prefix="evd-kafka-") as scratch:
-        port, controller_port = _free_ports(2)
-        node = Node(
-            node_id=1,
-            host="127.0.0.1",
-            port=port,
-            controller_port=controller_port,
-            data_dir=Path(scratch),
-        )
+        port, controller_port = map(str, _free_ports(2))
+        ports = ("--listen-port", port, "--controller-port", controller_port)
+        node = kafka_node_config(["--data-dir", scratch, *ports], {})
         process = subprocess.Popen(
             installation.command_with(
                 [f"-XX:ArchiveClassesAtExit={unfinished}"],

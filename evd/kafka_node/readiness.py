@@ -12,7 +12,7 @@ from typing import Final
 
 from evd import logs
 from evd.adapters.supervisor.notifier import Notifier
-from evd.kafka_node.settings import Node
+from evd.kafka_node.config import KafkaNodeConfig
 
 GIVE_UP_S: Final = 120.0
 # Bounds how long this process stays after its node has gone.
@@ -24,13 +24,13 @@ LINGER_S: Final = 1.0
 logger = logging.getLogger(__name__)
 
 
-def report_readiness(node: Node, partitions: int) -> None:
+def report_readiness(node: KafkaNodeConfig) -> None:
     """Leave a process behind that ends with this one at the latest.
 
-    It makes the topics if each is to have `partitions` (0: it makes none), and tells the service
+    It makes the topics unless the node is to make none, and tells the service
     manager when the node serves. With nothing to do there is no such process.
     """
-    if not partitions and "NOTIFY_SOCKET" not in os.environ:
+    if not node.partitions and "NOTIFY_SOCKET" not in os.environ:
         return
     server = os.pidfd_open(os.getpid())
     starter = os.fork()
@@ -42,10 +42,10 @@ def report_readiness(node: Node, partitions: int) -> None:
     if os.fork():
         os._exit(0)
     logs.configure("Kafka")
-    os._exit(_report(node, partitions, server))
+    os._exit(_report(node, server))
 
 
-def _report(node: Node, partitions: int, server: int) -> int:
+def _report(node: KafkaNodeConfig, server: int) -> int:
     # Loaded here, after the fork: the library has threads.
     from evd.adapters.kafka.survey import await_cluster
     from evd.adapters.kafka.topics import TopicsFailed, ensure_topics
@@ -60,12 +60,12 @@ def _report(node: Node, partitions: int, server: int) -> int:
         if found is None or node.node_id not in found.broker_ids:
             continue
         try:
-            if not partitions:
+            if not node.partitions:
                 topics = []
             elif len(found.broker_ids) < node.replication:
                 raise TopicsFailed(f"{len(found.broker_ids)} of {node.replication} nodes serve")
             else:
-                topics = ensure_topics(node.address, partitions, node.replication)
+                topics = ensure_topics(node.address, node.partitions, node.replication)
         except TopicsFailed as error:
             # It serves all the same; a topic that is missing may need the others.
             notifier.ready()

@@ -12,8 +12,9 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+from evd.kafka_node.config import KafkaNodeConfig
 from evd.kafka_node.installation import Installation
-from evd.kafka_node.settings import Node, server_properties
+from evd.kafka_node.settings import server_properties
 
 FORMAT_TIMEOUT_S: Final = 60.0
 
@@ -30,34 +31,36 @@ def new_id() -> str:
     return drawn.rstrip("=")
 
 
-def prepare(node: Node, installation: Installation, cluster_id: str | None = None) -> Path:
+def prepare(node: KafkaNodeConfig, installation: Installation) -> Path:
     """Format the node's logs if there are none, and write its settings; the settings' path.
 
     Without a `cluster_id` a new one is drawn with each formatting, by which readers know that the
     data are other ones. Raises StorageFailed.
     """
-    log_dir = node.data_dir / "log"
+    data_dir = node.data_dir.absolute()
+    log_dir = data_dir / "log"
     try:
-        node.data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         if not log_dir.exists():
-            _format(node, installation, cluster_id or new_id(), log_dir)
-        return _write(node.data_dir / "server.properties", server_properties(node, log_dir))
+            _format(node, installation, log_dir)
+        return _write(data_dir / "server.properties", server_properties(node, log_dir))
     except OSError as error:
-        raise StorageFailed(f"{node.data_dir}: {error.strerror}") from None
+        raise StorageFailed(f"{data_dir}: {error.strerror}") from None
 
 
-def _format(node: Node, installation: Installation, cluster_id: str, log_dir: Path) -> None:
-    for left in node.data_dir.glob("log.unfinished-*"):
+def _format(node: KafkaNodeConfig, installation: Installation, log_dir: Path) -> None:
+    data_dir = log_dir.parent
+    for left in data_dir.glob("log.unfinished-*"):
         shutil.rmtree(left, ignore_errors=True)
     # Its own place: the formatter of a node that was killed may still be at work.
-    unfinished = node.data_dir / f"log.unfinished-{os.getpid()}"
+    unfinished = data_dir / f"log.unfinished-{os.getpid()}"
     settings = _write(
-        node.data_dir / f"format-{os.getpid()}.properties", server_properties(node, unfinished)
+        data_dir / f"format-{os.getpid()}.properties", server_properties(node, unfinished)
     )
     voters = ",".join(map(str, node.voters))
     command = installation.command(
         "kafka.tools.StorageTool",
-        *("format", "--cluster-id", cluster_id, "--config", str(settings)),
+        *("format", "--cluster-id", node.cluster_id or new_id(), "--config", str(settings)),
         *(("--initial-controllers", voters) if voters else ("--standalone",)),
     )
     try:
@@ -73,9 +76,9 @@ def _format(node: Node, installation: Installation, cluster_id: str, log_dir: Pa
         # Java's stack follows what it has to say.
         said = [line for line in (error.stderr + error.stdout).splitlines() if line[:1].strip()]
         told = said[0] if said else "it says nothing"
-        raise StorageFailed(f"{node.data_dir} could not be formatted: {told}") from None
+        raise StorageFailed(f"{data_dir} could not be formatted: {told}") from None
     except subprocess.TimeoutExpired:
-        raise StorageFailed(f"{node.data_dir}: formatting takes too long") from None
+        raise StorageFailed(f"{data_dir}: formatting takes too long") from None
     unfinished.rename(log_dir)
     settings.unlink()
 

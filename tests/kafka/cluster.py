@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evd.adapters.kafka.survey import Cluster, await_cluster
-from evd.kafka_node.settings import Voter
+from evd.kafka_node.config import Voter
 from evd.kafka_node.storage import new_id
 from tests.network.processes import Program, free_port
 from tests.network.waiting import NeverTrue

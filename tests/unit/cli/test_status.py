@@ -105,8 +105,11 @@ def test_a_row_is_one_line_at_any_width(width: int) -> None:
 def test_a_wide_window_has_every_column() -> None:
     """Proves: what a narrow window goes without is shown where there is room, 80 columns are."""
     for width in (80, 200):
-        lines = page(Snapshot(TROUBLED, 1, [], ()), width)
+        lines = page(Snapshot(TROUBLED, 1, [], ("Central can't be reached.",)), width)
         assert lines[0].split() == COLUMNS
+        row = "CP-003 ON SUPPLYING driver-bob 22.0 1.037 0.41 CLOSED"
+        assert lines[3].split() == row.split()
+        assert lines[-1] == "Central can't be reached."
         assert lines[4].split()[-1] == "HALF_OPEN"
 
 
@@ -144,6 +147,7 @@ def test_a_process_that_does_not_run_is_a_sentence(
     snapshot = Snapshot([], 0, [a_process("evd-monitor:CP-001", state, detail)], ())
     assert page(snapshot, 200)[-1] == sentence
     assert not snapshot.is_well
+    assert snapshot.as_json()["processes"][0]["state"] == state.value
 
 
 def test_processes_in_one_state_are_one_sentence() -> None:
