@@ -41,7 +41,7 @@ _SECONDS_SUFFIX = "_s"
 
 
 class ConfigError(Exception):
-    """What an operator has to correct: a sentence that names the flag, the variable or the file."""
+    """A mistake of the operator: a sentence that names the flag, the variable or the file."""
 
 
 class PortInUse(ConfigError):
@@ -50,7 +50,7 @@ class PortInUse(ConfigError):
 
 @attrs.frozen
 class Kind:
-    """How a flag's text becomes its value.
+    """The form of a flag's value: how its text is read, and how it is shown.
 
     `parse` raises ValueError with the reason, such as `must be from 1 to 65535`.
     """
@@ -76,7 +76,7 @@ class Flag:
 
 
 class FlagTable(Protocol):
-    """A configuration class: the program whose flags its fields are, and its variables' prefix."""
+    """A configuration class, whose fields are the flags of PROGRAM, with its variables' PREFIX."""
 
     PROGRAM: ClassVar[str]
     PREFIX: ClassVar[str]
@@ -196,7 +196,7 @@ def refuse(error: ConfigError) -> int:
     """Say on stderr, in exactly one line, what to correct; the exit code for it."""
     # A newline inside a value must not make two lines of one error.
     line = f"{Path(sys.argv[0]).name}: {printable(str(error))}\n"
-    # Where nobody reads stderr the code says it alone.
+    # Where nobody reads stderr, the exit code alone tells.
     with contextlib.suppress(OSError):
         os.write(2, line.encode(errors="backslashreplace"))
     return 2

@@ -28,7 +28,7 @@ _KAFKA_UNIT: Final = "kafka"
 
 
 def choose_broker(supervisor: Supervisor, kafka: bool | None) -> bool:
-    """Define the broker that is wanted in the place of the other; None: leave it as it is.
+    """Define the wanted broker in the place of the other; None leaves it as it is.
 
     Returns whether it is a node of Kafka; ToolFailed where it should be, and can't.
     """

@@ -178,7 +178,7 @@ class _Removal:
 
     @contextlib.contextmanager
     def put_back_unless_done(self, names: Sequence[str]) -> Iterator[None]:
-        """Whatever ends the block early, the charging point is as it was before the block."""
+        """Make the charging point as it was before the block, where the block ends early."""
         in_service = self._is_in_service()
         running = [
             each.name for each in self.supervisor.status() if each.name in names and each.pid
@@ -198,7 +198,7 @@ class _Removal:
                         self._resume()
 
     def _is_in_service(self) -> bool:
-        """Whether the operator has not stopped it; False where nobody can say."""
+        """Whether it is on Central's list and not stopped; False where nobody can say."""
         try:
             view = self.central.charging_point(self.cp_id)
         except (CentralAway, CentralRefused):
@@ -240,7 +240,7 @@ class _Removal:
         self.say(f"{self.cp_id}: removed by force. {lost.rstrip('.')}.")
 
     def _open(self) -> str:
-        """What would be lost if the charging point went now; empty if nothing."""
+        """A sentence about records that would be lost if it went now; empty if none."""
         active = self.central.sessions(cp_id=self.cp_id, status="ACTIVE", limit=1)
         if active:
             return f"Session {active[0]['session_id']} is still open"

@@ -72,7 +72,7 @@ class Finding:
 
 
 def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
-    """Everything that was found, the causes before what follows from them."""
+    """All findings, causes before their consequences."""
     findings = [*_disk(var)]
     try:
         programs = supervisor.programs()
@@ -210,10 +210,10 @@ def _last_words(log: Path | None) -> str:
 
 
 def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
-    """Processes that are there and do not answer, which nothing else notices, or say why not."""
+    """Processes that run and do not answer, or answer that they can't work, and why."""
     running = {each.name: each for each in status if each.state is ProcessState.RUNNING}
     unable: dict[str, list[str]] = {}
-    # The broker first: what the others lack may be that.
+    # The broker first: it may be the thing that the others lack.
     for program in sorted(programs, key=lambda each: each.group != BROKER):
         config = config_of(program)
         process = running.get(program.name)
@@ -229,7 +229,7 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
             )
         elif answer.status != 200:
             unable.setdefault(_reason(answer.body), []).append(program.name)
-    # Once for all that lack the same.
+    # Programs that lack the same share one finding.
     for reason, names in unable.items():
         yield Finding(
             f"{', '.join(names)} can't do {'its' if len(names) == 1 else 'their'} work: {reason}.",
@@ -285,7 +285,7 @@ def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iter
     try:
         views = central.charging_points()["charging_points"]
     except (CentralAway, CentralRefused):
-        # A finding already.
+        # `_central` has told of it.
         return
     ours = {each.member for each in programs if each.group == MONITOR}
     for view in views:

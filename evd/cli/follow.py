@@ -33,7 +33,7 @@ _CENTRAL_COLORS: Final = {"INFO": "", **_LEVEL_COLORS}
 
 @attrs.define
 class Tail:
-    """A file that grows, and is now and then begun anew under the same name."""
+    """A log file that grows, and is sometimes replaced by an empty one of the same name."""
 
     path: Path
     _file: BufferedReader | None = None
@@ -53,7 +53,7 @@ class Tail:
             yield from self._read()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
         self._file = None

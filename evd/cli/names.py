@@ -9,7 +9,7 @@ from evd.core.driver.requests_file import ANY_CP
 from evd.core.wire.fields import FieldError, check_cp_id, check_id
 
 CHARS_SHOWN: Final = 80
-# The group of all engines is `evd-engine`: who had that for an id could not be told from it.
+# An id such as `evd-engine` could not be told from the group of all engines.
 PROGRAM_PREFIX: Final = "evd-"
 
 _NUMBERED: Final = re.compile(r"(?P<stem>.*?)(?P<number>[0-9]+)", re.S)

@@ -59,7 +59,7 @@ def _run(supervisor: Supervisor, _: argparse.Namespace) -> int:
 
 
 def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
-    # Looked at under the lock: of several at once the first starts it, the others find it running.
+    # The lock comes first: of several commands at once one starts it, the others find it running.
     with changing(supervisor):
         refuse_left_behind(supervisor)
         running = supervisor.pid() is not None
@@ -107,7 +107,7 @@ def _down(supervisor: Supervisor, _: argparse.Namespace) -> int:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-        # A process that nobody has waited for yet is there, but dead.
+        # A dead process is still there until its parent has waited for it.
         return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
     except (ProcessLookupError, FileNotFoundError):
         return False

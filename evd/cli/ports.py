@@ -70,7 +70,7 @@ class Holder:
 
 
 def endpoints(programs: Iterable[Program]) -> Iterator[Endpoint]:
-    """Everywhere that these programs listen."""
+    """All the addresses that these programs listen on."""
     for program in programs:
         config = config_of(program)
         for field, host_field in _LISTENS.items():
@@ -91,7 +91,7 @@ def is_free(host: str, port: int) -> bool:
     """Whether a program could listen there now; an address that is not ours counts as free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As the daemons do: a connection that is only fading away is no obstacle.
+        # The daemons set it too: a closed connection that lingers is no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -103,7 +103,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def given_twice(programs: Iterable[Program]) -> Iterator[tuple[Endpoint, Endpoint]]:
-    """Every two places of which only one could be listened at."""
+    """Every two endpoints of which only one can listen."""
     users: dict[int, list[Endpoint]] = {}
     for endpoint in endpoints(programs):
         others = users.setdefault(endpoint.port, [])
@@ -165,13 +165,13 @@ def _listening_inodes(port: int) -> Iterator[str]:
 def _command(folder: Path) -> str:
     words = (folder / "cmdline").read_bytes().split(b"\0")
     names = [Path(os.fsdecode(word)).name for word in words if word]
-    # For a script the interpreter says little.
+    # The name of an interpreter says little about its script.
     is_script = len(names) > 1 and names[0].startswith("python") and not names[1].startswith("-")
     return names[1] if is_script else (names[0] if names else "an unnamed program")
 
 
 class PortChoice:
-    """Hands out ports that nobody listens on and no program of the network was given."""
+    """Gives out ports that nobody listens on and that no program of the network has."""
 
     def __init__(self, programs: Iterable[Program]) -> None:
         self._taken = {endpoint.port: endpoint.user for endpoint in endpoints(programs)}

@@ -16,7 +16,7 @@ from evd.core.driver.requests_file import ANY_CP
 from evd.core.wire.fields import FieldError, check_cp_id, check_id
 from evd.core.wire.messages import RequestStatus
 
-# Central holds back for a moment after its start.
+# Central takes no request for a moment after its start.
 PATIENCE_S: Final = 15.0
 POLL_S: Final = 0.25
 
@@ -84,7 +84,7 @@ def follow(central: Central, request_id: str, screen: Console | None) -> dict[st
         except (CentralAway, CentralRefused) as error:
             if isinstance(error, CentralRefused) and error.status != 503:
                 raise
-            # Stored before it was taken: it is still there when Central is back.
+            # Central stores a request before it takes it: it is still there when Central is back.
             if screen is not None and not away:
                 screen.print(
                     f"{sentence_of(error)} Waiting for it.", highlight=False, soft_wrap=True
@@ -103,7 +103,7 @@ def follow(central: Central, request_id: str, screen: Console | None) -> dict[st
 
 
 def bill_of(central: Central, request: dict[str, Any]) -> str:
-    """What the session of an ended request came to, empty where there was none."""
+    """The energy and the bill of an ended request's session, empty where there was none."""
     for session in central.sessions(driver_id=request["driver_id"], limit=10):
         if session["request_id"] == request["request_id"]:
             cost = session["total_cost"]

@@ -1,4 +1,4 @@
-"""What ends the tool from outside: SIGTERM and a closed terminal count as Ctrl-C."""
+"""Signals that end the tool: SIGTERM and a closed terminal count as Ctrl-C."""
 
 import contextlib
 import signal
@@ -10,7 +10,7 @@ _AS_CTRL_C: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 def listen() -> None:
-    """From now on they raise KeyboardInterrupt; what is ignored, as under nohup, stays so."""
+    """Let them raise KeyboardInterrupt; one that is ignored, as under nohup, stays ignored."""
     for number in _AS_CTRL_C:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
@@ -18,9 +18,9 @@ def listen() -> None:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """For the block, which is short, nobody's second Ctrl-C interrupts."""
+    """Ignore a second Ctrl-C during the block, which is short."""
     before = {}
-    # Only the main thread is ever interrupted, and only it may say so.
+    # Only the main thread is ever interrupted, and only it may set a handler.
     with contextlib.suppress(ValueError):
         for number in (signal.SIGINT, *_AS_CTRL_C):
             before[number] = signal.signal(number, signal.SIG_IGN)

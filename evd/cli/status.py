@@ -25,12 +25,12 @@ NOTHING: Final = "-"
 
 _COLUMNS: Final = ("CP", "STATE", "ENGINE", "DRIVER", "kW", "kWh", "euros", "BREAKER")
 _AMOUNTS: Final = frozenset({"kW", "kWh", "euros"})
-# What a window that is too narrow goes without, one after the other.
+# The columns that a narrow window goes without, one after the other.
 _SPARE: Final = ("ENGINE", "BREAKER", "kW", "euros", "kWh", "DRIVER")
 _GAP_CHARS: Final = 2
-# What a longer name of a driver is cut to before a column is left out.
+# A longer name of a driver is cut to this before a column is left out.
 _DRIVER_CHARS_MIN: Final = 12
-# How many a window's sentence names.
+# A sentence in a window names so many at the most.
 _NAMED_MAX: Final = 5
 
 _PROCESS_SENTENCES: Final = {
@@ -52,7 +52,7 @@ class Snapshot:
     trouble: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """For a script."""
+        """The values that `evd status --json` prints."""
         return {
             "charging_points": list(self.charging_points),
             "active_requests": self.active_requests,
@@ -127,7 +127,7 @@ class _View:
         views = sorted(self.snapshot.charging_points, key=_is_on)
         count = list(self._count())
         room = height - len(count)
-        # Neither the sentences nor the rows push the others out.
+        # Sentences and rows share the window: neither takes all of it.
         rows_min = min(len(views) + 1, room // 2)
         told = [*self._trouble(), *self._lame(_NAMED_MAX), *self._notes(_NAMED_MAX)]
         lines = _cut(told, console, width, room - rows_min)
@@ -150,7 +150,7 @@ class _View:
         """Why charging points are not available, those of one reason together."""
         found: dict[str, list[str]] = {}
         for view in self.snapshot.charging_points:
-            # That one where a car charges is not available is what its driver's name says.
+            # Where a car charges its driver's name says already that it is not available.
             charges = view["current_session"] is not None and _is_on(view)
             if not view["available"] and not charges:
                 found.setdefault(str(view["unavailable_reason"]), []).append(view["cp_id"])
@@ -173,7 +173,7 @@ class _View:
 
 
 def _table(shown: Iterable[dict[str, Any]], views: Iterable[dict[str, Any]], width: int) -> Table:
-    """The rows of `shown`, as wide as those of all `views` are."""
+    """The rows of `shown`, in columns wide enough for all `views`."""
     cells = [_row(view) for view in views]
     chars = {name: max(len(name), *(row[name].cell_len for row in cells)) for name in _COLUMNS}
     driver_chars = chars["DRIVER"]
@@ -231,7 +231,7 @@ def _listed(names: Sequence[str], named_max: int) -> str:
 
 
 def _cut(sentences: Sequence[Text], console: Console, width: int, room: int) -> list[Text]:
-    """The sentences as lines, at most `room` of them, of which the last counts what is left out."""
+    """The sentences in at most `room` lines; the last line counts the sentences left out."""
     lines: list[Text] = []
     for index, sentence in enumerate(sentences):
         wrapped = sentence.wrap(console, width)

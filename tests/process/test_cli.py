@@ -40,7 +40,7 @@ def wait_for(what: str, condition: Callable[[], object]) -> None:
 
 
 def snapshot(network: Network) -> Snapshot:
-    """What `evd status` shows."""
+    """The network as `evd status` shows it."""
     return take_snapshot(Supervisord(network.conf))
 
 
@@ -60,7 +60,7 @@ def up_s(network: Network, name: str) -> float:
 
 
 def states(network: Network) -> dict[str, str]:
-    """What Central shows."""
+    """The state of each charging point, as Central shows it."""
     return {each["cp_id"]: each["state"] for each in snapshot(network).charging_points}
 
 

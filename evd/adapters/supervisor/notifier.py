@@ -9,7 +9,7 @@ _US_PER_S = 1_000_000
 
 
 class Notifier:
-    """Tells the service manager how this process is.  Never blocks, never fails."""
+    """Tells the service manager about this process.  Never blocks, never fails."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         """`env` has NOTIFY_SOCKET, and WATCHDOG_USEC and WATCHDOG_PID, where they are wanted."""

@@ -29,7 +29,7 @@ STARTS_KEPT = 100
 
 
 class GrowingGroup(ProcessGroupConfig):  # type: ignore[misc]
-    """A group that is the same group whoever is in it: `supervisorctl update` leaves it alone."""
+    """A group that equals itself with other members: so `supervisorctl update` leaves it alone."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -136,7 +136,7 @@ class GroupsInterface:
         return difference.names()
 
     def starts(self, seconds: int) -> dict[str, int]:
-        """How often each process was started in the last `seconds`.
+        """Count the starts of each process in the last `seconds`.
 
         @param int seconds     the time to look back
         @return struct result  the number of starts by process

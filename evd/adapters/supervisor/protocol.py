@@ -82,7 +82,7 @@ class Sync:
 
 
 class Supervisor(Protocol):
-    """Starts processes, restarts those that die, and can be told of new ones.
+    """Starts processes, restarts those that die, and can take up new ones.
 
     `conf` is the file that says what all of them share, such as their variables; `root` is the
     folder in which they run, `var` that of their state, and `log` the supervisor's own log, beside
@@ -125,7 +125,7 @@ class Supervisor(Protocol):
         """Every process that the supervisor has."""
 
     def starts(self, seconds: int) -> dict[str, int]:
-        """How often each process was started in the last `seconds`."""
+        """The number of starts of each process in the last `seconds`."""
 
     def start(self, names: Sequence[str]) -> None:
         """Start processes; those that run already are left alone."""

@@ -161,7 +161,7 @@ class Supervisord:
         # A monitor before its engine, whose end it would take for a fault.
         early = sorted(running, key=lambda each: -PRIORITIES.get(each.name.partition(":")[0], 0))
         for each in early:
-            self._call("supervisor.stopProcess", each.name, False, suffer=_FAULT_NOT_RUNNING)
+            self._call("supervisor.stopProcess", each.name, False, tolerated=_FAULT_NOT_RUNNING)
         end_s = time.monotonic() + EARLY_STOP_S
         names = [each.name for each in early]
         while time.monotonic() < end_s and self._any_alive(names):
@@ -211,18 +211,18 @@ class Supervisord:
         return [_status(info) for info in found]
 
     def starts(self, seconds: int) -> dict[str, int]:
-        """How often each process was started in the last `seconds`."""
+        """The number of starts of each process in the last `seconds`."""
         return cast(dict[str, int], self._call("evd.starts", seconds))
 
     def start(self, names: Sequence[str]) -> None:
         """Start processes; those that run already are left alone."""
         for name in names:
-            self._call("supervisor.startProcess", name, False, suffer=_FAULT_ALREADY_STARTED)
+            self._call("supervisor.startProcess", name, False, tolerated=_FAULT_ALREADY_STARTED)
 
     def stop(self, names: Sequence[str]) -> None:
         """Stop processes and wait until they have stopped."""
         for name in names:
-            self._call("supervisor.stopProcess", name, False, suffer=_FAULT_NOT_RUNNING)
+            self._call("supervisor.stopProcess", name, False, tolerated=_FAULT_NOT_RUNNING)
         end_s = time.monotonic() + STOP_S
         while self._any_alive(names):
             if time.monotonic() > end_s:
@@ -295,16 +295,16 @@ class Supervisord:
     def _command(self) -> list[str]:
         return [str(Path(sys.executable).with_name("supervisord")), "-c", str(self.conf)]
 
-    def _call(self, method: str, *arguments: object, suffer: int | None = None) -> object:
-        """The result of an RPC; None for the fault `suffer`."""
+    def _call(self, method: str, *arguments: object, tolerated: int | None = None) -> object:
+        """The result of an RPC; None for the fault `tolerated`."""
         try:
-            return self._ask(method, *arguments, suffer=suffer)
+            return self._ask(method, *arguments, tolerated=tolerated)
         except _Away:
             if left := self._orphans():
                 raise Killed(len(left)) from None
             raise
 
-    def _ask(self, method: str, *arguments: object, suffer: int | None = None) -> object:
+    def _ask(self, method: str, *arguments: object, tolerated: int | None = None) -> object:
         with xmlrpc.client.ServerProxy("http://localhost", _Transport(self._socket)) as server:
             function: Any = server
             for part in method.split("."):
@@ -312,7 +312,7 @@ class Supervisord:
             try:
                 return cast(object, function(*arguments))
             except xmlrpc.client.Fault as fault:
-                if fault.faultCode == suffer:
+                if fault.faultCode == tolerated:
                     return None
                 if fault.faultCode == _FAULT_STOPPING:
                     raise SupervisorFailed("The network is being stopped.") from None
@@ -341,11 +341,11 @@ class Supervisord:
 
 
 class _Away(SupervisorFailed):
-    """Nobody answers on the socket."""
+    """No process answers on the socket."""
 
 
 class _Busy(SupervisorFailed):
-    """Somebody is there, and does not answer in time."""
+    """A supervisord is there, and does not answer in time."""
 
 
 class _Connection(http.client.HTTPConnection):

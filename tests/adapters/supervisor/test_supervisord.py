@@ -311,7 +311,7 @@ def test_it_starts_from_a_fresh_clone(place: Place) -> None:
     place.supervisord.make_folders()
     log = place.supervisord.log.parent
     assert log.stat().st_mode & 0o777 == 0o750
-    # What the operator opens later stays open.
+    # A folder that the operator opens later stays open.
     log.chmod(0o755)
     place.supervisord.make_folders()
     assert log.stat().st_mode & 0o777 == 0o755

@@ -1,4 +1,4 @@
-"""What the tool meets: a Central that answers as it is told, a supervisor without processes."""
+"""Partners of the tool: a Central that answers as it is told, a supervisor without processes."""
 
 import http.server
 import json
@@ -67,7 +67,7 @@ class Supervised:
     defined: list[Program] = attrs.field(factory=list)
     is_up: bool = False
     var: Path = Path("/net/var")
-    # What a stop raises, a first start comes to, and what was done in its order.
+    # The error of a stop, the state after a first start, and the calls in their order.
     stop_fails: BaseException | None = None
     first_state: ProcessState = ProcessState.RUNNING
     done: list[tuple[str, ...]] = attrs.field(factory=list)

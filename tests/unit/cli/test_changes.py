@@ -65,7 +65,7 @@ def interrupt(_: float) -> None:
 
 
 def asked(answers: Answers) -> list[str]:
-    """What Central was asked to do."""
+    """The calls of Central that change something."""
     return [f"{method} {path}" for method, path, _ in answers.asked if method != "GET"]
 
 

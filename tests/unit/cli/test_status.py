@@ -55,14 +55,14 @@ TROUBLED = [
 
 
 def page(snapshot: Snapshot, width: int) -> list[str]:
-    """What `evd status` prints."""
+    """The lines that `evd status` prints."""
     text = StringIO()
     Console(file=text, width=width, highlight=False).print(draw(snapshot))
     return [line.rstrip() for line in text.getvalue().splitlines()]
 
 
 def window(snapshot: Snapshot, width: int, height: int) -> list[str]:
-    """What `evd watch` shows."""
+    """The lines that `evd watch` shows."""
     text = StringIO()
     console = Console(
         file=text,
