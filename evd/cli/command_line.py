@@ -2,18 +2,17 @@
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Callable
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from rich.console import Console
 
 from evd.adapters.supervisor.protocol import Supervisor
-from evd.flags import Kind
+from evd.flags import Kind, whole
 
 # More at once would be a slip of the finger.
-COUNT_MAX: Final = 500
+COUNT: Final = whole(1, 500)
 
 # Carries out one verb; the exit code.
 Run = Callable[[Supervisor, argparse.Namespace], int]
@@ -52,7 +51,11 @@ def add_actions(verbs: Verbs, name: str, text: str) -> Verbs:
 def add_count(parser: Parser) -> None:
     """Add --count."""
     parser.add_argument(
-        "--count", type=whole(COUNT_MAX), default=1, metavar="K", help="so many, counted on"
+        "--count",
+        type=value_of(COUNT),
+        default=1,
+        metavar="K",
+        help="so many, counted on",
     )
 
 
@@ -61,28 +64,24 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="for a script")
 
 
-def text_for(kind: Kind) -> Callable[[str], str]:
-    """Read the text itself, once it is known that a program will take it for `kind`."""
+def value_of(kind: Kind) -> Callable[[str], Any]:
+    """Read a value of this kind."""
 
-    def read(text: str) -> str:
+    def read(text: str) -> Any:
         try:
-            kind.parse(text)
+            return kind.parse(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from None
-        return text
 
     return read
 
 
-def whole(high: int) -> Callable[[str], int]:
-    """Read a whole number from 1 to `high`."""
+def text_of(kind: Kind) -> Callable[[str], str]:
+    """Read a text that a program will take for a value of this kind."""
 
-    def read(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= high:
-            raise argparse.ArgumentTypeError(
-                f"must be a whole number from 1 to {high}, not {text!r}"
-            )
-        return int(text)
+    def read(text: str) -> str:
+        value_of(kind)(text)
+        return text
 
     return read
 

@@ -11,7 +11,7 @@ import attrs
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, url_of
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
-from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, text_for
+from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, text_of
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.names import cp_ids_from, new_cp_ids
 from evd.cli.ports import HEALTH_PORTS, METRICS_PORTS, PortChoice
@@ -44,9 +44,9 @@ def add_verbs(verbs: Verbs) -> None:
     text = "add charging points: 7 is CP-007, anything else is taken as it is"
     new = add_verb(actions, "add", text, _add)
     new.add_argument("names", metavar="N|ID", nargs="+")
-    new.add_argument("--kw", type=text_for(KW), metavar="KW", help="power in kW (default 22)")
+    new.add_argument("--kw", type=text_of(KW), metavar="KW", help="power in kW (default 22)")
     new.add_argument(
-        "--euro", type=text_for(EURO_RATE), metavar="EURO", help="price in euro/kWh (default 0.30)"
+        "--euro", type=text_of(EURO_RATE), metavar="EURO", help="price in euro/kWh (default 0.30)"
     )
     add_count(new)
     add_json(new)

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
-from evd.addresses import PORT_MAX
-from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, whole
+from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, value_of
 from evd.cli.errors import ToolFailed
 from evd.cli.names import new_driver_ids
 from evd.cli.ports import DASHBOARD_PORTS, METRICS_PORTS, PortChoice
@@ -20,7 +19,7 @@ from evd.cli.programs import (
 )
 from evd.cli.start_lock import changing
 from evd.config import read_requests_file
-from evd.flags import ConfigError
+from evd.flags import PORT, ConfigError
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -30,7 +29,7 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument("names", metavar="NAME", nargs="+")
     new.add_argument("--requests", type=Path, metavar="FILE", help="one charging point a line")
     new.add_argument(
-        "--http-port", type=whole(PORT_MAX), metavar="N", help="its dashboard (default: free)"
+        "--http-port", type=value_of(PORT), metavar="N", help="its dashboard (default: free)"
     )
     add_count(new)
     add_json(new)

@@ -70,13 +70,13 @@ def run_in_foreground(supervisor: Supervisor, console: Console) -> int:
         child = supervisor.launch()
     try:
         _print_addresses(supervisor, programs, console)
-        code = _watch(supervisor, child, follower, stop)
+        _watch(supervisor, child, follower, stop)
     finally:
         _stop(supervisor, child, stop, console)
         end_left_behind(supervisor)
     follower.show()
     console.print("Stopped. What was charged is kept: the next start goes on from there.")
-    return code
+    return 0
 
 
 def _print_addresses(supervisor: Supervisor, programs: Sequence[Program], console: Console) -> None:
@@ -97,14 +97,14 @@ def _print_addresses(supervisor: Supervisor, programs: Sequence[Program], consol
 
 def _watch(
     supervisor: Supervisor, child: "subprocess.Popen[bytes]", follower: LogFollower, stop: Stop
-) -> int:
+) -> None:
     scanned_s = time.monotonic()
     told = ""
     while not stop.asked:
         if child.poll() is not None:
             # 0: `evd down` in another terminal.
             if child.returncode == 0:
-                return 0
+                return
             raise ToolFailed(
                 f"supervisord ended by itself, and with it the network: see {supervisor.log}."
             )
@@ -120,7 +120,6 @@ def _watch(
                     told = str(error)
                     print(f"evd: {told}", file=sys.stderr, flush=True)
         time.sleep(LOOK_S)
-    return 0
 
 
 def _stop(
@@ -165,20 +164,12 @@ def end_left_behind(supervisor: Supervisor) -> int:
     return len(found)
 
 
-def _children_of(parent: int) -> list[int]:
-    found = (int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal())
-    return [pid for pid in found if _parent(pid) == parent]
+def _children_of(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 def _send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def _parent(pid: int) -> int | None:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name in parentheses may hold anything, spaces and parentheses too.
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return None

@@ -1,7 +1,6 @@
 """The network as a whole: `evd run`, `up`, `down`, `status`, `watch`, `logs` and `crash`."""
 
 import argparse
-import os
 import random
 import sys
 import time
@@ -13,7 +12,7 @@ from rich.live import Live
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.broker import KAFKA_READY_S, choose_broker
-from evd.cli.command_line import Verbs, add_json, add_verb, console, print_json, whole
+from evd.cli.command_line import Verbs, add_json, add_verb, console, print_json, value_of
 from evd.cli.cp import not_on
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.follow import Tail, last_lines
@@ -22,11 +21,12 @@ from evd.cli.ports import refuse_taken
 from evd.cli.programs import READY_S, central_of, not_running, program_named, wait_until_none
 from evd.cli.start_lock import changing, refuse_left_behind
 from evd.cli.status import draw, take_snapshot
+from evd.flags import whole
 
 STOP_S_MAX: Final = 12.0
 POLL_S: Final = 0.1
 WATCH_S: Final = 1.0
-LINES_MAX: Final = 1_000_000
+LINES: Final = whole(1, 1_000_000)
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -46,7 +46,12 @@ def add_verbs(verbs: Verbs) -> None:
     logs = add_verb(verbs, "logs", "show what a program wrote", _logs)
     logs.add_argument("name", metavar="NAME", help="such as evd-engine:CP-001 or driver-alice")
     logs.add_argument(
-        "-n", "--lines", type=whole(LINES_MAX), default=40, metavar="N", help="default 40"
+        "-n",
+        "--lines",
+        type=value_of(LINES),
+        default=40,
+        metavar="N",
+        help="default 40",
     )
     logs.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     crash = add_verb(verbs, "crash", "SIGKILL a process, a random one without NAME", _crash)
@@ -106,13 +111,10 @@ def _down(supervisor: Supervisor, _: argparse.Namespace) -> int:
 
 def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
         # A dead process is still there until its parent has waited for it.
         return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
-    except (ProcessLookupError, FileNotFoundError):
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    except PermissionError:
-        return True
 
 
 def _status(supervisor: Supervisor, options: argparse.Namespace) -> int:
