@@ -4,18 +4,17 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli.doctor import SETTLED_S
 from evd.cli.programs import central_of
 from evd.cli.status import Snapshot, take_snapshot
+from tests.network.waiting import wait_until
 from tests.process.networks import CHECKOUT, Network, network_in
 
 BOUND_S = 30.0
@@ -33,10 +32,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
 
 def wait_for(what: str, condition: Callable[[], object]) -> None:
     """Until it holds."""
-    end_s = time.monotonic() + BOUND_S
-    while not condition():
-        assert time.monotonic() < end_s, what
-        time.sleep(0.1)
+    wait_until(condition, BOUND_S, what)
 
 
 def snapshot(network: Network) -> Snapshot:
@@ -44,30 +40,19 @@ def snapshot(network: Network) -> Snapshot:
     return take_snapshot(Supervisord(network.conf))
 
 
-def central(network: Network) -> Central:
-    """Its Central."""
-    return central_of(Supervisord(network.conf))
-
-
 def pids(network: Network) -> dict[str, int | None]:
     """The processes by name."""
     return {each.name: each.pid for each in snapshot(network).processes}
 
 
-def up_s(network: Network, name: str) -> float:
-    """How long a process has been running."""
-    return next(each.up_s or 0.0 for each in snapshot(network).processes if each.name == name)
+def points(network: Network) -> dict[str, dict[str, Any]]:
+    """The charging points by id, as Central shows them."""
+    return {each["cp_id"]: each for each in snapshot(network).charging_points}
 
 
 def states(network: Network) -> dict[str, str]:
     """The state of each charging point, as Central shows it."""
-    return {each["cp_id"]: each["state"] for each in snapshot(network).charging_points}
-
-
-def point(network: Network, cp_id: str) -> dict[str, Any]:
-    """One charging point as Central shows it."""
-    found = [each for each in snapshot(network).charging_points if each["cp_id"] == cp_id]
-    return found[0] if found else {}
+    return {cp_id: each["state"] for cp_id, each in points(network).items()}
 
 
 def wait_until_well(network: Network) -> None:
@@ -87,7 +72,7 @@ def test_adding_restarts_nothing(network: Network) -> None:
     added = network.evd("cp", "add", "7", "--kw", "75", "--euro", "0.38", "--count", "2")
     assert added.returncode == 0, added.stderr
     assert states(network).keys() >= {"CP-007", "CP-008"}
-    added_point = point(network, "CP-008")
+    added_point = points(network)["CP-008"]
     assert (added_point["kw_rate"], added_point["euro_rate"]) == (75.0, 0.38)
     assert "evd-monitor:CP-008" in network.ctl("status")
     assert network.evd("driver", "add", "carol", "--json").returncode == 0
@@ -138,7 +123,7 @@ def test_removing_ends_the_session_first(network: Network) -> None:
     with subprocess.Popen(
         network.command("request", "yan", "busy-1"), stdout=subprocess.PIPE, text=True
     ) as request:
-        wait_for("it supplies", lambda: point(network, "busy-1").get("telemetry"))
+        wait_for("it supplies", lambda: points(network).get("busy-1", {}).get("telemetry"))
         removed = network.evd("cp", "remove", "busy-1")
         assert removed.returncode == 0, removed.stderr
         told, _ = request.communicate(timeout=BOUND_S)
@@ -163,7 +148,11 @@ def test_crash_and_doctor(network: Network) -> None:
     assert (healthy.returncode, healthy.stdout) == (0, "Everything is as it should be.\n")
     hung = pids(network)["evd-engine:CP-002"]
     assert hung is not None
-    wait_for("it has settled", lambda: up_s(network, "evd-engine:CP-002") > SETTLED_S)
+    engine = Supervisord(network.conf).status
+    wait_for(
+        "it has settled",
+        lambda: next(each.up_s or 0.0 for each in engine() if each.pid == hung) > SETTLED_S,
+    )
     os.kill(hung, signal.SIGSTOP)
     try:
         found = network.evd("doctor", "--json")
@@ -202,11 +191,12 @@ def test_a_copy_of_the_database(network: Network, tmp_path: Path) -> None:
     assert network.evd("central", "backup", str(copy)).returncode == 0
     again = network.evd("central", "backup", str(copy))
     assert (again.returncode, again.stderr) == (1, f"evd: {copy} exists already.\n")
-    before = central(network).health()["central_id"]
+    central = central_of(Supervisord(network.conf))
+    before = central.health()["central_id"]
     restored = network.evd("central", "restore", str(copy))
     assert restored.returncode == 0, restored.stderr
     wait_until_well(network)
-    assert central(network).health()["central_id"] != before
+    assert central.health()["central_id"] != before
 
 
 def test_a_second_network_on_the_same_ports(network: Network, tmp_path: Path) -> None:

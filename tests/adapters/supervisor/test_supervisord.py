@@ -17,6 +17,7 @@ from evd.adapters.supervisor.plugin import BACKOFF_S_MAX, GroupsInterface
 from evd.adapters.supervisor.protocol import Killed, ProcessState, Program, SupervisorFailed, Sync
 from evd.adapters.supervisor.supervisord import Supervisord
 from evd.adapters.supervisor.unit_files import render
+from tests.network.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[3]
 BOUND_S = 15.0
@@ -46,6 +47,12 @@ class Place:
         """The processes by name."""
         return {each.name: each.pid for each in self.supervisord.status()}
 
+    def ctl(self, *arguments: str) -> str:
+        """The answer of supervisorctl."""
+        program = Path(sys.executable).with_name("supervisorctl")
+        command: list[str | Path] = [program, "-c", self.supervisord.conf, *arguments]
+        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
+
     def is_there(self) -> bool:
         """Whether it answers, if only that it is being stopped."""
         try:
@@ -55,10 +62,7 @@ class Place:
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
         """Until it holds."""
-        end_s = time.monotonic() + BOUND_S
-        while not condition():
-            assert time.monotonic() < end_s, what
-            time.sleep(0.05)
+        wait_until(condition, BOUND_S, what)
 
     def wait_until_running(self, count: int) -> None:
         """Until so many processes run."""
@@ -99,26 +103,11 @@ def test_names(place: Place) -> None:
     """Proves: each process has the name that operators know, with supervisorctl too."""
     place.supervisord.up()
     place.wait_until_running(5)
-    names = {
-        "evd-central",
-        *(
-            f"evd-{part}:{cp_id}"
-            for part in ("engine", "monitor")
-            for cp_id in ("CP-001", "CP-002")
-        ),
-    }
+    members = [f"{part}:{cp}" for part in ("engine", "monitor") for cp in ("CP-001", "CP-002")]
+    names = {"evd-central", *(f"evd-{member}" for member in members)}
     assert place.pids().keys() == names
     assert {each.name for each in place.supervisord.programs()} == names
-    done = subprocess.run(
-        [
-            str(Path(sys.executable).with_name("supervisorctl")),
-            *("-c", str(place.supervisord.conf), "stop", "evd-monitor:CP-001"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout == "evd-monitor:CP-001: stopped\n"
+    assert place.ctl("stop", "evd-monitor:CP-001") == "evd-monitor:CP-001: stopped\n"
 
 
 def test_adding_and_removing_touch_nothing_else(place: Place) -> None:
@@ -134,14 +123,7 @@ def test_adding_and_removing_touch_nothing_else(place: Place) -> None:
     assert place.supervisord.drift() == Sync(added=("evd-driver:zoe", "evd-engine:CP-007"))
     assert place.supervisord.sync().added == ("evd-driver:zoe", "evd-engine:CP-007")
     place.wait_until_running(7)
-    subprocess.run(
-        [
-            str(Path(sys.executable).with_name("supervisorctl")),
-            *("-c", str(place.supervisord.conf), "update"),
-        ],
-        capture_output=True,
-        check=False,
-    )
+    place.ctl("update")
     assert before.items() <= place.pids().items()
     file.unlink()
     running = place.supervisord.sync()
