@@ -56,16 +56,16 @@ def _has(programs: Sequence[Program], group: str) -> bool:
 
 def _node_at(bootstrap: str, ports: PortChoice) -> Program:
     """A node that serves where Central looks for one."""
-    host, port = host_and_port(bootstrap)
-    flags = (
-        *("--data-dir", DATA_DIR),
-        *("--listen-host", host, "--listen-port", str(port)),
-        *("--controller-port", str(ports.take(CONTROLLER_PORTS))),
-        *("--partitions", str(PARTITIONS)),
-    )
     try:
+        host, port = host_and_port(bootstrap)
+        flags = (
+            *("--data-dir", DATA_DIR),
+            *("--listen-host", host, "--listen-port", str(port)),
+            *("--controller-port", str(ports.take(CONTROLLER_PORTS))),
+            *("--partitions", str(PARTITIONS)),
+        )
         kafka_node_config(flags, {})
-    except ConfigError:
+    except (ConfigError, ValueError):
         raise ToolFailed(
             f"Central looks for Kafka at {bootstrap}, which can't be one node of this host.", 2
         ) from None

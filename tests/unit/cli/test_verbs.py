@@ -10,6 +10,7 @@ from rich.console import Console
 import evd.cli
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
+from evd.cli.broker import _node_at
 from evd.cli.command_line import CommandLineWrong
 from evd.cli.cp import remove_charging_point
 from evd.cli.doctor import Finding, double_uses, hung
@@ -370,3 +371,10 @@ def test_the_doctor_names_a_cause_once() -> None:
     assert finding.what == (
         "evd-driver:alice, evd-driver:bob can't do their work: Central was not heard yet."
     )
+
+
+@pytest.mark.parametrize("bootstrap", ["a:9092,b:9092", "0.0.0.0:9092"])
+def test_a_kafka_that_is_no_node_of_this_host(bootstrap: str) -> None:
+    """Proves: where Central looks for several brokers, or for every address, no node is defined."""
+    with pytest.raises(ToolFailed, match=f"looks for Kafka at {bootstrap}, which can't be"):
+        _node_at(bootstrap, PortChoice([]))
