@@ -7,12 +7,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import orjson
-from confluent_kafka import Consumer, Producer, TopicPartition
 
 from evd.core.wire import codec
 from evd.core.wire.messages import BEACONS, REQUESTS, TELEMETRY, UPDATES, DriverRequest, Seen
 from tests.bench.figures import line, percentile
 from tests.network.network import Network
+from tests.network.tap import Follower, new_producer
 
 ROUNDS = 200
 # Central's own at the embedded broker; the bench's readers wait as long.
@@ -20,68 +20,15 @@ FETCH_WAIT_MS = 5
 OVER_HOPS_MS_MAX = 3.0
 
 
-class _Reader:
-    """Reads one topic from its end, as directly as librdkafka allows."""
-
-    def __init__(self, bootstrap: str, topic: str) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": uuid4().hex,
-                "fetch.wait.max.ms": FETCH_WAIT_MS,
-                "enable.auto.commit": False,
-            }
-        )
-        parts = self._consumer.list_topics(topic, timeout=5).topics[topic].partitions
-        places = [TopicPartition(topic, part) for part in parts]
-        for place in places:
-            place.offset = self._consumer.get_watermark_offsets(place, timeout=5)[1]
-        self._consumer.assign(places)
-        self._newest: dict[str, object] = {}
-
-    def next(self, timeout_s: float = 10.0) -> dict[str, object]:
-        """The next message."""
-        end_s = time.monotonic() + timeout_s
-        while time.monotonic() < end_s:
-            message = self._consumer.poll(0.5)
-            if message is not None and message.error() is None:
-                fields: dict[str, object] = orjson.loads(message.value() or b"{}")
-                return fields
-        raise TimeoutError("nothing came")
-
-    def newest(self) -> dict[str, object]:
-        """The newest message of all so far; waits for the first."""
-        while (message := self._consumer.poll(0 if self._newest else 0.5)) or not self._newest:
-            if message is not None and message.error() is None:
-                self._newest = orjson.loads(message.value() or b"{}")
-        return self._newest
-
-    def close(self) -> None:
-        """Close it."""
-        self._consumer.close()
-
-
-def _producer(bootstrap: str) -> Producer:
-    return Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "linger.ms": 0,
-            "enable.idempotence": True,
-            "partitioner": "murmur2_random",
-        }
-    )
-
-
 def _requests(network: Network, rounds: int) -> list[float]:
-    producer = _producer(network.bootstrap)
-    beacons, updates = _Reader(network.bootstrap, BEACONS), _Reader(network.bootstrap, UPDATES)
+    producer = new_producer(network.bootstrap, enable_idempotence=True)
+    beacons = Follower(network.bootstrap, BEACONS, FETCH_WAIT_MS)
+    updates = Follower(network.bootstrap, UPDATES, FETCH_WAIT_MS)
     latencies: list[float] = []
     while len(latencies) < rounds:
         # Central beacons each second: the rounds in between use the newest one.
         beacon = beacons.newest()
-        seen = Seen(
-            str(beacon["central_id"]), int(str(beacon["epoch"])), float(str(beacon["up_s"]))
-        )
+        seen = Seen(beacon["central_id"], beacon["epoch"], beacon["up_s"])
         request_id = f"req-{uuid4().hex}"
         asked = DriverRequest(request_id, "driver-bench", "CP-001", seen=seen)
         raw = codec.encode(asked, datetime.now(UTC), uuid4().hex)
@@ -99,14 +46,15 @@ def _requests(network: Network, rounds: int) -> list[float]:
     return latencies
 
 
-def _next_status(updates: _Reader, request_id: str) -> object:
+def _next_status(updates: Follower, request_id: str) -> object:
     while (update := updates.next())["request_id"] != request_id:
         pass
     return update["status"]
 
 
 def _hops(network: Network, rounds: int) -> list[float]:
-    producer, reader = _producer(network.bootstrap), _Reader(network.bootstrap, TELEMETRY)
+    producer = new_producer(network.bootstrap, enable_idempotence=True)
+    reader = Follower(network.bootstrap, TELEMETRY, FETCH_WAIT_MS)
     hops = []
     for number in range(rounds + 10):
         began_s = time.perf_counter()

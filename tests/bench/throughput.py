@@ -7,17 +7,17 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import trio
-from confluent_kafka import Producer
 
 from evd.adapters.kafka import open_consumer
 from evd.core.wire import codec
+from evd.core.wire.control import EngineStatus, Register
 from evd.core.wire.framing import encode
 from evd.core.wire.messages import TELEMETRY, Telemetry
 from tests.bench.figures import line, spread
 from tests.bench.history import POINTS, running
 from tests.network.network import Network
+from tests.network.tap import new_producer
 from tests.network.waiting import wait_until
 
 # As many as the embedded broker keeps: 5 MiB a partition.
@@ -28,14 +28,8 @@ RATE_MIN = 10_000.0
 
 def load(bootstrap: str) -> None:
     """Put MESSAGES of telemetry of the running sessions on the topic."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "partitioner": "murmur2_random",
-            "linger.ms": 20,
-            "queue.buffering.max.messages": MESSAGES + 1,
-        }
-    )
+    room = MESSAGES + 1
+    producer = new_producer(bootstrap, linger_ms=20, queue_buffering_max_messages=room)
     now = datetime.now(UTC)
     for number in range(MESSAGES):
         session = running(number % POINTS)
@@ -75,11 +69,8 @@ async def _consume(bootstrap: str) -> float:
     raise RuntimeError("unreachable")
 
 
-def _taken(network: Network) -> int:
-    for each in network.http.get("/metrics").text.splitlines():
-        if each.startswith('evd_messages_total{topic="cp.telemetry"}'):
-            return int(float(each.split()[-1]))
-    return 0
+def _taken(network: Network) -> float:
+    return network.metric(f'evd_messages_total{{topic="{TELEMETRY}"}}')
 
 
 def _central(network: Network) -> float:
@@ -88,22 +79,21 @@ def _central(network: Network) -> float:
     network.wait_healthy()
     with socket.create_connection(("127.0.0.1", network.control_port)) as monitor:
         # From the first REGISTER on Central speaks, so each reading is also told to its driver.
-        register = {
-            "type": "REGISTER",
-            "cp_id": "CP-000",
-            "seq": 1,
-            "engine_status": "OK",
-            "ko_cause": None,
-            "instance_id": "bench",
-            "kw_rate": 22.0,
-            "euro_rate": 0.3,
-        }
-        monitor.sendall(encode(orjson.dumps(register)))
+        register = Register(
+            cp_id="CP-000",
+            seq=1,
+            engine_status=EngineStatus.OK,
+            ko_cause=None,
+            instance_id="bench",
+            kw_rate=22.0,
+            euro_rate=0.3,
+        )
+        monitor.sendall(encode(codec.encode_control(register)))
         monitor.recv(4096)
     load(network.bootstrap)
     first = wait_until(lambda: _taken(network), 20)
     began_s = time.perf_counter()
-    wait_until(lambda: (taken := _taken(network)) >= MESSAGES and taken, 60)
+    wait_until(lambda: _taken(network) >= MESSAGES, 60)
     return (MESSAGES - first) / (time.perf_counter() - began_s)
 
 
@@ -114,12 +104,11 @@ def measure(folder: Path, runs: int, name: str, database: Path) -> float:
         place = folder / f"run-{run}{name}".replace(" ", "-").replace(",", "")
         place.mkdir()
         with Network(place) as network:
-            network.broker.start()
-            wait_until(network.broker_answers, 5)
+            network.broker.start_until_ready()
             load(network.bootstrap)
             bare.append(trio.run(_consume, network.bootstrap))
-            network.broker.restart()
-            wait_until(network.broker_answers, 5)
+            network.broker.kill()
+            network.broker.start_until_ready()
             shutil.copytree(database, place / "central")
             central.append(_central(network))
     share = [a / b for a, b in zip(central, bare, strict=True)]

@@ -5,6 +5,7 @@ folder that the last lines name, if a promise was broken.
 """
 
 import argparse
+import contextlib
 import shutil
 import signal
 import sqlite3
@@ -23,8 +24,9 @@ from tests.chaos.network import ChaosNetwork, chaos_network
 from tests.chaos.plan import CP_IDS, Fault, plan
 from tests.chaos.story import story
 from tests.chaos.strikes import Storm
-from tests.chaos.verdict import Verdict, Witness, judge, last_line
+from tests.chaos.verdict import BillWatch, Verdict, judge, last_line
 from tests.network import checker
+from tests.network.waiting import NeverTrue, wait_until_none
 
 PEACE_S: Final = 30.0
 REST_S_MAX: Final = 30.0
@@ -76,23 +78,23 @@ def _interrupt(_: int, __: FrameType | None) -> NoReturn:
 
 def _run(root: Path, seed: int, faults: Sequence[Fault]) -> bool:
     """Faults, peace, and the count; whether anything was broken."""
-    witness = Witness()
+    bills = BillWatch()
     with chaos_network(root, seed) as network:
         say = Diary(network.logs / "chaos.log")
         say(f"seed {seed}")
         storm = Storm(network, say)
-        storm.rage(faults, lambda: _look(network, witness))
+        storm.rage(faults, lambda: _look(network, bills))
         say("peace")
-        converged_s, left = _converge(network, witness)
+        converged_s, left = _converge(network, bills)
         say(f"converged in {converged_s:.1f} s" if converged_s is not None else f"left: {left}")
         network.ask_no_more()
         _wait_for_rest(network)
         unserved = _charge_everywhere(network)
-        witness.look(network.sessions())
+        bills.look(network.sessions())
         facts = network.facts()
         verdict = judge(
             facts,
-            changed=witness.changed,
+            changed=bills.changed,
             failed_at=network.failed_at(),
             crashes=network.crashes(),
         )
@@ -103,15 +105,15 @@ def _run(root: Path, seed: int, faults: Sequence[Fault]) -> bool:
     return bool(verdict.cases or left or unserved)
 
 
-def _look(network: ChaosNetwork, witness: Witness) -> None:
+def _look(network: ChaosNetwork, bills: BillWatch) -> None:
     try:
-        witness.look(network.sessions())
+        bills.look(network.sessions())
     except sqlite3.OperationalError:
         # Killed or hung with its hand on the file: the next look sees as much.
         return
 
 
-def _converge(network: ChaosNetwork, witness: Witness) -> tuple[float | None, list[str]]:
+def _converge(network: ChaosNetwork, bills: BillWatch) -> tuple[float | None, list[str]]:
     """Watch the peace; when all that it found open was settled and all was in service again.
 
     Drivers go on asking meanwhile: what they begin now is not counted.
@@ -130,7 +132,7 @@ def _converge(network: ChaosNetwork, witness: Witness) -> tuple[float | None, li
             left = [*sorted(opened), *(f"{each} {lame[each]}" for each in sorted(unwell))]
             if not opened and not unwell:
                 converged_s, left = passed_s, []
-        _look(network, witness)
+        _look(network, bills)
         time.sleep(LOOK_S)
     return converged_s, left
 
@@ -140,10 +142,9 @@ def _open(facts: checker.Facts) -> set[str]:
 
 
 def _wait_for_rest(network: ChaosNetwork) -> None:
-    """Wait until nothing is open, or it takes too long: the verdict then says what it is."""
-    end_s = time.monotonic() + REST_S_MAX
-    while checker.unrest(network.facts()) and time.monotonic() < end_s:
-        time.sleep(LOOK_S)
+    # The verdict says what is still open then.
+    with contextlib.suppress(NeverTrue):
+        wait_until_none(lambda: checker.unrest(network.facts()), REST_S_MAX, look_s=LOOK_S)
 
 
 def _charge_everywhere(network: ChaosNetwork) -> list[str]:

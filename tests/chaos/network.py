@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -26,19 +25,18 @@ from evd.cli.programs import DRIVER, ENGINE, MONITOR
 from evd.cli.start_lock import changing
 from evd.core.wire.messages import RequestStatus
 from tests.chaos.plan import BROKER, CENTRAL, CP_IDS, CUTTABLE, DRIVER_IDS, request_lines
-from tests.network import checker, processes, relay
-from tests.process import networks
+from tests.network import checker, supervised
+from tests.network.processes import Relay, free_port
+from tests.network.waiting import wait_until_none
 
 SESSION_S: Final = 4.0
 REQUEST_INTERVAL_S: Final = 0.2
 ANSWER_S: Final = 5.0
 UP_S_MAX: Final = 90.0
-STOPPING_S_MAX: Final = 2.0
-FREE_S_MAX: Final = 60.0
 LOOK_S: Final = 0.1
 
 _LOGGED: Final = ("--log-format", "json")
-# Who is told to stop before it can hear it is ended by SIGTERM: that is no crash.
+# SIGTERM ends a program that is not ready to hear it yet: that is no crash.
 _CRASHED: Final = re.compile(r"exit status [1-9]|exited: .*terminated by SIG(?!KILL)")
 
 
@@ -46,16 +44,20 @@ _CRASHED: Final = re.compile(r"exit status [1-9]|exited: .*terminated by SIG(?!K
 class ChaosNetwork:
     """A network with the handles by which it is struck.  `root` holds its files and its state."""
 
-    files: networks.Network
-    supervisord: Supervisord
+    files: supervised.Network
     units: Mapping[str, Sequence[Program]]
-    # By charging point: what its monitor's frames pass through.
-    relays: Mapping[str, processes.Program]
+    # By charging point: the link between its monitor and Central.
+    relays: Mapping[str, Relay]
 
     @property
     def root(self) -> Path:
         """The folder of everything."""
         return self.files.root
+
+    @property
+    def supervisord(self) -> Supervisord:
+        """The supervisor of all programs."""
+        return self.files.supervisord
 
     @property
     def logs(self) -> Path:
@@ -69,11 +71,7 @@ class ChaosNetwork:
 
     def wait_until_up(self) -> None:
         """Return once every charging point is ON."""
-        end_s = time.monotonic() + UP_S_MAX
-        while lame := self.lame():
-            if time.monotonic() > end_s:
-                raise TimeoutError(f"not up within {UP_S_MAX:g} s: {lame}")
-            time.sleep(LOOK_S)
+        wait_until_none(self.lame, UP_S_MAX, "all is up", LOOK_S)
 
     def lame(self) -> dict[str, str]:
         """The programs that do not run, and the charging points that are not shown as free or
@@ -104,8 +102,6 @@ class ChaosNetwork:
         """Every program, by the name that its supervisor has for it."""
         return [program.name for unit in self.units.values() for program in unit]
 
-    # Processes
-
     def pid(self, name: str) -> int | None:
         """The process of a program, None while it has none."""
         return next((each.pid for each in self.supervisord.status() if each.name == name), None)
@@ -134,8 +130,6 @@ class ChaosNetwork:
     def release(self, name: str) -> None:
         """Start what was held down."""
         self.supervisord.start([name])
-
-    # The operator
 
     def leave(self, who: str) -> None:
         """Remove a charging point or a driver; ToolFailed where it can't be done without a loss."""
@@ -180,23 +174,17 @@ class ChaosNetwork:
             lines = request_lines(seed, driver_id)
             self._requests_file(driver_id).write_text("\n".join(lines) + "\n")
 
-    # What is written down
-
     def sessions(self) -> list[checker.Row]:
         """The rows of Central's sessions."""
         return checker.read_central(self._database)[0]
 
     def facts(self) -> checker.Facts:
         """All that Central, the engines and the drivers wrote down."""
-        sessions, requests = checker.read_central(self._database)
-        engines = sorted((self.supervisord.var / "engine").iterdir())
         logs = {each: self.logs / f"evd-driver-{each}" for each in DRIVER_IDS}
-        return checker.Facts(
-            sessions,
-            requests,
-            {each.name: checker.read_disk(each) for each in engines},
-            {each: checker.read_told(_text(log, ".out")) for each, log in logs.items()},
-            {each: checker.read_asked(_text(log, ".log")) for each, log in logs.items()},
+        return checker.gather(
+            self._database,
+            {each.name: each for each in sorted((self.supervisord.var / "engine").iterdir())},
+            {each: (_text(log, ".out"), _text(log, ".log")) for each, log in logs.items()},
         )
 
     def failed_at(self) -> dict[str, datetime]:
@@ -245,64 +233,47 @@ def _soon_killed(pid: int) -> Iterator[None]:
         killer.join()
 
 
-def _units(
-    root: Path, ports: Iterator[int], relay_ports: Mapping[str, int]
-) -> dict[str, list[Program]]:
+def _units(root: Path, relays: Mapping[str, Relay]) -> dict[str, list[Program]]:
     units = {
         "broker": [Program(BROKER, None, _LOGGED)],
         "central": [Program(CENTRAL, None, _LOGGED)],
     }
     for cp_id in CP_IDS:
-        health_port = str(next(ports))
-        by_relay = ("--central-port", str(relay_ports[cp_id])) if cp_id in relay_ports else ()
         own = ("--cp-id", cp_id, *_LOGGED)
+        health_port, metrics_port = str(free_port()), str(free_port())
+        engine = ("--health-port", health_port, "--metrics-port", metrics_port)
+        monitor: tuple[str, ...] = ("--cp-e-port", health_port)
+        if cp_id in relays:
+            monitor += ("--central-port", str(relays[cp_id].port))
         units[f"cp-{cp_id}"] = [
-            Program(
-                ENGINE,
-                cp_id,
-                (
-                    *own,
-                    *("--health-port", health_port, "--metrics-port", str(next(ports))),
-                    *("--session-seconds", f"{SESSION_S:g}"),
-                ),
-            ),
-            Program(MONITOR, cp_id, (*own, "--cp-e-port", health_port, *by_relay)),
+            Program(ENGINE, cp_id, (*own, *engine, "--session-seconds", f"{SESSION_S:g}")),
+            Program(MONITOR, cp_id, (*own, *monitor)),
         ]
     for driver_id in DRIVER_IDS:
-        units[f"driver-{driver_id}"] = [
-            Program(
-                DRIVER,
-                driver_id,
-                (
-                    *("--driver-id", driver_id, *_LOGGED),
-                    *("--requests-file", str(root / f"{driver_id}.txt")),
-                    *("--request-interval", f"{REQUEST_INTERVAL_S:g}"),
-                ),
-            )
-        ]
+        flags = (
+            *("--driver-id", driver_id, *_LOGGED),
+            *("--requests-file", str(root / f"{driver_id}.txt")),
+            *("--request-interval", f"{REQUEST_INTERVAL_S:g}"),
+        )
+        units[f"driver-{driver_id}"] = [Program(DRIVER, driver_id, flags)]
     return units
 
 
 @contextlib.contextmanager
 def chaos_network(root: Path, seed: int) -> Iterator[ChaosNetwork]:
     """A network that is up; nothing of it is left at the end of the block but its files."""
-    ports = iter(processes.free_port, None)
     with contextlib.ExitStack() as stack:
-        files = stack.enter_context(networks.network_in(root / "net"))
+        files = stack.enter_context(supervised.network_in(root / "net"))
         files.keep()
-        relay_ports = {cp_id: next(ports) for cp_id in CUTTABLE}
-        supervisord = Supervisord(files.conf)
-        units = _units(files.root, ports, relay_ports)
+        relays = {cp_id: Relay(f"relay-{cp_id}", root, files.ports[9999]) for cp_id in CUTTABLE}
+        units = _units(files.root, relays)
         for unit, programs in units.items():
-            supervisord.add(unit, programs)
-        relays = {}
-        for cp_id, port in relay_ports.items():
-            argv = ("python", relay.__file__, str(port), str(files.ports[9999]))
-            relays[cp_id] = processes.Program(f"relay-{cp_id}", argv, root)
-            stack.callback(relays[cp_id].start().end)
-        network = ChaosNetwork(files, supervisord, units, relays)
+            files.supervisord.add(unit, programs)
+        for relay in relays.values():
+            stack.callback(relay.start().end)
+        network = ChaosNetwork(files, units, relays)
         network.write_requests(seed)
         # It ends with this process, however that ends.
-        supervisord.launch()
+        files.supervisord.launch()
         network.wait_until_up()
         yield network

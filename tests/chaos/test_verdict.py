@@ -7,7 +7,7 @@ import attrs
 
 from evd.core.central.ledger import session_id_for
 from evd.core.wire.messages import Outcome, SessionRecord
-from tests.chaos.verdict import Verdict, Witness, judge, last_line
+from tests.chaos.verdict import BillWatch, Verdict, judge, last_line
 from tests.network.checker import Disk, Facts, Kept, Told
 
 BEGAN = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -100,14 +100,14 @@ def test_each_kind_of_damage_is_counted_as_what_it_is() -> None:
 def test_a_bill_that_changes_is_a_second_bill() -> None:
     """Proves: two looks that differ are found though both rows are plausible; an estimate that is
     settled later is no change."""
-    witness = Witness()
-    witness.look([{**ROW, "settled": 0, "cost_cents": None}])
-    witness.look([ROW])
-    witness.look([ROW])
-    assert witness.changed == []
-    witness.look([{**ROW, "cost_cents": 30}])
-    assert len(witness.changed) == 1
-    assert counts(judge(facts(ROW), changed=witness.changed))[1] == 1
+    bills = BillWatch()
+    bills.look([{**ROW, "settled": 0, "cost_cents": None}])
+    bills.look([ROW])
+    bills.look([ROW])
+    assert bills.changed == []
+    bills.look([{**ROW, "cost_cents": 30}])
+    assert len(bills.changed) == 1
+    assert counts(judge(facts(ROW), changed=bills.changed))[1] == 1
 
 
 def test_a_car_that_starts_long_after_its_request_failed_is_found() -> None:

@@ -31,7 +31,7 @@ class Verdict:
         return [case for group in groups for case in group]
 
 
-class Witness:
+class BillWatch:
     """Remembers each settled session as it was first seen: a bill that changes is a second one."""
 
     def __init__(self) -> None:

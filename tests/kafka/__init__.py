@@ -1,4 +1,4 @@
 """Apache Kafka itself: our adapters, our topics and our own node program against the real thing.
 
-`cluster` runs one node or three, `readers` writes and reads what must not be lost.
+`cluster` runs one node or three; `tests.network.pairs` writes to them and reads.
 """

@@ -14,7 +14,6 @@ from tests.network.waiting import NeverTrue
 
 HOST = "127.0.0.1"
 START_S_MAX = 40.0
-STOP_S_MAX = 10.0
 ANSWER_S_MAX = 1.0
 
 
@@ -61,11 +60,6 @@ class KafkaNode(Program):
                 return found
             if time.monotonic() > end_s:
                 raise NeverTrue(f"{self.name} does not serve\n{self.logged()[-2000:]}")
-
-    def stop(self) -> int:
-        """SIGTERM, and wait; its exit code."""
-        self.process.terminate()
-        return self.wait(STOP_S_MAX)
 
     def wipe(self) -> None:
         """Forgets all that it kept. It must not be running."""

@@ -8,9 +8,9 @@ import pytest
 from evd.cli.topics import main as evd_topics
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.conftest import KafkaNetwork
-from tests.kafka.scenes import brokers_alone_fall, network_on, scene_on
 from tests.network import checker
-from tests.network.scenes import CP_ID, SESSION_S, Scene
+from tests.network.network import Network
+from tests.network.scenes import CP_ID, SESSION_S, SHORT, scene
 from tests.network.waiting import never_for
 
 pytestmark = pytest.mark.kafka
@@ -20,31 +20,23 @@ RECOVERY_S_MAX = 10.0
 
 
 def make_topics(cluster: KafkaCluster) -> None:
-    """What an operator does."""
+    """Make the topics as an operator does."""
     flags = ["--kafka-bootstrap", cluster.bootstrap, "--partitions", "4"]
     assert evd_topics(flags, {}) == 0
-
-
-def finish(here: Scene, status: str = "COMPLETED") -> None:
-    """The session of the driver ends well, another one can begin, and every promise is kept."""
-    (final,) = here.wait_finals(1)
-    assert final.status == status
-    here.charge_again()
-    facts = checker.check(here.network)
-    assert not [row for row in facts.sessions if row["estimated"]]
 
 
 def test_topics_that_are_made_late(kafka_network: KafkaNetwork, tmp_path: Path) -> None:
     """Proves: a network that was started before its topics waits for them, says so, and then
     needs no restart."""
     cluster = kafka_network(partitions=0)
-    with network_on(cluster, tmp_path) as network:
-        engine = network.points[CP_ID].engine
+    with Network(tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap) as network:
+        network.central().start()
+        engine = network.charging_point(CP_ID, engine_flags=SHORT).start().engine
         engine.wait_for_line("does not exist yet (`evd topics` makes it)")
         network.central().wait_for_line("does not exist yet (`evd topics` makes it)")
         never_for(lambda: network.cp(CP_ID).get("available"), 3.0)
         assert network.http.get("/health").status_code == 503
-        with brokers_alone_fall(network):
+        with network.only(*cluster.nodes):
             make_topics(cluster)
             network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
             driver = network.driver("driver-alice", CP_ID).start()
@@ -61,9 +53,9 @@ def test_all_data_gone_in_mid_session(
     cluster = kafka_network(partitions=4 if made_by == "the node" else 0)
     if made_by == "an operator":
         make_topics(cluster)
-    with scene_on(cluster, tmp_path) as here:
+    with scene(tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap) as here:
         here.reach("in mid-session")
-        with brokers_alone_fall(here.network):
+        with here.network.only(*cluster.nodes):
             cluster.kill()
             cluster.wipe()
             cluster.start()
@@ -74,4 +66,5 @@ def test_all_data_gone_in_mid_session(
                 make_topics(cluster)
             here.wait_finals(1, within_s=SESSION_S + RECOVERY_S_MAX)
             here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
-            finish(here)
+            here.wait_final("COMPLETED")
+            assert not [row for row in here.finish().sessions if row["estimated"]]

@@ -7,9 +7,8 @@ import pytest
 
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.conftest import KafkaNetwork
-from tests.kafka.scenes import brokers_alone_fall, scene_on
 from tests.network import checker
-from tests.network.scenes import CP_ID, SESSION_S
+from tests.network.scenes import CP_ID, SESSION_S, scene
 from tests.network.waiting import never_for
 
 pytestmark = pytest.mark.kafka
@@ -28,7 +27,10 @@ def cluster(kafka_network: KafkaNetwork) -> KafkaCluster:
 def test_any_one_of_three_may_die(cluster: KafkaCluster, tmp_path: Path) -> None:
     """Proves: whichever node dies in mid-session, the session is billed and the next one begins
     and ends before the node is back; nobody but the node is restarted."""
-    with scene_on(cluster, tmp_path) as here, brokers_alone_fall(here.network):
+    with (
+        scene(tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap) as here,
+        here.network.only(*cluster.nodes),
+    ):
         for node in cluster.nodes:
             driver = here.network.driver(f"driver-{node.node_id}", CP_ID).start()
             driver.wait_for_line(" kWh", TAKEOVER_S_MAX)
@@ -47,9 +49,9 @@ def test_with_two_of_three_dead_nothing_is_said_and_nothing_is_lost(
     """Proves: one copy is not enough to confirm anything: no session is settled and no request
     begun; when a second node is back all of it goes on, and is billed once."""
     first, second, _ = cluster.nodes
-    with scene_on(cluster, tmp_path) as here:
+    with scene(tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap) as here:
         here.reach("in mid-session")
-        with brokers_alone_fall(here.network):
+        with here.network.only(*cluster.nodes):
             first.kill()
             second.kill()
             late = here.network.driver("driver-late", CP_ID).start()
@@ -60,10 +62,8 @@ def test_with_two_of_three_dead_nothing_is_said_and_nothing_is_lost(
             assert "| ACCEPTED |" not in late.printed()
             second.start()
             cluster.wait_until_up()
-            (final,) = here.wait_finals(1, within_s=RECOVERY_S_MAX)
-            assert final.status == "COMPLETED"
+            here.wait_final("COMPLETED", within_s=RECOVERY_S_MAX)
             here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
             first.start()
             cluster.wait_until_up()
-            here.charge_again()
-            checker.check(here.network)
+            here.finish()

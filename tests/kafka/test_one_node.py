@@ -14,7 +14,7 @@ from evd.core.wire.partition import partition_for
 from evd.kafka_node.installation import Installation
 from tests.kafka.cluster import KafkaCluster
 from tests.kafka.conftest import KafkaNetwork
-from tests.kafka.readers import TOPIC, Pair, Stream, open_pair
+from tests.network.pairs import TOPIC, Pair, Stream, eventually, open_pair
 
 pytestmark = pytest.mark.kafka
 
@@ -85,9 +85,7 @@ async def test_keys_lie_where_java_puts_them(
             await pair.send(b"ours", key=key)
         wanted = [f"java {key}".encode() for key in java_keys]
         await pair.until_read(*wanted)
-        with trio.fail_after(10):
-            while pair.values.count(b"ours") < len(KEYS):
-                await trio.sleep(0.01)
+        await eventually(lambda: pair.values.count(b"ours") >= len(KEYS), 10)
     found = {(m.key, m.partition) for m in pair.read if m.key is not None}
     assert found == {(key.encode(), partition_for(key.encode(), 4)) for key in KEYS}
 
@@ -114,7 +112,7 @@ async def test_a_kill_loses_nothing_that_was_confirmed(kafka_network: KafkaNetwo
             await trio.to_thread.run_sync(cluster.wait_until_up)
             await stream.until_confirmed(1, within_s=RECOVERY_S_MAX)
         await stream.until_confirmed(200)
-        await stream.nothing_is_lost()
+        await stream.assert_nothing_is_lost()
         nursery.cancel_scope.cancel()
 
 
@@ -134,9 +132,8 @@ async def test_a_wiped_node_is_taken_for_another_log(kafka_network: KafkaNetwork
         cluster.wipe()
         await trio.to_thread.run_sync(cluster.start)
         await earliest.send(b"first", within_s=RECOVERY_S_MAX)
-        with trio.fail_after(RECOVERY_S_MAX):
-            while not (earliest.consumer.logs_lost_count == end.consumer.logs_lost_count == 1):
-                await trio.sleep(0.01)
+        readers = (earliest.consumer, end.consumer)
+        await eventually(lambda: all(r.logs_lost_count == 1 for r in readers), RECOVERY_S_MAX)
         await earliest.until_read(b"first", within_s=RECOVERY_S_MAX)
         with trio.fail_after(RECOVERY_S_MAX):
             # Repeated, as Central does: its place may be behind what came before it looked.
@@ -174,9 +171,7 @@ async def test_an_idle_reader_gets_its_questions_answered(
         # Many questions long: by now one of them has met a fetch at its beginning.
         await trio.sleep(6)
         await trio.to_thread.run_sync(ensure_topics, cluster.bootstrap, 8)
-        with trio.fail_after(SEEN_S_MAX):
-            while len(consumer._placement._assigned) < 8:
-                await trio.sleep(0.01)
+        await eventually(lambda: len(consumer._placement._assigned) >= 8, SEEN_S_MAX)
 
 
 async def test_a_reader_without_its_topics_is_not_healthy(kafka_network: KafkaNetwork) -> None:
@@ -195,9 +190,7 @@ async def test_a_reader_without_its_topics_is_not_healthy(kafka_network: KafkaNe
             assert not is_healthy(pair)
             await trio.sleep(0.01)
         await trio.to_thread.run_sync(ensure_topics, cluster.bootstrap, 4)
-        with trio.fail_after(SEEN_S_MAX):
-            while not is_healthy(pair):
-                await trio.sleep(0.01)
+        await eventually(lambda: is_healthy(pair), SEEN_S_MAX)
         await pair.send(b"after")
         await pair.until_read(b"after")
 
@@ -217,6 +210,6 @@ async def test_more_partitions_are_taken_up(kafka_network: KafkaNetwork) -> None
         await trio.to_thread.run_sync(ensure_topics, cluster.bootstrap, 8)
         with trio.fail_after(SEEN_S_MAX):
             while partition_for(key.encode(), 8) not in read:
-                assert producer.post(TOPIC, key, b"value")
+                producer.post(TOPIC, key, b"value")
                 with trio.move_on_after(0.1):
                     read |= {message.partition for message in await consumer.batches.receive()}

@@ -14,13 +14,8 @@ pytestmark = pytest.mark.kafka
 
 # Java's own code for an end by SIGTERM.
 EXIT_TERMINATED = 143
-RESIDENT_MB_MAX = 450
-
-
-def resident_mb(pid: int) -> float:
-    """The memory that a process holds."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGESIZE") / 1e6
+STOP_S_MAX = 10.0
+RESIDENT_MB_MAX = 429
 
 
 def test_the_process_is_java_and_ends_by_sigterm(kafka_network: KafkaNetwork) -> None:
@@ -28,11 +23,11 @@ def test_the_process_is_java_and_ends_by_sigterm(kafka_network: KafkaNetwork) ->
     cluster = kafka_network()
     (node,) = cluster.nodes
     assert "java" in os.readlink(f"/proc/{node.pid}/exe")
-    assert resident_mb(node.pid) < RESIDENT_MB_MAX
+    assert node.resident_mb < RESIDENT_MB_MAX
     wait_until(lambda: "topics: " in node.logged(), 20)
     children = Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text()
     assert children == ""
-    assert node.stop() == EXIT_TERMINATED
+    assert node.stop(STOP_S_MAX) == EXIT_TERMINATED
     assert "Traceback" not in node.logged()
 
 

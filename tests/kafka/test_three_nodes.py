@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.kafka.conftest import KafkaNetwork
-from tests.kafka.readers import Stream, open_pair
+from tests.network.pairs import Stream, open_pair
 
 pytestmark = pytest.mark.kafka
 
@@ -40,7 +40,7 @@ async def test_one_and_then_two_of_three_die(kafka_network: KafkaNetwork) -> Non
 
         await trio.to_thread.run_sync(third.kill)
         await stream.until_confirmed(500, within_s=TAKEOVER_S_MAX)
-        await stream.nothing_is_lost()
+        await stream.assert_nothing_is_lost()
         nursery.cancel_scope.cancel()
 
 

@@ -1,8 +1,6 @@
 """`evd up --kafka`: the operator's network under supervisord, on a node of Apache Kafka."""
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ import pytest
 from evd.adapters.kafka import TOPICS
 from evd.cli.topics import main as evd_topics
 from evd.kafka_node.installation import Installation
+from tests.network.supervised import Network, network_in
 from tests.network.waiting import wait_until
-from tests.process.networks import COMMAND_S, Network, network_in
 
 pytestmark = pytest.mark.kafka
 
@@ -106,14 +104,7 @@ def test_what_can_not_be_is_one_line(
         network.conf.write_text(
             conf.replace(f'{variable}="127.0.0.1:{network.ports[9092]}"', f'{variable}="{value}"')
         )
-    done = subprocess.run(
-        network.command("up", "--kafka"),
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_S,
-        check=False,
-        env={**os.environ, variable: value},
-    )
+    done = network.evd("up", "--kafka", **{variable: value})
     assert done.returncode in (1, 2)
     (line,) = done.stderr.splitlines()
     assert said in line

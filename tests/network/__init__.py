@@ -1,4 +1,5 @@
-"""A whole network of real programs on free loopback ports, to be killed, hung and brought back.
+"""The one harness of real programs on free loopback ports, to be killed, hung and brought back.
 
-`processes` runs one program, `network` a whole network of them, `asking` waits for conditions.
+`processes` runs one program, `network` a whole network, `supervised` one under supervisord;
+`waiting` waits, `tap` and `pairs` talk Kafka, `checker` judges.
 """

@@ -1,14 +1,13 @@
-"""What must be true of a network at rest, by what its parts themselves wrote down.
+"""The promises that a network at rest must keep, checked on what its parts wrote down themselves:
+Central's database, the sessions on the engines' disks, and the lines that each driver printed.
 
-Read are Central's database, the sessions on the engines' disks, and what each driver printed.
-`unrest` says what has still to come; `violations` says which promise is broken, now and for good.
+`unrest` lists what has still to come; `violations` lists each broken promise.
 """
 
 import re
 import shutil
 import sqlite3
 import tempfile
-import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -26,7 +25,7 @@ from evd.core.driver.core import NO_COORDINATOR
 from evd.core.wire.messages import FINAL, RequestStatus, SessionRecord
 from evd.core.wire.units import cents_from_euros, mwh_from_kwh
 from tests.network.network import Network
-from tests.network.waiting import NeverTrue
+from tests.network.waiting import wait_until_none
 
 AT_REST_S_MAX = 20.0
 # A look reads every disk: not too often, on a machine that is busy.
@@ -151,18 +150,28 @@ def read_asked(logged: str) -> set[str]:
     return set(_ASKED.findall(logged))
 
 
-def gather(network: Network) -> Facts:
-    """What every part of `network` wrote down."""
-    sessions, requests = read_central(network.folder / "central" / "central.db")
-    drivers = {
-        name: each for name, each in network.programs.items() if each.argv[0].endswith("evd-driver")
-    }
+def gather(
+    database: Path, engines: Mapping[str, Path], drivers: Mapping[str, tuple[str, str]]
+) -> Facts:
+    """The facts in Central's `database`, in the `engines`' state directories by charging point,
+    and in the stdout and the log of the `drivers`."""
+    sessions, requests = read_central(database)
     return Facts(
         sessions,
         requests,
-        {name: read_disk(point.engine_state_dir) for name, point in network.points.items()},
-        {name: read_told(driver.printed()) for name, driver in drivers.items()},
-        {name: read_asked(driver.logged()) for name, driver in drivers.items()},
+        {name: read_disk(state_dir) for name, state_dir in engines.items()},
+        {name: read_told(printed) for name, (printed, _) in drivers.items()},
+        {name: read_asked(logged) for name, (_, logged) in drivers.items()},
+    )
+
+
+def facts_of(network: Network) -> Facts:
+    """All that the parts of `network` wrote down."""
+    drivers = [each for each in network.programs.values() if each.argv[0].endswith("evd-driver")]
+    return gather(
+        network.folder / "central" / "central.db",
+        {name: point.engine_state_dir for name, point in network.points.items()},
+        {each.name: (each.printed(), each.logged()) for each in drivers},
     )
 
 
@@ -360,11 +369,8 @@ def check(
     central_lost: bool = False,
 ) -> Facts:
     """Wait until `network` is at rest, then hold it to its promises; what it wrote down."""
-    end_s = time.monotonic() + within_s
-    while left := unrest(facts := gather(network)):
-        if time.monotonic() >= end_s:
-            raise NeverTrue(f"not at rest within {within_s:g} s: {left}")
-        time.sleep(LOOK_S)
+    wait_until_none(lambda: unrest(facts_of(network)), within_s, "at rest", LOOK_S)
+    facts = facts_of(network)
     broken = violations(facts, disks_lost=disks_lost, central_lost=central_lost)
     broken += [f"{promise}: {text}" for promise, text in _ended_or_repeated(network, facts)]
     assert not broken, "\n".join(broken)

@@ -1,5 +1,6 @@
 """A network of real programs: one broker, one Central, charging points, drivers."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -10,8 +11,8 @@ from typing import Any
 import httpx
 
 from tests.network import brokers
-from tests.network.processes import Program, free_port, listens
-from tests.network.waiting import wait_until
+from tests.network.processes import Program, Relay, free_port
+from tests.network.waiting import wait_until, wait_until_none
 
 READY_S_MAX = brokers.READY_S_MAX
 
@@ -41,10 +42,12 @@ class Network:
         self,
         folder: Path,
         *,
+        broker: str = brokers.KIND,
+        nodes: Sequence[Program] = (),
         bootstrap: str | None = None,
         envs: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """`bootstrap`: a Kafka of the test's own, instead of the embedded broker.
+        """`broker`: which of `brokers`; or `nodes` and `bootstrap` of a Kafka of the test's own.
         `envs`: more environment variables for programs, by their names."""
         self.folder = folder
         self.envs = envs or {}
@@ -53,7 +56,10 @@ class Network:
         self.control_port = free_port()
         self.http_port = free_port()
         self.feed_port = free_port()
-        self.programs: dict[str, Program] = {}
+        # The story of a test that fails is the nodes' too.
+        self.programs: dict[str, Program] = {node.name: node for node in nodes}
+        self.broker = nodes[0] if nodes else brokers.make_broker(folder, self.broker_port, broker)
+        self.programs["broker"] = self.broker
         self.points: dict[str, ChargingPoint] = {}
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=5.0)
 
@@ -84,27 +90,34 @@ class Network:
         self.programs[name] = Program(name, argv, self.folder, self.envs.get(name))
         return self.programs[name]
 
-    @property
-    def broker(self) -> Program:
-        """The broker on its port: see `brokers` for which."""
-        if "broker" not in self.programs:
-            self.programs["broker"] = brokers.make_broker(self.folder, self.broker_port)
-        return self.programs["broker"]
-
     def central(self, *flags: str) -> Program:
         """Central, with more flags at its first call."""
         if "central" not in self.programs:
-            self.program(
-                "central",
-                "evd-central",
-                *("--kafka-bootstrap", self.bootstrap),
-                *("--listen-port", str(self.control_port)),
-                *("--http-port", str(self.http_port)),
-                *("--feed-port", str(self.feed_port)),
-                *("--state-dir", str(self.folder / "central")),
-                *flags,
-            )
+            ports = (self.http_port, self.control_port, self.feed_port)
+            self.another_central("central", ports, self.folder / "central", *flags)
         return self.programs["central"]
+
+    def another_central(
+        self, name: str, ports: tuple[int, int, int], state_dir: Path, *flags: str
+    ) -> Program:
+        """Make a Central of that name, on ports for HTTP, monitors and the feed."""
+        http_port, control_port, feed_port = map(str, ports)
+        return self.program(
+            name,
+            "evd-central",
+            *("--kafka-bootstrap", self.bootstrap),
+            *("--http-port", http_port),
+            *("--listen-port", control_port),
+            *("--feed-port", feed_port),
+            *("--state-dir", str(state_dir)),
+            *flags,
+        )
+
+    def relay(self, target_port: int) -> Relay:
+        """Start a relay to a port of this network."""
+        relay = self.programs["relay"] = Relay("relay", self.folder, target_port)
+        relay.start()
+        return relay
 
     def charging_point(
         self,
@@ -156,7 +169,7 @@ class Network:
 
     def up(self, *cp_ids: str, central_flags: Sequence[str] = (), **kwargs: Any) -> "Network":
         """Start broker, Central and charging points, and wait until all can take a driver."""
-        if self.bootstrap.endswith(f":{self.broker_port}"):
+        if not self.broker.alive:
             self.broker.start()
         self.central(*central_flags).start()
         for cp_id in cp_ids:
@@ -180,24 +193,29 @@ class Network:
             return {}
         return answer.json() if answer.status_code == 200 else {}
 
+    def shown(self) -> dict[str, Fields]:
+        """The charging points as Central shows them, by id; empty while it does not, or is away."""
+        try:
+            answer = self.http.get("/cp")
+        except httpx.TransportError:
+            return {}
+        points = answer.json()["charging_points"] if answer.status_code == 200 else []
+        return {point["cp_id"]: point for point in points}
+
     def wait_available(self, *cp_ids: str, within_s: float = READY_S_MAX) -> None:
         """Wait until Central holds back no more and each of these can take a driver."""
-        for cp_id in cp_ids:
-            wait_until(
-                lambda cp_id=cp_id: self.cp(cp_id).get("available"),  # type: ignore[misc]
-                within_s,
-                f"{cp_id} is available: {self.cp(cp_id)}",
-            )
+        wait_until_none(
+            lambda: [point for cp_id in cp_ids if not (point := self.cp(cp_id)).get("available")],
+            within_s,
+            f"{cp_ids} are available",
+        )
 
     def wait_state(self, cp_id: str, state: str, within_s: float) -> Fields:
         """Wait until Central shows a charging point as `state`."""
-        return (
-            wait_until(
-                lambda: (shown := self.cp(cp_id)).get("state") == state and shown,
-                within_s,
-                f"{cp_id} is shown {state}",
-            )
-            or {}
+        return wait_until(
+            lambda: shown if (shown := self.cp(cp_id)).get("state") == state else None,
+            within_s,
+            f"{cp_id} is shown {state}",
         )
 
     def ask(self, driver_id: str, cp_id: str | None, **more: Any) -> httpx.Response:
@@ -209,10 +227,8 @@ class Network:
     def request_charge(self, driver_id: str, cp_id: str | None, within_s: float = 10.0) -> str:
         """Ask by HTTP until Central takes it; the request's id."""
         answer = wait_until(
-            lambda: (a := self.ask(driver_id, cp_id)).status_code == 202 and a, within_s
+            lambda: a if (a := self.ask(driver_id, cp_id)).status_code == 202 else None, within_s
         )
-        if not answer:
-            raise AssertionError("unreachable")
         request_id: str = answer.json()["request_id"]
         return request_id
 
@@ -222,13 +238,10 @@ class Network:
 
     def wait_request(self, request_id: str, *statuses: str, within_s: float = 20.0) -> Fields:
         """Wait until a request has one of these statuses."""
-        return (
-            wait_until(
-                lambda: (row := self.request(request_id))["status"] in statuses and row,
-                within_s,
-                f"{request_id} is {statuses}",
-            )
-            or {}
+        return wait_until(
+            lambda: row if (row := self.request(request_id))["status"] in statuses else None,
+            within_s,
+            f"{request_id} is {statuses}",
         )
 
     def sessions(self, **params: Any) -> list[Fields]:
@@ -242,26 +255,39 @@ class Network:
         rows: list[Fields] = self.get("/faults", limit=1000, **params)["faults"]
         return rows
 
+    def metric(self, series: str, port: int | None = None) -> float:
+        """A metric's value at Central, or at another program's `port`."""
+        text = self.http.get(f"http://127.0.0.1:{port or self.http_port}/metrics").text
+        found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
+        if found is None:
+            raise AssertionError(f"there is no metric {series}")
+        return float(found[1])
+
+    def health(self) -> int:
+        """The status of Central's health; 0 while it is away."""
+        try:
+            return self.http.get("/health").status_code
+        except httpx.TransportError:
+            return 0
+
     def wait_healthy(self, within_s: float = READY_S_MAX) -> None:
         """Wait until Central says that it can serve."""
+        wait_until(lambda: self.health() == 200, within_s, "Central is healthy")
 
-        def healthy() -> bool:
-            try:
-                return self.http.get("/health").status_code == 200
-            except httpx.TransportError:
-                return False
-
-        wait_until(healthy, within_s, "Central is healthy")
+    @contextmanager
+    def only(self, *failing: Program) -> Iterator[None]:
+        """Let nobody but these programs end or be restarted inside the block."""
+        others = [each for each in self.programs.values() if each not in failing and each.alive]
+        before = {each.name: each.pid for each in others}
+        yield
+        after = {each.name: each.pid for each in others if each.alive}
+        assert after == before, set(after.items()) ^ set(before.items())
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query finds in Central's database, as any other reader would see it."""
         path = self.folder / "central" / "central.db"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
             return database.execute(query, values).fetchall()
-
-    def broker_answers(self) -> bool:
-        """Whether something listens on the embedded broker's port."""
-        return listens(self.broker_port)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import fcntl
 import functools
 import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,9 +16,12 @@ from pathlib import Path
 
 from tests.network.waiting import wait_until
 
+CHECKOUT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 STOP_S_MAX = 6.0
-# Below the ephemeral ports; whoever comes back to its first port has long ended what had it.
+READY_S_MAX = 60.0
+START_S_MAX = 10.0
+# Below the ephemeral ports; a process that comes back to its first port has ended what had it.
 PORT_MIN, PORT_MAX, PORTS_PER_PROCESS = 11_000, 32_000, 500
 
 
@@ -90,6 +94,19 @@ class Program:
             )
         return self
 
+    def start_until_ready(self) -> float:
+        """Start it; the monotonic second at which it told its service manager READY=1."""
+        name = f"evd-test-{secrets.token_hex(8)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            # Abstract: a path may be longer than the 107 bytes that a socket's may have.
+            manager.bind(f"\0{name}")
+            manager.settimeout(READY_S_MAX)
+            self.env["NOTIFY_SOCKET"] = f"@{name}"
+            self.start()
+            while b"READY=1" not in manager.recv(4096):
+                pass
+            return time.monotonic()
+
     @property
     def process(self) -> "subprocess.Popen[bytes]":
         """The process, running or ended."""
@@ -112,6 +129,21 @@ class Program:
         """Whether it ended, and neither as it was told nor by SIGKILL nor for a bad flag."""
         return self._process is not None and self._process.poll() not in (None, 0, 2, -9)
 
+    @property
+    def resident_mb(self) -> float:
+        """The memory that it holds, in MiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        kb = next(each for each in status.splitlines() if each.startswith("VmRSS")).split()[1]
+        return int(kb) / 1024
+
+    def flag(self, name: str) -> str:
+        """The value of one of its flags."""
+        return self.argv[self.argv.index(name) + 1]
+
+    def set_flag(self, name: str, value: object) -> None:
+        """Give one of its flags another value, from the next start on."""
+        self.argv[self.argv.index(name) + 1] = str(value)
+
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
         self.process.kill()
@@ -125,10 +157,10 @@ class Program:
         """SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
 
-    def stop(self) -> int:
+    def stop(self, within_s: float = STOP_S_MAX) -> int:
         """SIGTERM, and wait; its exit code."""
         self.process.terminate()
-        return self.wait()
+        return self.wait(within_s)
 
     def wait(self, within_s: float = STOP_S_MAX) -> int:
         """Wait for its end; its exit code."""
@@ -136,15 +168,13 @@ class Program:
 
     def restart(self) -> None:
         """SIGKILL and start again, as a supervisor does."""
-        if self.alive:
-            self.kill()
+        self.end()
         self.start()
 
     def end(self) -> None:
-        """Whatever state it is in: make sure that it is gone."""
+        """Make sure that it is gone, whatever state it is in."""
         if self.alive:
-            self.process.kill()
-            self.process.wait(STOP_S_MAX)
+            self.kill()
 
     def printed(self) -> str:
         """All that it wrote to stdout so far."""
@@ -164,9 +194,22 @@ class Program:
             found = self.printed() + self.logged()[since:]
             return next((each for each in found.splitlines() if text in each), None)
 
-        return (
-            wait_until(line, within_s, f"{self.name} says {text!r}\n{self.logged()[-2000:]}") or ""
-        )
+        return wait_until(line, within_s, f"{self.name} says {text!r}\n{self.logged()[-2000:]}")
+
+
+class Relay(Program):
+    """A link to a loopback port that can be frozen: it then passes nothing and closes nothing."""
+
+    def __init__(self, name: str, folder: Path, target_port: int) -> None:
+        self.port = free_port()
+        script = Path(__file__).with_name("relay.py")
+        super().__init__(name, ("python", str(script), str(self.port), str(target_port)), folder)
+
+    def start(self) -> "Program":
+        """Start it, and return when it listens."""
+        super().start()
+        wait_until(lambda: listens(self.port), START_S_MAX, f"{self.name} listens")
+        return self
 
 
 def listens(port: int) -> bool:

@@ -4,9 +4,10 @@ One charging point, `CP-001`, and one driver, `driver-alice`, who asks for it tw
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.network import checker
 from tests.network.network import ChargingPoint, Fields, Network
@@ -16,12 +17,13 @@ from tests.network.waiting import wait_until
 CP_ID = "CP-001"
 DRIVER_ID = "driver-alice"
 SESSION_S = 3
-# Between the driver's first and second request: whoever is struck in between has time to be back.
+SHORT = ("--session-seconds", str(SESSION_S))
+# Between the driver's first and second request: a part that is struck in between can be back.
 IDLE_S = 8
 FINAL_S_MAX = 25.0
 AVAILABLE_S_MAX = 10.0
 RESTARTED_BEFORE = "session never began: its engine restarted before it began"
-# After so long a part is in the middle of its start: imports, ports, disk, first connections.
+# Ages at which a part is in the middle of its start: imports, ports, disk, first connections.
 STARTING_S = (0.15, 0.4, 0.8)
 
 MOMENTS = ("idle", "at a START", "in mid-session", "before the confirmation", "while it starts")
@@ -67,18 +69,14 @@ class Scene:
         for part in struck:
             part.start()
         for starting_s in STARTING_S if moment == "while it starts" else ():
-            wait_until(lambda s=starting_s: _age_s(struck) >= s, 5.0)  # type: ignore[misc]
+            first_s = min(part.started_s for part in struck)
+            time.sleep(max(0.0, first_s + starting_s - time.monotonic()))
             for part in struck:
                 part.restart()
 
-    @contextmanager
-    def others_untouched(self, names: Sequence[str]) -> Iterator[None]:
-        """Nobody but these parts is restarted inside the block."""
-        others = [part for name, part in self.parts.items() if name not in names]
-        pids = [part.pid for part in others]
-        yield
-        assert all(part.alive for part in others)
-        assert pids == [part.pid for part in others]
+    def only(self, *names: str) -> AbstractContextManager[None]:
+        """Let nobody but these parts end or be restarted inside the block."""
+        return self.network.only(*(self.parts[name] for name in names))
 
     def finals(self) -> list[checker.Told]:
         """The final lines that the driver has printed, one a request, in their order."""
@@ -89,11 +87,22 @@ class Scene:
         wait_until(lambda: len(self.finals()) >= count, within_s, f"{count} final lines")
         return self.finals()
 
+    def wait_final(self, status: str, within_s: float = FINAL_S_MAX) -> checker.Told:
+        """Wait for the end of the driver's one request, which must be `status`."""
+        (final,) = self.wait_finals(1, within_s)
+        assert final.status == status, final
+        return final
+
+    def finish(self, **lost: Any) -> checker.Facts:
+        """Charge once more, and hold the network to its promises.  `lost`: see checker.check."""
+        self.charge_again()
+        return checker.check(self.network, **lost)
+
     def charge_again(self) -> None:
         """Prove that the charging point is free, and charges."""
         row = self._charge()
         if row["reason"] == RESTARTED_BEFORE:
-            # It was asked for before Central could know of its engine's end.
+            # Central could not know yet of its engine's end when it was asked.
             row = self._charge()
         assert row["status"] == "COMPLETED", row
 
@@ -103,21 +112,17 @@ class Scene:
         return self.network.wait_request(request_id, "COMPLETED", "FAILED", "DENIED")
 
 
-def _age_s(struck: Sequence[Program]) -> float:
-    return time.monotonic() - min(part.started_s for part in struck)
-
-
 @contextmanager
 def scene(
     folder: Path,
     *requests: str,
-    engine_flags: Sequence[str] = ("--session-seconds", str(SESSION_S)),
+    engine_flags: Sequence[str] = SHORT,
     central_flags: Sequence[str] = (),
     driver_flags: Sequence[str] = (),
-    envs: Mapping[str, Mapping[str, str]] | None = None,
+    **kwargs: Any,
 ) -> Iterator[Scene]:
-    """A network that is up; the driver is made and not started.  `envs`: see Network."""
-    with Network(folder, envs=envs) as network:
+    """A network that is up; the driver is made and not started.  `kwargs`: see Network."""
+    with Network(folder, **kwargs) as network:
         network.up(CP_ID, engine_flags=engine_flags, central_flags=central_flags)
         network.driver(DRIVER_ID, *(requests or (CP_ID,)), flags=driver_flags)
         yield Scene(network)

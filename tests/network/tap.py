@@ -1,25 +1,28 @@
-"""A stranger on the broker: says whatever it likes, reads what was said, says everything again."""
+"""A stranger on the broker: sends any bytes, reads what was sent, sends everything again."""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 import attrs
+import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 
 from evd.core.wire.messages import TOPICS
 
 ANSWER_S_MAX = 10.0
 POLL_S = 0.05
-# A message with it was said again already.
+FETCH_WAIT_MS = 20
+# A message with this header was sent again already.
 AGAIN = "again"
 
 
 @attrs.frozen
 class Heard:
-    """A message as it lies on its topic; `why` is what a dead letter is said to be."""
+    """A message as it lies on its topic."""
 
     key: bytes | None
     value: bytes | None
@@ -31,25 +34,22 @@ class Tap:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "partitioner": "murmur2_random",
-                "linger.ms": 0,
-                "log_level": 0,
-            }
-        )
+        self._producer = new_producer(bootstrap)
 
     def put(self, topic: str, key: str, *values: bytes | None) -> None:
-        """Say these, and wait until the broker has them."""
+        """Send these, and wait until the broker has them."""
         for value in values:
             self._producer.produce(topic, value=value, key=key)
         left = self._producer.flush(ANSWER_S_MAX)
         if left:
             raise AssertionError(f"{left} messages did not reach {topic}")
 
+    def values(self, topic: str) -> list[bytes]:
+        """The messages that lie on a topic now."""
+        return [each.value for each in self.read(topic) if each.value]
+
     def read(self, topic: str) -> list[Heard]:
-        """All that lies on a topic now."""
+        """Everything that lies on a topic now."""
         consumer = new_consumer(self._bootstrap)
         try:
             found: list[Heard] = []
@@ -77,8 +77,46 @@ class Tap:
         raise AssertionError("a topic could not be read to its end")
 
 
+class Follower:
+    """Reads the messages of one topic that are sent from now on."""
+
+    def __init__(self, bootstrap: str, topic: str, fetch_wait_ms: int) -> None:
+        self._consumer = new_consumer(bootstrap, fetch_wait_ms)
+        found = places(self._consumer, [topic])
+        for place in found:
+            place.offset = self._consumer.get_watermark_offsets(place, timeout=ANSWER_S_MAX)[1]
+        self._consumer.assign(found)
+        self._newest: dict[str, Any] = {}
+
+    def next(self) -> dict[str, Any]:
+        """The next message; waits for it."""
+        found = self._poll(ANSWER_S_MAX)
+        if found is None:
+            raise TimeoutError("nothing came")
+        return found
+
+    def newest(self) -> dict[str, Any]:
+        """The newest message of all so far; waits for the first."""
+        if not self._newest:
+            self._newest = self.next()
+        while found := self._poll(0):
+            self._newest = found
+        return self._newest
+
+    def _poll(self, within_s: float) -> dict[str, Any] | None:
+        message = self._consumer.poll(within_s)
+        if message is None or message.error() is not None:
+            return None
+        fields: dict[str, Any] = orjson.loads(message.value() or b"{}")
+        return fields
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+
 class Echo:
-    """Says each message of every topic once more, `delay_s` after it was said."""
+    """Sends each message of every topic once more, `delay_s` after it was sent."""
 
     def __init__(self, bootstrap: str, delay_s: float = 0.0) -> None:
         self._bootstrap = bootstrap
@@ -86,7 +124,7 @@ class Echo:
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        # How many were said again so far.
+        # So many were sent again so far.
         self.count = 0
 
     def __enter__(self) -> "Echo":
@@ -105,7 +143,7 @@ class Echo:
         self._thread.join(ANSWER_S_MAX)
 
     def _run(self) -> None:
-        producer = Producer({"bootstrap.servers": self._bootstrap, "linger.ms": 0, "log_level": 0})
+        producer = new_producer(self._bootstrap)
         consumer = new_consumer(self._bootstrap)
         consumer.assign(places(consumer, list(TOPICS)))
         self._ready.set()
@@ -129,14 +167,28 @@ class Echo:
         consumer.close()
 
 
-def new_consumer(bootstrap: str) -> Consumer:
+def new_producer(bootstrap: str, **settings: str | int | bool) -> Producer:
+    """A producer that puts each key where ours do; `settings` with _ in the place of dots."""
+    more = {name.replace("_", "."): value for name, value in settings.items()}
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "partitioner": "murmur2_random",
+            "linger.ms": 0,
+            "log_level": 0,
+            **more,
+        }
+    )
+
+
+def new_consumer(bootstrap: str, fetch_wait_ms: int = FETCH_WAIT_MS) -> Consumer:
     """A consumer that remembers nothing anywhere."""
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": "tap",
             "enable.auto.commit": False,
-            "fetch.wait.max.ms": 20,
+            "fetch.wait.max.ms": fetch_wait_ms,
             "log_level": 0,
         }
     )

@@ -14,8 +14,9 @@ from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli.doctor import SETTLED_S
 from evd.cli.programs import central_of
 from evd.cli.status import Snapshot, take_snapshot
+from tests.network.processes import CHECKOUT
+from tests.network.supervised import Network, network_in
 from tests.network.waiting import wait_until
-from tests.process.networks import CHECKOUT, Network, network_in
 
 BOUND_S = 30.0
 

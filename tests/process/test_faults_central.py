@@ -1,11 +1,8 @@
 """Central away, doubled, or with its database lost or older than what it has billed."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 
-import httpx
 import orjson
 import pytest
 
@@ -20,7 +17,7 @@ from tests.network.waiting import BUSY_S_MAX, never_for, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
-# For what an engine keeps to be sent again and stored, once Central is heard again.
+# The time in which kept sessions are sent again and stored, once Central is heard again.
 FLUSHED_S_MAX = 2.0
 
 
@@ -29,20 +26,17 @@ def state_dir(here: Scene) -> Path:
     return here.network.folder / "central"
 
 
-@contextmanager
-def another_central(network: Network, name: str) -> Iterator[tuple[Program, httpx.Client]]:
-    """A second Central, on the same broker, with its own ports and database."""
-    http_port = free_port()
-    program = network.program(
-        name,
-        "evd-central",
-        *("--kafka-bootstrap", network.bootstrap),
-        *("--listen-port", str(free_port()), "--http-port", str(http_port)),
-        *("--feed-port", str(free_port()), "--state-dir", str(network.folder / name)),
-    ).start()
-    program.wait_for_line("Ready", 15.0)
-    with closing(httpx.Client(base_url=f"http://127.0.0.1:{http_port}", timeout=5.0)) as http:
-        yield program, http
+def second_central(network: Network, folder: Path) -> Program:
+    """A second Central on the same broker, started, with ports of its own."""
+    ports = (free_port(), free_port(), free_port())
+    return network.another_central("second", ports, folder).start()
+
+
+def restore(here: Scene, copy: Path) -> None:
+    """Put a copy in the place of the database of Central, which does not run."""
+    for file in state_dir(here).glob("central.db*"):
+        file.unlink()
+    shutil.copy(copy, state_dir(here) / "central.db")
 
 
 def test_sessions_end_without_central_and_are_billed_when_it_is_back(tmp_path: Path) -> None:
@@ -114,9 +108,7 @@ def test_a_database_restored_from_a_copy_gets_back_what_the_copy_lacks(tmp_path:
         here.reach("idle")
         wait_until(lambda: here.network.cp(CP_ID).get("telemetry"), 10.0)
         here.parts["central"].kill()
-        for file in state_dir(here).glob("central.db*"):
-            file.unlink()
-        shutil.copy(copy, state_dir(here) / "central.db")
+        restore(here, copy)
         here.parts["central"].start()
         assert [final.status for final in here.wait_finals(2)] == ["COMPLETED", "COMPLETED"]
         facts = checker.check(here.network, central_lost=True)
@@ -135,17 +127,14 @@ def test_a_restored_central_begins_no_session_before_all_have_handed_over(tmp_pa
         here.reach("idle")
         for name in ("central", "engine", "monitor"):
             here.parts[name].kill()
-        for file in state_dir(here).glob("central.db*"):
-            file.unlink()
-        shutil.copy(copy, state_dir(here) / "central.db")
+        restore(here, copy)
         here.parts["central"].start()
         here.network.wait_healthy()
         answer = here.network.ask("driver-bob", CP_ID)
         assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
         assert CP_ID in answer.json()["error"]
         here.point.start()
-        here.charge_again()
-        checker.check(here.network, central_lost=True)
+        here.finish(central_lost=True)
 
 
 def test_a_second_central_by_mistake_says_nothing_and_disturbs_nobody(tmp_path: Path) -> None:
@@ -153,22 +142,23 @@ def test_a_second_central_by_mistake_says_nothing_and_disturbs_nobody(tmp_path: 
     takes no request and begins nothing; the session has one row, at the first."""
     with scene(tmp_path, engine_flags=("--session-seconds", "10")) as here:
         here.reach("in mid-session")
-        with another_central(here.network, "second") as (second, http):
-            answer = http.post("/request/charge", json={"driver_id": "driver-eve", "cp_id": CP_ID})
-            assert answer.status_code == 503
-            here.parts["central"].kill()
-            here.point.engine.wait_for_line("buffered (1/100)", 20.0)
-            here.parts["central"].start()
-            (final,) = here.wait_finals(1)
-            assert final.status == "COMPLETED"
-            assert http.get("/cp").json()["charging_points"] == []
-            assert second.alive
-            here.charge_again()
-        checker.check(here.network)
+        second = second_central(here.network, tmp_path / "second")
+        second.wait_for_line("Ready", 15.0)
+        url = f"http://127.0.0.1:{second.flag('--http-port')}"
+        body = {"driver_id": "driver-eve", "cp_id": CP_ID}
+        assert here.network.http.post(f"{url}/request/charge", json=body).status_code == 503
+        here.parts["central"].kill()
+        here.point.engine.wait_for_line("buffered (1/100)", 20.0)
+        here.parts["central"].start()
+        here.wait_final("COMPLETED")
+        assert here.network.http.get(f"{url}/cp").json()["charging_points"] == []
+        assert second.alive
+        here.finish()
+        tap = Tap(here.network.bootstrap)
         said_by = {
-            orjson.loads(each.value or b"")["central_id"]
+            orjson.loads(each)["central_id"]
             for topic in (BEACONS, COMMANDS)
-            for each in Tap(here.network.bootstrap).read(topic)
+            for each in tap.values(topic)
         }
         assert said_by == {here.network.get("/health")["central_id"]}
 
@@ -176,12 +166,7 @@ def test_a_second_central_by_mistake_says_nothing_and_disturbs_nobody(tmp_path: 
 def test_a_second_central_on_the_same_database_is_refused(tmp_path: Path) -> None:
     """Proves: one database, one Central: the second ends with code 2 and one line that says who."""
     with scene(tmp_path) as here:
-        twin = here.network.program(
-            "twin",
-            *("evd-central", "--kafka-bootstrap", here.network.bootstrap),
-            *("--listen-port", str(free_port()), "--http-port", str(free_port())),
-            *("--feed-port", str(free_port()), "--state-dir", str(state_dir(here))),
-        ).start()
+        twin = second_central(here.network, state_dir(here))
         assert twin.wait(10.0) == 2
         (line,) = twin.logged().splitlines()
         assert "in use" in line
@@ -199,7 +184,5 @@ def test_a_torn_last_write_of_central_costs_nothing_that_was_said(tmp_path: Path
         with log.open("ab") as file:
             file.write(log.read_bytes()[32:1500])
         here.parts["central"].start()
-        (final,) = here.wait_finals(1)
-        assert final.status == "COMPLETED"
-        here.charge_again()
-        checker.check(here.network)
+        here.wait_final("COMPLETED")
+        here.finish()

@@ -53,13 +53,12 @@ def test_newcomers_are_served_beside_a_session_that_runs(tmp_path: Path) -> None
     neither the session nor anybody's process notices."""
     with scene(tmp_path, engine_flags=("--session-seconds", "12")) as here:
         here.reach("in mid-session")
-        with here.others_untouched(()):
+        with here.only():
             flags = ("--session-seconds", str(SESSION_S))
             here.network.charging_point("CP-002", engine_flags=flags).start()
             here.network.wait_available("CP-002")
             carol = here.network.driver("driver-carol", "CP-002").start()
             carol.wait_for_line("| COMPLETED |", 20.0)
-            (final,) = here.wait_finals(1)
-            assert final.status == "COMPLETED"
+            here.wait_final("COMPLETED")
         assert here.network.faults() == []
         assert len(checker.check(here.network).sessions) == 2

@@ -1,15 +1,13 @@
 """Disks that are full or can't be written, under an engine's sessions and Central's database."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from evd.adapters.buffer.buffer import FILE_NAME
-from tests.network import checker
-from tests.network.disks import dead, fill, kept_full, read_only, small_disk
+from tests.network.disks import DISK_MB, dead, fill, kept_full, read_only, small_disk
 from tests.network.scenes import CP_ID, Scene, scene
 from tests.network.waiting import never_for, wait_until
 
@@ -40,19 +38,10 @@ def assert_denied(here: Scene) -> None:
 
 
 @contextmanager
-def engine_on(tmp_path: Path, kind: str) -> Iterator[tuple[Scene, Path]]:
-    """A scene whose engine has a small disk of its own, and that disk."""
-    disk = tmp_path / "engines" / CP_ID
-    with small_disk(disk, kind), scene(tmp_path, engine_flags=FLAGS) as here:
-        yield here, disk
-
-
-@contextmanager
-def central_on(tmp_path: Path, kind: str) -> Iterator[tuple[Scene, Path]]:
-    """A scene whose Central has a small disk of its own, and that disk."""
-    disk = tmp_path / "central"
-    with small_disk(disk, kind, CENTRAL_DISK_MB), scene(tmp_path, engine_flags=FLAGS) as here:
-        yield here, disk
+def scene_on(folder: Path, disk: Path, kind: str, size_mb: int = DISK_MB) -> Iterator[Scene]:
+    """A scene in which the state directory of one part is a small disk."""
+    with small_disk(disk, kind, size_mb), scene(folder, engine_flags=FLAGS) as here:
+        yield here
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["runs on", "killed"])
@@ -61,7 +50,8 @@ def test_a_disk_that_fills_in_mid_session_does_not_take_its_record(
 ) -> None:
     """Proves: with not a byte left under the engine its session ends with a record and one bill,
     also when the engine is killed then; new requests are denied until there is room."""
-    with engine_on(tmp_path, "tmpfs") as (here, disk):
+    disk = tmp_path / "engines" / CP_ID
+    with scene_on(tmp_path, disk, "tmpfs") as here:
         here.reach("in mid-session")
         filler = fill(disk)
         if killed:
@@ -74,8 +64,7 @@ def test_a_disk_that_fills_in_mid_session_does_not_take_its_record(
         assert_denied(here)
         filler.unlink()
         here.network.wait_available(CP_ID, within_s=HEALED_S_MAX)
-        here.charge_again()
-        checker.check(here.network)
+        here.finish()
 
 
 def test_a_disk_that_can_not_be_written_ends_the_session_and_delays_its_bill(
@@ -83,26 +72,17 @@ def test_a_disk_that_can_not_be_written_ends_the_session_and_delays_its_bill(
 ) -> None:
     """Proves: a meter that could not be saved for 5 s ends the session; its driver hears no end
     before the record is on disk, and then the one with the bill."""
-    with engine_on(tmp_path, "ext4") as (here, disk):
+    disk = tmp_path / "engines" / CP_ID
+    with scene_on(tmp_path, disk, "ext4") as here:
         here.reach("in mid-session")
         with read_only(disk / FILE_NAME, disk / f"{FILE_NAME}-wal"):
             here.point.engine.wait_for_line("meter could not be saved for 5 s", 12.0)
             wait_unavailable(here, "disk", "occupied")
             assert_denied(here)
             never_for(here.finals, 3.0)
-        (final,) = here.wait_finals(1, within_s=HEALED_S_MAX)
-        assert (final.status, "meter could not be saved" in final.text) == ("FAILED", True)
-        here.charge_again()
-        rows = checker.check(here.network).sessions
-        assert min(row["energy_mwh"] for row in rows) > 0
-
-
-def health(here: Scene) -> int:
-    """The status of Central's health."""
-    try:
-        return here.network.http.get("/health").status_code
-    except httpx.TransportError:
-        return 0
+        final = here.wait_final("FAILED", within_s=HEALED_S_MAX)
+        assert "meter could not be saved" in final.text
+        assert min(row["energy_mwh"] for row in here.finish().sessions) > 0
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["runs on", "killed"])
@@ -113,36 +93,28 @@ def test_central_without_a_disk_says_nothing_and_loses_nothing(
     """Proves: while nothing can be stored Central answers 503, also after a restart, and takes no
     request; the session goes on and ends at its engine, and is billed once Central has a disk
     again, by itself."""
-    with central_on(tmp_path, "tmpfs" if fault == "full" else "ext4") as (here, disk):
+    disk = tmp_path / "central"
+    kind = "tmpfs" if fault == "full" else "ext4"
+    with scene_on(tmp_path, disk, kind, CENTRAL_DISK_MB) as here:
         here.reach("in mid-session")
-        with here.others_untouched(("central",) if restarted else ()):
+        with here.only(*(("central",) if restarted else ())):
             with no_disk(disk, fault):
-                wait_until(lambda: health(here) == 503, 15.0, "Central answers 503")
+                wait_until(lambda: here.network.health() == 503, 15.0, "Central answers 503")
                 asked = here.network.ask("driver-bob", CP_ID, request_id="req-never-taken")
                 assert (asked.status_code, "retry-after" in asked.headers) == (503, True)
                 here.point.engine.wait_for_line("buffered (1/100)", SESSION_S + 10.0)
                 assert not here.finals()
                 if restarted:
                     here.parts["central"].restart()
-                    wait_until(lambda: health(here) == 503, 15.0, "Central answers 503 again")
+                    wait_until(lambda: here.network.health() == 503, 15.0, "Central answers 503")
             here.network.wait_healthy(within_s=HEALED_S_MAX)
-            (final,) = here.wait_finals(1, within_s=HEALED_S_MAX)
-            assert final.status == "COMPLETED"
-            here.charge_again()
-        facts = checker.check(here.network)
+            here.wait_final("COMPLETED", within_s=HEALED_S_MAX)
+            facts = here.finish()
         assert "req-never-taken" not in facts.requests
 
 
-@contextmanager
-def no_disk(disk: Path, fault: str) -> Iterator[None]:
-    """Central's disk takes nothing inside the block."""
+def no_disk(disk: Path, fault: str) -> AbstractContextManager[None]:
+    """Let Central's disk take nothing inside the block."""
     if fault == "read-only":
-        with read_only(disk / "central.db", disk / "central.db-wal"):
-            yield
-        return
-    if fault == "dead":
-        with dead(disk):
-            yield
-        return
-    with kept_full(disk):
-        yield
+        return read_only(disk / "central.db", disk / "central.db-wal")
+    return dead(disk) if fault == "dead" else kept_full(disk)

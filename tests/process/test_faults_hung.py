@@ -9,9 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.network import checker, relay
+from tests.network import checker
 from tests.network.network import Network
-from tests.network.processes import free_port, listens
 from tests.network.scenes import CP_ID, SESSION_S, Scene, scene
 from tests.network.waiting import BUSY_S_MAX, never_for, wait_until
 
@@ -40,8 +39,7 @@ def test_a_hung_engine_is_broken_and_woken_it_ends_its_session_itself(tmp_path: 
         time.sleep(max(0.0, hung_since_s + HUNG_S - time.monotonic()))
         here.point.engine.thaw()
         here.network.wait_state(CP_ID, "ON", 2.0 + BUSY_S_MAX)
-        (final,) = here.wait_finals(1)
-        assert final.status == "COMPLETED"
+        here.wait_final("COMPLETED")
         (row,) = checker.check(here.network).sessions
         assert row["total_kwh"] >= KW * HUNG_S / 3600
         assert kinds(here) == ["FAULT", "RECOVERY"]
@@ -74,14 +72,12 @@ def test_a_hung_monitor_costs_new_requests_and_not_the_session(tmp_path: Path) -
         here.point.monitor.freeze()
         here.network.wait_state(CP_ID, "DISCONNECTED", 3.5 + BUSY_S_MAX)
         here.driver.wait_for_line("is out of sight; charging goes on", 2.0 + BUSY_S_MAX)
-        (final,) = here.wait_finals(1)
-        assert final.status == "COMPLETED"
+        here.wait_final("COMPLETED")
         denied = here.network.request_charge("driver-bob", CP_ID)
         assert here.network.wait_request(denied, "DENIED")["reason"]
         here.point.monitor.thaw()
         here.network.wait_state(CP_ID, "ON", 2.0 + BUSY_S_MAX)
-        here.charge_again()
-        checker.check(here.network)
+        here.finish()
         assert kinds(here) == ["DISCONNECTED", "RECONNECTED"]
 
 
@@ -95,12 +91,10 @@ def test_a_hung_central_loses_nothing_and_judges_nobody(tmp_path: Path, hung_s: 
         central.freeze()
         time.sleep(hung_s)
         central.thaw()
-        (final,) = here.wait_finals(1, within_s=SESSION_S + 3.0 + BUSY_S_MAX)
-        assert final.status == "COMPLETED"
+        here.wait_final("COMPLETED", within_s=SESSION_S + 3.0 + BUSY_S_MAX)
         assert here.network.cp(CP_ID)["breaker"] == "CLOSED"
         assert "FAULT" not in kinds(here)
-        here.charge_again()
-        checker.check(here.network)
+        here.finish()
 
 
 def test_what_a_hung_central_was_asked_is_not_begun_when_it_wakes(tmp_path: Path) -> None:
@@ -127,11 +121,9 @@ def test_a_hung_broker_costs_only_time(tmp_path: Path) -> None:
         time.sleep(SESSION_S + 4.0)
         assert here.network.cp(CP_ID)["state"] == "ON"
         here.parts["broker"].thaw()
-        (final,) = here.wait_finals(1)
-        assert final.status == "COMPLETED"
+        here.wait_final("COMPLETED")
         assert here.network.cp(CP_ID)["breaker"] == "CLOSED"
-        here.charge_again()
-        checker.check(here.network)
+        here.finish()
 
 
 def test_a_hung_driver_reads_its_end_when_it_wakes(tmp_path: Path) -> None:
@@ -142,8 +134,7 @@ def test_a_hung_driver_reads_its_end_when_it_wakes(tmp_path: Path) -> None:
         wait_until(lambda: here.network.sessions(status="COMPLETED"), 10.0)
         time.sleep(2.0)
         here.driver.thaw()
-        (final,) = here.wait_finals(1, within_s=3.0 + BUSY_S_MAX)
-        assert final.status == "COMPLETED"
+        here.wait_final("COMPLETED", within_s=3.0 + BUSY_S_MAX)
         checker.check(here.network)
 
 
@@ -156,12 +147,8 @@ def test_a_link_that_goes_silent_is_found_and_comes_back(tmp_path: Path, link: s
         network.central().start()
         point = network.charging_point(CP_ID, engine_flags=LONG)
         flag = "--central-port" if link == "central" else "--cp-e-port"
-        at = point.monitor.argv.index(flag) + 1
-        relayed, point.monitor.argv[at] = point.monitor.argv[at], str(free_port())
-        between = network.program(
-            "relay", "python", relay.__file__, point.monitor.argv[at], relayed
-        ).start()
-        wait_until(lambda: listens(int(point.monitor.argv[at])), 5.0)
+        between = network.relay(int(point.monitor.flag(flag)))
+        point.monitor.set_flag(flag, between.port)
         point.start()
         network.wait_available(CP_ID)
         request_id = network.request_charge("driver-alice", CP_ID)

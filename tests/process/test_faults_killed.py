@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.network import checker
 from tests.network.scenes import CP_ID, IDLE_S, MOMENTS, scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -37,12 +36,11 @@ def test_a_killed_part_costs_no_session_and_no_bill(
     requests = (CP_ID, CP_ID) if idle else (CP_ID,)
     with scene(tmp_path, *requests, driver_flags=("--request-interval", str(IDLE_S))) as here:
         here.reach(moment)
-        with here.others_untouched(parts):
+        with here.only(*parts):
             here.strike(parts, moment)
             finals = here.wait_finals(len(requests))
             if not idle:
-                here.charge_again()
-            facts = checker.check(here.network)
+                facts = here.finish()
         assert finals[0].status in may_end(parts, moment)
         assert {final.status for final in finals[1:]} <= {"COMPLETED"}
         assert not [row for row in facts.sessions if row["estimated"]]
@@ -55,10 +53,9 @@ def test_two_parts_killed_together_in_mid_session_cost_nothing_more(
     """Proves: any two at once are no worse than each alone."""
     with scene(tmp_path) as here:
         here.reach("in mid-session")
-        with here.others_untouched(parts):
+        with here.only(*parts):
             here.strike(parts, "in mid-session")
             (final,) = here.wait_finals(1)
-            here.charge_again()
-            facts = checker.check(here.network)
+            facts = here.finish()
         assert final.status in may_end(parts, "in mid-session")
         assert not [row for row in facts.sessions if row["estimated"]]

@@ -1,6 +1,5 @@
 """What an operator sees of a fault: one line in the log, the history, its figures, the metrics."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 def metric(here: Scene, name: str) -> float:
-    """A value among Central's metrics, for the charging point where there is one for each."""
-    text = here.network.http.get("/metrics").text
-    found = re.search(rf'^{name}(?:{{cp_id="{CP_ID}"}})? (\S+)$', text, re.MULTILINE)
-    assert found is not None, name
-    return float(found[1])
+    """The value of one of Central's metrics for the charging point."""
+    return here.network.metric(f'{name}{{cp_id="{CP_ID}"}}')
 
 
 def statistics(here: Scene) -> dict[str, Any]:
@@ -53,8 +49,7 @@ def test_a_fault_and_its_recovery_are_logged_stored_counted_and_timed(tmp_path: 
         central.restart()
         here.network.wait_available(CP_ID)
         assert statistics(here)["faults"] == 1
-        here.charge_again()
-        checker.check(here.network)
+        here.finish()
 
 
 def test_an_engine_that_is_restarted_at_once_is_a_fault_and_a_recovery_too(tmp_path: Path) -> None:
@@ -63,8 +58,7 @@ def test_an_engine_that_is_restarted_at_once_is_a_fault_and_a_recovery_too(tmp_p
         here.point.engine.restart()
         wait_until(lambda: len(here.network.faults(CP_ID)) == 2, 10.0)
         assert [row["event_type"] for row in here.network.faults(CP_ID)] == ["RECOVERY", "FAULT"]
-        here.charge_again()
-        checker.check(here.network)
+        here.finish()
 
 
 def test_health_says_no_while_the_work_can_not_be_done(tmp_path: Path) -> None:
@@ -72,15 +66,11 @@ def test_health_says_no_while_the_work_can_not_be_done(tmp_path: Path) -> None:
     a 200 again by itself."""
     with scene(tmp_path) as here:
         here.parts["broker"].kill()
-        answer = wait_until(
-            lambda: (a := here.network.http.get("/health")).status_code == 503 and a, 15.0
-        )
-        assert answer
-        assert "Kafka" in answer.text
+        wait_until(lambda: here.network.health() == 503, 15.0)
+        assert "Kafka" in here.network.http.get("/health").text
         here.parts["broker"].start()
         here.network.wait_healthy(20.0)
-        here.charge_again()
-        checker.check(here.network)
+        here.finish()
 
 
 def test_central_is_after_a_crash_what_it_was(tmp_path: Path) -> None:
@@ -97,8 +87,7 @@ def test_central_is_after_a_crash_what_it_was(tmp_path: Path) -> None:
         here.parts["central"].restart()
         here.network.wait_healthy()
         assert wait_until(lambda: shown(here) == before, 10.0, f"as before: {before}")
-        (final,) = here.wait_finals(1)
-        assert final.status == "COMPLETED"
+        here.wait_final("COMPLETED")
         checker.check(here.network)
 
 

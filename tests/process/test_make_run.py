@@ -13,8 +13,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from evd.adapters.supervisor.supervisord import Supervisord
-from tests.process.networks import CHECKOUT, Network, network_in
+from tests.network.processes import CHECKOUT
+from tests.network.supervised import Network, network_in
+from tests.network.waiting import wait_until_none
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +23,7 @@ LIFE_S = 15.0
 STOP_S = 10.0
 # A busy machine is given more time before a test gives up.
 BOUND_S = 45.0
+GONE_S_MAX = 20.0
 
 
 @pytest.fixture
@@ -75,23 +77,14 @@ def make_run(network: Network, output: Path) -> Iterator[Run]:
 
 def processes_of(network: Network) -> list[int]:
     """supervisord's process and all of its programs'."""
-    supervisord = Supervisord(network.conf)
-    pid = supervisord.pid()
+    pid = network.supervisord.pid()
     assert pid is not None
-    return [pid, *(each.pid for each in supervisord.status() if each.pid is not None)]
+    return [pid, *(each.pid for each in network.supervisord.status() if each.pid is not None)]
 
 
 def alive(pids: list[int]) -> list[int]:
     """Those that still exist."""
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
-
-
-def wait_until_gone(pids: list[int]) -> None:
-    """Until none of them exists."""
-    end_s = time.monotonic() + 20
-    while alive(pids):
-        assert time.monotonic() < end_s, alive(pids)
-        time.sleep(0.1)
 
 
 @contextmanager
@@ -128,9 +121,7 @@ def test_make_run(folder: Path) -> None:
             sessions = network.evd("status", "--json")
             assert sessions.stdout
             pids = processes_of(network)
-            second = subprocess.run(
-                network.command("run"), capture_output=True, text=True, timeout=30, check=False
-            )
+            second = network.evd("run")
             assert second.returncode == 1
             assert re.fullmatch(r"evd: The network runs already .*\n", second.stderr)
             assert alive(pids) == pids
@@ -157,7 +148,7 @@ def test_its_sudden_death_stops_the_network(folder: Path) -> None:
     with small_run(folder) as (_, run, pids):
         os.killpg(run.process.pid, signal.SIGKILL)
         run.process.wait()
-        wait_until_gone(pids)
+        wait_until_none(lambda: alive(pids), GONE_S_MAX)
 
 
 def test_a_dead_supervisor_leaves_nothing_behind(folder: Path) -> None:
@@ -166,14 +157,14 @@ def test_a_dead_supervisor_leaves_nothing_behind(folder: Path) -> None:
         os.kill(pids[0], signal.SIGKILL)
         run.process.wait(timeout=STOP_S)
         # Dead, but it is the machine's init that waits for them.
-        wait_until_gone(pids)
+        wait_until_none(lambda: alive(pids), GONE_S_MAX)
         assert "evd: supervisord ended by itself" in run.text()
 
 
 def test_a_hung_process_does_not_hold_up_the_end(folder: Path) -> None:
     """Proves: what does not stop by itself is ended, within the same 10 s."""
     with small_run(folder) as (network, run, pids):
-        status = {each.name: each.pid for each in Supervisord(network.conf).status()}
+        status = {each.name: each.pid for each in network.supervisord.status()}
         hung = status["evd-engine:CP-001"]
         assert hung is not None
         os.kill(hung, signal.SIGSTOP)

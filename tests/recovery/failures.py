@@ -38,12 +38,12 @@ def engine_crashes(scene: Scene, trial: int) -> Figures:
     engine = scene.network.points[cp_id].engine
     scene.network.wait_available(cp_id)
     request_id = scene.charge([cp_id])[cp_id]
-    with scene.only(engine):
+    with scene.network.only(engine):
         scene.any_moment()
         failed_s = time.monotonic()
         engine.kill()
         detected_s = _until_shown(scene, cp_id, "BROKEN", failed_s)
-        ready_s = scene.start(engine)
+        ready_s = engine.start_until_ready()
         _until_in_service(scene, cp_id, ready_s)
         scene.network.wait_request(request_id, "FAILED", within_s=PATIENCE_S)
         return {
@@ -56,7 +56,7 @@ def engine_hangs(scene: Scene, trial: int) -> Figures:
     """Stopped as by a debugger, then woken."""
     cp_id = _point_of(trial)
     engine = scene.network.points[cp_id].engine
-    with scene.only():
+    with scene.network.only():
         scene.any_moment()
         failed_s = time.monotonic()
         engine.freeze()
@@ -71,19 +71,19 @@ def monitor_crashes(scene: Scene, trial: int) -> Figures:
     """Killed and held down until shown."""
     cp_id = _point_of(trial)
     monitor = scene.network.points[cp_id].monitor
-    with scene.only(monitor):
+    with scene.network.only(monitor):
         scene.any_moment()
         failed_s = time.monotonic()
         monitor.kill()
         detected_s = _until_shown(scene, cp_id, "DISCONNECTED", failed_s)
-        ready_s = scene.start(monitor)
+        ready_s = monitor.start_until_ready()
         recovered_s = _until_in_service(scene, cp_id, ready_s)
     return {"monitor crash shown": detected_s, "monitor normal again": recovered_s}
 
 
 def monitor_cut_off(scene: Scene, trial: int) -> Figures:
     """Nothing goes through between it and Central, and no connection is closed."""
-    with scene.only():
+    with scene.network.only():
         scene.any_moment()
         failed_s = time.monotonic()
         scene.relay.freeze()
@@ -102,12 +102,12 @@ def driver_crashes(scene: Scene, trial: int) -> Figures:
     scene.seconds_until(
         lambda: scene.driver_told(request_id, "IN_PROGRESS"), 0.0, f"{request_id} runs"
     )
-    with scene.only(driver):
+    with scene.network.only(driver):
         driver.kill()
         if trial % 2:
             scene.network.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
         told = len(driver.printed())
-        ready_s = scene.start(driver)
+        ready_s = driver.start_until_ready()
         expected = FINAL if trial % 2 else ("IN_PROGRESS", *FINAL)
         recovered_s = scene.seconds_until(
             lambda: scene.driver_told(request_id, *expected, since=told),
@@ -123,10 +123,10 @@ def central_crashes(scene: Scene, trial: int) -> Figures:
     scene.seconds_until(scene.all_in_service, 0.0, "all are in service")
     requests = scene.charge(CP_IDS)
     central = scene.network.central()
-    with scene.only(central):
+    with scene.network.only(central):
         central.kill()
         scene.wait_buffered(CP_IDS)
-        ready_s = scene.start(central)
+        ready_s = central.start_until_ready()
         scene.seconds_until(scene.all_in_service, ready_s, "all are in service again")
         scene.wait_confirmed(CP_IDS)
         recovered_s = time.monotonic() - ready_s
@@ -151,12 +151,12 @@ def _broker_crash(scene: Scene) -> float:
     scene.seconds_until(scene.all_in_service, 0.0, "all are in service")
     requests = scene.charge(charging)
     broker = scene.network.broker
-    with scene.only(broker):
+    with scene.network.only(broker):
         broker.kill()
         time.sleep(BROKER_AWAY_S)
         scene.wait_buffered(charging)
         request_id = scene.driver_asks(asked)
-        ready_s = scene.start(broker)
+        ready_s = broker.start_until_ready()
         scene.wait_confirmed(charging)
         scene.seconds_until(
             lambda: scene.driver_told(request_id, "IN_PROGRESS", *FINAL),

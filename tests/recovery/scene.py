@@ -6,14 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
-from tests.network import relay
-from tests.network.brokers import EMBEDDED, make_broker
+from tests.network.brokers import EMBEDDED
 from tests.network.network import Fields, Network
-from tests.network.processes import Program, free_port
-from tests.network.waiting import wait_until
-from tests.recovery.readiness import start_until_ready
+from tests.network.processes import Program, Relay, free_port
+from tests.network.waiting import wait_until, wait_until_none
 
 POINTS = 20
 CP_IDS = tuple(f"CP-{number:03}" for number in range(1, POINTS + 1))
@@ -27,51 +23,30 @@ PATIENCE_S = 30.0
 
 
 class Scene:
-    """A network that is up, its driver, and how to wait for what becomes of it."""
+    """A network that is up, its driver, and the waits for its states."""
 
-    def __init__(self, network: Network, broker: str) -> None:
-        self.network = network
-        network.programs["broker"] = make_broker(network.folder, network.broker_port, broker)
-        self._random = random.Random(1)
-        self._metrics_ports = {cp_id: free_port() for cp_id in CP_IDS}
-        self._driver_port = free_port()
-        self._http = httpx.Client(timeout=5.0)
-
-    def up(self) -> "Scene":
+    def __init__(self, network: Network) -> None:
         """Start all of it, and wait until every charging point can take a driver."""
-        network = self.network
-        self.start(network.broker)
+        self.network = network
+        self._random = random.Random(1)
+        network.broker.start_until_ready()
         network.central().start()
-        relay_port = free_port()
-        ports = (str(relay_port), str(network.control_port))
-        network.program("relay", "python", str(Path(relay.__file__)), *ports).start()
+        # Between Central and the monitor of RELAYED.
+        self.relay: Relay = network.relay(network.control_port)
         for cp_id in CP_IDS:
-            by_relay = ("--central-port", str(relay_port)) if cp_id == RELAYED else ()
-            network.charging_point(
+            point = network.charging_point(
                 cp_id,
                 engine_flags=(
                     *("--session-seconds", str(SESSION_S)),
-                    *("--metrics-port", str(self._metrics_ports[cp_id])),
+                    *("--metrics-port", str(free_port())),
                 ),
-                monitor_flags=by_relay,
-            ).start()
-        network.driver(DRIVER, flags=("--http-port", str(self._driver_port))).start()
+            )
+            if cp_id == RELAYED:
+                point.monitor.set_flag("--central-port", self.relay.port)
+            point.start()
+        self.driver: Program = network.driver(DRIVER, flags=("--http-port", str(free_port())))
+        self.driver.start()
         network.wait_available(*CP_IDS, within_s=2 * PATIENCE_S)
-        return self
-
-    def close(self) -> None:
-        """Close what it opened itself."""
-        self._http.close()
-
-    @property
-    def relay(self) -> Program:
-        """Between Central and the monitor of RELAYED."""
-        return self.network.programs["relay"]
-
-    @property
-    def driver(self) -> Program:
-        """The one driver."""
-        return self.network.programs[DRIVER]
 
     def any_moment(self) -> None:
         """Wait for up to a second: a failure comes at any point of a period."""
@@ -82,37 +57,10 @@ class Scene:
         wait_until(condition, PATIENCE_S, what)
         return time.monotonic() - since_s
 
-    def start(self, program: Program) -> float:
-        """Start a program; the monotonic second at which it was ready."""
-        return start_until_ready(program, self.network.folder)
-
-    @contextmanager
-    def only(self, *failing: Program) -> Iterator[None]:
-        """Inside, nothing else may be restarted."""
-        others = [each for each in self.network.programs.values() if each not in failing]
-        before = {each.name: each.pid for each in others}
-        yield
-        after = {each.name: each.pid for each in others if each.alive}
-        if before != after:
-            raise AssertionError(f"restarted as well: {set(before.items()) ^ set(after.items())}")
-
-    # What is shown
-
-    def shown(self) -> dict[str, Fields]:
-        """The charging points as Central shows them, by id; empty while it is away."""
-        try:
-            answer = self.network.http.get("/cp", params={"limit": 1000})
-        except httpx.TransportError:
-            return {}
-        points = answer.json()["charging_points"] if answer.status_code == 200 else []
-        return {point["cp_id"]: point for point in points}
-
     def all_in_service(self, cp_ids: Sequence[str] = CP_IDS) -> bool:
-        """Whether all of these are ON and could take a driver."""
-        shown = self.shown()
+        """Whether each of these is ON and could take a driver."""
+        shown = self.network.shown()
         return all(_in_service(shown.get(cp_id, {})) for cp_id in cp_ids)
-
-    # Sessions
 
     def charge(self, cp_ids: Sequence[str]) -> dict[str, str]:
         """Begin a session at each, each for a driver of its own; the requests' ids by cp_id."""
@@ -126,8 +74,8 @@ class Scene:
 
     def driver_asks(self, cp_id: str) -> str:
         """Have the driver ask for a charge; the request's id."""
-        path = f"http://127.0.0.1:{self._driver_port}/drivers/{DRIVER}/requests"
-        answer = self._http.post(path, json={"cp_id": cp_id})
+        url = f"http://127.0.0.1:{self.driver.flag('--http-port')}/drivers/{DRIVER}/requests"
+        answer = self.network.http.post(url, json={"cp_id": cp_id})
         answer.raise_for_status()
         request_id: str = answer.json()["request_id"]
         return request_id
@@ -139,25 +87,17 @@ class Scene:
         return next((status for status in found if status in statuses), None)
 
     def buffered(self, cp_id: str) -> int:
-        """How many sessions an engine keeps that Central has not confirmed."""
-        answer = self._http.get(f"http://127.0.0.1:{self._metrics_ports[cp_id]}/metrics")
-        prefix = "evd_sessions_buffered "
-        line = next(each for each in answer.text.splitlines() if each.startswith(prefix))
-        return int(float(line.removeprefix(prefix)))
+        """The number of sessions that an engine keeps and Central has not confirmed."""
+        port = self.network.points[cp_id].engine.flag("--metrics-port")
+        return int(self.network.metric("evd_sessions_buffered", int(port)))
 
     def wait_buffered(self, cp_ids: Sequence[str]) -> None:
         """Wait until the session at each of these is over, and waits for Central."""
-        for cp_id in cp_ids:
-            wait_until(lambda cp_id=cp_id: self.buffered(cp_id), PATIENCE_S, f"{cp_id} buffers")  # type: ignore[misc]
+        wait_until_none(lambda: [each for each in cp_ids if not self.buffered(each)], PATIENCE_S)
 
     def wait_confirmed(self, cp_ids: Sequence[str]) -> None:
         """Wait until no engine keeps a session that Central has not confirmed."""
-        for cp_id in cp_ids:
-            wait_until(
-                lambda cp_id=cp_id: self.buffered(cp_id) == 0,  # type: ignore[misc]
-                PATIENCE_S,
-                f"the session of {cp_id} is confirmed",
-            )
+        wait_until_none(lambda: [each for each in cp_ids if self.buffered(each)], PATIENCE_S)
 
 
 def _in_service(point: Fields) -> bool:
@@ -167,9 +107,5 @@ def _in_service(point: Fields) -> bool:
 @contextmanager
 def scene_in(folder: Path, broker: str = EMBEDDED) -> Iterator[Scene]:
     """A scene that is up, on one of the brokers of `tests.network.brokers`."""
-    with Network(folder) as network:
-        scene = Scene(network, broker)
-        try:
-            yield scene.up()
-        finally:
-            scene.close()
+    with Network(folder, broker=broker) as network:
+        yield Scene(network)

@@ -4,88 +4,45 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import attrs
 import confluent_kafka
 import pytest
 import trio
 
-from evd.adapters.kafka import (
-    Consumer,
-    Producer,
-    RawMessage,
-    Start,
-    open_consumer,
-    open_producer,
-)
+from evd.adapters.kafka import Consumer, Start
 from tests.adapters.conftest import BrokerProcess
-from tests.adapters.kafka.delivery import delivered
+from tests.network import pairs
+from tests.network.pairs import TOPIC, Pair, eventually
 
-TOPIC = "cp.sessions"
 KEY = "CP-001"
 RECOVERY_S_MAX = 5.0
 HANG_S_MAX = 10.0
 CLOSE_S_MAX = 2.0
 
 
-@attrs.frozen
-class Pair:
-    """A producer and a consumer of one topic, and what has been read so far."""
-
-    producer: Producer
-    consumer: Consumer
-    read: list[RawMessage]
-
-    @property
-    def values(self) -> list[bytes]:
-        """What was read, in order."""
-        return [message.value for message in self.read]
-
-    async def until_read(self, value: bytes) -> None:
-        """Waits for it."""
-        with trio.fail_after(RECOVERY_S_MAX):
-            while value not in self.values:
-                await trio.sleep(0.01)
-
-    async def send(self, value: bytes) -> None:
-        """Sends it until the broker has it."""
-        with trio.fail_after(RECOVERY_S_MAX):
-            while not await delivered(self.producer, TOPIC, KEY, value):
-                await trio.sleep(0.01)
-
-
 @asynccontextmanager
 async def open_pair(
     bootstrap: str, start: Start = "end", message_timeout_s: float = 5.0
 ) -> AsyncIterator[Pair]:
-    """Both, with the consumer being read."""
-    read: list[RawMessage] = []
-    async with (
-        open_producer(bootstrap, "p", message_timeout_s=message_timeout_s) as producer,
-        open_consumer(bootstrap, "c", {TOPIC: KEY}, start=start, group_id="group") as consumer,
-        trio.open_nursery() as nursery,
-    ):
-
-        async def collect() -> None:
-            async for batch in consumer.batches:
-                read.extend(batch)
-
-        nursery.start_soon(collect)
-        yield Pair(producer, consumer, read)
-        nursery.cancel_scope.cancel()
+    """A pair whose reader reads one key, and need not be at its place yet."""
+    async with pairs.open_pair(
+        bootstrap,
+        start,
+        key=KEY,
+        message_timeout_s=message_timeout_s,
+        within_s=RECOVERY_S_MAX,
+        placed=False,
+    ) as pair:
+        yield pair
 
 
 async def until_lost(consumer: Consumer, count: int = 1) -> None:
     """Waits until the reader has found the log to be another one."""
-    with trio.fail_after(RECOVERY_S_MAX):
-        while consumer.logs_lost_count < count:
-            await trio.sleep(0.01)
+    await eventually(lambda: consumer.logs_lost_count >= count, RECOVERY_S_MAX)
 
 
 async def until_health_is(pair: Pair, *, good: bool, timeout_s: float) -> None:
     """Waits until both say so."""
-    with trio.fail_after(timeout_s):
-        while {pair.producer.broker_up, pair.consumer.healthy} != {good}:
-            await trio.sleep(0.01)
+    await eventually(lambda: {pair.producer.broker_up, pair.consumer.healthy} == {good}, timeout_s)
 
 
 async def test_a_broker_that_comes_later_is_found(absent_broker: BrokerProcess) -> None:
@@ -208,7 +165,5 @@ async def test_what_waits_is_delivered_when_the_broker_is_back(broker: BrokerPro
         # Until the log is found to be another one, the old place in it may be behind its start.
         await until_lost(pair.consumer)
         waited = [b"%d" % number for number in range(100)]
-        with trio.fail_after(RECOVERY_S_MAX):
-            while pair.values[-len(waited) :] != waited:
-                await trio.sleep(0.01)
+        await eventually(lambda: pair.values[-len(waited) :] == waited, RECOVERY_S_MAX)
         assert pair.producer.failed_count == 0

@@ -1,20 +1,18 @@
-"""A whole network of its own for a test: its own folder, its own ports, under supervisord."""
+"""A whole network under supervisord, in a folder and on ports of its own."""
 
+import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
 from evd.adapters.supervisor.supervisord import Supervisord
-from tests.network.processes import free_port
+from tests.network.processes import BIN, CHECKOUT, free_port
 
-CHECKOUT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 COMMAND_S = 60.0
 
 _PORTS = re.compile(r"(?<=[ :\"])(8[0-9]{3}|9[0-9]{3})(?=[\"\s])")
@@ -37,26 +35,18 @@ class Network:
         """The tool's command line for this network."""
         return [str(BIN / "evd"), "--config", str(self.conf), *arguments]
 
-    def evd(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """The tool, run to its end."""
-        return subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+    @property
+    def supervisord(self) -> Supervisord:
+        """Its supervisor, which may not run."""
+        return Supervisord(self.conf)
+
+    def evd(self, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+        """The tool, run to its end; `env`: more environment variables."""
+        return run(self.command(*arguments), {**os.environ, **env})
 
     def ctl(self, *arguments: str) -> str:
-        """What supervisorctl says."""
-        done = subprocess.run(
-            [str(BIN / "supervisorctl"), "-c", str(self.conf), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
+        """The output of supervisorctl."""
+        done = run([str(BIN / "supervisorctl"), "-c", str(self.conf), *arguments], os.environ)
         return done.stdout + done.stderr
 
     def keep(self, *units: str) -> None:
@@ -68,6 +58,19 @@ class Network:
     def write_unit(self, unit: str, text: str) -> None:
         """Write a unit's file beside those of the checkout."""
         (self.root / "etc" / "supervisord.d" / f"{unit}.conf").write_text(text)
+
+
+def run(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end, without a terminal and in no particular folder."""
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        env=env,
+    )
 
 
 @contextmanager
@@ -84,5 +87,5 @@ def network_in(root: Path) -> Iterator[Network]:
     try:
         yield network
     finally:
-        if Supervisord(network.conf).pid() is not None:
+        if network.supervisord.pid() is not None:
             network.evd("down")

@@ -1,7 +1,7 @@
-"""A writer and a reader of ours on one topic, and what each of them knows."""
+"""A writer and a reader of ours on one topic, with the knowledge of each."""
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import attrs
@@ -15,25 +15,26 @@ from evd.adapters.kafka import (
     open_consumer,
     open_producer,
 )
-from tests.adapters.kafka.delivery import delivered
 
 TOPIC = "cp.sessions"
 READ_S_MAX = 20.0
-BURST = 10
 GAP_S = 0.01
+BURST = 10
 
 
 @attrs.define
 class Pair:
-    """A producer and a consumer of TOPIC, and what has been read so far."""
+    """A producer and a consumer of TOPIC, and the messages read so far."""
 
     producer: Producer
     consumer: Consumer
+    # The bound of each wait that names none.
+    within_s: float = READ_S_MAX
     read: list[RawMessage] = attrs.field(factory=list)
 
     @property
     def values(self) -> list[bytes]:
-        """What was read, in order."""
+        """The values that were read, in order."""
         return [message.value for message in self.read]
 
     async def collect(self) -> None:
@@ -41,17 +42,29 @@ class Pair:
         async for batch in self.consumer.batches:
             self.read.extend(batch)
 
-    async def until_read(self, *values: bytes, within_s: float = READ_S_MAX) -> None:
+    async def until_read(self, *values: bytes, within_s: float | None = None) -> None:
         """Waits until all of them have been read."""
-        with trio.fail_after(within_s):
-            while not set(values) <= set(self.values):
+        await eventually(lambda: set(values) <= set(self.values), within_s or self.within_s)
+
+    async def send(self, value: bytes, key: str = "CP-001", within_s: float | None = None) -> None:
+        """Sends it until the brokers have it."""
+        with trio.fail_after(within_s or self.within_s):
+            while not await self.delivered(key, value):
                 await trio.sleep(GAP_S)
 
-    async def send(self, value: bytes, key: str = "CP-001", within_s: float = READ_S_MAX) -> None:
-        """Sends it until the brokers have it."""
-        with trio.fail_after(within_s):
-            while not await delivered(self.producer, TOPIC, key, value, within_s=within_s):
-                await trio.sleep(GAP_S)
+    async def delivered(self, key: str, *values: bytes) -> bool:
+        """Sends these; whether the brokers have confirmed each, as long as nobody else sends."""
+        failed_count = self.producer.failed_count
+        posted = [self.producer.post(TOPIC, key, value) for value in values]
+        flushed = await self.producer.flush(READ_S_MAX)
+        return all(posted) and flushed and self.producer.failed_count == failed_count
+
+
+async def eventually(condition: Callable[[], bool], within_s: float) -> None:
+    """Waits until the condition holds; raises trio.TooSlowError after `within_s`."""
+    with trio.fail_after(within_s):
+        while not condition():
+            await trio.sleep(GAP_S)
 
 
 @asynccontextmanager
@@ -59,21 +72,25 @@ async def open_pair(
     bootstrap: str,
     start: Start = "committed-else-earliest",
     *,
+    key: str = "all",
     group_id: str = "group",
     message_timeout_s: float = 30.0,
+    within_s: float = READ_S_MAX,
+    placed: bool = True,
 ) -> AsyncIterator[Pair]:
-    """Both, the reader at its place and being read."""
+    """Both, being read; the reader is at its place, unless `placed` is false."""
     async with (
         open_producer(bootstrap, "writer", message_timeout_s=message_timeout_s) as producer,
         open_consumer(
-            bootstrap, "reader", {TOPIC: "all"}, start=start, group_id=group_id
+            bootstrap, "reader", {TOPIC: key}, start=start, group_id=group_id
         ) as consumer,
         trio.open_nursery() as nursery,
     ):
-        pair = Pair(producer, consumer)
+        pair = Pair(producer, consumer, within_s)
         nursery.start_soon(pair.collect)
-        with trio.fail_after(READ_S_MAX):
-            await consumer.placed.wait()
+        if placed:
+            with trio.fail_after(READ_S_MAX):
+                await consumer.placed.wait()
         yield pair
         nursery.cancel_scope.cancel()
 
@@ -89,19 +106,15 @@ class Stream:
 
     async def run(self) -> None:
         """Sends until cancelled."""
-        producer = self.pair.producer
         for first in itertools.count(step=BURST):
             values = [b"%d" % number for number in range(first, first + BURST)]
-            failed_count = producer.failed_count
-            posted = [producer.post(TOPIC, f"CP-{first % 47:03d}", value) for value in values]
-            flushed = await producer.flush(READ_S_MAX)
-            if all(posted) and flushed and producer.failed_count == failed_count:
+            if await self.pair.delivered(f"CP-{first % 47:03d}", *values):
                 self.confirmed += values
             else:
                 self.failed_count += 1
             await trio.sleep(GAP_S)
 
-    async def nothing_is_lost(self) -> None:
+    async def assert_nothing_is_lost(self) -> None:
         """All that was confirmed is read, once, and no send ever failed."""
         await self.pair.until_read(*self.confirmed)
         assert self.failed_count == 0
@@ -112,6 +125,4 @@ class Stream:
     async def until_confirmed(self, count: int, within_s: float = READ_S_MAX) -> None:
         """Waits until so many more have been confirmed."""
         wanted = len(self.confirmed) + count
-        with trio.fail_after(within_s):
-            while len(self.confirmed) < wanted:
-                await trio.sleep(GAP_S)
+        await eventually(lambda: len(self.confirmed) >= wanted, within_s)
