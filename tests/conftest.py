@@ -1,4 +1,4 @@
-"""What tests of every kind share."""
+"""Shared by tests of every kind: the same order of tasks, and nothing left out in CI."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -36,7 +36,7 @@ def _deterministic_trio(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What this machine cannot have is left out, with the reason; in CI that is a failure."""
+    """Fail in CI where a test was left out because this machine lacks something."""
     report = yield
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"

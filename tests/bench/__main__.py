@@ -14,7 +14,7 @@ SLOWER_MAX = 1.2
 
 
 def main() -> None:
-    """Measure."""
+    """Print the figures that were asked for."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="runs of each throughput")
     parser.add_argument("--history", type=int, default=HISTORY, help="sessions of the past")

@@ -13,7 +13,7 @@ DATA = b'{"type":"HEARTBEAT","cp_id":"CP-001","seq":12345,"engine_status":"OK","
 
 
 def measure() -> None:
-    """Print both rates."""
+    """Print the rates of both ways, over RUNS runs."""
     encoded = encode(DATA) * 100
     encodes, decodes = [], []
     for _ in range(RUNS):

@@ -14,7 +14,7 @@ GOALS = {"engine:CP-001": (0.6, 50.0), "monitor:CP-001": (0.6, 36.0), "central":
 
 
 def measure(folder: Path) -> None:
-    """Print both for each program."""
+    """Print the seconds and the memory of each program, against their goals."""
     with Network(folder) as network:
         network.charging_point("CP-001")
         network.driver("driver-alice")

@@ -35,13 +35,13 @@ STORIES_MAX: Final = 3
 
 
 class Diary:
-    """Says what happens, on stdout and beside the logs of the programs."""
+    """Tells each event on stdout and in a file beside the logs of the programs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __call__(self, text: str) -> None:
-        """One line."""
+        """Print a line, and keep it."""
         print(text, flush=True)
         if self._path.parent.exists():
             with self._path.open("a") as file:
@@ -114,7 +114,7 @@ def _look(network: ChaosNetwork, bills: BillWatch) -> None:
 
 
 def _converge(network: ChaosNetwork, bills: BillWatch) -> tuple[float | None, list[str]]:
-    """Watch the peace; when all that it found open was settled and all was in service again.
+    """Watch the peace; the second in which all that was open was settled and in service again.
 
     Drivers go on asking meanwhile: what they begin now is not counted.
     """

@@ -28,7 +28,7 @@ REQUEST_LINES: Final = 5_000
 
 
 class Kind(StrEnum):
-    """What is done to a part of the network."""
+    """The kinds of harm to a part of the network."""
 
     KILLED = "killed"
     HELD = "killed and held down"
@@ -118,6 +118,6 @@ def _targets(draw: random.Random, kind: Kind, program: str) -> tuple[str, ...]:
 
 
 def request_lines(seed: int, driver_id: str) -> Sequence[str]:
-    """What a driver asks for, line by line: more than it can get through in a run."""
+    """The lines of a driver's requests file: more than it can get through in a run."""
     draw = random.Random(f"{seed} {driver_id}")
     return [draw.choice(("any", draw.choice(CP_IDS))) for _ in range(REQUEST_LINES)]

@@ -1,4 +1,4 @@
-"""What all parts wrote about one session, and what was done to them meanwhile, in order of time."""
+"""The story of one session: the lines that all parts wrote, and each fault, in order of time."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -11,11 +11,11 @@ import orjson
 from tests.network.checker import Facts
 
 IDS: Final = re.compile(r"(?:session|req)-[0-9a-f]{32}")
-# Around the first and the last word on a session: what was done to the network.
+# The story begins so long before the first word on the session, and ends so long after the last.
 AROUND: Final = timedelta(seconds=10)
 LINES_MAX: Final = 250
 
-Line = tuple[datetime, str, str]
+Entry = tuple[datetime, str, str]
 
 
 def ids_about(text: str, facts: Facts) -> set[str]:
@@ -64,7 +64,7 @@ def story(text: str, facts: Facts, logs: Path) -> str:
     return "\n".join([text, *chosen])
 
 
-def _lines(logs: Path) -> Iterator[Line]:
+def _lines(logs: Path) -> Iterator[Entry]:
     for path in logs.iterdir():
         for line in path.read_text(errors="replace").splitlines():
             found = _parsed(line, path.name)
@@ -72,7 +72,7 @@ def _lines(logs: Path) -> Iterator[Line]:
                 yield found
 
 
-def _parsed(line: str, name: str) -> Line | None:
+def _parsed(line: str, name: str) -> Entry | None:
     try:
         if line.startswith("{"):
             fields = orjson.loads(line)

@@ -74,8 +74,6 @@ class Storm:
     def _pause(self, fault: Fault) -> None:
         self._peace.wait(fault.lasts_s)
 
-    # What each kind is
-
     def _kill(self, fault: Fault) -> None:
         killed = 0
         for name in fault.targets:

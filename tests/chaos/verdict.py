@@ -1,4 +1,4 @@
-"""What the faults left behind: counted by what it would cost, with a sentence for each case."""
+"""The count of the damage, by what it would cost, with a sentence for each case."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -21,12 +21,12 @@ class Verdict:
     billed_twice: Sequence[str]
     wrong_totals: Sequence[str]
     no_final: Sequence[str]
-    # Whatever else was promised: one session at a time, one status, nothing stale, no crash.
+    # The other promises: one session at a time, one status, nothing stale, no crash.
     others: Sequence[str]
 
     @property
     def cases(self) -> list[str]:
-        """All of them."""
+        """The sentences of every kind, the costliest first."""
         groups = (self.lost, self.billed_twice, self.wrong_totals, self.no_final, self.others)
         return [case for group in groups for case in group]
 
@@ -39,7 +39,7 @@ class BillWatch:
         self._settled: dict[str, tuple[object, ...]] = {}
 
     def look(self, sessions: Iterable[Row]) -> None:
-        """Compare with the looks before."""
+        """Compare the bills with those of the looks before."""
         for row in sessions:
             if not row["settled"]:
                 continue

@@ -28,7 +28,7 @@ def installed_kafka() -> Installation:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says loudly that the part was not tested."""
+    """Warns in the summary that Kafka was left out."""
     if _left_out:
         terminalreporter.section("LEFT OUT: everything on Apache Kafka", sep="!", red=True)
         terminalreporter.line(_left_out[0])

@@ -15,7 +15,7 @@ from tests.network.waiting import never_for
 
 pytestmark = pytest.mark.kafka
 
-# What the docs promise of one node: all is normal so soon after it serves.
+# The docs promise of one node that all is normal so soon after it serves.
 RECOVERY_S_MAX = 10.0
 
 

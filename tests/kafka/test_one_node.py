@@ -18,13 +18,13 @@ from tests.network.pairs import TOPIC, Pair, Stream, eventually, open_pair
 
 pytestmark = pytest.mark.kafka
 
-# What the docs promise after a crash of the only node, from its start on.
+# The docs promise so much after a crash of the only node, from its start on.
 RECOVERY_S_MAX = 10.0
 # A reader that slept out its fetch wait would need half of that on average.
 FETCH_WAIT_MS = 500
 LATENCY_S_MAX = 0.1
 JAVA_S_MAX = 60.0
-# What changed in the metadata is seen so soon.
+# A change in the metadata is seen so soon.
 SEEN_S_MAX = 10.0
 KEYS = [f"CP-{number:03d}" for number in range(60)] + [
     *("", "a", "ñandú", "driver-alice", "driver.böb", "日本", "x" * 32, "\x7f", "0", "CP_é-1")
@@ -43,7 +43,7 @@ async def round_trips(pair: Pair, count: int) -> list[float]:
 
 
 def is_healthy(pair: Pair) -> bool:
-    """What the reader says of itself, asked anew each time."""
+    """The reader's own word on itself, asked anew each time."""
     return pair.consumer.healthy
 
 
@@ -56,7 +56,7 @@ async def test_a_message_wakes_its_reader(kafka: KafkaCluster) -> None:
 
 
 async def test_a_reader_goes_on_where_it_committed(kafka: KafkaCluster) -> None:
-    """Proves: what was done with is not read again, what was not is."""
+    """Proves: a committed message is not read again, and the next one is."""
     async with open_pair(kafka.bootstrap, group_id="committing") as pair:
         await pair.send(b"done")
         await pair.until_read(b"done")
@@ -175,7 +175,7 @@ async def test_an_idle_reader_gets_its_questions_answered(
 
 
 async def test_a_reader_without_its_topics_is_not_healthy(kafka_network: KafkaNetwork) -> None:
-    """Proves: whoever reads says so when its topics are gone with the broker's data, and reads on
+    """Proves: a reader says so when its topics are gone with the broker's data, and reads on
     without a restart when they have been made again."""
     cluster = await trio.to_thread.run_sync(partial(kafka_network, partitions=0))
     await trio.to_thread.run_sync(ensure_topics, cluster.bootstrap, 4)

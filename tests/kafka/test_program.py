@@ -53,7 +53,7 @@ def test_a_port_in_use_is_one_line(kafka: KafkaCluster, tmp_path: Path) -> None:
 def test_a_bad_flag_is_one_line(
     flags: list[str], named: str, tmp_path: Path, installed_kafka: Installation
 ) -> None:
-    """Proves: what can't work is refused before anything is written."""
+    """Proves: a flag that can't work is refused before anything is written."""
     node = KafkaNode(tmp_path, 1, 0, flags)
     assert node.start().wait() == 2
     (line,) = node.logged().splitlines()

@@ -26,7 +26,7 @@ async def test_one_and_then_two_of_three_die(kafka_network: KafkaNetwork) -> Non
         await stream.until_confirmed(500, within_s=TAKEOVER_S_MAX)
 
         await trio.to_thread.run_sync(second.kill)
-        # What was on its way may still be confirmed.
+        # A message that was on its way may still be confirmed.
         await trio.sleep(0.5)
         confirmed_count = len(stream.confirmed)
         await trio.sleep(3)

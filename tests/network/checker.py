@@ -40,7 +40,7 @@ FINAL_STATUSES = frozenset(status.value for status in FINAL)
 
 
 class Promise(StrEnum):
-    """What a finding is about."""
+    """The promises that a finding may be about."""
 
     KEPT = "no session is lost"
     ONCE = "nothing is billed twice"
@@ -214,14 +214,14 @@ def open_requests(facts: Facts) -> list[tuple[str, str]]:
 
 
 def unrest(facts: Facts) -> list[str]:
-    """What is still on its way."""
+    """Everything that has still to come, in sentences."""
     return [text for _, text in (*open_sessions(facts), *open_requests(facts))]
 
 
 def violations(
     facts: Facts, *, disks_lost: Collection[str] = (), central_lost: bool = False
 ) -> list[str]:
-    """Which promise is broken, and by what.
+    """The broken promises, each by what breaks it.
 
     `disks_lost`: charging points whose engine's disk was thrown away, and who may have estimates.
     `central_lost`: Central's database was, and what it had decided is only known to drivers.
@@ -233,7 +233,7 @@ def violations(
 def findings(
     facts: Facts, *, disks_lost: Collection[str] = (), central_lost: bool = False
 ) -> dict[Promise, list[str]]:
-    """The same by promise, each of which is there."""
+    """The violations by promise; each promise is there, also where it holds."""
     found: dict[Promise, list[str]] = {promise: [] for promise in Promise}
     for promise, text in (
         *_lost_sessions(facts, disks_lost),
@@ -348,7 +348,7 @@ def _wrong_totals(request_id: str, told: Sequence[Told], row: Row | None) -> Ite
 
 
 def _ended_or_repeated(network: Network, facts: Facts) -> Iterable[Finding]:
-    """What the programs themselves tell: none crashed, and each final line came once."""
+    """Each program that crashed, and each final line that came twice, by their own output."""
     for program in network.programs.values():
         if "| Crashed: " in program.logged() or program.ended_badly:
             yield Promise.ALIVE, f"{program.name} ended by itself: {program.logged()[-2000:]}"

@@ -102,7 +102,7 @@ def restore_power(disk: Path) -> None:
 
 
 def _shut_down(disk: Path, flags: int) -> None:
-    # Of the loop device of this test alone.
+    # No other file system than this test's own loop device may be shut down.
     if not disk.is_mount() or os.major(disk.stat().st_dev) != LOOP_MAJOR:
         raise ValueError(f"{disk} is no small disk")
     fd = os.open(disk, os.O_RDONLY | os.O_DIRECTORY)

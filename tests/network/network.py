@@ -29,14 +29,14 @@ class ChargingPoint:
         self.engine_state_dir = state_dir
 
     def start(self) -> "ChargingPoint":
-        """Start both."""
+        """Start the engine, and then its monitor."""
         self.engine.start()
         self.monitor.start()
         return self
 
 
 class Network:
-    """Everything that a test needs of a network; ends all of it at the end of the `with`."""
+    """A network of real programs; the end of the `with` ends all of them."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Network:
         return self
 
     def get(self, path: str, **params: Any) -> Fields:
-        """What Central answers to a GET, which must succeed."""
+        """Central's answer to a GET, which must succeed."""
         answer = self.http.get(path, params=params)
         answer.raise_for_status()
         fields: Fields = answer.json()
@@ -284,7 +284,7 @@ class Network:
         assert after == before, set(after.items()) ^ set(before.items())
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """What a query finds in Central's database, as any other reader would see it."""
+        """The rows that a query finds in Central's database, as any other reader sees them."""
         path = self.folder / "central" / "central.db"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
             return database.execute(query, values).fetchall()

@@ -78,7 +78,7 @@ async def open_pair(
     within_s: float = READ_S_MAX,
     placed: bool = True,
 ) -> AsyncIterator[Pair]:
-    """Both, being read; the reader is at its place, unless `placed` is false."""
+    """A pair whose reader is being read, and is at its place unless `placed` is false."""
     async with (
         open_producer(bootstrap, "writer", message_timeout_s=message_timeout_s) as producer,
         open_consumer(

@@ -88,7 +88,7 @@ async def lingers(_: EngineConfig, life: Lifecycle) -> None:
 
 
 def shorten_the_bounds() -> None:
-    """Of a stop, so that a test of each costs a second or two, on a busy machine too."""
+    """Bound a stop so tightly that a test of each bound costs a second or two."""
     lifecycle.GRACE_S = 0.3
     lifecycle.HARD_END_S = 1.0
     lifecycle.LAST_END_S = 2.0

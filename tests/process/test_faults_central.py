@@ -120,7 +120,7 @@ def test_a_restored_central_begins_no_session_before_all_have_handed_over(tmp_pa
     """Proves: while a charging point that the copy knows is away, requests are answered 503 with
     its name; once it has handed over, the next one is taken."""
     with scene(tmp_path) as here:
-        # What is shown may be stored a moment later.
+        # Central shows a charging point a moment before it is stored.
         wait_until(lambda: here.network.rows("SELECT cp_id FROM charging_points"), 5.0)
         copy = tmp_path / "copy.db"
         backup(f"sqlite:///{state_dir(here)}/central.db", copy)

@@ -85,7 +85,7 @@ def test_poison_in_every_topic_is_put_aside_and_the_next_message_taken(tmp_path:
 
 
 def put_aside(tap: Tap, topic: str) -> set[bytes]:
-    """What lies in the dead letters and came from `topic`."""
+    """The dead letters that came from `topic`."""
     letters = tap.read(DEAD_LETTERS)
     return {each.value or b"" for each in letters if each.headers["topic"] == topic.encode()}
 

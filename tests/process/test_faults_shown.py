@@ -1,4 +1,4 @@
-"""What an operator sees of a fault: one line in the log, the history, its figures, the metrics."""
+"""A fault as an operator sees it: a line in the log, the history, its figures, the metrics."""
 
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,7 @@ def test_central_is_after_a_crash_what_it_was(tmp_path: Path) -> None:
 
 
 def shown(here: Scene) -> list[tuple[Any, ...]]:
-    """What is shown of each charging point, and how many requests are open."""
+    """The charging points as they are shown, and the number of open requests."""
     try:
         answer = here.network.get("/cp")
     except httpx.HTTPError:

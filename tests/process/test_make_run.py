@@ -3,19 +3,17 @@
 import os
 import re
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import attrs
 import pytest
 
-from tests.network.processes import CHECKOUT
+from tests.network.processes import CHECKOUT, Program
 from tests.network.supervised import Network, network_in
-from tests.network.waiting import wait_until_none
+from tests.network.waiting import wait_until, wait_until_none
 
 pytestmark = pytest.mark.slow
 
@@ -28,51 +26,41 @@ GONE_S_MAX = 20.0
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One with a short path: that of a socket has at most some hundred characters."""
+    """A folder with a short path: a socket's path has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="evd-") as name:
         yield Path(name)
 
 
-@attrs.frozen
-class Run:
+class Run(Program):
     """`make run` with its output in a file, as without a terminal."""
 
-    process: "subprocess.Popen[bytes]"
-    output: Path
-    began_s: float
-
-    def text(self) -> str:
-        """What it wrote so far."""
-        return self.output.read_text()
+    def __init__(self, network: Network, name: str) -> None:
+        argv = ("/usr/bin/env", "make", "-C", str(CHECKOUT), "--no-print-directory", "run")
+        super().__init__(name, argv, network.root.parent, {"EVD_CONFIG": str(network.conf)})
+        # Both in one file, as a terminal shows them.
+        self.err = self.out
 
     def wait_for(self, pattern: str) -> float:
-        """Until a line matches; the seconds since the start."""
-        while not re.search(pattern, self.text(), re.M):
-            elapsed_s = time.monotonic() - self.began_s
-            assert elapsed_s < BOUND_S, f"no line like {pattern!r} in:\n{self.text()}"
-            assert self.process.poll() is None, self.text()
-            time.sleep(0.1)
-        return time.monotonic() - self.began_s
+        """Wait until a line matches; the seconds since the start."""
+        wait_until(lambda: re.search(pattern, self.printed(), re.M), BOUND_S, self.printed())
+        return time.monotonic() - self.started_s
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Signal it and everything that it started, as a terminal does."""
+        os.killpg(self.pid, number)
 
 
 @contextmanager
-def make_run(network: Network, output: Path) -> Iterator[Run]:
+def make_run(network: Network, name: str) -> Iterator[Run]:
     """`make run` for the block, killed at its end at the latest."""
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            ["make", "-C", str(CHECKOUT), "--no-print-directory", "run"],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "EVD_CONFIG": str(network.conf)},
-            start_new_session=True,
-        )
+    run = Run(network, name)
+    run.start()
     try:
-        yield Run(process, output, time.monotonic())
+        yield run
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if run.alive:
+            run.signal_all(signal.SIGKILL)
+            run.wait()
 
 
 def processes_of(network: Network) -> list[int]:
@@ -83,7 +71,7 @@ def processes_of(network: Network) -> list[int]:
 
 
 def alive(pids: list[int]) -> list[int]:
-    """Those that still exist."""
+    """The processes that still exist."""
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
@@ -92,7 +80,7 @@ def small_run(folder: Path) -> Iterator[tuple[Network, Run, list[int]]]:
     """`make run` of one charging point without a driver, registered, and its processes."""
     with network_in(folder / "net") as network:
         network.keep("broker", "central", "cp-CP-001")
-        with make_run(network, folder / "output") as run:
+        with make_run(network, "output") as run:
             run.wait_for("CP-001 registered")
             yield network, run, processes_of(network)
 
@@ -101,22 +89,22 @@ def test_make_run(folder: Path) -> None:
     """Proves: within 15 s sessions are delivered and told in readable lines; Ctrl-C leaves no
     process within 10 s; a second run finds the history, and takes up where the first ended."""
     with network_in(folder / "net") as network:
-        with make_run(network, folder / "first") as run:
+        with make_run(network, "first") as run:
             elapsed_s = run.wait_for(r"driver-\w+ +IN_PROGRESS +CP-\d+ +\d+\.\d kW, .* kWh, .* €")
             # Beside other tests it may take as long as a busy machine takes.
             assert elapsed_s <= (BOUND_S if "PYTEST_XDIST_WORKER" in os.environ else LIFE_S)
             run.wait_for(r"^Dashboard +http://127\.0\.0\.1:\d+$")
             run.wait_for(r"^Logs +\S+/var/log$")
             run.wait_for(r"COMPLETED +CP-\d+ +\d+\.\d+ kWh, \d+\.\d\d €")
-            assert "\x1b" not in run.text()
+            assert "\x1b" not in run.printed()
             pids = processes_of(network)
             assert len(pids) == 11
             stopped_s = time.monotonic()
-            os.killpg(run.process.pid, signal.SIGINT)
-            run.process.wait(timeout=STOP_S)
+            run.signal_all(signal.SIGINT)
+            run.wait(STOP_S)
             assert time.monotonic() - stopped_s <= STOP_S
             assert alive(pids) == []
-        with make_run(network, folder / "second") as run:
+        with make_run(network, "second") as run:
             run.wait_for("driver-alice +(ACCEPTED|FAILED)")
             sessions = network.evd("status", "--json")
             assert sessions.stdout
@@ -126,7 +114,7 @@ def test_make_run(folder: Path) -> None:
             assert re.fullmatch(r"evd: The network runs already .*\n", second.stderr)
             assert alive(pids) == pids
             run.process.send_signal(signal.SIGTERM)
-            run.process.wait(timeout=STOP_S)
+            run.wait(STOP_S)
             assert alive(pids) == []
 
 
@@ -139,15 +127,15 @@ def test_a_broken_file_stops_nothing(folder: Path) -> None:
         half.unlink()
         assert network.evd("request", "driver-carol", "CP-404").returncode == 1
         assert alive(pids) == pids
-        os.killpg(run.process.pid, signal.SIGINT)
-        run.process.wait(timeout=STOP_S + 1)
+        run.signal_all(signal.SIGINT)
+        run.wait(STOP_S + 1)
 
 
 def test_its_sudden_death_stops_the_network(folder: Path) -> None:
     """Proves: a `make run` that is killed with everything around it leaves no process either."""
     with small_run(folder) as (_, run, pids):
-        os.killpg(run.process.pid, signal.SIGKILL)
-        run.process.wait()
+        run.signal_all(signal.SIGKILL)
+        run.wait()
         wait_until_none(lambda: alive(pids), GONE_S_MAX)
 
 
@@ -155,21 +143,21 @@ def test_a_dead_supervisor_leaves_nothing_behind(folder: Path) -> None:
     """Proves: where supervisord is killed, what it ran is stopped, and a sentence says so."""
     with small_run(folder) as (_, run, pids):
         os.kill(pids[0], signal.SIGKILL)
-        run.process.wait(timeout=STOP_S)
+        run.wait(STOP_S)
         # Dead, but it is the machine's init that waits for them.
         wait_until_none(lambda: alive(pids), GONE_S_MAX)
-        assert "evd: supervisord ended by itself" in run.text()
+        assert "evd: supervisord ended by itself" in run.printed()
 
 
 def test_a_hung_process_does_not_hold_up_the_end(folder: Path) -> None:
-    """Proves: what does not stop by itself is ended, within the same 10 s."""
+    """Proves: a process that does not stop by itself is ended, within the same 10 s."""
     with small_run(folder) as (network, run, pids):
         status = {each.name: each.pid for each in network.supervisord.status()}
         hung = status["evd-engine:CP-001"]
         assert hung is not None
         os.kill(hung, signal.SIGSTOP)
         stopped_s = time.monotonic()
-        os.killpg(run.process.pid, signal.SIGINT)
-        run.process.wait(timeout=STOP_S + 1)
+        run.signal_all(signal.SIGINT)
+        run.wait(STOP_S + 1)
         assert time.monotonic() - stopped_s <= STOP_S
         assert alive(pids) == []

@@ -166,7 +166,7 @@ def test_each_part_stops_cleanly_in_the_middle_of_a_session(tmp_path: Path) -> N
 
 
 def test_a_network_that_is_stopped_and_started_has_no_fault(tmp_path: Path) -> None:
-    """Proves: what ends because it is told to is down, and is not counted as a fault."""
+    """Proves: a part that ends because it is told to is down, and is not counted as a fault."""
     with Network(tmp_path) as network:
         network.up("CP-001")
         point = network.points["CP-001"]

@@ -26,7 +26,7 @@ Measured = dict[str, list[float]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure; 1 when a goal was missed."""
+    """Measure and print; returns 1 when a goal was missed."""
     rows = {each.__name__: each for each in (*FAILURES, *KAFKA_FAILURES)}
     parser = argparse.ArgumentParser(prog="make recovery", description=__doc__)
     parser.add_argument("--trials", type=int, default=TRIALS_MIN, help="of each failure")

@@ -33,7 +33,7 @@ def _until_in_service(scene: Scene, cp_id: str, since_s: float) -> float:
 
 
 def engine_crashes(scene: Scene, trial: int) -> Figures:
-    """Killed in mid-session and held down until shown; then its session is settled as well."""
+    """Kill it in mid-session, hold it down until shown, and wait for its session's bill."""
     cp_id = _point_of(trial)
     engine = scene.network.points[cp_id].engine
     scene.network.wait_available(cp_id)
@@ -53,7 +53,7 @@ def engine_crashes(scene: Scene, trial: int) -> Figures:
 
 
 def engine_hangs(scene: Scene, trial: int) -> Figures:
-    """Stopped as by a debugger, then woken."""
+    """Stop it as a debugger does, and wake it when it is shown."""
     cp_id = _point_of(trial)
     engine = scene.network.points[cp_id].engine
     with scene.network.only():
@@ -68,7 +68,7 @@ def engine_hangs(scene: Scene, trial: int) -> Figures:
 
 
 def monitor_crashes(scene: Scene, trial: int) -> Figures:
-    """Killed and held down until shown."""
+    """Kill it and hold it down until shown."""
     cp_id = _point_of(trial)
     monitor = scene.network.points[cp_id].monitor
     with scene.network.only(monitor):
@@ -82,7 +82,7 @@ def monitor_crashes(scene: Scene, trial: int) -> Figures:
 
 
 def monitor_cut_off(scene: Scene, trial: int) -> Figures:
-    """Nothing goes through between it and Central, and no connection is closed."""
+    """Let nothing through between it and Central, and close no connection."""
     with scene.network.only():
         scene.any_moment()
         failed_s = time.monotonic()
@@ -95,7 +95,7 @@ def monitor_cut_off(scene: Scene, trial: int) -> Figures:
 
 
 def driver_crashes(scene: Scene, trial: int) -> Figures:
-    """Killed in mid-session; back while it runs, or when it is over, in turn."""
+    """Kill it in mid-session; in turn it is back while that runs, or when it is over."""
     cp_id, driver = _point_of(trial), scene.driver
     scene.network.wait_available(cp_id)
     request_id = scene.driver_asks(cp_id)
@@ -119,7 +119,7 @@ def driver_crashes(scene: Scene, trial: int) -> Figures:
 
 
 def central_crashes(scene: Scene, trial: int) -> Figures:
-    """Killed while every charging point has a session; back when all of them wait for it."""
+    """Kill it while every charging point has a session; it is back when all wait for it."""
     scene.seconds_until(scene.all_in_service, 0.0, "all are in service")
     requests = scene.charge(CP_IDS)
     central = scene.network.central()
@@ -136,17 +136,17 @@ def central_crashes(scene: Scene, trial: int) -> Figures:
 
 
 def broker_crashes(scene: Scene, trial: int) -> Figures:
-    """The embedded one: killed with all its data."""
+    """Kill the embedded one, with all its data."""
     return {"broker normal again": _broker_crash(scene)}
 
 
 def kafka_crashes(scene: Scene, trial: int) -> Figures:
-    """One node of Apache Kafka, which keeps its data."""
+    """Kill one node of Apache Kafka, which keeps its data."""
     return {"Kafka normal again": _broker_crash(scene)}
 
 
 def _broker_crash(scene: Scene) -> float:
-    """While the broker is away sessions end, and a driver asks."""
+    """Kill the broker; sessions end while it is away, and a driver asks."""
     charging, asked = CP_IDS[:5], CP_IDS[5]
     scene.seconds_until(scene.all_in_service, 0.0, "all are in service")
     requests = scene.charge(charging)

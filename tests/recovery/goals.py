@@ -1,4 +1,4 @@
-"""What the figures are held against, and how they are shown."""
+"""The goals of the figures, and the table that shows both."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ GOALS = (
 
 
 def missed(figures: Mapping[str, Sequence[float]]) -> list[Goal]:
-    """The goals that were missed in any trial; of what was not measured nothing is said."""
+    """The measured goals that were missed in any trial."""
     return [each for each in measured(figures) if max(figures[each.name]) > each.goal_s]
 
 

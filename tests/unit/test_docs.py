@@ -115,7 +115,7 @@ def classes(module: ModuleType) -> set[type]:
 
 
 def test_every_message_is_on_the_page_and_nothing_else() -> None:
-    """Proves: whoever writes another client finds each message that the programs send."""
+    """Proves: the author of another client finds each message that the programs send."""
     assert set(sections()) == set(DOCUMENTED)
     assert classes(messages) | classes(control) == set(DOCUMENTED.values()) | SHARED
 

@@ -55,7 +55,7 @@ def test_names_say_something(path: Path) -> None:
     "path", [path for path in SOURCES if path.name.startswith("test_")], ids=name_of
 )
 def test_every_test_says_what_it_proves(path: Path) -> None:
-    """Proves: whoever breaks a test reads first which promise it was."""
+    """Proves: an engineer who breaks a test reads first which promise it holds."""
     for node in functions(path):
         if node.name.startswith("test_"):
             assert ast.get_docstring(node), node.name

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import confluent_kafka
 import pytest
@@ -13,7 +14,7 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 
 from evd.adapters.kafka.mock_cluster import MockCluster, MockClusterFailed, bound_socket
 from evd.daemons.broker.program import PARTITIONS, Retention
-from tests.adapters.conftest import BrokerProcess
+from tests.adapters.conftest import BrokerProcess, broker_in
 from tests.network.processes import free_port
 
 
@@ -78,17 +79,13 @@ def test_health_and_metrics(absent_broker: BrokerProcess) -> None:
         assert f'evd_broker_messages_total{{topic="{topic}"}} 0.0' in lines
 
 
-def test_two_brokers_on_one_machine() -> None:
+def test_two_brokers_on_one_machine(tmp_path: Path) -> None:
     """Proves: brokers on different ports know nothing of each other."""
-    first, second = BrokerProcess(), BrokerProcess()
-    try:
+    with broker_in(tmp_path) as first, broker_in(tmp_path) as second:
         first.start_now()
         second.start_now()
         ids = {metadata_of(each.bootstrap).cluster_id for each in (first, second)}
         assert len(ids) == 2
-    finally:
-        first.close()
-        second.close()
 
 
 def test_a_restart_is_another_cluster(broker: BrokerProcess) -> None:
