@@ -53,18 +53,21 @@ def test_all_data_gone_in_mid_session(
     cluster = kafka_network(partitions=4 if made_by == "the node" else 0)
     if made_by == "an operator":
         make_topics(cluster)
-    with scene(tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap) as here:
-        here.reach("in mid-session")
-        with here.network.only(*cluster.nodes):
-            cluster.kill()
-            cluster.wipe()
-            cluster.start()
-            if made_by == "an operator":
-                # The session ends, and its record has no topic to go to.
-                time.sleep(SESSION_S + 2)
-                assert not here.finals()
-                make_topics(cluster)
-            here.wait_finals(1, within_s=SESSION_S + RECOVERY_S_MAX)
-            here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
-            here.wait_final("COMPLETED")
-            assert not [row for row in here.finish().sessions if row["estimated"]]
+    with (
+        scene(
+            tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap, at="in mid-session"
+        ) as here,
+        here.network.only(*cluster.nodes),
+    ):
+        cluster.kill()
+        cluster.wipe()
+        cluster.start()
+        if made_by == "an operator":
+            # The session ends, and its record has no topic to go to.
+            time.sleep(SESSION_S + 2)
+            assert not here.finals()
+            make_topics(cluster)
+        here.wait_finals(1, within_s=SESSION_S + RECOVERY_S_MAX)
+        here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
+        here.wait_final("COMPLETED")
+        assert not [row for row in here.finish().sessions if row["estimated"]]

@@ -49,21 +49,24 @@ def test_with_two_of_three_dead_nothing_is_said_and_nothing_is_lost(
     """Proves: one copy is not enough to confirm anything: no session is settled and no request
     begun; when a second node is back all of it goes on, and is billed once."""
     first, second, _ = cluster.nodes
-    with scene(tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap) as here:
-        here.reach("in mid-session")
-        with here.network.only(*cluster.nodes):
-            first.kill()
-            second.kill()
-            late = here.network.driver("driver-late", CP_ID).start()
-            time.sleep(SESSION_S)
-            never_for(here.finals, 6.0)
-            (row,) = here.network.sessions()
-            assert (row["status"], row["total_cost"]) == ("ACTIVE", None)
-            assert "| ACCEPTED |" not in late.printed()
-            second.start()
-            cluster.wait_until_up()
-            here.wait_final("COMPLETED", within_s=RECOVERY_S_MAX)
-            here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
-            first.start()
-            cluster.wait_until_up()
-            here.finish()
+    with (
+        scene(
+            tmp_path, nodes=cluster.nodes, bootstrap=cluster.bootstrap, at="in mid-session"
+        ) as here,
+        here.network.only(*cluster.nodes),
+    ):
+        first.kill()
+        second.kill()
+        late = here.network.driver("driver-late", CP_ID).start()
+        time.sleep(SESSION_S)
+        never_for(here.finals, 6.0)
+        (row,) = here.network.sessions()
+        assert (row["status"], row["total_cost"]) == ("ACTIVE", None)
+        assert "| ACCEPTED |" not in late.printed()
+        second.start()
+        cluster.wait_until_up()
+        here.wait_final("COMPLETED", within_s=RECOVERY_S_MAX)
+        here.network.wait_available(CP_ID, within_s=RECOVERY_S_MAX)
+        first.start()
+        cluster.wait_until_up()
+        here.finish()

@@ -119,10 +119,15 @@ def scene(
     engine_flags: Sequence[str] = SHORT,
     central_flags: Sequence[str] = (),
     driver_flags: Sequence[str] = (),
+    at: str = "",
     **kwargs: Any,
 ) -> Iterator[Scene]:
-    """A network that is up; the driver is made and not started.  `kwargs`: see Network."""
+    """A network that is up, `at` one of MOMENTS; without one the driver is not started.
+    `kwargs`: see Network."""
     with Network(folder, **kwargs) as network:
         network.up(CP_ID, engine_flags=engine_flags, central_flags=central_flags)
         network.driver(DRIVER_ID, *(requests or (CP_ID,)), flags=driver_flags)
-        yield Scene(network)
+        made = Scene(network)
+        if at:
+            made.reach(at)
+        yield made

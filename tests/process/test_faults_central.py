@@ -68,8 +68,7 @@ def test_a_request_that_met_no_central_fails_in_time_and_no_car_starts_for_it(
     """Proves: FAILED `no coordinator` within the driver's time-out; when Central is back nothing
     of that request is carried out, and Central stores FAILED too."""
     flags = ("--request-timeout", "3", "--request-interval", "2")
-    with scene(tmp_path, CP_ID, CP_ID, driver_flags=flags) as here:
-        here.reach("idle")
+    with scene(tmp_path, CP_ID, CP_ID, driver_flags=flags, at="idle") as here:
         here.parts["central"].kill()
         second = here.wait_finals(2, within_s=8.0)[1]
         assert (second.status, second.text) == ("FAILED", "no coordinator")
@@ -84,8 +83,7 @@ def test_a_request_that_met_no_central_fails_in_time_and_no_car_starts_for_it(
 def test_a_lost_database_is_filled_again_by_the_engines(tmp_path: Path) -> None:
     """Proves: a Central that begins with nothing takes in the running session and bills it, and
     gets the confirmed one, billed before, from the engine that still keeps it; each once."""
-    with scene(tmp_path, CP_ID, CP_ID, driver_flags=("--request-interval", "1")) as here:
-        here.reach("idle")
+    with scene(tmp_path, CP_ID, CP_ID, driver_flags=("--request-interval", "1"), at="idle") as here:
         wait_until(lambda: here.network.cp(CP_ID).get("telemetry"), 10.0)
         here.parts["central"].kill()
         shutil.rmtree(state_dir(here))
@@ -140,8 +138,7 @@ def test_a_restored_central_begins_no_session_before_all_have_handed_over(tmp_pa
 def test_a_second_central_by_mistake_says_nothing_and_disturbs_nobody(tmp_path: Path) -> None:
     """Proves: a second Central on the same broker, also one that outlives the first for a while,
     takes no request and begins nothing; the session has one row, at the first."""
-    with scene(tmp_path, engine_flags=("--session-seconds", "10")) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, engine_flags=("--session-seconds", "10"), at="in mid-session") as here:
         second = second_central(here.network, tmp_path / "second")
         second.wait_for_line("Ready", 15.0)
         url = f"http://127.0.0.1:{second.flag('--http-port')}"
@@ -177,8 +174,7 @@ def test_a_second_central_on_the_same_database_is_refused(tmp_path: Path) -> Non
 def test_a_torn_last_write_of_central_costs_nothing_that_was_said(tmp_path: Path) -> None:
     """Proves: a log whose last page was half written when Central died opens as of its last whole
     commit, which is all that anybody was told."""
-    with scene(tmp_path) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, at="in mid-session") as here:
         here.parts["central"].kill()
         log = state_dir(here) / "central.db-wal"
         with log.open("ab") as file:

@@ -36,9 +36,14 @@ def test_a_wall_clock_that_is_stepped_by_an_hour_costs_nothing(
     flags = ("--session-seconds", str(SESSION_S))
     driver_flags = ("--request-interval", "1")
     with scene(
-        tmp_path, CP_ID, CP_ID, engine_flags=flags, driver_flags=driver_flags, envs=envs
+        tmp_path,
+        CP_ID,
+        CP_ID,
+        engine_flags=flags,
+        driver_flags=driver_flags,
+        envs=envs,
+        at="in mid-session",
     ) as here:
-        here.reach("in mid-session")
         before = here.network.faults()
         clock.step(step_s)
         assert here.wait_finals(1, within_s=SESSION_S + 6.0)[0].status == "COMPLETED"

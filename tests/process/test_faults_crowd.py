@@ -51,8 +51,7 @@ def test_twenty_charging_points_register_at_once_and_each_takes_one_driver(tmp_p
 def test_newcomers_are_served_beside_a_session_that_runs(tmp_path: Path) -> None:
     """Proves: a charging point and a driver that are added in mid-session are there at once, and
     neither the session nor anybody's process notices."""
-    with scene(tmp_path, engine_flags=("--session-seconds", "12")) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, engine_flags=("--session-seconds", "12"), at="in mid-session") as here:
         with here.only():
             flags = ("--session-seconds", str(SESSION_S))
             here.network.charging_point("CP-002", engine_flags=flags).start()

@@ -39,8 +39,11 @@ def assert_denied(here: Scene) -> None:
 
 @contextmanager
 def scene_on(folder: Path, disk: Path, kind: str, size_mb: int = DISK_MB) -> Iterator[Scene]:
-    """A scene in which the state directory of one part is a small disk."""
-    with small_disk(disk, kind, size_mb), scene(folder, engine_flags=FLAGS) as here:
+    """A scene in mid-session in which the state directory of one part is a small disk."""
+    with (
+        small_disk(disk, kind, size_mb),
+        scene(folder, engine_flags=FLAGS, at="in mid-session") as here,
+    ):
         yield here
 
 
@@ -52,7 +55,6 @@ def test_a_disk_that_fills_in_mid_session_does_not_take_its_record(
     also when the engine is killed then; new requests are denied until there is room."""
     disk = tmp_path / "engines" / CP_ID
     with scene_on(tmp_path, disk, "tmpfs") as here:
-        here.reach("in mid-session")
         filler = fill(disk)
         if killed:
             here.point.engine.restart()
@@ -74,7 +76,6 @@ def test_a_disk_that_can_not_be_written_ends_the_session_and_delays_its_bill(
     before the record is on disk, and then the one with the bill."""
     disk = tmp_path / "engines" / CP_ID
     with scene_on(tmp_path, disk, "ext4") as here:
-        here.reach("in mid-session")
         with read_only(disk / FILE_NAME, disk / f"{FILE_NAME}-wal"):
             here.point.engine.wait_for_line("meter could not be saved for 5 s", 12.0)
             wait_unavailable(here, "disk", "occupied")
@@ -96,7 +97,6 @@ def test_central_without_a_disk_says_nothing_and_loses_nothing(
     disk = tmp_path / "central"
     kind = "tmpfs" if fault == "full" else "ext4"
     with scene_on(tmp_path, disk, kind, CENTRAL_DISK_MB) as here:
-        here.reach("in mid-session")
         with here.only(*(("central",) if restarted else ())):
             with no_disk(disk, fault):
                 wait_until(lambda: here.network.health() == 503, 15.0, "Central answers 503")

@@ -35,8 +35,7 @@ def test_a_killed_engine_is_told_at_once_and_shown_broken(tmp_path: Path) -> Non
     """Proves: the driver hears within 3.5 s that the charging point failed and that the bill
     follows, Central shows BROKEN, nobody gets it meanwhile; the bill is for the last saved meter,
     and its old START is never replayed."""
-    with scene(tmp_path, engine_flags=LONG) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, engine_flags=LONG, at="in mid-session") as here:
         metered_kwh = here.network.cp(CP_ID)["telemetry"]["kwh"]
         here.point.engine.kill()
         here.network.wait_state(CP_ID, "BROKEN", 3.5 + BUSY_S_MAX)
@@ -76,8 +75,12 @@ def test_an_engine_that_stays_away_is_an_estimate_until_its_record_comes(tmp_pat
 def test_a_charging_point_out_of_all_sight_is_closed_after_the_long_bound(tmp_path: Path) -> None:
     """Proves: where nobody can tell, the session is closed as an estimate only after the long
     bound; the engine, back with its monitor, settles it."""
-    with scene(tmp_path, engine_flags=LONG, central_flags=("--session-lost-after", "6")) as here:
-        here.reach("in mid-session")
+    with scene(
+        tmp_path,
+        engine_flags=LONG,
+        central_flags=("--session-lost-after", "6"),
+        at="in mid-session",
+    ) as here:
         here.point.monitor.kill()
         here.point.engine.kill()
         never_for(here.finals, 4.0)
@@ -92,8 +95,7 @@ def test_a_charging_point_out_of_all_sight_is_closed_after_the_long_bound(tmp_pa
 def test_an_engine_whose_disk_is_lost_leaves_an_estimate(tmp_path: Path) -> None:
     """Proves: the last telemetry stands as an estimate, without a bill; the engine begins anew and
     charges, and what it had confirmed before stays billed."""
-    with scene(tmp_path, engine_flags=LONG) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, engine_flags=LONG, at="in mid-session") as here:
         metered = here.network.cp(CP_ID)["telemetry"]["kwh"]
         here.point.engine.kill()
         shutil.rmtree(here.point.engine_state_dir)
@@ -109,8 +111,7 @@ def test_an_engine_whose_disk_is_lost_leaves_an_estimate(tmp_path: Path) -> None
 def test_a_torn_last_write_of_an_engine_costs_no_record(tmp_path: Path) -> None:
     """Proves: an engine whose disk has half a page behind its last commit closes its session with
     its last saved meter."""
-    with scene(tmp_path, engine_flags=LONG) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, engine_flags=LONG, at="in mid-session") as here:
         here.point.engine.kill()
         log = here.point.engine_state_dir / f"{FILE_NAME}-wal"
         with log.open("ab") as file:
@@ -127,8 +128,7 @@ def test_a_damaged_file_of_an_engine_is_put_aside_and_its_records_are_carried_ov
 ) -> None:
     """Proves: bytes that rot under the engine's sessions end no engine; it says what it did, the
     damaged file is kept, every record is still there, and the charging point charges."""
-    with scene(tmp_path, engine_flags=("--session-seconds", "2")) as here:
-        here.reach("idle")
+    with scene(tmp_path, engine_flags=("--session-seconds", "2"), at="idle") as here:
         checker.check(here.network)
         assert here.point.engine.stop() == 0
         folder = here.point.engine_state_dir

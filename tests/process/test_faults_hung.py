@@ -29,8 +29,7 @@ def kinds(here: Scene) -> list[str]:
 def test_a_hung_engine_is_broken_and_woken_it_ends_its_session_itself(tmp_path: Path) -> None:
     """Proves: BROKEN within 5 s and the driver told; awake again it is ON within 2 s, and its
     session ends COMPLETED with the time that it hung, which nobody else could know."""
-    with scene(tmp_path, engine_flags=LONG) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, engine_flags=LONG, at="in mid-session") as here:
         here.point.engine.freeze()
         hung_since_s = time.monotonic()
         here.network.wait_state(CP_ID, "BROKEN", 5.0 + BUSY_S_MAX)
@@ -67,8 +66,7 @@ def test_a_start_that_met_a_hung_engine_is_not_carried_out_when_it_wakes(tmp_pat
 def test_a_hung_monitor_costs_new_requests_and_not_the_session(tmp_path: Path) -> None:
     """Proves: DISCONNECTED within 3.5 s, the session is billed meanwhile, a new request is denied,
     and the monitor is believed again within 2 s of its waking."""
-    with scene(tmp_path, engine_flags=LONG) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, engine_flags=LONG, at="in mid-session") as here:
         here.point.monitor.freeze()
         here.network.wait_state(CP_ID, "DISCONNECTED", 3.5 + BUSY_S_MAX)
         here.driver.wait_for_line("is out of sight; charging goes on", 2.0 + BUSY_S_MAX)
@@ -85,8 +83,7 @@ def test_a_hung_monitor_costs_new_requests_and_not_the_session(tmp_path: Path) -
 def test_a_hung_central_loses_nothing_and_judges_nobody(tmp_path: Path, hung_s: float) -> None:
     """Proves: a session that ended while Central hung is billed within 3 s of its waking, and no
     charging point was called faulty, nor a breaker opened, for Central's own silence."""
-    with scene(tmp_path) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, at="in mid-session") as here:
         central = here.parts["central"]
         central.freeze()
         time.sleep(hung_s)
@@ -115,8 +112,7 @@ def test_what_a_hung_central_was_asked_is_not_begun_when_it_wakes(tmp_path: Path
 
 def test_a_hung_broker_costs_only_time(tmp_path: Path) -> None:
     """Proves: a broker that hangs over the end of a session delays its bill and nothing else."""
-    with scene(tmp_path) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, at="in mid-session") as here:
         here.parts["broker"].freeze()
         time.sleep(SESSION_S + 4.0)
         assert here.network.cp(CP_ID)["state"] == "ON"
@@ -128,8 +124,7 @@ def test_a_hung_broker_costs_only_time(tmp_path: Path) -> None:
 
 def test_a_hung_driver_reads_its_end_when_it_wakes(tmp_path: Path) -> None:
     """Proves: a driver that hung over the end of its session is told it once, within 3 s."""
-    with scene(tmp_path) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, at="in mid-session") as here:
         here.driver.freeze()
         wait_until(lambda: here.network.sessions(status="COMPLETED"), 10.0)
         time.sleep(2.0)

@@ -51,8 +51,7 @@ def test_two_parts_killed_together_in_mid_session_cost_nothing_more(
     tmp_path: Path, parts: tuple[str, ...]
 ) -> None:
     """Proves: any two at once are no worse than each alone."""
-    with scene(tmp_path) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, at="in mid-session") as here:
         with here.only(*parts):
             here.strike(parts, "in mid-session")
             (final,) = here.wait_finals(1)

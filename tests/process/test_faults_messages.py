@@ -65,8 +65,8 @@ def test_poison_in_every_topic_is_put_aside_and_the_next_message_taken(tmp_path:
         *(CP_ID, CP_ID),
         driver_flags=("--request-interval", "1"),
         engine_flags=("--session-seconds", "8"),
+        at="idle",
     ) as here:
-        here.reach("idle")
         with here.only():
             tap = Tap(here.network.bootstrap)
             wait_until(lambda: here.network.cp(CP_ID).get("telemetry"), 15.0)
@@ -93,8 +93,7 @@ def put_aside(tap: Tap, topic: str) -> set[bytes]:
 def test_bytes_that_are_no_frames_end_no_connection_but_their_own(tmp_path: Path) -> None:
     """Proves: whatever a stranger sends to Central's port or to an engine's, monitor and engine
     stay as they are, and the session is billed."""
-    with scene(tmp_path) as here:
-        here.reach("in mid-session")
+    with scene(tmp_path, at="in mid-session") as here:
         health_port = int(here.point.monitor.flag("--cp-e-port"))
         for port in (here.network.control_port, health_port):
             for sent in (*RAW_FRAMES, *(framing.encode(each) for each in POISON[1:-1])):
@@ -127,8 +126,7 @@ def test_a_request_that_lay_in_the_broker_for_too_long_begins_nothing(tmp_path: 
     """Proves: a request and its START that come through when their driver has long been told that
     it failed start no car; Central stores FAILED too."""
     flags = ("--request-timeout", "3", "--request-interval", "2")
-    with scene(tmp_path, CP_ID, CP_ID, driver_flags=flags) as here:
-        here.reach("idle")
+    with scene(tmp_path, CP_ID, CP_ID, driver_flags=flags, at="idle") as here:
         here.parts["broker"].freeze()
         frozen_s = time.monotonic()
         second = here.wait_finals(2, within_s=10.0)[1]
@@ -144,8 +142,7 @@ def test_a_request_that_lay_in_the_broker_for_too_long_begins_nothing(tmp_path: 
 def test_a_session_whose_commands_are_late_is_told_how_it_ended(tmp_path: Path) -> None:
     """Proves: with the broker held up at the moment of a START the car starts in time or not at
     all; either way there is one row, one final status, and the charging point is free."""
-    with scene(tmp_path) as here:
-        here.reach("at a START")
+    with scene(tmp_path, at="at a START") as here:
         here.parts["broker"].freeze()
         time.sleep(SESSION_S + 4.0)
         here.parts["broker"].thaw()
