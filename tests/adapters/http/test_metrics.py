@@ -1,6 +1,8 @@
 """The metrics server over real sockets: right answers to what is right, bounds for the rest."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import attrs
@@ -240,3 +242,12 @@ def test_every_combination_of_labels_is_there() -> None:
             assert f'evd_dead_letters_total{{reason="{reason}",topic="{topic}"}} 0.0' in text
     assert 'evd_commit_seconds_bucket{le="0.1"} 0.0' in text
     assert "_created" not in text
+
+
+def test_no_web_framework_is_needed() -> None:
+    """Proves: a daemon that serves its metrics alone does not pay for a web framework's memory."""
+    program = "import sys, evd.adapters.http.metrics_server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded = done.stdout.split()
+    assert "evd.adapters.http.serving" in loaded
+    assert not {"litestar", "msgspec", "httpx"} & set(loaded)
