@@ -3,7 +3,6 @@
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from litestar import HttpMethod, Litestar, Response, route
@@ -11,11 +10,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.spec import Operation
-from litestar.openapi.spec.enums import OpenAPIType
-from litestar.openapi.spec.media_type import OpenAPIMediaType
-from litestar.openapi.spec.request_body import RequestBody
-from litestar.openapi.spec.schema import Schema
 from litestar.plugins.attrs import AttrsSchemaPlugin
 from litestar.types import AnyCallable, ExceptionHandlersMap
 
@@ -23,7 +17,6 @@ from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.http.docs import docs_page
 from evd.adapters.http.errors import EXCEPTION_HANDLERS, ErrorBody, allow, refuse_bad_call
 from evd.adapters.http.pages import html_response, page_stylesheet
-from evd.adapters.http.refused import JSON
 
 API_VERSION: Final = "1"
 HTML: Final = "text/html"
@@ -88,27 +81,6 @@ class Routes:
     get: functools.partialmethod[Decorator] = functools.partialmethod(_add, HttpMethod.GET)
     post: functools.partialmethod[Decorator] = functools.partialmethod(_add, HttpMethod.POST)
     delete: functools.partialmethod[Decorator] = functools.partialmethod(_add, HttpMethod.DELETE)
-
-
-def taking(description: str, properties: Mapping[str, Schema], *required: str) -> type[Operation]:
-    """The documentation of an operation with a body, which its handler reads itself."""
-    schema = Schema(
-        type=OpenAPIType.OBJECT,
-        properties=dict(properties),
-        required=list(required),
-        additional_properties=True,
-    )
-
-    @dataclass
-    class Taking(Operation):
-        def __post_init__(self) -> None:
-            self.request_body = RequestBody(
-                content={JSON: OpenAPIMediaType(schema=schema)},
-                description=description,
-                required=True,
-            )
-
-    return Taking
 
 
 def json_api(

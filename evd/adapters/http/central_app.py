@@ -6,19 +6,16 @@ from typing import Final, TypeVar
 
 from litestar import Litestar, Response
 from litestar.di import NamedDependency
-from litestar.openapi.spec.enums import OpenAPIType
-from litestar.openapi.spec.schema import Schema
 from litestar.params import SkipValidation
 
-from evd.adapters.http.api import HTML, Routes, json_api, taking
+from evd.adapters.http.api import HTML, Routes, json_api
+from evd.adapters.http.body import Body
 from evd.adapters.http.central_service import CentralService
-from evd.adapters.http.errors import AnyRequest, answering, read_object
+from evd.adapters.http.errors import AnyRequest, answering
 from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.pages import html_response, network_page
 from evd.adapters.http.parameters import (
-    CP_ID_PATTERN,
     DAYS_DEFAULT,
-    ID_PATTERN,
     LIMIT_DEFAULT,
     Before,
     CpIdInPath,
@@ -33,7 +30,6 @@ from evd.adapters.http.parameters import (
 from evd.adapters.http.refused import Refused
 from evd.adapters.http.replies import RETRY_S, check_accepted
 from evd.adapters.http.schemas import (
-    ChargeBody,
     ChargingPoints,
     CpTaken,
     Faults,
@@ -64,6 +60,7 @@ from evd.core.central.events import (
 )
 from evd.core.central.rows import Request
 from evd.core.central.views import CpView
+from evd.core.wire.fields import check_cp_id, check_id
 
 SERVICE: Final = "evd-central"
 
@@ -169,30 +166,31 @@ async def remove_charging_point(service: ServiceHere, cp_id: CpIdInPath) -> None
     await _ask(service, lambda call: CpRemovalAsked(call, cp_id), None)
 
 
-_OR_NULL = [OpenAPIType.STRING, OpenAPIType.NULL]
-_CHARGE = taking(
+_CHARGE: Final = Body(
     "Who asks, and where to charge; cp_id null, `any` or absent: at any charging point."
     " Without a request_id Central makes one.",
-    {
-        "driver_id": Schema(type=OpenAPIType.STRING, pattern=ID_PATTERN),
-        "cp_id": Schema(type=_OR_NULL, pattern=CP_ID_PATTERN),
-        "vehicle_id": Schema(type=_OR_NULL, pattern=ID_PATTERN),
-        "request_id": Schema(type=_OR_NULL, pattern=ID_PATTERN),
-    },
     "driver_id",
+    driver_id=check_id,
+    cp_id=check_cp_id,
+    vehicle_id=check_id,
+    request_id=check_id,
 )
 
 
 @routes.post(
-    "/request/charge", "Ask for a charge", "The request is stored", 409, operation_class=_CHARGE
+    "/request/charge",
+    "Ask for a charge",
+    "The request is stored",
+    409,
+    operation_class=_CHARGE.operation,
 )
 async def ask_for_charge(request: AnyRequest, service: ServiceHere) -> RequestTaken:
     """The same request_id again is the same request; from another driver a 409."""
-    body = ChargeBody.of(await read_object(request))
-    request_id = body.request_id or service.new_request_id()
+    body = await _CHARGE.read(request)
+    request_id = body["request_id"] or service.new_request_id()
     return await _ask(
         service,
-        lambda call: ChargeAsked(call, request_id, body.driver_id, body.cp_id),
+        lambda call: ChargeAsked(call, request_id, body["driver_id"], body["cp_id"]),
         RequestTaken(request_id),
     )
 

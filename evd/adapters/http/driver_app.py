@@ -11,20 +11,17 @@ from typing import Final, Protocol, cast
 import attrs
 from litestar import Litestar, Response
 from litestar.di import NamedDependency
-from litestar.openapi.spec.enums import OpenAPIType
-from litestar.openapi.spec.schema import Schema
 from litestar.params import SkipValidation
 
 from evd.adapters.files.notebook import NotSaved
-from evd.adapters.http.api import HTML, Routes, json_api, taking
+from evd.adapters.http.api import HTML, Routes, json_api
+from evd.adapters.http.body import Body
 from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_central import DriverCentral, Occupancy, PointShown
 from evd.adapters.http.driver_page import driver_page
-from evd.adapters.http.errors import AnyRequest, answering, read_object
+from evd.adapters.http.errors import AnyRequest, answering
 from evd.adapters.http.pages import html_response
 from evd.adapters.http.parameters import (
-    CP_ID_PATTERN,
-    ID_PATTERN,
     LIMIT_DEFAULT,
     Before,
     CpIdInPath,
@@ -45,8 +42,7 @@ from evd.core.driver.events import (
     StopWanted,
     Wanted,
 )
-from evd.core.driver.requests_file import ANY_CP
-from evd.core.wire.fields import FieldError, check_cp_id, check_id
+from evd.core.wire.fields import check_cp_id, check_id
 from evd.core.wire.messages import DriverUpdate
 
 SERVICE: Final = "evd-driver"
@@ -195,13 +191,12 @@ async def show_charging_point(central: CentralHere, cp_id: CpIdInPath) -> PointS
     return point
 
 
-_ASK = taking(
-    f"Where to charge (null or '{ANY_CP}': Central chooses), and with which vehicle.",
-    {
-        "cp_id": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], pattern=CP_ID_PATTERN),
-        "vehicle_id": Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL], pattern=ID_PATTERN),
-    },
+_ASK: Final = Body(
+    "Where to charge (null or `any`: Central chooses), and with which vehicle.",
     "cp_id",
+    or_null=True,
+    cp_id=check_cp_id,
+    vehicle_id=check_id,
 )
 
 
@@ -210,21 +205,15 @@ _ASK = taking(
     "Ask for a charge",
     "It is saved and being asked",
     404,
-    operation_class=_ASK,
+    operation_class=_ASK.operation,
 )
 async def ask_for_charge(
     request: AnyRequest, service: ServiceHere, driver_id: DriverIdInPath
 ) -> RequestTaken:
     """Asked until Central answers; its end is told as a notification, in bounded time."""
     _check_driver(service, driver_id)
-    body = await read_object(request)
-    if "cp_id" not in body:
-        raise FieldError("cp_id", "is missing")
-    wish, vehicle_id = body["cp_id"], body.get("vehicle_id")
-    cp_id = None if wish in (None, ANY_CP) else check_cp_id(wish, "cp_id")
-    if vehicle_id is not None:
-        check_id(vehicle_id, "vehicle_id")
-    return RequestTaken(_done(await service.ask(cp_id, vehicle_id)))
+    body = await _ASK.read(request)
+    return RequestTaken(_done(await service.ask(body["cp_id"], body["vehicle_id"])))
 
 
 @routes.delete(

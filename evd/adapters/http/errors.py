@@ -9,7 +9,6 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
-import orjson
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import KwargDefinition
@@ -71,20 +70,6 @@ async def _refuse_bad_change(request: AnyRequest) -> None:
         raise Refused(403, "a page of another host may not change anything here")
     if await request.body() and not _is_json(request.headers.get("content-type", "")):
         raise Refused(415, f"a body must have the content type {JSON}")
-
-
-async def read_object(request: AnyRequest) -> dict[str, Any]:
-    """The body's JSON object; `Refused` 400 for anything else."""
-    body = await request.body()
-    if not body:
-        raise Refused(400, "a body is missing: a JSON object")
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, f"the body is not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise Refused(400, "the body must be a JSON object")
-    return value
 
 
 def is_same_host(origin: str, host: str) -> bool:

@@ -1,10 +1,9 @@
-"""The JSON of Central's HTTP: what each answer and body contains.
+"""The JSON of Central's HTTP: what each answer contains.
 
 `CpView`, `Request`, `FaultEvent`, `HealthSnapshot` and `FaultStatistics` are shown with the very
 fields that they have; the classes here are for what looks different outside.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
@@ -13,8 +12,6 @@ import attrs
 from evd.core.central.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
-from evd.core.driver.requests_file import ANY_CP
-from evd.core.wire.fields import FieldError, check_cp_id, check_id
 from evd.core.wire.units import euros_from_cents, kwh_from_mwh
 
 T = TypeVar("T", bound=attrs.AttrsInstance)
@@ -49,36 +46,6 @@ class UnhealthyShown(HealthShown):
     """Central can't serve requests; `error` says why."""
 
     error: str
-
-
-@attrs.frozen
-class ChargeBody:
-    """A driver asks for a charge; `cp_id` None: at any charging point."""
-
-    driver_id: str
-    cp_id: str | None = None
-    vehicle_id: str | None = None
-    request_id: str | None = None
-
-    @classmethod
-    def of(cls, body: dict[str, Any]) -> Self:
-        """From a body's object; FieldError names the field that is wrong.
-
-        The word `any` is any charging point, as it is wherever a person asks for one.
-        """
-        if "driver_id" not in body:
-            raise FieldError("driver_id", "is missing")
-
-        def optional(check: Callable[[object, str], str], name: str) -> str | None:
-            return None if body.get(name) is None else check(body[name], name)
-
-        cp_id = optional(check_cp_id, "cp_id")
-        return cls(
-            check_id(body["driver_id"], "driver_id"),
-            None if cp_id == ANY_CP else cp_id,
-            optional(check_id, "vehicle_id"),
-            optional(check_id, "request_id"),
-        )
 
 
 @attrs.frozen
