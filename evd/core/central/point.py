@@ -72,12 +72,12 @@ class Point:
 
     @property
     def row(self) -> ChargingPoint:
-        """Its row as it is stored."""
+        """Its row, as the database will have it."""
         return self._row
 
     @property
     def cp_id(self) -> str:
-        """Its id."""
+        """The id that its monitor and its engine name."""
         return self._row.cp_id
 
     @property

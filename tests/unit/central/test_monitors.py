@@ -258,6 +258,28 @@ def test_a_charging_point_is_removed_only_when_nothing_is_lost_by_it() -> None:
     assert network.refusal(CpRemovalAsked(4, "CP-001")) is Refusal.UNKNOWN
 
 
+def test_a_charging_point_with_an_open_session_is_not_removed() -> None:
+    """Proves: what may still charge stays on the list until its record is here."""
+    network = ready()
+    network.ask()
+    network.leave()
+    assert network.refusal(CpRemovalAsked(1, "CP-001")) is Refusal.CONFLICT
+    network.record(network.session())
+    assert network.call(CpRemovalAsked(2, "CP-001")) is None
+
+
+def test_a_monitor_that_sends_bad_objects_is_not_silent() -> None:
+    """Proves: an object with a wrong field came in a good frame, and its sender is not hung up on;
+    bytes that are no frame keep nobody."""
+    for code, seq, hung_up in ((NackCode.BAD_FIELD, 4, False), (NackCode.BAD_FRAME, None, True)):
+        network = ready()
+        number = network.connections["CP-001"]
+        effects = network.run(2, beat=False)
+        network.tell(FrameRefused(number, code, seq, "bad"))
+        effects += network.run(1.5, beat=False)
+        assert (HangUp(number) in effects) is hung_up
+
+
 def test_a_restored_central_waits_for_every_known_charging_point() -> None:
     """Proves: after a restore no session begins until all have reported `unconfirmed` 0 under the
     new id; the operator may end the wait."""

@@ -268,6 +268,20 @@ def test_a_lost_broker_opens_no_breaker() -> None:
     assert row.breaker is BreakerState.CLOSED
 
 
+@pytest.mark.parametrize(("boot_id", "failures"), [("", 1), ("boot-2", 0)])
+def test_the_reports_of_a_boot_that_is_gone_prove_no_failure(boot_id: str, failures: int) -> None:
+    """Proves: a START is its charging point's failure only if that very boot's reports came
+    through Kafka; those of the boot before say nothing of it."""
+    network = ready(start_timeout_s=1.0)
+    network.status()
+    network.engine_back(boot_id=boot_id)
+    network.ask()
+    network.run(2.5)
+    row = network.rows[ChargingPoint, "CP-001"]
+    assert isinstance(row, ChargingPoint)
+    assert row.breaker_failures == failures
+
+
 def test_sessions_and_requests_survive_a_restart() -> None:
     """Proves: Central back: open requests and sessions are as they were, the driver is answered."""
     network = ready()
