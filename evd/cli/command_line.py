@@ -49,7 +49,7 @@ def add_actions(verbs: Verbs, name: str, text: str) -> Verbs:
 
 
 def add_count(parser: Parser) -> None:
-    """Add --count."""
+    """Let the verb be repeated so many times."""
     parser.add_argument(
         "--count",
         type=value_of(COUNT),
@@ -60,7 +60,7 @@ def add_count(parser: Parser) -> None:
 
 
 def add_json(parser: Parser) -> None:
-    """Add --json."""
+    """Let a script ask for its answer as JSON."""
     parser.add_argument("--json", action="store_true", help="for a script")
 
 

@@ -70,7 +70,7 @@ def config_of(program: Program, shell: Mapping[str, str] = os.environ) -> Config
 
 
 def settings_of_central(supervisor: Supervisor) -> CentralConfig:
-    """The settings of Central."""
+    """Read them as the daemon reads them, from the flags of its unit."""
     for program in supervisor.programs():
         if program.group == CENTRAL:
             config = config_of(program)

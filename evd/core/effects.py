@@ -1,4 +1,4 @@
-"""What a core wants done, in the order in which it must happen: saves before sends.
+"""The effects that all cores share, in the order in which they must happen: saves before sends.
 
 A shell carries them out one by one.  Where a save fails, nothing that stands behind it is said.
 """

@@ -35,7 +35,7 @@ from evd.core.wire.messages import Action, DriverRequest, DriverUpdate, RequestS
 from evd.core.wire.units import bill_cents, kwh_from_mwh, mwh_from_kwh
 from tests.sim.charges import Charge
 from tests.sim.disks import CentralStore, Health
-from tests.sim.parts_driver import Asker
+from tests.sim.parts_driver import Requester
 from tests.sim.parts_engine import EnginePart
 from tests.sim.world import World
 
@@ -72,7 +72,7 @@ class Checker:
         self.store = store
         self.charges: dict[str, list[Charge]] = defaultdict(list)
         # The asker of each request.
-        self.askers: dict[str, Asker] = {}
+        self.askers: dict[str, Requester] = {}
         self.told_finals: dict[str, tuple[float, DriverUpdate]] = {}
         # Requests that nobody waits for any more.
         self.forgotten: set[str] = set()
@@ -308,7 +308,7 @@ class Checker:
         if failed or (row.breaker is BreakerState.OPEN and before.breaker is not row.breaker):
             self.world.violate(7, f"a failure is counted at {row.cp_id}, which had none", row.cp_id)
 
-    def on_told(self, asker: Asker, update: DriverUpdate) -> None:
+    def on_told(self, asker: Requester, update: DriverUpdate) -> None:
         """Check an update that reaches its driver."""
         if not update.status.final or update.request_id in self.forgotten:
             return
@@ -439,7 +439,7 @@ class Checker:
         else:
             self.world.violate(1, "its driver had not given up, and it is not billed", *ids)
 
-    def _check_request(self, request_id: str, asker: Asker) -> None:
+    def _check_request(self, request_id: str, asker: Requester) -> None:
         row = self.store.data.requests.get(request_id)
         if request_id in self.forgotten:
             return

@@ -12,7 +12,7 @@ from tests.sim.broker import Broker
 from tests.sim.disks import CentralStore, Database
 from tests.sim.invariants import Checker
 from tests.sim.parts_central import CentralPart
-from tests.sim.parts_driver import Asker, CallerPart, DriverPart
+from tests.sim.parts_driver import DriverPart, HttpClientPart, Requester
 from tests.sim.parts_engine import LONG_SESSION_S, EnginePart
 from tests.sim.parts_monitor import MonitorPart
 from tests.sim.shown import Shown
@@ -45,8 +45,8 @@ class Network:
             for n, engine in enumerate(self.engines, 1)
         ]
         self.drivers = [self._driver(number) for number in (1, 2)]
-        self.caller = CallerPart(world, "driver-3", "host-d3", self.central)
-        self.askers: list[Asker] = [*self.drivers, self.caller]
+        self.caller = HttpClientPart(world, "driver-3", "host-d3", self.central)
+        self.askers: list[Requester] = [*self.drivers, self.caller]
         # Processes that faults add: a twin of an engine, a second monitor, a second Central.
         self.extras: list[Process] = []
         self.snapshots: list[Database] = []
@@ -94,7 +94,7 @@ class Network:
             asker.wish = self._wish_of(asker)
         self.caller.on_forgotten = checker.forgotten.add
 
-    def _asked_by(self, asker: Asker) -> Callable[[str, str | None], None]:
+    def _asked_by(self, asker: Requester) -> Callable[[str, str | None], None]:
         def asked(request_id: str, cp_id: str | None) -> None:
             self.checker.askers[request_id] = asker
             if self._probing and cp_id is not None and cp_id == self._next_probe(asker):
@@ -102,7 +102,7 @@ class Network:
 
         return asked
 
-    def _wish_of(self, asker: Asker) -> Callable[[], str | None]:
+    def _wish_of(self, asker: Requester) -> Callable[[], str | None]:
         def wish() -> str | None:
             if self._probing:
                 return self._next_probe(asker)
@@ -112,7 +112,7 @@ class Network:
 
         return wish
 
-    def _next_probe(self, asker: Asker) -> str | None:
+    def _next_probe(self, asker: Requester) -> str | None:
         """Return the charging point that this asker has to try after the storm, if any is left."""
         turns = [self.drivers[n % len(self.drivers)] for n in range(len(self.engines))]
         for engine, turn in zip(self.engines, turns, strict=True):

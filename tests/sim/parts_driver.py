@@ -45,7 +45,7 @@ REQUEST_TIMEOUT_S = 8.0
 REQUEST_INTERVAL_S = 1.0
 BEACONS_PLACE = place_of(BEACONS, "")
 
-Told = Callable[["Asker", DriverUpdate], None]
+Told = Callable[["Requester", DriverUpdate], None]
 Reading = Generator[Take | Rest | MarkRead, bool | None, None]
 
 
@@ -53,7 +53,7 @@ def _ignore(*_: object) -> None:
     """Bad messages are put aside."""
 
 
-class Asker(Process):
+class Requester(Process):
     """A driver_id that wants charges; `wish` names the charging point, now."""
 
     def __init__(self, world: World, name: str, host: str) -> None:
@@ -83,7 +83,7 @@ class Asker(Process):
         self.on_told(self, update)
 
 
-class DriverPart(Asker):
+class DriverPart(Requester):
     """One driver: its process and its notebook."""
 
     def __init__(
@@ -244,7 +244,7 @@ class _Open:
     post_s: float = 0.0
 
 
-class CallerPart(Asker):
+class HttpClientPart(Requester):
     """A program that asks by HTTP.
 
     It repeats its POST with the same request_id until it is answered, then asks how it goes.  It

@@ -11,7 +11,7 @@ SESSION_LINES_MAX = 400
 
 
 @attrs.frozen(slots=True)
-class Line:
+class Entry:
     """One line; `ids` are the requests, sessions, drivers and charging points in it."""
 
     at_s: float
@@ -28,11 +28,11 @@ class Story:
     """Every line of one run."""
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
+        self.lines: list[Entry] = []
 
     def add(self, at_s: float, who: str, what: str, ids: tuple[str | None, ...]) -> None:
         """Append a line."""
-        self.lines.append(Line(at_s, who, what, ids))
+        self.lines.append(Entry(at_s, who, what, ids))
 
     def whole(self) -> str:
         """Return all lines."""
@@ -53,11 +53,11 @@ class Story:
         return "\n".join(line.text() for line in chosen[-SESSION_LINES_MAX:])
 
 
-def _is_fault(line: Line) -> bool:
+def _is_fault(line: Entry) -> bool:
     return line.who in ("fault", "world", "!!") or line.what.startswith(("DIES", "HANGS", "starts"))
 
 
-def _about(line: Line, wanted: set[str], pattern: re.Pattern[str] | None) -> bool:
+def _about(line: Entry, wanted: set[str], pattern: re.Pattern[str] | None) -> bool:
     if not wanted.isdisjoint(line.ids):
         return True
     return pattern is not None and pattern.search(line.what) is not None

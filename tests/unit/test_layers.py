@@ -68,7 +68,7 @@ def roots(path: Path) -> set[str]:
 
 
 def own(path: Path) -> set[str]:
-    """What a module imports of this package."""
+    """The modules of this package that a module imports."""
     return {name for name in imported(path) if name.partition(".")[0] == "evd"}
 
 
@@ -127,21 +127,7 @@ def test_core_is_pure(path: Path) -> None:
             assert node.id not in ("open", "print", "input"), f"line {node.lineno}"
 
 
-# Central must not know a word of the engine's core: once it does not, this list goes.
-STILL_CROSSING = {"evd.core.central.point"}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(
-            path,
-            marks=[pytest.mark.xfail(strict=True)] if name_of(path) in STILL_CROSSING else [],
-        )
-        for path in modules("core")
-    ],
-    ids=name_of,
-)
+@pytest.mark.parametrize("path", modules("core"), ids=name_of)
 def test_no_core_imports_another_core(path: Path) -> None:
     """Proves: a program can be understood, and changed, with its own core and the words alone."""
     assert not [name for name in own(path) if is_below(name, *others_of(path))]

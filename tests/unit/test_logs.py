@@ -35,13 +35,13 @@ class LogFile:
         self.fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 
     def lines(self) -> list[str]:
-        """What has been logged."""
+        """The lines that have been logged."""
         return self._path.read_text().splitlines()
 
 
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[LogFile]:
-    """A file to log to."""
+    """The descriptor of a file that takes each line."""
     file = LogFile(tmp_path / "log")
     yield file
     os.close(file.fd)

@@ -46,7 +46,7 @@ class RawMessage(NamedTuple):
 
 @attrs.frozen
 class Reading:
-    """What to read: topics to "all", or to the one key whose partition is wanted."""
+    """The topics to read: each to "all", or to the one key whose partition is wanted."""
 
     topics: Mapping[str, str]
     start: Start

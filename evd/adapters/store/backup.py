@@ -19,7 +19,7 @@ from evd.adapters.store.statements import Statements
 from evd.adapters.store.writer import Writer
 from evd.core.central.rows import Meta
 
-# What a restore replaced stays beside the database under this suffix until the next restore.
+# A restore keeps the database that it replaced beside the new one, until the next restore.
 REPLACED = ".replaced"
 _LOG = "-wal"
 _LOG_INDEX = "-shm"

@@ -1,4 +1,4 @@
-"""What Central needs of a database, whichever it is."""
+"""A database as Central needs it, SQLite or PostgreSQL."""
 
 import re
 from abc import ABC, abstractmethod
@@ -13,7 +13,7 @@ from evd.adapters.store.failures import StoreRefused
 # How long an operation waits for a lock that somebody else holds.
 LOCK_WAIT_S = 1.0
 
-# What a text may not hold: half a character for both, NUL for PostgreSQL.
+# A text may not hold: half a character for both, NUL for PostgreSQL.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -66,7 +66,7 @@ class Database(ABC):
 
     @abstractmethod
     def explain(self, error: Exception) -> str:
-        """What one of `errors` means, in words that fit into a sentence."""
+        """One of `errors` in words that fit into a sentence."""
 
     def is_damage(self, error: Exception) -> bool:
         """Whether the error says that only a backup helps."""

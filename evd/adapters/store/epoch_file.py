@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @attrs.frozen(slots=True)
 class Progress:
-    """What was last known of the database."""
+    """The newest state of the database that this file knows."""
 
     central_id: str
     epoch: int
@@ -47,7 +47,7 @@ class EpochFile:
         self._warned = False
 
     def read(self) -> Progress | None:
-        """What the file says; None where there is none, or none that can be read."""
+        """The newest line of the file; None where there is none, or none that can be read."""
         try:
             text = self.path.read_bytes()[:_LINE_BYTES_MAX].decode(errors="replace")
         except FileNotFoundError:

@@ -23,7 +23,7 @@ class Readers:
         self._closed = False
 
     async def run(self, read: Callable[[DBAPICursor], T]) -> T:
-        """What `read` returns; raises StoreFailed."""
+        """Return the result of `read`; raises StoreFailed."""
         return await trio.to_thread.run_sync(self._run, read, limiter=self._limiter)
 
     def close(self) -> None:

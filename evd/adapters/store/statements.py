@@ -107,7 +107,7 @@ class Statements:
         """How the rows of each class are written; a session must be written before its reading."""
         total_kwh, total_cost = TOTAL_KWH.format(":energy_mwh"), TOTAL_COST.format(":cost_cents")
         session = _fields(Session) | {"total_kwh": total_kwh, "total_cost": total_cost}
-        # Whose a session is never changes.  To name an indexed column here would cost the
+        # The owner of a session never changes.  To name an indexed column here would cost the
         # writing of its index at every change: more than half of the whole.
         fixed = ("request_id", "cp_id", "driver_id")
         sqls: Mapping[type[Row], str] = {

@@ -91,7 +91,7 @@ class Store:
         return pruned
 
     async def load(self) -> Image:
-        """What a start needs: every charging point, open request and ACTIVE session."""
+        """Read all that a start needs: every charging point, open request and ACTIVE session."""
 
         def read(cursor: DBAPICursor) -> Image:
             return Image(

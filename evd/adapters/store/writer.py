@@ -18,7 +18,7 @@ from evd.core.central.rows import Meta, Row
 
 HISTORY_DAYS_MAX = 90
 HISTORY_ROWS_MAX = 1_000_000
-# What one step of pruning deletes of each: a few ms, for which a commit may have to wait.
+# One step of pruning deletes this much of each: a few ms, for which a commit may have to wait.
 PRUNED_ROWS_MAX = 500
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @attrs.frozen(slots=True)
 class Retention:
-    """What is kept of `fault_events` and of `cp_health_history`.
+    """The bounds of `fault_events` and of `cp_health_history`.
 
     Sessions and requests are kept for ever: they are bills.
     """

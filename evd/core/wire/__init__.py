@@ -1,1 +1,1 @@
-"""What is said between programs: messages, frames, and the forms of their fields."""
+"""The words between programs: messages, frames, and the forms of their fields."""

@@ -193,17 +193,17 @@ def to_fields(value: object) -> dict[str, Any]:
 
 
 def structure_monitor(fields: Mapping[str, Any]) -> MonitorMessage:
-    """What a monitor says to Central, of an object that is read already; or `BadMessage`."""
+    """A monitor's message to Central, from an object that is read already; or `BadMessage`."""
     return _structure_typed(MONITOR_MESSAGES, fields)
 
 
 def decode_central(raw: bytes) -> FromCentral:
-    """What Central answers, or `BadMessage`."""
+    """Central's answer, or `BadMessage`."""
     return _structure_typed(CENTRAL_ANSWERS, load_object(raw))
 
 
 def decode_health(raw: bytes) -> Ping | Pong:
-    """What monitor and engine say to each other, or `BadMessage`."""
+    """A message between monitor and engine, or `BadMessage`."""
     return _structure_typed(HEALTH_MESSAGES, load_object(raw))
 
 

@@ -1,4 +1,4 @@
-"""What monitor and Central, and monitor and engine, say to each other in TCP frames."""
+"""The messages in TCP frames: between monitor and Central, and between monitor and engine."""
 
 from enum import StrEnum
 
@@ -45,7 +45,7 @@ class NackCode(StrEnum):
 
 @attrs.frozen(slots=True)
 class MonitorMessage:
-    """What every message of a monitor carries."""
+    """The fields that every message of a monitor carries."""
 
     cp_id: str = cp_id_field()
     seq: int = count_field()

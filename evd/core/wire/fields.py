@@ -186,7 +186,7 @@ def flag_field(*, null: bool = False, optional: bool = False) -> Any:
 
 
 def time_field(*, null: bool = False, optional: bool = False) -> Any:
-    """A field for a time."""
+    """A field that takes RFC 3339 with an offset."""
     return _field(check_time, null, optional)
 
 

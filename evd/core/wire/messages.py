@@ -1,4 +1,4 @@
-"""What the parts say to each other on Kafka: one frozen class a message.
+"""The messages on Kafka: one frozen class each.
 
 Each is checked when it is made and when it is read.
 
@@ -38,7 +38,7 @@ DEAD_LETTERS = "evd.dead-letters"
 
 
 class Action(StrEnum):
-    """What a driver asks for."""
+    """The wish of a driver's message."""
 
     START = "START"
     STOP = "STOP"
@@ -83,7 +83,7 @@ class Outcome(StrEnum):
 
 @attrs.frozen(slots=True, kw_only=True)
 class Message:
-    """What every Kafka message may carry besides its own fields."""
+    """The stamps that every Kafka message may carry besides its own fields."""
 
     ts: datetime | None = time_field(optional=True)
     message_id: str | None = id_field(optional=True)
@@ -125,7 +125,7 @@ class DriverRequest(Message):
 
 @attrs.frozen(slots=True)
 class DriverUpdate(Message):
-    """What a driver is told of its request."""
+    """News for a driver about its request."""
 
     request_id: str = id_field()
     driver_id: str = id_field()
@@ -202,7 +202,7 @@ COMMAND_NAMES: dict[type[Payload], str] = {cls: name for name, cls in PAYLOADS.i
 
 @attrs.frozen(slots=True)
 class Command(Message):
-    """What Central tells an engine; on the wire `cmd` names the class of the payload."""
+    """An order of Central for an engine; on the wire `cmd` names the class of the payload."""
 
     cp_id: str = cp_id_field()
     central_id: str = id_field()

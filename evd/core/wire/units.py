@@ -51,7 +51,7 @@ def _price(mwh: int, euro_rate: float) -> Decimal:
 
 
 def running_euros(mwh: int, euro_rate: float) -> float:
-    """What `mwh` have cost so far, in euros with at most 4 decimals, for telemetry."""
+    """The cost of `mwh` so far, in euros with at most 4 decimals, for telemetry."""
     return float(_price(mwh, euro_rate).quantize(_TENTH_OF_MILLE, ROUND_HALF_UP))
 
 

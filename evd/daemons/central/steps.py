@@ -10,9 +10,19 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 import attrs
 
 from evd.core.central.core import Central
-from evd.core.central.events import Answer, Asked, Effect, Event, HangUp, Polled, Reply, Save
+from evd.core.central.events import (
+    Answer,
+    Asked,
+    Effect,
+    Event,
+    HangUp,
+    Polled,
+    Reply,
+    Save,
+)
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
+from evd.core.machine import Saved
 
 # The next offset to read of each topic's partition.
 Offsets = Mapping[tuple[str, int], int]
@@ -48,7 +58,7 @@ Steps = Generator[Step, Found | None, None]
 
 def start_steps(core: Central, now: Now) -> Steps:
     """Carry out what a new core wants before its first event."""
-    return _carry_out(core.start(now))
+    return _carry_out(core, core.start(now), now)
 
 
 def batch_steps(
@@ -74,22 +84,23 @@ def batch_steps(
     effects: list[Effect] = []
     for event in (*wanted, Polled()):
         effects += core.handle(event, moment)
-    yield from _carry_out(effects)
+    yield from _carry_out(core, effects, moment)
     # The last step: a crash before it only means that these messages are read once more.
     if offsets:
         yield CommitOffsets(offsets)
     return wanted
 
 
-def _carry_out(effects: Sequence[Effect]) -> Steps:
-    yield from _store(effects)
+def _carry_out(core: Central, effects: list[Effect], now: Now) -> Steps:
+    yield from _store(core, effects, now)
     yield from _say(effects)
 
 
-def _store(effects: Sequence[Effect]) -> Steps:
+def _store(core: Central, effects: list[Effect], now: Now) -> Steps:
     rows = [effect.row for effect in effects if isinstance(effect, Save)]
     if rows:
         yield Commit(rows)
+        effects += core.handle(Saved(), now)
 
 
 def _say(effects: Sequence[Effect]) -> Steps:

@@ -107,7 +107,6 @@ class FakeCentral:
         return self.reason
 
     def charging_points(self) -> Sequence[CpView]:
-        """`points`."""
         self._fail()
         return self.points
 

@@ -19,7 +19,7 @@ from tests.network.processes import free_port
 
 
 def metadata_of(bootstrap: str) -> ClusterMetadata:
-    """What a client of any kind is told about the cluster."""
+    """The answer to a client of any kind about the cluster."""
     return AdminClient({"bootstrap.servers": bootstrap}).list_topics(timeout=5)
 
 

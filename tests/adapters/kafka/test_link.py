@@ -1,4 +1,4 @@
-"""What a process tells of its broker."""
+"""The news of a process about its broker."""
 
 import logging
 

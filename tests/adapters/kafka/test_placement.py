@@ -27,7 +27,7 @@ class Client:
         self.assigned: list[int] = []
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
-        """What the coordinator knows."""
+        """The offsets that the coordinator knows."""
         if self.offset is None:
             raise KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
         return [TopicPartition(each.topic, each.partition, self.offset) for each in places]

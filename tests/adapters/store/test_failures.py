@@ -1,4 +1,4 @@
-"""What a failing disk, a damaged file or a lost server does to Central's database."""
+"""Central's database on a failing disk, in a damaged file, on a lost server."""
 
 import contextlib
 import errno
@@ -164,7 +164,7 @@ async def a_closed_database(tmp_path: Path) -> Path:
 
 
 async def refusal(path: Path, state_dir: Path) -> str:
-    """What opening it says, as one line."""
+    """The refusal to open it, as one line."""
     with pytest.raises(StoreRefused) as caught:
         async with open_store(url_of(path), state_dir):
             pass

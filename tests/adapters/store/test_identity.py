@@ -1,4 +1,4 @@
-"""Whose database it is: one Central at a time, and an older copy is known for what it is."""
+"""The identity of a database: one Central at a time, and an older copy is known for what it is."""
 
 import logging
 import os

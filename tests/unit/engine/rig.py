@@ -253,7 +253,7 @@ class Rig:
         return self.command(StartSupply(session_id, "r1", "driver-alice", boot_id, good_until_s))
 
     def stop(self, session_id: str = "s1", boot_id: str = "", bill: bool = True) -> list[Effect]:
-        """A STOP."""
+        """A STOP of this session, for this boot unless another is named."""
         boot_id = boot_id or self.boot_id
         return self.command(StopSupply(session_id, "r1", "driver-alice", boot_id, "enough", bill))
 

@@ -22,7 +22,7 @@ _partitioner.argtypes = [
 
 
 def librdkafka_partition(key: bytes, partitions: int) -> int:
-    """What librdkafka's own partitioner answers."""
+    """The answer of librdkafka's own partitioner."""
     return int(_partitioner(None, key, len(key), partitions, None, None))
 
 
