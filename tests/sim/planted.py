@@ -40,8 +40,8 @@ MUTANTS = (
         "all",
         "Central speaks before it has saved",
         CENTRAL_STEPS,
-        "    yield from _store(effects)\n    yield from _say(effects)\n",
-        "    yield from _say(effects)\n    yield from _store(effects)\n",
+        "    yield from _store(core, effects, now)\n    yield from _say(effects)\n",
+        "    yield from _say(effects)\n    yield from _store(core, effects, now)\n",
     ),
     Mutant(
         "tell-first",
