@@ -28,6 +28,11 @@ def host(text: str) -> str:
     return text
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Hosts with commas between them."""
+    return tuple(host(each.strip()) for each in text.split(","))
+
+
 def is_address(text: str) -> bool:
     """Whether it is an IP address, with or without a zone."""
     try:
@@ -41,8 +46,8 @@ def is_address(text: str) -> bool:
 def host_and_port(text: str) -> tuple[str, int | None]:
     """The host and the port of `host`, `host:port` or `[::1]:port`; None for no port."""
     if text.startswith("["):
-        name, _, rest = text[1:].partition("]")
-        if ":" not in name:
+        name, bracket, rest = text[1:].partition("]")
+        if ":" not in name or not bracket:
             raise ValueError("must have an IPv6 address in its brackets")
     else:
         name, colon, port = text.partition(":")

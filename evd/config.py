@@ -22,6 +22,7 @@ from evd.flags import (
     DURATION_OR_NONE,
     EURO_RATE,
     HOST,
+    HOSTS,
     KW,
     LOCATION,
     LOG_FORMAT,
@@ -40,6 +41,9 @@ from evd.flags import (
 
 REQUESTS_FILE_BYTES_MAX = 4 * 1024 * 1024
 
+_HTTP_HOSTS_TEXT = (
+    "further names that its HTTP answers to, besides addresses and this machine's own"
+)
 _KAFKA_TEXT = "Kafka's brokers"
 _FETCH_WAIT_TEXT = "how long a fetch may wait at the broker for new messages"
 
@@ -106,6 +110,7 @@ class CentralConfig(StatefulConfig):
     listen_port: int = flag(PORT, "framed TCP for monitors", default=9999)
     http_host: str = flag(HOST, "where --http-port and --feed-port listen", default="127.0.0.1")
     http_port: int = flag(PORT, "the HTTP API", default=8000)
+    http_hosts: tuple[str, ...] = flag(HOSTS, _HTTP_HOSTS_TEXT, default=())
     feed_port: int = flag(PORT, "the WebSocket status feed", default=8765)
     feed_origins: tuple[str, ...] = flag(
         ORIGINS, "further origins whose pages may read the feed", default=()
@@ -203,6 +208,7 @@ class DriverConfig(StatefulConfig, MetricsConfig):
     )
     http_host: str = flag(HOST, "where --http-port listens", default="127.0.0.1")
     http_port: int = flag(PORT_OR_OFF, "the driver's dashboard; 0 = none", default=0)
+    http_hosts: tuple[str, ...] = flag(HOSTS, _HTTP_HOSTS_TEXT, default=())
     central_url: str = flag(URL, "Central's HTTP API", default="http://localhost:8000")
     color: str = flag(COLOR, "colours in its lines; auto: on a terminal", default="auto")
 

@@ -273,6 +273,7 @@ def _path(text: str) -> Path:
 CP_ID = identifier(check_cp_id)
 DRIVER_ID = identifier(check_id)
 HOST = Kind(addresses.host, "HOST")
+HOSTS = Kind(addresses.hosts, "HOST[,…]")
 PORT = whole(1, PORT_MAX, "PORT")
 PORT_OR_OFF = whole(0, PORT_MAX, "PORT")
 BOOTSTRAP = Kind(addresses.bootstrap, "HOST:PORT[,…]")

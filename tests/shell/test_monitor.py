@@ -133,7 +133,7 @@ async def watching(engine_talk: Talk | None = None) -> AsyncIterator[World]:
 
 async def _watch(world: World) -> None:
     dialers = {Peer.ENGINE: world.engine.dial, Peer.CENTRAL: world.central.dial}
-    await watch(Monitor(SETTINGS, "instance-1"), dialers, world.lifecycle, [])
+    await watch(Monitor(SETTINGS, "instance-1"), dialers, world.lifecycle, [], "127.0.0.1")
     world.ended.set()
 
 

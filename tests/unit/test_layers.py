@@ -148,7 +148,10 @@ def test_no_daemon_imports_another(path: Path) -> None:
 @pytest.mark.parametrize("path", modules("adapters"), ids=name_of)
 def test_adapters_know_the_core_alone(path: Path) -> None:
     """Proves: an adapter can be replaced, because it knows nobody who uses it."""
-    assert all(is_below(name, "evd.core", "evd.adapters", "evd.logs") for name in own(path))
+    assert all(
+        is_below(name, "evd.core", "evd.adapters", "evd.logs", "evd.addresses")
+        for name in own(path)
+    )
 
 
 @pytest.mark.parametrize("path", modules("adapters"), ids=name_of)

@@ -16,6 +16,7 @@ import attrs
 import h11
 import trio
 
+from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import JSON, UNEXPECTED, Refused
 
 BODY_BYTES_MAX: Final = 65_536
@@ -41,7 +42,7 @@ _NOT_HTTP: Final = {
     431: f"the head of a request may have at most {HEAD_BYTES_MAX} bytes",
     501: "a body comes with a Content-Length or in chunks, not in another transfer encoding",
 }
-_ORIGIN: Final = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+_ORIGIN: Final = re.compile(rb"https?://([^/?]*)", re.IGNORECASE)
 _REASONS: Final = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
 Message = dict[str, Any]
@@ -84,8 +85,9 @@ class Connection:
     Each awaited call raises BrokenResourceError once the client has left or does not read.
     """
 
-    def __init__(self, app: App, bounds: Bounds, stream: trio.abc.Stream) -> None:
+    def __init__(self, app: App, bounds: Bounds, hosts: Hosts, stream: trio.abc.Stream) -> None:
         self._app = app
+        self._hosts = hosts
         self._bounds = bounds
         self._stream = stream
         self._is_stopping = False
@@ -255,7 +257,11 @@ class Connection:
     def _scope(self, request: h11.Request) -> Message:
         if not request.http_version.startswith(b"1."):
             raise Refused(505, "only HTTP/1.1 is spoken here")
-        target = _ORIGIN.sub(b"", request.target, count=1)
+        target = request.target
+        self._hosts.check(dict(request.headers).get(b"host", b"").decode("latin-1"))
+        if origin := _ORIGIN.match(target):
+            self._hosts.check(origin[1].decode("latin-1"))
+            target = target[origin.end() :]
         if not target.startswith(b"/"):
             raise Refused(400, "a request is for a path, which begins with /")
         path, _, query = target.partition(b"?")

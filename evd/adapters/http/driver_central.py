@@ -6,6 +6,7 @@ While Central is away the page shows what it showed last, OFFLINE.
 import functools
 from collections.abc import Callable
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -42,7 +43,8 @@ class PointShown:
 class DriverCentral:
     """The Central at `url`, such as http://host:8000; it need not be there.
 
-    Each call raises CentralAway, also for a 5xx, and CentralRefused for a 4xx of Central's.
+    Each call raises CentralAway, also for a 5xx and where Central does not answer to the name in
+    `url`, and CentralRefused for another 4xx of Central's.
     """
 
     def __init__(self, url: str, answer_s_max: float = ANSWER_S_MAX) -> None:
@@ -87,7 +89,7 @@ class DriverCentral:
                 f"Central at {self._central.url} does not answer within {self._answer_s_max:g} s"
             ) from None
         except CentralRefused as error:
-            if error.status < 500:
+            if error.status < 500 and error.status != HTTPStatus.MISDIRECTED_REQUEST:
                 raise
             raise CentralAway(f"Central can't answer now: {error}") from None
 

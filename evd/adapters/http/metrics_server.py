@@ -1,12 +1,13 @@
 """`/metrics` and `/health` for daemons that have no other HTTP, without a web framework."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 import trio
 
 from evd.adapters.http.connection import Bounds
+from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.serving import serve_app
 
@@ -24,12 +25,13 @@ async def serve_metrics(
     service: str,
     render: Callable[[], bytes],
     health: Health,
+    hosts: Iterable[str],
     bounds: Bounds = BOUNDS,
 ) -> None:
     """Serve until cancelled.
 
     `render` gives the body of /metrics.  `health` gives None while `service` can do its work, else
-    the reason why not.
+    the reason why not.  `hosts` are names of this machine, --metrics-host among them.
     """
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -43,7 +45,8 @@ async def serve_metrics(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    await serve_app(app, listeners, stopping=trio.Event(), bounds=bounds)
+    ours = Hosts(hosts, f"--metrics-host of {service}")
+    await serve_app(app, listeners, stopping=trio.Event(), bounds=bounds, hosts=ours)
 
 
 def _answer(scope: Any, service: str, render: Callable[[], bytes], health: Health) -> Answer:

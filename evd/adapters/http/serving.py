@@ -12,6 +12,7 @@ from typing import Final
 import trio
 
 from evd.adapters.http.connection import App, Bounds, Connection
+from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import Refused
 from evd.logs import Repeats
 
@@ -22,6 +23,7 @@ ACCEPT_PAUSE_S: Final = 0.1
 # Between two accounts of connections that failed here.
 FAILED_LOG_S: Final = 30.0
 DEFAULT_BOUNDS: Final = Bounds()
+DEFAULT_HOSTS: Final = Hosts()
 
 _NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _EVERYBODY: Final = "all clients"
@@ -37,6 +39,7 @@ async def serve_app(
     *,
     stopping: trio.Event,
     bounds: Bounds = DEFAULT_BOUNDS,
+    hosts: Hosts = DEFAULT_HOSTS,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` on `listeners`, which are closed at the end, until `stopping` or a cancellation.
@@ -44,7 +47,7 @@ async def serve_app(
     After `stopping` nobody new is let in, a request at work may end within `bounds.stop_grace_s`,
     and the rest is cut off.
     """
-    server = _Server(app, bounds)
+    server = _Server(app, bounds, hosts)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             for listener in listeners:
@@ -59,9 +62,10 @@ async def serve_app(
 class _Server:
     """The connections of one app."""
 
-    def __init__(self, app: App, bounds: Bounds) -> None:
+    def __init__(self, app: App, bounds: Bounds, hosts: Hosts) -> None:
         self._app = app
         self._bounds = bounds
+        self._hosts = hosts
         self._connections: set[Connection] = set()
         self._turned_away = 0
         self._places = _Places(bounds.connections_max)
@@ -97,7 +101,7 @@ class _Server:
     async def _handle(self, stream: trio.abc.Stream) -> None:
         try:
             async with stream:
-                await self._serve(Connection(self._app, self._bounds, stream))
+                await self._serve(Connection(self._app, self._bounds, self._hosts, stream))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             logger.debug("A client left before it was answered")
         except Exception as error:  # noqa: BLE001

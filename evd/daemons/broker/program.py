@@ -128,7 +128,7 @@ async def run(config: BrokerConfig, lifecycle: Lifecycle) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(survey.run)
             if metrics_listeners is not None:
-                nursery.start_soon(_serve_metrics, metrics_listeners, survey)
+                nursery.start_soon(_serve_metrics, config, metrics_listeners, survey)
             logger.info("listening on %s, nothing is kept over a restart", cluster.address)
             lifecycle.ready()
             await lifecycle.stopping.wait()
@@ -137,7 +137,9 @@ async def run(config: BrokerConfig, lifecycle: Lifecycle) -> None:
         cluster.close()
 
 
-async def _serve_metrics(listeners: list[trio.SocketListener], survey: Survey) -> None:
+async def _serve_metrics(
+    config: BrokerConfig, listeners: list[trio.SocketListener], survey: Survey
+) -> None:
     # The library is a tenth of the broker's memory, so it is loaded only on demand.
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics
@@ -156,7 +158,11 @@ async def _serve_metrics(listeners: list[trio.SocketListener], survey: Survey) -
         return metrics.render()
 
     await serve_metrics(
-        listeners, service="evd-broker", render=render, health=lambda: survey.failure
+        listeners,
+        service="evd-broker",
+        render=render,
+        health=lambda: survey.failure,
+        hosts=[config.metrics_host],
     )
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 import trio
 
 from evd.adapters.http.central_app import central_app
+from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.http.serving import serve_app
 from evd.adapters.kafka import open_consumer, open_producer
@@ -69,7 +70,8 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         monitors = await nursery.start(_serve_monitors, loop, control)
         app, stopping = central_app(service), lifecycle.stopping
         # Returns by itself once told to stop.
-        await nursery.start(partial(serve_app, app, web, stopping=stopping))
+        hosts = Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-central")
+        await nursery.start(partial(serve_app, app, web, stopping=stopping, hosts=hosts))
         lifecycle.ready()
         logger.info("Ready: http://%s:%d", config.http_host, config.http_port)
         await lifecycle.stopping.wait()

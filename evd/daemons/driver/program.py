@@ -85,7 +85,7 @@ async def _live(
         with contextlib.suppress(NotSaved):
             await loop.start()
         if metrics_at:
-            nursery.start_soon(_serve_metrics, metrics_at, metrics, loop)
+            nursery.start_soon(_serve_metrics, config, metrics_at, metrics, loop)
         if http_at:
             # Returns by itself once told to stop.
             await nursery.start(_serve_dashboard, config, loop, http_at, lifecycle)
@@ -182,9 +182,15 @@ async def _listen(flag: str, host: str, port: int) -> Listeners:
     return await listen(flag, host, port) if port else []
 
 
-async def _serve_metrics(listeners: Listeners, metrics: DriverMetrics, loop: Loop) -> None:
+async def _serve_metrics(
+    config: DriverConfig, listeners: Listeners, metrics: DriverMetrics, loop: Loop
+) -> None:
     await serve_metrics(
-        listeners, service="evd-driver", render=metrics.render, health=loop.unhealthy
+        listeners,
+        service="evd-driver",
+        render=metrics.render,
+        health=loop.unhealthy,
+        hosts=[config.metrics_host, *config.http_hosts],
     )
 
 
@@ -199,12 +205,14 @@ async def _serve_dashboard(
     # Imported here, because a driver without a dashboard need not pay for a web framework.
     from evd.adapters.http.driver_app import driver_app
     from evd.adapters.http.driver_central import DriverCentral
+    from evd.adapters.http.hosts import Hosts
     from evd.adapters.http.serving import serve_app
 
     await serve_app(
         driver_app(loop, DriverCentral(config.central_url)),
         listeners,
         stopping=lifecycle.stopping,
+        hosts=Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-driver"),
         task_status=task_status,
     )
 

@@ -76,7 +76,7 @@ async def _work(
         nursery.start_soon(read_kafka, consumer.batches, messenger, config.cp_id, loop)
         nursery.start_soon(_pass_on_stop, lifecycle, loop)
         if metrics_at:
-            nursery.start_soon(_serve_metrics, metrics_at, counts, loop)
+            nursery.start_soon(_serve_metrics, config, metrics_at, counts, loop)
         await loop.start()
         port = HealthPort(loop, counts)
         await nursery.start(serve_framed, health_at, port.serve)
@@ -102,13 +102,21 @@ async def _pass_on_stop(lifecycle: Lifecycle, loop: Loop) -> None:
     await loop.put(StopAsked())
 
 
-async def _serve_metrics(listeners: Listeners, counts: Counts, loop: Loop) -> None:
+async def _serve_metrics(
+    config: EngineConfig, listeners: Listeners, counts: Counts, loop: Loop
+) -> None:
     # Three megabytes that an engine pays only where somebody wants them.
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics
 
     metrics = EngineMetrics(Metrics(), counts, loop.core)
-    await serve_metrics(listeners, service="evd-engine", render=metrics.render, health=loop.illness)
+    await serve_metrics(
+        listeners,
+        service="evd-engine",
+        render=metrics.render,
+        health=loop.illness,
+        hosts=[config.metrics_host],
+    )
 
 
 @contextlib.asynccontextmanager

@@ -28,10 +28,14 @@ class MonitorMetrics:
             "evd_monitor_reconnects_total", "Attempts to reach Central after the first"
         )
 
-    async def serve(self, listeners: list[trio.SocketListener]) -> None:
-        """Serve /metrics and /health."""
+    async def serve(self, listeners: list[trio.SocketListener], host: str) -> None:
+        """Serve /metrics and /health; `host` is the name by which this machine was told."""
         await serve_metrics(
-            listeners, service="evd-monitor", render=self._render, health=self._unhealthy
+            listeners,
+            service="evd-monitor",
+            render=self._render,
+            health=self._unhealthy,
+            hosts=[host],
         )
 
     def on_check(self, result: CheckResult) -> None:

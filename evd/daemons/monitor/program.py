@@ -53,7 +53,7 @@ async def run(config: MonitorConfig, lifecycle: Lifecycle) -> None:
     }
     with naming_state_dir(StateDirInUse), held_state_dir(config.state_dir):
         core = Monitor(settings, read_instance_id(config.state_dir))
-        await watch(core, dialers, lifecycle, listeners)
+        await watch(core, dialers, lifecycle, listeners, config.metrics_host)
 
 
 async def watch(
@@ -61,6 +61,7 @@ async def watch(
     dialers: Mapping[Peer, Dialer],
     lifecycle: Lifecycle,
     metrics_listeners: list[trio.SocketListener],
+    metrics_host: str,
 ) -> None:
     """Feed `core` with events and carry out its effects until it has finished."""
     metrics = MonitorMetrics(Metrics(), core)
@@ -70,7 +71,7 @@ async def watch(
             peer: Connection(nursery, dial, peer, send.send) for peer, dial in dialers.items()
         }
         if metrics_listeners:
-            nursery.start_soon(metrics.serve, metrics_listeners)
+            nursery.start_soon(metrics.serve, metrics_listeners, metrics_host)
         nursery.start_soon(_pass_on_stop, lifecycle, send)
         lifecycle.ready()
         logger.info("Watching the engine of %s", core.cp_id)

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from evd.adapters.http.connection import Bounds
+from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.serving import serve_app
 
 Message = dict[str, Any]
@@ -23,6 +24,8 @@ LARGE_BYTES = 32 * 1024 * 1024
 QUICK = Bounds(
     idle_s=0.3, head_s=0.3, body_s=0.3, answer_s=0.5, send_s=0.3, linger_s=0.3, stop_grace_s=0.3
 )
+# The names that tests call this machine by.
+HERE = Hosts(("here", "x"))
 PATIENT = attrs.evolve(QUICK, send_s=60.0, answer_s=60.0)
 
 
@@ -108,7 +111,7 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(bounds: Bounds = QUICK) -> AsyncIterator[Served]:
+async def serving(bounds: Bounds = QUICK, hosts: Hosts = HERE) -> AsyncIterator[Served]:
     """Serve a new site on a free port."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
@@ -120,6 +123,7 @@ async def serving(bounds: Bounds = QUICK) -> AsyncIterator[Served]:
             listeners,
             stopping=served.stopping,
             bounds=bounds,
+            hosts=hosts,
             task_status=task_status,
         )
         served.ended.set()

@@ -169,7 +169,7 @@ async def test_an_answer_in_parts_comes_in_chunks() -> None:
         answer = await served.exchange(request)
         assert b"\r\ntransfer-encoding: chunked\r\n" in answer.lower()
         assert statuses_of(answer, "GET") == [(200, b"one two ")]
-        old = await served.exchange(b"GET /parts HTTP/1.0\r\n\r\n")
+        old = await served.exchange(b"GET /parts HTTP/1.0\r\nHost: x\r\n\r\n")
         assert old.endswith(b"\r\n\r\none two ")
 
 

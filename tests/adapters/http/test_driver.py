@@ -349,6 +349,7 @@ async def test_while_central_is_away() -> None:
         (200, {"charging_points": 5}),
         (200, []),
         (503, {"error": "the database does not answer"}),
+        (421, {"error": "give the name in --http-hosts of evd-central"}),
         (302, b""),
     ],
 )

@@ -93,6 +93,7 @@ async def running(bounds: Bounds = BOUNDS) -> AsyncIterator[Server]:
                     service="evd-engine",
                     render=server.metrics.render,
                     health=server.health,
+                    hosts=["x"],
                     bounds=bounds,
                 )
 

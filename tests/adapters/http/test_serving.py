@@ -13,6 +13,7 @@ import trio.testing
 from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.http.serving import serve_app
 from tests.adapters.http.site import (
+    HERE,
     PATIENT,
     QUICK,
     WAIT_S_MAX,
@@ -29,7 +30,7 @@ async def asked_over(stream: trio.abc.Stream, listener: Accepting) -> None:
     stopping = trio.Event()
     with trio.fail_after(WAIT_S_MAX):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: serve_app(Site(), [listener], stopping=stopping))
+            nursery.start_soon(lambda: serve_app(Site(), [listener], stopping=stopping, hosts=HERE))
             await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 OK\r\n")
             stopping.set()
@@ -232,7 +233,7 @@ async def test_a_cancellation_ends_it_at_once() -> None:
         async with trio.open_nursery() as nursery:
 
             async def serve() -> None:
-                await serve_app(site, listeners, stopping=trio.Event(), bounds=PATIENT)
+                await serve_app(site, listeners, stopping=trio.Event(), bounds=PATIENT, hosts=HERE)
 
             nursery.start_soon(serve)
             port = listeners[0].socket.getsockname()[1]

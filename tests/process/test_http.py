@@ -1,0 +1,66 @@
+"""Every HTTP port of the real programs: by whom each may be called, and what no call may do."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.network.network import Network
+from tests.network.processes import Program, free_port, listens
+from tests.network.waiting import wait_until_none
+
+NAMED = ("--http-hosts", "grid.example")
+
+
+def with_ports(program: Program, *flags: str) -> list[int]:
+    """Start a program with a free port for each of these flags."""
+    ports = [free_port() for _ in flags]
+    for flag, port in zip(flags, ports, strict=True):
+        program.argv += [flag, str(port)]
+    program.start()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+    """The HTTP ports of one of each program, by what they are."""
+    with Network(tmp_path_factory.mktemp("http")) as network:
+        network.up("CP-001", central_flags=NAMED)
+        other = network.charging_point("CP-002")
+        broker = network.program("another-broker", "evd-broker", "--listen-port", str(free_port()))
+        found = {"Central": network.http_port}
+        for program in (other.engine, other.monitor, broker):
+            (found[program.name],) = with_ports(program, "--metrics-port")
+        driver = network.driver("driver-alice", flags=NAMED)
+        found["page"], found["driver"] = with_ports(driver, "--http-port", "--metrics-port")
+        wait_until_none(lambda: [each for each in found.values() if not listens(each)], 20.0)
+        yield found
+        for program in network.programs.values():
+            assert "Traceback" not in program.logged(), program.name
+
+
+def exchange(port: int, request: bytes) -> bytes:
+    """All that is answered until the server closes."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", port), 10)) as client:
+        client.sendall(request)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def status(port: int, host: str, start: str = "GET /health") -> int:
+    """The status of the answer to a call by this name."""
+    head = f"{start} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    return int(exchange(port, head.encode()).split()[1])
+
+
+def test_no_page_of_another_name_gets_an_answer(ports: dict[str, int]) -> None:
+    """Proves: on each HTTP port of each program, a call by a name that is not this machine's is a
+    421, and one by an address, localhost, its own name or one of --http-hosts is not."""
+    for what, port in ports.items():
+        for host in ("localhost", f"127.0.0.1:{port}", f"[::1]:{port}", socket.gethostname()):
+            assert status(port, host) in (200, 503), (what, host)
+        for host in ("evil.example", f"evil.example:{port}", "user@localhost"):
+            assert status(port, host) == 421, (what, host)
+            assert status(port, host, "POST /cp/CP-001/stop") == 421, (what, host)
+        named = what in ("Central", "page", "driver")
+        assert (status(port, f"GRID.example.:{port}") != 421) == named, what
