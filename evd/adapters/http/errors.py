@@ -15,7 +15,7 @@ from litestar.params import KwargDefinition
 from litestar.types import ExceptionHandlersMap
 from litestar.typing import FieldDefinition
 
-from evd.adapters.http.refused import JSON, UNEXPECTED, Refused
+from evd.adapters.http.refused import JSON, NO_PARAMETER, UNEXPECTED, Refused
 from evd.core.wire.fields import FieldError
 
 CHANGING_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -50,7 +50,7 @@ def answering(refuse: Callable[[E], Refused]) -> Callable[[AnyRequest, E], Respo
 
 async def refuse_bad_call(request: AnyRequest) -> None:
     """Refuse a change that another site's page asks for, a body that is not JSON, and a parameter
-    that the call does not have."""
+    that the call does not have or that stands there twice."""
     if request.method in CHANGING_METHODS:
         await _refuse_bad_change(request)
     parameters = _parameters(request)
@@ -58,7 +58,9 @@ async def refuse_bad_call(request: AnyRequest) -> None:
         parameter = parameters.get(name)
         # All of a query have a default; a path's and a service have none.
         if parameter is None or not parameter.has_default:
-            raise FieldError(name, "is no parameter of this call")
+            raise FieldError(name, NO_PARAMETER)
+        if len(request.query_params.getall(name)) > 1:
+            raise FieldError(name, "stands there twice")
         # Litestar would take 1.0 and 1e2 for whole numbers, and the word null for nothing.
         if (parameter.annotation is int and not value.isdecimal()) or value == "null":
             raise _bad_parameter(request, name)

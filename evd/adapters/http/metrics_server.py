@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import trio
@@ -9,11 +10,10 @@ import trio
 from evd.adapters.http.connection import Bounds
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import CONTENT_TYPE
+from evd.adapters.http.refused import JSON, NO_PARAMETER, Refused
 from evd.adapters.http.serving import serve_app
 
 BOUNDS = Bounds(connections_max=32)
-
-_JSON = "application/json"
 
 Health = Callable[[], str | None]
 Answer = tuple[int, str, bytes]
@@ -51,18 +51,20 @@ async def serve_metrics(
 
 def _answer(scope: Any, service: str, render: Callable[[], bytes], health: Health) -> Answer:
     if scope["path"] not in ("/metrics", "/health"):
-        return _error(404, "no such path: there are /metrics and /health")
+        return _error(Refused(404, "no such path: there are /metrics and /health"))
     # The server hands on a HEAD as a GET.
     if scope["method"] != "GET":
-        return _error(405, "only GET and HEAD are possible here")
+        return _error(Refused(405, "only GET and HEAD are possible here"))
+    for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        return _error(Refused(400, f"{name} {NO_PARAMETER}", field=name))
     if scope["path"] == "/metrics":
         return 200, CONTENT_TYPE, render()
     reason = health()
     if reason is None:
-        return 200, _JSON, orjson.dumps({"status": "healthy", "service": service})
+        return 200, JSON, orjson.dumps({"status": "healthy", "service": service})
     failed = {"status": "unhealthy", "service": service, "error": reason}
-    return 503, _JSON, orjson.dumps(failed)
+    return 503, JSON, orjson.dumps(failed)
 
 
-def _error(status: int, sentence: str) -> Answer:
-    return status, _JSON, orjson.dumps({"error": sentence})
+def _error(refused: Refused) -> Answer:
+    return refused.status, JSON, refused.body

@@ -6,6 +6,7 @@ from typing import Final
 import orjson
 
 JSON: Final = "application/json"
+NO_PARAMETER: Final = "is no parameter of this call"
 UNEXPECTED: Final = "something went wrong here; the log of this program says what"
 
 

@@ -157,7 +157,9 @@ async def test_a_wrong_filter_is_named(query: str, field: str) -> None:
         assert service.queries == []
 
 
-@pytest.mark.parametrize("path", ["/", "/cp", "/cp/CP-001", "/sessions", "/metrics", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/", "/cp", "/cp/CP-001", "/sessions", "/metrics", "/docs", "/page.css"]
+)
 @pytest.mark.parametrize("name", ["colour", "Limit", "service", "state", "request"])
 async def test_an_unknown_parameter_is_named(path: str, name: str) -> None:
     """Proves: a query parameter that a call does not have is a 400 that names it, and does not
@@ -165,6 +167,16 @@ async def test_an_unknown_parameter_is_named(path: str, name: str) -> None:
     service = FakeCentral()
     async with calls(service) as client:
         assert_error(await client.get(f"{path}?{name}=1"), 400, name)
+        assert service.queries == []
+
+
+@pytest.mark.parametrize("query", ["driver_id=d&driver_id=e", "limit=5&cp_id=CP-001&limit=5"])
+async def test_a_parameter_stands_there_once(query: str) -> None:
+    """Proves: a filter that is given twice is a 400 that names it; neither is passed over."""
+    service = FakeCentral()
+    async with calls(service) as client:
+        name = query.partition("=")[0]
+        assert "twice" in assert_error(await client.get(f"/sessions?{query}"), 400, name)
         assert service.queries == []
 
 

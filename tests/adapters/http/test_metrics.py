@@ -123,7 +123,7 @@ async def test_health_follows_the_service() -> None:
     async with running() as server:
         healthy = await server.get("/health")
         server.reason = "no broker for 12 s"
-        unhealthy = await server.get("/health?verbose=1")
+        unhealthy = await server.get("/health?")
     assert healthy.status == 200
     assert healthy.json() == {"status": "healthy", "service": "evd-engine"}
     assert unhealthy.status == 503
@@ -163,6 +163,23 @@ async def test_other_requests_get_an_error(method: str, path: str, status: int) 
     assert isinstance(error, dict)
     assert list(error) == ["error"]
     assert ("allow" in response.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    "query", ["verbose=1", "verbose", "&verbose&a=b", "%76erbose=", "verbose=%ff"]
+)
+async def test_a_query_is_refused(query: str) -> None:
+    """Proves: a query parameter, of which there is none here, is a 400 that names it, after what is
+    wrong with the path and the method."""
+    async with running() as server:
+        for path in ("/metrics", "/health"):
+            for method in ("GET", "HEAD"):
+                response = await server.get(f"{path}?{query}", method)
+                assert response.status == 400
+            wrong = (await server.get(f"{path}?{query}")).json()
+            assert wrong == {"error": "verbose is no parameter of this call", "field": "verbose"}
+            assert (await server.get(f"{path}?{query}", "POST")).status == 405
+        assert (await server.get(f"/?{query}")).status == 404
 
 
 async def test_a_body_does_not_cost_the_answer() -> None:
