@@ -64,3 +64,26 @@ def test_no_page_of_another_name_gets_an_answer(ports: dict[str, int]) -> None:
             assert status(port, host, "POST /cp/CP-001/stop") == 421, (what, host)
         named = what in ("Central", "page", "driver")
         assert (status(port, f"GRID.example.:{port}") != 421) == named, what
+
+
+@pytest.mark.parametrize("more", [b"GET /cp HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00\r\n" * 30_000])
+@pytest.mark.parametrize("start", ["GET /health", "GET /", "POST /cp/CP-404/stop"])
+def test_what_follows_a_last_request_costs_nothing(
+    ports: dict[str, int], start: str, more: bytes
+) -> None:
+    """Proves: on each port the answer to a request with `Connection: close` is what it is without
+    the bytes behind it, and whole: as long as it says."""
+    request = f"{start} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    for what, port in ports.items():
+        head, _, body = exchange(port, request + more).partition(b"\r\n\r\n")
+        assert int(head.split()[1]) == int(exchange(port, request).split()[1]), what
+        assert b"\r\ncontent-length: %d\r\n" % len(body) in head.lower(), what
+
+
+@pytest.mark.parametrize("query", ["colour=red", "colour", "limit=1&colour="])
+def test_no_parameter_is_passed_over(ports: dict[str, int], query: str) -> None:
+    """Proves: on each port a query parameter that a call does not have is a 400."""
+    paths = {"Central": ("/cp", "/sessions", "/faults"), "page": ("/charging-points", "/")}
+    for what, port in ports.items():
+        for path in ("/health", *paths.get(what, ()), *(() if what == "page" else ("/metrics",))):
+            assert status(port, "localhost", f"GET {path}?{query}") == 400, (what, path)

@@ -149,6 +149,27 @@ async def test_what_follows_the_last_request_is_ignored(method: str, more: bytes
         assert served.site.bodies == [b"hi"]
 
 
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_what_drips_after_the_last_request_is_ignored(method: str) -> None:
+    """Proves: a client that goes on sending while it is answered gets the whole answer, and an end
+    of the connection that does not reset it."""
+    head = f"{method} / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
+    async with serving(PATIENT) as served, await served.connect() as stream:
+        await stream.send_all(head.encode())
+        async with trio.open_nursery() as nursery:
+
+            async def drip() -> None:
+                while True:
+                    await stream.send_all(b"GET / HTTP/1.1\r\n")
+                    await trio.sleep(0.005)
+
+            nursery.start_soon(drip)
+            answer = await read_all(stream)
+            nursery.cancel_scope.cancel()
+        assert statuses_of(answer, method) == [(200, b"hi")]
+        assert served.site.bodies == [b"hi"]
+
+
 async def test_a_client_may_ask_before_it_sends_its_body() -> None:
     """Proves: `Expect: 100-continue` is answered, and a body that is too large is not sent."""
     head = "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n"
