@@ -25,6 +25,7 @@ from evd.cli.command_line import Verbs, add_json, add_verb, print_json
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.follow import last_lines
 from evd.cli.ports import (
+    clients,
     describe_holder,
     double_use,
     endpoints,
@@ -95,6 +96,7 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += _drift(supervisor)
         findings += _processes(supervisor, programs, status)
         findings += _broker(programs)
+        findings += crowds(programs)
         findings += _central(supervisor, status)
         findings += hung(programs, status)
         findings += charging_points(supervisor, programs)
@@ -259,6 +261,27 @@ def _broker(programs: Sequence[Program]) -> Iterator[Finding]:
                     f"The broker at {address} can't be reached: {error.strerror or error}.",
                     f"See whether it runs: evd logs {own}" if own else "See whether it runs.",
                 )
+
+
+def crowds(programs: Sequence[Program]) -> Iterator[Finding]:
+    """HTTP ports that have no place for more clients, or for more of one address."""
+    # Its libraries take longer to import than the other verbs take to run.
+    from evd.adapters.http.connection import METRICS_BOUNDS, Bounds
+
+    bounds = {"--http-port": Bounds(), "--metrics-port": METRICS_BOUNDS}
+    for endpoint in endpoints(programs):
+        bound = bounds.get(endpoint.flag)
+        if bound is None or not (counts := clients(endpoint.port)):
+            continue
+        there = f"HTTP connections to {endpoint.program} ({endpoint.flag} {endpoint.port})"
+        ((address, most),) = counts.most_common(1)
+        remedy = f"See on {address} which program has them: ss -tnp dport = :{endpoint.port}"
+        if most >= (count := bound.of_address_max):
+            what = f"{address} has all of the {count} {there} that one address may have"
+            yield Finding(f"{what}: more are turned away.", remedy)
+        elif counts.total() >= (count := bound.connections_max):
+            what = f"All of the {count} {there} are taken"
+            yield Finding(f"{what}: more are turned away.", remedy)
 
 
 def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterator[Finding]:

@@ -4,7 +4,9 @@ import contextlib
 import errno
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,7 @@ _LISTENS: Final = {
     "metrics_port": "metrics_host",
 }
 _EVERYWHERE: Final = {"0.0.0.0", "::"}
+_ESTABLISHED: Final = "01"
 _LISTENING: Final = "0A"
 
 
@@ -142,7 +145,7 @@ def describe_holder(port: int) -> str:
 
 def holder(port: int) -> Holder | None:
     """The process that listens on the port, as far as this user may see it."""
-    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    sockets = {f"socket:[{fields[9]}]" for fields in _sockets(port, _LISTENING)}
     for folder in Path("/proc").iterdir() if sockets else ():
         # A process may end while it is looked at, or belong to somebody else.
         with contextlib.suppress(OSError):
@@ -153,13 +156,27 @@ def holder(port: int) -> Holder | None:
     return None
 
 
-def _listening_inodes(port: int) -> Iterator[str]:
+def clients(port: int) -> Counter[str]:
+    """How many connections to the port each address has."""
+    return Counter(_address(fields[2]) for fields in _sockets(port, _ESTABLISHED))
+
+
+def _address(shown: str) -> str:
+    """The address in a kernel's `address:port`, which has the bytes of each word reversed."""
+    words = bytes.fromhex(shown.partition(":")[0])
+    found = ip_address(b"".join(words[at : at + 4][::-1] for at in range(0, len(words), 4)))
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)
+
+
+def _sockets(port: int, state: str) -> Iterator[list[str]]:
+    """The kernel's lines of the sockets of a port of ours that are in this state."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
                 fields = line.split()
-                if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                    yield fields[9]
+                if fields[3] == state and int(fields[1].rpartition(":")[2], 16) == port:
+                    yield fields
 
 
 def _command(folder: Path) -> str:

@@ -1,8 +1,10 @@
 """The tool against a whole network: up, looking, adding, removing, crashing, down."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -162,6 +164,23 @@ def test_crash_and_doctor(network: Network) -> None:
     assert found.returncode == 1
     whats = [each["what"] for each in json.loads(found.stdout)]
     assert f"evd-engine:CP-002 (process {hung}) does not answer: it hangs." in whats
+    wait_until_well(network)
+
+
+def test_the_doctor_names_who_fills_a_port(network: Network) -> None:
+    """Proves: a client that holds every HTTP connection that its address may have, so that even the
+    doctor is turned away, is found."""
+    port = network.ports[8000]
+
+    def found() -> bool:
+        # Central ends idle connections after some seconds, which a slow machine may need.
+        with contextlib.ExitStack() as held:
+            for _ in range(160):
+                held.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            said = network.evd("doctor").stdout
+        return f"HTTP connections to evd-central (--http-port {port}) that one address" in said
+
+    wait_for("it is found", found)
     wait_until_well(network)
 
 

@@ -23,26 +23,31 @@ def with_ports(program: Program, *flags: str) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
-    """The HTTP ports of one of each program, by what they are."""
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A network in which no program may write a traceback."""
     with Network(tmp_path_factory.mktemp("http")) as network:
-        network.up("CP-001", central_flags=NAMED)
-        other = network.charging_point("CP-002")
-        broker = network.program("another-broker", "evd-broker", "--listen-port", str(free_port()))
-        found = {"Central": network.http_port}
-        for program in (other.engine, other.monitor, broker):
-            (found[program.name],) = with_ports(program, "--metrics-port")
-        driver = network.driver("driver-alice", flags=NAMED)
-        found["page"], found["driver"] = with_ports(driver, "--http-port", "--metrics-port")
-        wait_until_none(lambda: [each for each in found.values() if not listens(each)], 20.0)
-        yield found
+        yield network.up("CP-001", central_flags=NAMED)
         for program in network.programs.values():
             assert "Traceback" not in program.logged(), program.name
 
 
-def exchange(port: int, request: bytes) -> bytes:
-    """All that is answered until the server closes."""
-    with contextlib.closing(socket.create_connection(("127.0.0.1", port), 10)) as client:
+@pytest.fixture(scope="module")
+def ports(network: Network) -> dict[str, int]:
+    """The HTTP ports of one of each program, by what they are."""
+    other = network.charging_point("CP-002")
+    broker = network.program("another-broker", "evd-broker", "--listen-port", str(free_port()))
+    found = {"Central": network.http_port}
+    for program in (other.engine, other.monitor, broker):
+        (found[program.name],) = with_ports(program, "--metrics-port")
+    driver = network.driver("driver-alice", flags=NAMED)
+    found["page"], found["driver"] = with_ports(driver, "--http-port", "--metrics-port")
+    wait_until_none(lambda: [each for each in found.values() if not listens(each)], 20.0)
+    return found
+
+
+def exchange(port: int, request: bytes, source: str = "127.0.0.1") -> bytes:
+    """All that is answered until the server closes; `source` is the client's address."""
+    with socket.create_connection(("127.0.0.1", port), 10, (source, 0)) as client:
         client.sendall(request)
         return b"".join(iter(lambda: client.recv(65536), b""))
 
@@ -87,3 +92,18 @@ def test_no_parameter_is_passed_over(ports: dict[str, int], query: str) -> None:
     for what, port in ports.items():
         for path in ("/health", *paths.get(what, ()), *(() if what == "page" else ("/metrics",))):
             assert status(port, "localhost", f"GET {path}?{query}") == 400, (what, path)
+
+
+def test_one_address_leaves_half_of_the_places_to_others(
+    network: Network, ports: dict[str, int]
+) -> None:
+    """Proves: 300 idle connections of one address, loopback too, cost those of other addresses
+    nothing, on no port, and the log tells once."""
+    request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    for what, port in ports.items():
+        with contextlib.ExitStack() as held:
+            for _ in range(300):
+                held.enter_context(socket.create_connection(("127.0.0.1", port), 10))
+            assert b'"service"' in exchange(port, request, "127.0.0.2"), what
+    told = network.central().logged()
+    assert told.count(" are turned away: 127.0.0.1 has all of its 128 places") == 1

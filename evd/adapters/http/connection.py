@@ -55,7 +55,7 @@ logger = logging.getLogger(__name__)
 class Bounds:
     """The most that clients may take; times in seconds.
 
-    One address has at most half of `connections_max`.  `idle_s`: until a request begins.
+    `idle_s`: until a request begins.
     `head_s`, `body_s`: for the whole of it.  `answer_s`: from there to the end of the answer.
     `send_s`: for each SEND_BYTES of an answer to be taken.  `linger_s`: how long a client is
     listened to after the last answer.  `stop_grace_s`: what a stop leaves to the requests at work.
@@ -70,6 +70,14 @@ class Bounds:
     send_s: float = 5.0
     linger_s: float = 1.0
     stop_grace_s: float = 1.0
+
+    @property
+    def of_address_max(self) -> int:
+        """The most connections of one address, loopback too."""
+        return max(1, self.connections_max // 2)
+
+
+METRICS_BOUNDS: Final = Bounds(connections_max=32)
 
 
 class App(Protocol):

@@ -7,13 +7,11 @@ from urllib.parse import parse_qsl
 import orjson
 import trio
 
-from evd.adapters.http.connection import Bounds
+from evd.adapters.http.connection import METRICS_BOUNDS, Bounds
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.refused import JSON, NO_PARAMETER, Refused
 from evd.adapters.http.serving import serve_app
-
-BOUNDS = Bounds(connections_max=32)
 
 Health = Callable[[], str | None]
 Answer = tuple[int, str, bytes]
@@ -26,7 +24,7 @@ async def serve_metrics(
     render: Callable[[], bytes],
     health: Health,
     hosts: Iterable[str],
-    bounds: Bounds = BOUNDS,
+    bounds: Bounds = METRICS_BOUNDS,
 ) -> None:
     """Serve until cancelled.
 

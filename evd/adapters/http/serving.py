@@ -68,7 +68,7 @@ class _Server:
         self._hosts = hosts
         self._connections: set[Connection] = set()
         self._turned_away = 0
-        self._places = _Places(bounds.connections_max)
+        self._places = _Places(bounds)
         self._repeats = Repeats(FAILED_LOG_S, clock=trio.current_time)
 
     async def accept(
@@ -131,9 +131,8 @@ class _Server:
 class _Places:
     """Counts connections, in all and of each address; logs where a shortage begins and ends."""
 
-    def __init__(self, connections_max: int) -> None:
-        self._all_max = connections_max
-        self._address_max = max(1, connections_max // 2)
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
         self._taken: Counter[str] = Counter()
         self._short: set[str] = set()
 
@@ -164,4 +163,5 @@ class _Places:
                 del self._taken[who]
 
     def _bound(self, who: str) -> int:
-        return self._all_max if who == _EVERYBODY else self._address_max
+        bounds = self._bounds
+        return bounds.connections_max if who == _EVERYBODY else bounds.of_address_max

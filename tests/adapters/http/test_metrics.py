@@ -11,12 +11,12 @@ import orjson
 import pytest
 import trio
 
-from evd.adapters.http.connection import HEAD_BYTES_MAX, Bounds
+from evd.adapters.http.connection import HEAD_BYTES_MAX, METRICS_BOUNDS, Bounds
 from evd.adapters.http.metrics import CONTENT_TYPE, Metrics
-from evd.adapters.http.metrics_server import BOUNDS, serve_metrics
+from evd.adapters.http.metrics_server import serve_metrics
 
 BOUND_S = 10.0
-QUICK = attrs.evolve(BOUNDS, idle_s=0.2, head_s=0.2, send_s=0.2, linger_s=0.2)
+QUICK = attrs.evolve(METRICS_BOUNDS, idle_s=0.2, head_s=0.2, send_s=0.2, linger_s=0.2)
 
 
 class Server:
@@ -80,7 +80,7 @@ async def read_response(stream: trio.SocketStream, *, is_head: bool = False) -> 
 
 
 @contextlib.asynccontextmanager
-async def running(bounds: Bounds = BOUNDS) -> AsyncIterator[Server]:
+async def running(bounds: Bounds = METRICS_BOUNDS) -> AsyncIterator[Server]:
     """A server on a free port, that must answer each test within a bound."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     server = Server(listeners[0].socket.getsockname()[1], Metrics())
