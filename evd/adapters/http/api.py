@@ -27,13 +27,14 @@ _ERRORS: Final = {
     404: "there is no such thing",
     409: "it is not possible as things stand",
     415: "the body is not application/json",
+    421: "the call is by a name that is not this machine's",
     503: "not now: `error` says why",
 }
 # The status of a good answer, and the errors that any such call may have.
 _ALWAYS: Final[Mapping[HttpMethod, tuple[int, tuple[int, ...]]]] = {
-    HttpMethod.GET: (200, (400,)),
-    HttpMethod.POST: (202, (400, 403, 415, 503)),
-    HttpMethod.DELETE: (204, (400, 403, 415, 503)),
+    HttpMethod.GET: (200, (400, 421)),
+    HttpMethod.POST: (202, (400, 403, 415, 421, 503)),
+    HttpMethod.DELETE: (204, (400, 403, 415, 421, 503)),
 }
 
 Decorator = Callable[[AnyCallable], HTTPRouteHandler]

@@ -149,6 +149,13 @@ async def read_all(stream: trio.SocketStream) -> bytes:
     return received
 
 
+async def drip(stream: trio.SocketStream, part: bytes) -> None:
+    """Send `part` again and again, as a slow client does."""
+    while True:
+        await stream.send_all(part)
+        await trio.sleep(0.02)
+
+
 def parsed(answer: bytes) -> tuple[int, Any]:
     """The status and the JSON of an answer."""
     head, _, body = answer.partition(b"\r\n\r\n")

@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from evd.adapters.http.connection import BODY_BYTES_MAX
-from tests.adapters.http.site import PATIENT, WAIT_S_MAX, parsed, read_all, serving
+from tests.adapters.http.site import PATIENT, WAIT_S_MAX, drip, parsed, read_all, serving
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])
@@ -157,13 +157,7 @@ async def test_what_drips_after_the_last_request_is_ignored(method: str) -> None
     async with serving(PATIENT) as served, await served.connect() as stream:
         await stream.send_all(head.encode())
         async with trio.open_nursery() as nursery:
-
-            async def drip() -> None:
-                while True:
-                    await stream.send_all(b"GET / HTTP/1.1\r\n")
-                    await trio.sleep(0.005)
-
-            nursery.start_soon(drip)
+            nursery.start_soon(drip, stream, b"GET / HTTP/1.1\r\n")
             answer = await read_all(stream)
             nursery.cancel_scope.cancel()
         assert statuses_of(answer, method) == [(200, b"hi")]

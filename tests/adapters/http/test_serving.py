@@ -19,6 +19,7 @@ from tests.adapters.http.site import (
     WAIT_S_MAX,
     Accepting,
     Site,
+    drip,
     parsed,
     read_all,
     serving,
@@ -83,13 +84,7 @@ async def test_a_head_that_drips_is_not_awaited(start: bytes) -> None:
     async with serving() as served, await served.connect() as stream:
         await stream.send_all(start)
         async with trio.open_nursery() as nursery:
-
-            async def drip() -> None:
-                while True:
-                    await stream.send_all(b"x")
-                    await trio.sleep(0.02)
-
-            nursery.start_soon(drip)
+            nursery.start_soon(drip, stream, b"x")
             status, body = parsed(await read_all(stream))
             nursery.cancel_scope.cancel()
         assert status == 408
