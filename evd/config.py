@@ -31,6 +31,7 @@ from evd.flags import (
     PATH,
     PORT,
     PORT_OR_OFF,
+    SESSION_DURATION,
     URL,
     YES_OR_NO,
     ConfigError,
@@ -156,7 +157,7 @@ class EngineConfig(StatefulConfig, MetricsConfig):
     euro_rate: float = flag(EURO_RATE, "the price", default=0.30)
     location: str | None = flag(LOCATION, "where the charging point stands", default=None)
     telemetry_interval_s: float = flag(DURATION, "between two readings", default=1.0)
-    session_seconds: float = flag(DURATION, "that a session lasts", default=10.0)
+    session_seconds: float = flag(SESSION_DURATION, "that a session lasts", default=10.0)
     session_buffer_size: int = flag(COUNT, "unconfirmed sessions that are kept", default=100)
     retry_interval_s: float = flag(
         DURATION, "at the most between sends of an unconfirmed session", default=30.0

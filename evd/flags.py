@@ -18,14 +18,21 @@ import attrs
 
 from evd import addresses
 from evd.addresses import PORT_MAX
-from evd.core.wire.fields import FieldError, check_cp_id, check_id, printable
+from evd.core.wire.fields import (
+    EURO_RATE_MAX,
+    KW_MAX,
+    KW_MIN,
+    SESSION_S_MAX,
+    FieldError,
+    check_cp_id,
+    check_id,
+    check_location,
+    printable,
+)
 
 DURATION_S_MAX = 31_536_000.0
 DURATION_S_MIN = 0.001
-KW_MAX = 10_000.0
-EURO_RATE_MAX = 1_000.0
 COUNT_MAX = 1_000_000
-LOCATION_CHARS_MAX = 200
 SHOWN_CHARS_MAX = 80
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -246,22 +253,16 @@ def choice(names: Sequence[str]) -> Kind:
     return Kind(parse, "|".join(names))
 
 
-def identifier(check: Callable[[object, str], str]) -> Kind:
-    """An id in the form that `check` knows."""
+def checked(check: Callable[[object, str], str], metavar: str) -> Kind:
+    """A text in the form that `check` knows."""
 
     def parse(text: str) -> str:
         try:
-            return check(text, "id")
+            return check(text, "")
         except FieldError as error:
             raise ValueError(error.why) from None
 
-    return Kind(parse, "ID")
-
-
-def _location(text: str) -> str:
-    if not 1 <= len(text) <= LOCATION_CHARS_MAX or not text.isprintable():
-        raise ValueError(f"must have 1 to {LOCATION_CHARS_MAX} printable characters")
-    return text
+    return Kind(parse, metavar)
 
 
 def _path(text: str) -> Path:
@@ -270,8 +271,8 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
-CP_ID = identifier(check_cp_id)
-DRIVER_ID = identifier(check_id)
+CP_ID = checked(check_cp_id, "ID")
+DRIVER_ID = checked(check_id, "ID")
 HOST = Kind(addresses.host, "HOST")
 HOSTS = Kind(addresses.hosts, "HOST[,…]")
 PORT = whole(1, PORT_MAX, "PORT")
@@ -279,10 +280,11 @@ PORT_OR_OFF = whole(0, PORT_MAX, "PORT")
 BOOTSTRAP = Kind(addresses.bootstrap, "HOST:PORT[,…]")
 DURATION = number("s", DURATION_S_MIN, DURATION_S_MAX)
 DURATION_OR_NONE = number("s", 0.0, DURATION_S_MAX)
-KW = number("kW", 0.001, KW_MAX)
+SESSION_DURATION = number("s", DURATION_S_MIN, SESSION_S_MAX)
+KW = number("kW", KW_MIN, KW_MAX)
 EURO_RATE = number("euro/kWh", 0.0, EURO_RATE_MAX)
 COUNT = whole(1, COUNT_MAX)
-LOCATION = Kind(_location, "TEXT")
+LOCATION = checked(check_location, "TEXT")
 PATH = Kind(_path, "PATH")
 URL = Kind(addresses.url, "URL")
 DB_URL = Kind(addresses.database_url, "URL", secret=True)

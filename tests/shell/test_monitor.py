@@ -11,7 +11,7 @@ import trio.testing
 
 from evd.adapters.tcp import CONNECTION_OVER, DialRefused, FramedStream
 from evd.core.monitor.core import Monitor, MonitorSettings
-from evd.core.monitor.events import Close, Dial, EngineAnswered, Peer
+from evd.core.monitor.events import Close, Dial, EngineAnswered, EngineGarbled, Peer
 from evd.core.wire import codec
 from evd.core.wire.control import Ack, Bye, Fault, MonitorMessage, Ping, Pong, Register
 from evd.core.wire.framing import BadFrame
@@ -207,9 +207,12 @@ def test_a_dial_closes_the_connection_before() -> None:
 
 
 def test_a_peer_says_only_what_is_its_own() -> None:
-    """Proves: a PING from the engine, or a PONG from Central, is a bad message and no event."""
+    """Proves: a PING from the engine, or a PONG with a rate that no flag takes, is an answer that
+    can't be used, and a PONG from Central is no event."""
     ping, answer = codec.encode_control(Ping(1, None)), codec.encode_control(pong(1))
     assert received(Peer.ENGINE, 4, answer) == EngineAnswered(4, pong(1))
-    for peer, data in ((Peer.ENGINE, ping), (Peer.CENTRAL, answer)):
-        with pytest.raises(codec.BadMessage):
-            received(peer, 4, data)
+    assert received(Peer.ENGINE, 4, ping) == EngineGarbled(4, "type must be PONG")
+    dear = received(Peer.ENGINE, 4, answer.replace(b'"euro_rate":0.3', b'"euro_rate":1e308'))
+    assert dear == EngineGarbled(4, "euro_rate must be from 0 to 1000 euro/kWh")
+    with pytest.raises(codec.BadMessage):
+        received(Peer.CENTRAL, 4, answer)

@@ -3,6 +3,7 @@
 While Central is away the page shows what it showed last, OFFLINE.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from enum import StrEnum
@@ -13,7 +14,13 @@ import attrs
 import trio
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, list_in
-from evd.core.wire.fields import FieldError, check_cp_id, check_number, check_text
+from evd.core.wire.fields import (
+    FieldError,
+    check_cp_id,
+    check_euro_rate,
+    check_kw_rate,
+    check_location,
+)
 
 ANSWER_S_MAX: Final = 3.0
 CALLS_MAX: Final = 8
@@ -99,17 +106,19 @@ def _point(fields: dict[str, Any]) -> PointShown:
         return PointShown(
             check_cp_id(fields.get("cp_id")),
             _occupancy(fields),
-            _optional(fields, "kw_rate", check_number),
-            _optional(fields, "euro_rate", check_number),
-            _optional(fields, "location", check_text),
+            _known(fields, "kw_rate", check_kw_rate),
+            _known(fields, "euro_rate", check_euro_rate),
+            _known(fields, "location", check_location),
         )
     except FieldError as error:
         raise CentralAway(f"Central's answer is wrong: {error}") from None
 
 
-def _optional(fields: dict[str, Any], name: str, check: Any) -> Any:
-    value = fields.get(name)
-    return None if value is None else check(value, name)
+def _known(fields: dict[str, Any], name: str, check: Any) -> Any:
+    """The value, None where it is out of bounds: one charging point must not hide the others."""
+    with contextlib.suppress(FieldError):
+        return check(fields.get(name), name)
+    return None
 
 
 def _occupancy(fields: dict[str, Any]) -> Occupancy:

@@ -16,6 +16,7 @@ from evd.core.monitor.events import (
     Dial,
     Effect,
     EngineAnswered,
+    EngineGarbled,
     Lost,
     Peer,
     SendPing,
@@ -28,6 +29,9 @@ RETRY_S = 0.2
 UNANSWERED_MAX = 3
 # A failure that goes on is logged again this often.
 REMIND_S = 60.0
+
+# Results that time does not mend, so they are worth a warning from the first on.
+_NEVER_AT_A_START = (CheckResult.WRONG_CP, CheckResult.GARBLED)
 
 
 class _Link(Enum):
@@ -107,6 +111,13 @@ class EngineChecks:
         yield CountCheck(CheckResult.PASSED)
         yield from self._pass(pong)
 
+    def on_garbled(self, event: EngineGarbled, now_s: float) -> Iterator[Effect]:
+        """Count a failed check: an answer that can't be used is none."""
+        if event.connection == self._connection and self._asked_s is not None:
+            self._unanswered = 0
+            reason = f"the engine's answer can't be used: {event.reason}"
+            yield from self._fail(KoCause.TIMEOUT, reason, CheckResult.GARBLED, now_s)
+
     def _ask(self, now_s: float, central_id: str | None) -> Iterator[Effect]:
         self._asked_s = now_s
         self._deadline_s = now_s + self._interval_s
@@ -168,7 +179,7 @@ class EngineChecks:
         if failures < self.verdict.failures <= threshold:
             count = f"{self.verdict.failures}/{threshold}"
             # An engine that starts together with its monitor is no reason for a warning.
-            starting = self.verdict.status is None and result is not CheckResult.WRONG_CP
+            starting = self.verdict.status is None and result not in _NEVER_AT_A_START
             level = Level.INFO if starting else Level.WARNING
             yield Note(level, f"Health check failed ({count}): {reason}")
         if self.verdict.status is not EngineStatus.KO:

@@ -15,6 +15,7 @@ from evd.core.monitor.events import (
     Connected,
     Effect,
     EngineAnswered,
+    EngineGarbled,
     Event,
     Lost,
     Peer,
@@ -87,7 +88,7 @@ class Monitor:
                 return [*self.report.on_connected(event, now_s)]
             case Lost(Peer.CENTRAL):
                 return [*self.report.on_lost(event, now_s)]
-            case Connected() | Lost() | EngineAnswered() if self.report.leaving:
+            case Connected() | Lost() | EngineAnswered() | EngineGarbled() if self.report.leaving:
                 # The engine is probably stopping too: that is no fault.
                 return []
             case Connected():
@@ -96,3 +97,5 @@ class Monitor:
                 return [*self.checks.on_lost(event, now_s)]
             case EngineAnswered():
                 return [*self.checks.on_answer(event, now_s)]
+            case EngineGarbled():
+                return [*self.checks.on_garbled(event, now_s)]

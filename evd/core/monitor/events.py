@@ -51,6 +51,14 @@ class EngineAnswered:
 
 
 @attrs.frozen(slots=True)
+class EngineGarbled:
+    """The engine sent a good frame that is no PONG as it must be; `reason` names the field."""
+
+    connection: int
+    reason: str
+
+
+@attrs.frozen(slots=True)
 class CentralAnswered:
     """Central sent an ACK or a NACK."""
 
@@ -65,7 +73,7 @@ class StopAsked:
     reason: str
 
 
-Event = Ticked | Connected | Lost | EngineAnswered | CentralAnswered | StopAsked
+Event = Ticked | Connected | Lost | EngineAnswered | EngineGarbled | CentralAnswered | StopAsked
 
 
 class CheckResult(StrEnum):
@@ -76,6 +84,7 @@ class CheckResult(StrEnum):
     TIMEOUT = "timeout"
     LOST = "lost"
     WRONG_CP = "wrong_cp"
+    GARBLED = "garbled"
 
 
 @attrs.frozen(slots=True)

@@ -9,7 +9,10 @@ from evd.core.wire.fields import (
     choice_field,
     count_field,
     cp_id_field,
+    euro_rate_field,
     id_field,
+    kw_rate_field,
+    location_field,
     number_field,
     text_field,
 )
@@ -82,9 +85,9 @@ class Register(Heartbeat):
     """
 
     instance_id: str = id_field()
-    kw_rate: float | None = number_field(null=True)
-    euro_rate: float | None = number_field(null=True)
-    location: str | None = text_field(optional=True)
+    kw_rate: float | None = kw_rate_field(null=True)
+    euro_rate: float | None = euro_rate_field(null=True)
+    location: str | None = location_field(optional=True)
     token: str | None = text_field(optional=True)
 
 
@@ -158,9 +161,9 @@ class Pong:
     cp_id: str = cp_id_field()
     state: CpState = choice_field(CpState)
     session_id: str | None = id_field(null=True)
-    kw_rate: float = number_field()
-    euro_rate: float = number_field()
-    location: str | None = text_field(null=True)
+    kw_rate: float = kw_rate_field()
+    euro_rate: float = euro_rate_field()
+    location: str | None = location_field(null=True)
     boot_id: str = id_field()
     up_s: float = number_field()
     report: int = count_field()

@@ -21,6 +21,12 @@ COUNT_MAX = 9_007_199_254_740_992
 
 # More than any charging point delivers or costs; beyond it whole units would not fit a database.
 AMOUNT_MAX = 1e9
+# The dearest session that these allow, and three days more of a stopped process, is below it.
+KW_MIN = 0.001
+KW_MAX = 10_000.0
+EURO_RATE_MAX = 1_000.0
+SESSION_S_MAX = 86_400.0
+LOCATION_CHARS_MAX = 200
 KWH_DECIMALS = 6
 EUROS_DECIMALS = 4
 YEAR_MIN = 1970
@@ -67,6 +73,15 @@ def check_text(value: object, name: str) -> str:
     return value
 
 
+def check_location(value: object, name: str) -> str:
+    """A place in words: 1 to LOCATION_CHARS_MAX characters that can be printed."""
+    if not isinstance(value, str):
+        raise FieldError(name, "must be a string")
+    if not 1 <= len(value) <= LOCATION_CHARS_MAX or not value.isprintable():
+        raise FieldError(name, f"must have 1 to {LOCATION_CHARS_MAX} printable characters")
+    return value
+
+
 def clip(text: str) -> str:
     """A sentence put together from parts, cut to what a field takes."""
     return text if len(text) <= TEXT_CHARS_MAX else text[: TEXT_CHARS_MAX - 1] + "…"
@@ -82,6 +97,13 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def _shown(value: object) -> object:
+    """A sentence as it may be shown; its length is judged as it came."""
+    if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
+        return value
+    return clip(printable(value))
+
+
 def check_number(value: object, name: str) -> float:
     """A finite number of at least 0; true and false are no numbers."""
     if type(value) is not float and type(value) is not int:
@@ -89,6 +111,21 @@ def check_number(value: object, name: str) -> float:
     if not 0 <= value < math.inf:
         raise FieldError(name, "must be finite and at least 0")
     return value
+
+
+def _within(low: float, high: float, unit: str) -> Callable[[object, str], float]:
+    def check(value: object, name: str) -> float:
+        number = check_number(value, name)
+        if not low <= number <= high:
+            raise FieldError(name, f"must be from {low:g} to {high:.0f} {unit}")
+        return number
+
+    return check
+
+
+check_kw = _within(0.0, AMOUNT_MAX, "kW")
+check_kw_rate = _within(KW_MIN, KW_MAX, "kW")
+check_euro_rate = _within(0.0, EURO_RATE_MAX, "euro/kWh")
 
 
 def check_count(value: object, name: str) -> int:
@@ -143,16 +180,22 @@ def _nullable(check: Callable[[Any, str], object], null: bool) -> Validator:
     return validate
 
 
-def _field(check: Callable[[Any, str], object], null: bool, optional: bool) -> Any:
+def _field(
+    check: Callable[[Any, str], object],
+    null: bool,
+    optional: bool,
+    converter: Callable[[Any], Any] | None = None,
+) -> Any:
     """An attrs field.  `null`: may be null.  `optional`: may be absent, but then not null."""
     if optional:
         return attrs.field(
             default=None,
             kw_only=True,
+            converter=converter,
             validator=_nullable(check, True),
             metadata={"optional": True},
         )
-    return attrs.field(validator=_nullable(check, null))
+    return attrs.field(converter=converter, validator=_nullable(check, null))
 
 
 def cp_id_field(*, null: bool = False, optional: bool = False) -> Any:
@@ -166,12 +209,35 @@ def id_field(*, null: bool = False, optional: bool = False) -> Any:
 
 
 def text_field(*, null: bool = False, optional: bool = False) -> Any:
-    """A field for a sentence."""
-    return _field(check_text, null, optional)
+    """A field for a sentence; control and bidi characters become their escapes.
+
+    They are not refused: a bill must not be lost for the words beside it.
+    """
+    return _field(check_text, null, optional, _shown)
+
+
+def location_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for the place of a charging point."""
+    return _field(check_location, null, optional)
+
+
+def kw_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for a measured power in kW."""
+    return _field(check_kw, null, optional)
+
+
+def kw_rate_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for the power that a charging point supplies, in kW."""
+    return _field(check_kw_rate, null, optional)
+
+
+def euro_rate_field(*, null: bool = False, optional: bool = False) -> Any:
+    """A field for a price in euros a kWh."""
+    return _field(check_euro_rate, null, optional)
 
 
 def number_field(*, null: bool = False, optional: bool = False) -> Any:
-    """A field for seconds, or for power in kW."""
+    """A field for seconds."""
     return _field(check_number, null, optional)
 
 

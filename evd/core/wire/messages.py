@@ -20,6 +20,7 @@ from evd.core.wire.fields import (
     euros_field,
     flag_field,
     id_field,
+    kw_field,
     kwh_field,
     number_field,
     object_field,
@@ -133,7 +134,7 @@ class DriverUpdate(Message):
     status: RequestStatus = choice_field(RequestStatus)
     reason: str = text_field()
     session_id: str | None = id_field(optional=True)
-    kw: float | None = number_field(optional=True)
+    kw: float | None = kw_field(optional=True)
     kwh: float | None = kwh_field(optional=True)
     euros: float | None = euros_field(optional=True)
 
@@ -240,7 +241,7 @@ class Telemetry(Message):
     boot_id: str = id_field()
     session_id: str = id_field()
     driver_id: str = id_field()
-    kw: float = number_field()
+    kw: float = kw_field()
     kwh: float = kwh_field()
     euros: float = euros_field()
 

@@ -15,6 +15,7 @@ from evd.core.monitor.events import (
     Dial,
     Effect,
     EngineAnswered,
+    EngineGarbled,
     Finish,
     Peer,
     SendPing,
@@ -50,11 +51,16 @@ def in_order(effects: Iterable[Effect]) -> Iterator[Step]:
                 yield effect
 
 
-def received(peer: Peer, connection: int, data: bytes) -> EngineAnswered | CentralAnswered:
-    """Return the event of a good frame; raises BadMessage where `peer` can't say this."""
+def received(
+    peer: Peer, connection: int, data: bytes
+) -> EngineAnswered | EngineGarbled | CentralAnswered:
+    """Return the event of a good frame; raises BadMessage where Central can't say this."""
     if peer is Peer.CENTRAL:
         return CentralAnswered(connection, codec.decode_central(data))
-    message = codec.decode_health(data)
+    try:
+        message = codec.decode_health(data)
+    except codec.BadMessage as error:
+        return EngineGarbled(connection, str(error))
     if not isinstance(message, Pong):
-        raise codec.BadMessage("type", "must be PONG")
+        return EngineGarbled(connection, "type must be PONG")
     return EngineAnswered(connection, message)

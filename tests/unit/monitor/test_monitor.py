@@ -12,6 +12,7 @@ from evd.core.monitor.events import (
     Close,
     CountCheck,
     EngineAnswered,
+    EngineGarbled,
     Finish,
     Peer,
     SendPing,
@@ -404,3 +405,23 @@ def test_bye_that_nobody_answers() -> None:
     lonely.pass_time(1.0)
     lonely.happen(StopAsked("stopped"))
     assert len(lonely.all(Finish)) == 1
+
+
+def test_an_answer_that_cannot_be_used_is_a_failed_check() -> None:
+    """Proves: a PONG with a value outside its bound counts as a failed check at once, its field is
+    named once for each count, and the checks pass again when the engine answers as it must."""
+    world = World()
+    world.pass_time(1.5)
+    world.engine = "answers garbled"
+    world.pass_time(3.0)
+    assert world.told(Fault)
+    lines = world.notes(Level.WARNING) + world.notes(Level.ERROR)
+    assert len(lines) == 4
+    assert all("kw_rate must be from" in line for line in lines)
+    assert CheckResult.GARBLED in [each.result for each in world.all(CountCheck)]
+    world.engine = "answers"
+    world.pass_time(1.0)
+    assert world.told(Recovered)
+    # One that comes between two checks says nothing.
+    world.happen(EngineGarbled(1, "kw_rate must be from 0.001 to 10000 kW"))
+    assert world.monitor.checks.verdict.status is EngineStatus.OK

@@ -13,6 +13,7 @@ from evd.core.monitor.events import (
     Dial,
     Effect,
     EngineAnswered,
+    EngineGarbled,
     Event,
     Lost,
     Peer,
@@ -85,6 +86,9 @@ class World:
             case SendPing(message) if self.engine == "answers":
                 pong = attrs.evolve(self.pong, seq=message.seq)
                 return EngineAnswered(self._engine_connection, pong)
+            case SendPing() if self.engine == "answers garbled":
+                why = "kw_rate must be from 0.001 to 10000 kW"
+                return EngineGarbled(self._engine_connection, why)
             case Dial(Peer.CENTRAL, connection):
                 self._central_connection = connection
                 if self.central == "refuses":
