@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -34,7 +35,7 @@ from evd.cli.ports import (
     is_free,
     settings,
 )
-from evd.cli.programs import BROKER, CENTRAL, KAFKA, MONITOR, central_of, config_of, fetch
+from evd.cli.programs import BROKER, CENTRAL, ENGINE, KAFKA, MONITOR, central_of, config_of, fetch
 from evd.config import CentralConfig, MetricsConfig, StatefulConfig
 
 # A process that was started more often than this in a minute does not stay up.
@@ -231,11 +232,23 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
             )
         elif answer.status != 200:
             unable.setdefault(_reason(answer.body), []).append(program.name)
+        elif program.group == ENGINE:
+            yield from _unreadable(program, config)
     # Programs that lack the same share one finding.
     for reason, names in unable.items():
         yield Finding(
             f"{', '.join(names)} can't do {'its' if len(names) == 1 else 'their'} work: {reason}.",
             f"See why: evd logs {names[0]}",
+        )
+
+
+def _unreadable(program: Program, config: MetricsConfig) -> Iterator[Finding]:
+    metrics = fetch(url_of(config.metrics_host, config.metrics_port), "/metrics")
+    found = metrics and re.search(rb"^evd_sessions_unreadable ([1-9].*)$", metrics.body, re.M)
+    if found:
+        yield Finding(
+            f"{program.name} has {float(found[1]):.0f} sessions whose record can't be read.",
+            f"Central closes them as estimates. See which: evd logs {program.name}",
         )
 
 

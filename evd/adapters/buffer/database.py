@@ -6,6 +6,8 @@ newest 10,000.  The days are those that the engine has run: a wrong clock delete
 
 import contextlib
 import errno
+import logging
+import math
 import sqlite3
 import time
 import zlib
@@ -30,7 +32,7 @@ from evd.core.engine.events import (
     SaveRun,
 )
 from evd.core.wire import codec
-from evd.core.wire.fields import format_time
+from evd.core.wire.fields import CP_ID_FORM, ID_FORM, format_time
 from evd.core.wire.messages import SessionRecord
 
 KEPT_MAX: Final = 10_000
@@ -62,6 +64,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
 _RUN_COLUMNS: Final = tuple(attribute.name for attribute in attrs.fields(Run))
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FULL_ERRNOS: Final = {errno.ENOSPC, errno.EDQUOT}
+
+logger = logging.getLogger(__name__)
 
 
 class BufferFailed(Exception):
@@ -95,6 +99,8 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
     )
+    # Bytes that are no text must not keep the engine from all the rest.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
         # Without this, the log's index is mapped memory, where a full disk is a deadly signal.
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -134,6 +140,8 @@ def make_tables(connection: sqlite3.Connection, cp_id: str) -> None:
     row = connection.execute("SELECT cp_id FROM engine").fetchone()
     if row is None:
         connection.execute("INSERT INTO engine VALUES (1, ?, NULL, 0)", (cp_id,))
+    elif CP_ID_FORM.fullmatch(row[0]) is None:
+        connection.execute("UPDATE engine SET cp_id = ?", (cp_id,))
     elif row[0] != cp_id:
         raise BufferUnusable(f"keeps the sessions of {row[0]}, and not of {cp_id}")
 
@@ -155,7 +163,7 @@ class SessionDatabase:
         self._clock = clock
         self._kept_max = kept_max
         (ran_s,) = connection.execute("SELECT ran_s FROM engine").fetchone()
-        self._ran_from_s: float = clock() - ran_s
+        self._ran_from_s: float = clock() - (ran_s if 0 <= ran_s < math.inf else 0.0)
         self._must_prove = True
 
     def close(self) -> None:
@@ -165,14 +173,45 @@ class SessionDatabase:
     def load(self) -> EngineDisk:
         """All that is on disk but the records themselves."""
         with self._as_buffer_errors():
-            (central_id,) = self._one("SELECT central_id FROM engine")
-            run = self._connection.execute(f"SELECT {', '.join(_RUN_COLUMNS)} FROM run").fetchone()
             return EngineDisk(
-                central_id,
-                None if run is None else _run(run),
+                self._load_central_id(),
+                self._load_run(),
                 self._ids("confirmed_ran_s IS NULL ORDER BY number"),
                 self._ids("confirmed_ran_s IS NOT NULL ORDER BY confirmed_ran_s, number"),
             )
+
+    def _load_central_id(self) -> str | None:
+        central_id: str | None
+        (central_id,) = self._one("SELECT central_id FROM engine")
+        if central_id is None or ID_FORM.fullmatch(central_id):
+            return central_id
+        logger.error("Which Central is obeyed can't be read: the next that is heard is obeyed")
+        return None
+
+    def _load_run(self) -> Run | None:
+        """The session that runs; one that can't be read is put aside among the records.
+
+        There nothing reads it either, so nothing is said of it, and it stays for a person.
+        """
+        row = self._connection.execute(f"SELECT {', '.join(_RUN_COLUMNS)} FROM run").fetchone()
+        if row is None:
+            return None
+        try:
+            return _run(row)
+        except (ValueError, TypeError) as error:
+            logger.error("Session %s can't be read, and is put aside: %s", row[0], error)
+        fields = orjson.dumps(dict(zip(_RUN_COLUMNS, row, strict=True))).decode()
+        self._with_room(lambda: self._put_aside(row[0], fields))
+        return None
+
+    def _put_aside(self, session_id: str, fields: str) -> tuple[str, ...]:
+        with transaction(self._connection):
+            self._connection.execute(
+                "INSERT OR IGNORE INTO records (session_id, fields, crc) VALUES (?, ?, ?)",
+                (session_id, fields, _crc(fields)),
+            )
+            self._connection.execute("DELETE FROM run")
+        return ()
 
     def read(self, session_ids: Sequence[str]) -> list[SessionRecord]:
         """Those of the records that are there and whole, in the order of `session_ids`."""
@@ -182,17 +221,31 @@ class SessionDatabase:
 
     def save(self, effect: Save) -> tuple[str, ...]:
         """Make `effect` durable; the ids of the confirmed records that were deleted with it."""
+        if isinstance(effect, SaveRecord):
+            return self._with_room(lambda: self._save(effect))
+        with self._proving():
+            return self._save(effect)
+
+    def _with_room(self, work: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+        """Do `work`; where the disk is full, in the room that was reserved for it."""
+        try:
+            with self._proving():
+                return work()
+        except BufferFailed as error:
+            if not (error.is_full and self._reserve.release()):
+                raise
+        with self._as_buffer_errors():
+            return work()
+
+    @contextlib.contextmanager
+    def _proving(self) -> Iterator[None]:
+        """Remember of a failure that the disk must prove itself."""
         try:
             with self._as_buffer_errors():
-                return self._save(effect)
-        except BufferFailed as error:
+                yield
+        except BufferFailed:
             self._must_prove = True
-            may_release = error.is_full and isinstance(effect, SaveRecord)
-            if not (may_release and self._reserve.release()):
-                raise
-        # The room was reserved for this record.
-        with self._as_buffer_errors():
-            return self._save(effect)
+            raise
 
     def _save(self, effect: Save) -> tuple[str, ...]:
         if isinstance(effect, ReserveRoom):
@@ -301,7 +354,8 @@ def _crc(fields: str) -> int:
 
 
 def _row(run: Run) -> tuple[Any, ...]:
-    return attrs.astuple(attrs.evolve(run, started_at=format_time(run.started_at)))  # type: ignore[arg-type]
+    values = attrs.asdict(run)
+    return tuple({**values, "started_at": format_time(run.started_at)}.values())
 
 
 def _run(row: Sequence[Any]) -> Run:

@@ -53,7 +53,8 @@ class Notebook:
             if page["driver_id"] != self._driver_id:
                 raise ForeignNotebook(f"{self.path} belongs to driver {page['driver_id']}")
             return codec.structure(DriverDisk, page["disk"])
-        except codec.BadMessage as error:
+        # TypeError: nested deeper than orjson writes.
+        except (codec.BadMessage, TypeError) as error:
             aside = self.path.with_name(FILE_NAME + DAMAGED_SUFFIX)
             self.path.replace(aside)
             logger.error("%s is damaged, put aside as %s: %s", self.path, aside.name, error)

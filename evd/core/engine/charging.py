@@ -46,7 +46,8 @@ class Meter:
     def read(self, now_s: float) -> Run:
         """The run with its reading of now."""
         lasted_s = now_s - self._begun_s
-        energy_mwh = units.energy_mwh(self.run.kw_rate, lasted_s)
+        # A process that was stopped for weeks would else have a reading that no record can say.
+        energy_mwh = min(units.energy_mwh(self.run.kw_rate, lasted_s), self.run.energy_mwh_max)
         return attrs.evolve(self.run, energy_mwh=energy_mwh, metered_s=lasted_s)
 
     def due(self, now_s: float) -> Ending | SaveMeter | None:

@@ -89,6 +89,11 @@ class Engine:
         return self._reports.unconfirmed_count
 
     @property
+    def unreadable_count(self) -> int:
+        """How many unconfirmed records were found that can't be read."""
+        return self._ledger.lost_count
+
+    @property
     def wake_at_s(self) -> float:
         """When the next `Ticked` is due at the latest, in monotonic seconds."""
         due = [self._reports.due_at_s]
@@ -185,8 +190,8 @@ class Engine:
                 return self._on_save_failed(self._take_awaited(), reason, now)
             case ReadFailed(_, reason):
                 return self._on_disk_failed("SendRecords", reason, now)
-            case RecordsGone(session_ids):
-                return [*self._ledger.on_gone(session_ids)]
+            case RecordsGone():
+                return [*self._ledger.on_gone(event)]
             case _:
                 assert_never(event)
 

@@ -10,7 +10,16 @@ import attrs
 
 from evd.core.effects import Note, Send
 from evd.core.machine import Saved, SaveFailed
+from evd.core.wire.fields import (
+    AMOUNT_MAX,
+    FieldError,
+    euro_rate_field,
+    id_field,
+    kw_rate_field,
+    time_field,
+)
 from evd.core.wire.messages import Beacon, Command, SessionRecord
+from evd.core.wire.units import MWH_PER_KWH
 
 
 @attrs.frozen(slots=True)
@@ -19,17 +28,31 @@ class Run:
 
     The rates (kW, euros a kWh) are those of its start, whatever the engine is told later.
     `energy_mwh` is its newest reading, taken when it had lasted `metered_s` by the monotonic clock.
+    One that no record could say raises FieldError.
     """
 
-    session_id: str
-    request_id: str
-    driver_id: str
-    boot_id: str
-    started_at: datetime
-    kw_rate: float
-    euro_rate: float
+    session_id: str = id_field()
+    request_id: str = id_field()
+    driver_id: str = id_field()
+    boot_id: str = id_field()
+    started_at: datetime = time_field()
+    kw_rate: float = kw_rate_field()
+    euro_rate: float = euro_rate_field()
     energy_mwh: int = 0
     metered_s: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.energy_mwh <= self.energy_mwh_max:
+            raise FieldError("energy_mwh", "is more than a record can say")
+        try:
+            self.at(self.metered_s)
+        except (OverflowError, ValueError):
+            raise FieldError("metered_s", "is more than a record can say") from None
+
+    @property
+    def energy_mwh_max(self) -> int:
+        """The most energy whose kWh and euros a record takes."""
+        return int(AMOUNT_MAX * MWH_PER_KWH / max(1.0, self.euro_rate))
 
     def at(self, lasted_s: float) -> datetime:
         """The time at which it had lasted `lasted_s`: a clock that was stepped is no gap."""
@@ -111,9 +134,13 @@ class ReadFailed:
 
 @attrs.frozen(slots=True)
 class RecordsGone:
-    """These records are no longer on disk: they were let go after their time, or can't be read."""
+    """These records are no longer on disk: they were let go after their time.
+
+    `unreadable`: they can't be read, or are not there, though nobody let them go.
+    """
 
     session_ids: tuple[str, ...]
+    unreadable: bool = False
 
 
 @attrs.frozen(slots=True)

@@ -9,7 +9,13 @@ from collections import deque
 
 from evd.core.effects import Level, Note
 from evd.core.engine.buffer_log import BufferLog
-from evd.core.engine.events import EngineDisk, EngineSettings, SaveConfirmed, SendRecords
+from evd.core.engine.events import (
+    EngineDisk,
+    EngineSettings,
+    RecordsGone,
+    SaveConfirmed,
+    SendRecords,
+)
 
 IN_FLIGHT_MAX = 100
 # Fewer are not worth a read of their own.
@@ -22,6 +28,9 @@ class Ledger:
     def __init__(self, disk: EngineDisk, settings: EngineSettings, now_s: float) -> None:
         self._unconfirmed = dict.fromkeys(disk.unconfirmed)
         self._confirmed = dict.fromkeys(disk.confirmed)
+        self._unreadable: set[str] = set()
+        # How many unconfirmed records were found that can't be read.
+        self.lost_count = 0
         self._queue: deque[str] = deque()
         self._in_flight: set[str] = set()
         self._log = BufferLog(settings.session_buffer_size)
@@ -36,6 +45,10 @@ class Ledger:
     def unconfirmed_count(self) -> int:
         """How many records Central has not confirmed."""
         return len(self._unconfirmed)
+
+    def is_unreadable(self, session_id: str) -> bool:
+        """Whether the session has a record that can't be read: nothing can be said of it."""
+        return session_id in self._unreadable
 
     def add(self, session_id: str) -> None:
         """Take in a record that was saved; the caller sends it."""
@@ -64,14 +77,17 @@ class Ledger:
         self._unconfirmed = {**self._confirmed, **self._unconfirmed}
         self._confirmed.clear()
 
-    def on_gone(self, session_ids: tuple[str, ...]) -> list[Note]:
+    def on_gone(self, event: RecordsGone) -> list[Note]:
         """Forget records that are no longer on disk; a line for each that was never confirmed."""
-        lost = self._waiting(session_ids)
-        self._log.forget(session_ids)
-        for session_id in session_ids:
+        lost = self._waiting(event.session_ids)
+        self._log.forget(event.session_ids)
+        for session_id in event.session_ids:
             self._unconfirmed.pop(session_id, None)
             self._confirmed.pop(session_id, None)
             self._in_flight.discard(session_id)
+        if event.unreadable:
+            self._unreadable.update(event.session_ids)
+        self.lost_count += len(lost)
         return [
             Note(Level.ERROR, f"Session {session_id}: its record can't be read, and is not sent")
             for session_id in lost

@@ -192,6 +192,9 @@ class Orders:
         if ended is not None and ended.session_id == session_id:
             # Its record is said as soon as it is on disk.
             return []
+        if self._ledger.is_unreadable(session_id):
+            # It was no session of 0 kWh: Central closes it as an estimate.
+            return []
         if session_id in self._ledger:
             return [SendRecords((session_id,))]
         if session_id in self._refused:

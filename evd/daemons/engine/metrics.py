@@ -50,6 +50,10 @@ class EngineMetrics:
         self._buffered = metrics.gauge(
             "evd_sessions_buffered", "Ended sessions that Central has not confirmed"
         )
+        self._unreadable = metrics.gauge(
+            "evd_sessions_unreadable",
+            "Ended sessions whose record can't be read, found since its start",
+        )
         self._states = metrics.gauge(
             "evd_engine_state",
             "1 for the state of the machine, 0 for the others",
@@ -86,6 +90,7 @@ class EngineMetrics:
     def render(self) -> bytes:
         """All of it in Prometheus' text format."""
         self._buffered.set(self._core.unconfirmed_count)
+        self._unreadable.set(self._core.unreadable_count)
         for state in CpState:
             self._states.labels(state.value).set(self._core.state is state)
         values = [*self._values()]

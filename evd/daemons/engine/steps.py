@@ -149,7 +149,7 @@ def _send_records(
                 yield Send(SESSIONS, record.cp_id, record)
             found = {record.session_id for record in records}
             gone = tuple(each for each in session_ids if each not in found)
-            return [RecordsGone(gone)] if gone else []
+            return [RecordsGone(gone, unreadable=True)] if gone else []
         case DiskFailed(reason):
             return [ReadFailed(session_ids, reason)]
         case _:

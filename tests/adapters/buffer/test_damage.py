@@ -11,9 +11,18 @@ from evd.adapters.buffer import open_buffer
 from evd.adapters.buffer.buffer import FILE_NAME, RESERVE_NAME
 from evd.adapters.buffer.database import SessionDatabase, connect, make_tables
 from evd.adapters.buffer.reserve import Reserve
-from evd.core.engine.events import SaveConfirmed, SaveMeter, SaveObeyed, SaveRecord, SaveRun
+from evd.core.engine.core import Engine
+from evd.core.engine.events import (
+    EngineSettings,
+    ReserveRoom,
+    SaveConfirmed,
+    SaveMeter,
+    SaveObeyed,
+    SaveRecord,
+    SaveRun,
+)
 from tests.adapters.buffer.test_buffer import found, run_of
-from tests.unit.engine.rig import CP_ID, record_of
+from tests.unit.engine.rig import CP_ID, clock, record_of
 
 PAGE_BYTES = 4096
 SESSION_IDS = [f"s{number}" for number in range(300)]
@@ -172,3 +181,56 @@ async def test_a_repair_that_had_not_finished_reading_begins_again(
     (tmp_path / f"{FILE_NAME}.salvaging").write_bytes(b"\xff" * 100)
     disk = await found(tmp_path)
     assert len(disk.unconfirmed) >= 230
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "energy_mwh = 1000000000000001",
+        "energy_mwh = 1000000000000, euro_rate = 1000.1",
+        "energy_mwh = -1",
+        "euro_rate = 9e999",
+        "kw_rate = 1e308",
+        "metered_s = 9e999",
+        "started_at = '9999-12-31T23:59:59.999999Z'",
+        "started_at = 'yesterday'",
+        "started_at = '2026-01-31T12:00:00'",
+        "driver_id = ''",
+        "boot_id = CAST(x'ff00' AS TEXT)",
+        "session_id = 'no id', request_id = ''",
+    ],
+)
+async def test_a_session_that_no_record_can_say_is_put_aside(
+    path: Path, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: a stored session that can't be read or said does not keep its engine from starting:
+    it is put aside and named, for good, and the others are served."""
+    connection = connect(path)
+    connection.execute(f"UPDATE run SET {damage}")
+    (session_id,) = connection.execute("SELECT session_id FROM run").fetchone()
+    connection.close()
+    for _ in range(2):
+        async with open_buffer(tmp_path, CP_ID) as buffer:
+            assert buffer.disk.run is None
+            assert buffer.disk.unconfirmed == (*SESSION_IDS[50:], session_id)
+            assert await buffer.read([session_id, "s299"]) == [record_of("s299")]
+            Engine(
+                EngineSettings(cp_id=CP_ID, kw_rate=22, euro_rate=0.3), "b", buffer.disk, clock()
+            )
+            await buffer.save(ReserveRoom())
+    assert [session_id in each.getMessage() for each in caplog.records] == [True]
+
+
+async def test_a_central_and_a_name_that_cannot_be_read_are_learned_anew(
+    path: Path, tmp_path: Path
+) -> None:
+    """Proves: an engine whose row is nonsense starts, keeps its records, and obeys whom it hears
+    next."""
+    connection = connect(path)
+    connection.execute("UPDATE engine SET central_id = 'no id', cp_id = '', ran_s = 9e999")
+    connection.close()
+    for _ in range(2):
+        disk = await found(tmp_path)
+        assert (disk.central_id, len(disk.unconfirmed)) == (None, 250)
+    async with open_buffer(tmp_path, CP_ID) as buffer:
+        assert await buffer.save(SaveConfirmed(("s299",))) == ()

@@ -61,7 +61,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         assert Notebook(tmp_path, ALICE).read() == disk
 
 
-@pytest.mark.parametrize("damage", ["torn", "flipped", "empty", "other JSON", "wrong field"])
+@pytest.mark.parametrize(
+    "damage", ["torn", "flipped", "empty", "other JSON", "wrong field", "too deep"]
+)
 def test_a_damaged_notebook_is_put_aside_loudly(
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,6 +77,9 @@ def test_a_damaged_notebook_is_put_aside_loudly(
         "empty": b"",
         "other JSON": b"[1, 2]",
         "wrong field": whole.replace(b'"STOP"', b'"HALT"'),
+        "too deep": whole.replace(
+            b'"finals":[', b'"deep":%s%s,"finals":[' % (b"[" * 300, b"]" * 300)
+        ),
     }[damage]
     assert broken != whole
     notebook.path.write_bytes(broken)

@@ -1,6 +1,7 @@
 """The operator's tool, as far as it needs no process: names, ports, lines, sentences."""
 
 import socket
+from http.client import HTTPMessage
 from io import StringIO
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 from rich.console import Console
 
 import evd.cli
-from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, HttpAnswer
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
+from evd.cli import doctor
 from evd.cli.broker import _node_at
 from evd.cli.command_line import CommandLineWrong
 from evd.cli.cp import remove_charging_point
@@ -378,3 +380,18 @@ def test_a_kafka_that_is_no_node_of_this_host(bootstrap: str) -> None:
     """Proves: where Central looks for several brokers, or for every address, no node is defined."""
     with pytest.raises(ToolFailed, match=f"looks for Kafka at {bootstrap}, which can't be"):
         _node_at(bootstrap, PortChoice([]))
+
+
+@pytest.mark.parametrize(("count", "findings"), [("0.0", 0), ("2.0", 1)])
+def test_the_doctor_names_sessions_that_cannot_be_read(
+    count: str, findings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: an engine that put sessions aside works, and is named with their number."""
+    flags = ("--cp-id", "CP-001", "--metrics-port", "9201")
+    engine = Program("evd-engine", "CP-001", flags)
+    status = [ProcessStatus(engine.name, ProcessState.RUNNING, 1, 60.0, "")]
+    body = f"# HELP evd_sessions_unreadable x\nevd_sessions_unreadable {count}\n".encode()
+    monkeypatch.setattr(doctor, "fetch", lambda *_: HttpAnswer(200, HTTPMessage(), body))
+    found = [*hung([engine], status)]
+    assert len(found) == findings
+    assert all("evd-engine:CP-001 has 2 sessions" in each.what for each in found)

@@ -16,6 +16,7 @@ from evd.core.engine.events import (
 )
 from evd.core.machine import Saved, SaveFailed
 from evd.core.wire.control import Ping
+from evd.core.wire.fields import AMOUNT_MAX, EURO_RATE_MAX, KW_MAX, SESSION_S_MAX
 from evd.core.wire.messages import Command, CpState, CpStatus, Outcome, StartSupply, Telemetry
 from tests.unit.engine.rig import (
     CENTRAL,
@@ -184,3 +185,16 @@ def test_a_run_on_disk_is_closed_whoever_left_it() -> None:
     (record,) = records(rig.effects)
     assert (record.session_id, record.kwh, record.reason) == ("s9", 0, "engine restarted")
     assert record.ended_at == WALL
+
+
+def test_a_meter_stays_within_what_a_record_can_say() -> None:
+    """Proves: at the dearest flags, an engine that was stopped for a year in mid-session ends it
+    with a record at the bound of an amount, and goes on."""
+    rig = Rig(kw_rate=KW_MAX, euro_rate=EURO_RATE_MAX, session_seconds=SESSION_S_MAX).ready()
+    rig.start()
+    rig.wait(2)
+    rig.now_s += 365 * 86_400
+    (record,) = records(rig.tick())
+    assert (record.kwh, record.euros) == (AMOUNT_MAX / EURO_RATE_MAX, AMOUNT_MAX)
+    rig.beacon()
+    assert rig.state is CpState.ACTIVATED

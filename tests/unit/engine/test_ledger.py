@@ -2,8 +2,8 @@
 
 from evd.core.engine.events import ConfirmationsRead, RecordsGone, SaveConfirmed
 from evd.core.engine.ledger import IN_FLIGHT_MAX
-from evd.core.wire.messages import CpStatus
-from tests.unit.engine.rig import Rig, messages, notes, sent_again
+from evd.core.wire.messages import CpState, CpStatus
+from tests.unit.engine.rig import Rig, messages, notes, records, sent_again
 
 
 def test_a_confirmed_record_is_kept_and_not_sent_again() -> None:
@@ -118,3 +118,19 @@ def test_records_that_are_gone_are_forgotten_aloud() -> None:
     effects = rig.wait(60)
     assert sent_again(effects) == []
     assert not any("buffered" in line for line in notes(effects))
+
+
+def test_of_a_record_that_cannot_be_read_nothing_is_said() -> None:
+    """Proves: a session whose record can't be read is named and counted once, does not count as
+    buffered, and is neither begun again nor answered as one that never began: Central closes it as
+    an estimate."""
+    rig = Rig().ready().charged("s1")
+    for _ in range(2):
+        said = rig.do(RecordsGone(("s1",), unreadable=True))
+    assert notes(said) == []
+    assert sum("s1: its record can't be read" in each for each in notes(rig.effects)) == 1
+    assert (rig.engine.unreadable_count, rig.engine.unconfirmed_count) == (1, 0)
+    for said in (rig.stop("s1"), rig.start("s1"), rig.wait(60)):
+        assert records(said) == []
+        assert sent_again(said) == []
+    assert rig.state is CpState.ACTIVATED
