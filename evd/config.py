@@ -39,6 +39,7 @@ from evd.flags import (
     flag,
     read_flags,
 )
+from evd.regular_file import open_regular
 
 REQUESTS_FILE_BYTES_MAX = 4 * 1024 * 1024
 
@@ -282,7 +283,7 @@ def read_requests_file(path: Path) -> RequestsFile:
     import hashlib
 
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:
             content = file.read(REQUESTS_FILE_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigError(f"--requests-file: {str(path)!r}: {error.strerror}") from None

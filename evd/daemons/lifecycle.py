@@ -41,7 +41,8 @@ SAME_SIGNAL_S = 0.2
 EXIT_CRASH = 1
 # EINVAL: an address without its interface.  EAFNOSUPPORT: IPv6 where there is none.
 _NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EINVAL, errno.EAFNOSUPPORT)
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# SIGHUP: the terminal hung up.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 C = TypeVar("C", bound=ProgramConfig)
 
@@ -159,7 +160,7 @@ def _bound_the_end() -> None:
 
 
 class _StopSignals:
-    """SIGTERM and SIGINT: the first begins the stop, a later one ends the process at once."""
+    """The first begins the stop, a later one but a SIGHUP ends the process at once."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
@@ -181,7 +182,7 @@ class _StopSignals:
             # The loop may be the part that hangs, so the bound is not set there.
             _bound_the_end()
             self._begin_stop()
-        elif now - self._first[1] > SAME_SIGNAL_S:
+        elif number != signal.SIGHUP and now - self._first[1] > SAME_SIGNAL_S:
             logger.error("Ended at once (second %s)", signal.Signals(number).name)
             os._exit(EXIT_CRASH)
 

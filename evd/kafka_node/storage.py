@@ -85,6 +85,7 @@ def _format(node: KafkaNodeConfig, installation: Installation, log_dir: Path) ->
 
 def _write(path: Path, text: str) -> Path:
     unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.unlink(missing_ok=True)
     unfinished.write_text(text)
     os.replace(unfinished, path)
     return path

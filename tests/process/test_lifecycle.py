@@ -2,11 +2,14 @@
 
 import contextlib
 import errno
+import functools
 import re
 import resource
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +19,8 @@ import pytest
 from evd.daemons import lifecycle
 from evd.daemons.lifecycle import naming_port
 from evd.flags import ConfigError
-from tests.network.processes import Program
+from tests.network.processes import Program, free_port
+from tests.network.waiting import wait_until
 
 BOUND_S = 20.0
 
@@ -76,9 +80,9 @@ def started(
             daemon.end()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    """Proves: SIGTERM and SIGINT end a daemon with code 0, told to systemd and to the log."""
+    """Proves: SIGTERM, SIGINT and SIGHUP end a daemon with code 0, told to systemd and the log."""
     with started("stops_when_told", tmp_path) as daemon:
         daemon.hear("READY=1")
         daemon.process.send_signal(number)
@@ -267,3 +271,53 @@ def test_a_watchdog_for_another_process_is_none(tmp_path: Path) -> None:
         daemon.hear("READY=1")
         with pytest.raises(TimeoutError):
             daemon.hear_again("WATCHDOG=1", 0.3)
+
+
+NO_KAFKA = "--kafka-bootstrap=127.0.0.1:1"
+PROGRAMS = {
+    "evd-broker": ("--listen-port",),
+    "evd-central": (NO_KAFKA, "--listen-port", "--http-port", "--feed-port"),
+    "evd-engine": (NO_KAFKA, "--cp-id=CP-001", "--health-port"),
+    "evd-monitor": ("--cp-id=CP-001", "--cp-e-port", "--central-port"),
+    "evd-driver": (NO_KAFKA, "--driver-id=driver-alice", "--http-port"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_signal_at_any_moment_of_a_start_is_a_clean_stop(tmp_path: Path, name: str) -> None:
+    """Proves: from its first line on, while it imports, binds and loads, a program that is told to
+    stop ends with 0, whichever of the three signals tells it."""
+    flags = [each if "=" in each else f"{each}={free_port()}" for each in PROGRAMS[name]]
+    for count in range(8):
+        signal_sent = (signal.SIGTERM, signal.SIGHUP)[count % 2]
+        program = Program(name, (name, *flags), tmp_path, {})
+        program.start()
+        try:
+            wait_until(functools.partial(_catches_hangup, program.pid), BOUND_S, look_s=0.002)
+            time.sleep(count * 0.05)
+            program.process.send_signal(signal_sent)
+            assert program.wait(BOUND_S) == 0, (count, program.logged())
+        finally:
+            program.end()
+
+
+def _catches_hangup(pid: int) -> bool:
+    # The last of the three for which the entry point sets its handler.
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.M)[1], 16)  # type: ignore[index]
+    return bool(caught >> (signal.SIGHUP - 1) & 1)
+
+
+def test_an_entry_point_hears_signals_before_it_loads_anything() -> None:
+    """Proves: the module that every daemon's script imports first has the handlers, and nothing
+    that takes time is loaded with it."""
+    script = (
+        "import sys, signal, evd.entry\n"
+        "found = [m for m in sys.modules if m.partition('.')[0] in ('trio', 'attr', 'evd')]\n"
+        "print(found, flush=True)\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=BOUND_S, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "['evd', 'evd.entry']\n")

@@ -20,6 +20,7 @@ from evd.adapters.buffer.reserve import Reserve
 from evd.adapters.buffer.salvage import finish, is_whole, salvage
 from evd.core.engine.events import EngineDisk, Save
 from evd.core.wire.messages import SessionRecord
+from evd.regular_file import check_regular
 
 FILE_NAME: Final = "sessions.db"
 RESERVE_NAME: Final = "reserve"
@@ -88,6 +89,8 @@ def _open(state_dir: Path, cp_id: str) -> tuple[SessionDatabase, EngineDisk]:
     path = state_dir / FILE_NAME
     reserve = Reserve(state_dir / RESERVE_NAME)
     try:
+        for name in (FILE_NAME, f"{FILE_NAME}-wal", RESERVE_NAME):
+            check_regular(state_dir / name)
         finish(path)
         try:
             connection = _open_whole(path)

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from evd.regular_file import open_regular
+
 # A record takes a few pages of 4 KiB, in the log and in the table; the rest is for the file system.
 RESERVE_BYTES: Final = 256 * 1024
 
@@ -21,7 +23,7 @@ class Reserve:
         with contextlib.suppress(FileNotFoundError):
             if self._path.stat().st_size == self._size:
                 return
-        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = open_regular(self._path, os.O_WRONLY | os.O_CREAT)
         try:
             os.posix_fallocate(fd, 0, self._size)
         except OSError:

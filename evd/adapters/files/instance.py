@@ -7,6 +7,7 @@ from typing import Final
 
 from evd.adapters.files.state_dir import write_whole
 from evd.core.wire.fields import FieldError, check_id
+from evd.regular_file import open_regular
 
 ID_FILE: Final = "instance_id"
 _ID_BYTES_MAX: Final = 256
@@ -20,7 +21,8 @@ def read_instance_id(state_dir: Path) -> str:
     """
     path = state_dir / ID_FILE
     with contextlib.suppress(FileNotFoundError):
-        text = path.read_bytes()[:_ID_BYTES_MAX].decode(errors="replace").strip()
+        with open(open_regular(path), "rb") as file:
+            text = file.read(_ID_BYTES_MAX).decode(errors="replace").strip()
         with contextlib.suppress(FieldError):
             return check_id(text, ID_FILE)
     instance_id = uuid.uuid4().hex

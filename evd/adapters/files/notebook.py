@@ -14,6 +14,7 @@ import orjson
 from evd.adapters.files.state_dir import write_whole
 from evd.core.driver.disk import BLANK_DISK, DriverDisk
 from evd.core.wire import codec
+from evd.regular_file import open_regular
 
 FILE_NAME: Final = "notebook.json"
 DAMAGED_SUFFIX: Final = ".damaged"
@@ -44,7 +45,7 @@ class Notebook:
         Raises ForeignNotebook, and OSError if the file can't be read or put aside.
         """
         try:
-            with self.path.open("rb") as file:
+            with open(open_regular(self.path), "rb") as file:
                 content = file.read(FILE_BYTES_MAX + 1)
         except FileNotFoundError:
             return BLANK_DISK

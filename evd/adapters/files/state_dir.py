@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from evd.regular_file import open_regular
+
 LOCK_FILE: Final = "lock"
 
 
@@ -21,7 +23,7 @@ def held_state_dir(state_dir: Path) -> Iterator[None]:
     Raises StateDirInUse, and OSError if the directory can't be written.
     """
     # Reading is enough for a lock, and works on a disk that has become read-only.
-    fd = os.open(state_dir / LOCK_FILE, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    fd = open_regular(state_dir / LOCK_FILE, os.O_RDONLY | os.O_CREAT)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,7 +41,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises OSError; nobody can tell then which of the two it is.
     """
     new = path.with_name(path.name + ".new")
-    with new.open("wb") as file:
+    with open(open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

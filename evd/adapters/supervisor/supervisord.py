@@ -33,6 +33,7 @@ from evd.adapters.supervisor.protocol import (
     Sync,
 )
 from evd.adapters.supervisor.unit_files import PRIORITIES, render
+from evd.regular_file import check_regular
 
 RPC_S: Final = 5.0
 # Central and the broker wait so long for the others: a daemon that lives ends within 5 s.
@@ -191,6 +192,11 @@ class Supervisord:
     def programs(self) -> list[Program]:
         """Every program that its files define."""
         self.make_folders()
+        try:
+            for path in (self.conf, *self._added.glob("*.conf"), *self._shipped.glob("*.conf")):
+                check_regular(path)
+        except OSError as error:
+            raise SupervisorFailed(f"{error.filename} {error.strerror}.") from None
         options = ServerOptions()
         options.configfile = str(self.conf)
         try:

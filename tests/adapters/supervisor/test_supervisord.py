@@ -365,3 +365,11 @@ def test_shipped_units_are_as_the_tool_writes_them(path: Path) -> None:
         if name in (each.group, f"{each.group}-{each.member}")
     ]
     assert path.read_text() == render(mine)
+
+
+def test_an_include_that_is_no_file_is_named(place: Place) -> None:
+    """Proves: a FIFO among the units' files is one sentence that names it, and no hang."""
+    place.supervisord.make_folders()
+    os.mkfifo(place.added / "cp-CP-009.conf")
+    with pytest.raises(SupervisorFailed, match=r"cp-CP-009.conf is no regular file"):
+        place.supervisord.programs()
