@@ -26,6 +26,8 @@ from evd.adapters.http.parameters import (
     OfStatus,
     RequestIdInPath,
     SessionIdInPath,
+    Since,
+    Until,
 )
 from evd.adapters.http.refused import Refused
 from evd.adapters.http.replies import RETRY_S, check_accepted
@@ -60,7 +62,7 @@ from evd.core.central.events import (
 )
 from evd.core.central.rows import Request
 from evd.core.central.views import CpView
-from evd.core.wire.fields import check_cp_id, check_id
+from evd.core.wire.fields import check_cp_id, check_id, parse_time
 
 SERVICE: Final = "evd-central"
 
@@ -222,10 +224,16 @@ async def list_sessions(
     status: OfStatus = None,
     limit: Limit = LIMIT_DEFAULT,
     before: Before = None,
+    since: Since = None,
+    until: Until = None,
 ) -> Sessions:
-    """The next page is what is `before` the last session of this one."""
+    """By start, then by id; the next page is what is `before` the last session of this one."""
+    span = [
+        None if text is None else parse_time(text, name)
+        for name, text in (("since", since), ("until", until))
+    ]
     try:
-        rows = await service.store.sessions(cp_id, driver_id, status, limit, before)
+        rows = await service.store.sessions(cp_id, driver_id, status, limit, before, *span)
     except UnknownSession:
         raise Refused(404, f"session {before} is not known", field="before") from None
     return Sessions([SessionShown.of(row) for row in rows])

@@ -27,8 +27,10 @@ class StoredHistory(Protocol):
         status: SessionStatus | None,
         limit: int,
         before: str | None,
+        since: datetime | None,
+        until: datetime | None,
     ) -> Sequence[Session]:
-        """Sessions, newest first, older than the session `before`; or UnknownSession."""
+        """Sessions that began in the span, newest first, behind `before`; or UnknownSession."""
 
     async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
         """Fault events, newest first."""

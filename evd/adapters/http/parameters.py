@@ -44,6 +44,13 @@ def _whole(maximum: int, description: str) -> Any:
     return Parameter(title=title, description=description, ge=1, le=maximum, schema_extra=shown)
 
 
+def _time(description: str) -> Any:
+    shown = {"type": OpenAPIType.STRING, "one_of": None, "format": "date-time"}
+    return Parameter(
+        title="a time such as 2026-01-31T12:00:00Z", description=description, schema_extra=shown
+    )
+
+
 def _choice(description: str, *values: str) -> Any:
     shown = {"type": OpenAPIType.STRING, "one_of": None, "enum": list(values)}
     title = f"one of {', '.join(values)}"
@@ -57,7 +64,9 @@ DriverIdInPath = Annotated[str, _other_id("this dashboard's driver")]
 OfCp = Annotated[str | None, _cp_id("only of this charging point")]
 OfDriver = Annotated[str | None, _other_id("only of this driver")]
 OfStatus = Annotated[SessionStatus | None, _choice("only with this status", *SessionStatus)]
-Before = Annotated[str | None, _other_id("only what is older than this session")]
+Before = Annotated[str | None, _other_id("only what stands behind this session in the list")]
+Since = Annotated[str | None, _time("only what began then or later")]
+Until = Annotated[str | None, _time("only what began before then")]
 Limit = Annotated[int, _whole(LIMIT_MAX, "at most so many")]
 Days = Annotated[int, _whole(DAYS_MAX, "over so many days until now")]
 OnlyAvailable = Annotated[

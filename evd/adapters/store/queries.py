@@ -10,7 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from evd.adapters.store.database import Database
 from evd.adapters.store.failures import UnknownSession
 from evd.adapters.store.statements import Statements
-from evd.core.central.rows import EventType, Session
+from evd.core.central.rows import EventType, Request, Row, Session
 from evd.core.central.statistics import FaultStatistics, Opening, fault_statistics
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
@@ -20,6 +20,17 @@ IDS_MAX = 256
 
 # A charging point, since when it is observed (None: since its first event), until when (None: now).
 Observed: TypeAlias = tuple[str, datetime | None, datetime | None]
+
+
+@attrs.frozen(slots=True)
+class Excess:
+    """Rows that are not to be kept: those of the class, or of one of its charging points, up to
+    the one with this time and key, as they are stored."""
+
+    row_class: type[Row]
+    cp_id: str | None
+    time: Any
+    key: str | int
 
 
 class Queries:
@@ -43,22 +54,43 @@ class Queries:
     def sessions(
         self,
         cursor: DBAPICursor,
-        filters: Mapping[str, str],
+        filters: Mapping[str, Any],
         limit: int,
-        before: str | None,
     ) -> list[Session]:
-        """At most `limit` sessions, newest first, with these values in these columns.
+        """At most `limit` sessions for which the filters of `some_sessions` hold, newest first.
 
-        `before`: only what began before this session; raises UnknownSession.
+        Raises UnknownSession for a `before` that is no session.
         """
-        values: dict[str, Any] = {**filters, "count": limit}
-        if before is not None:
-            found = next(self._sql.session_seq.ask(cursor, session_id=before), None)
+        values = {
+            name: self._database.time_to_column(value) if isinstance(value, datetime) else value
+            for name, value in filters.items()
+        }
+        if "before" in filters:
+            found = next(self._sql.session_start.ask(cursor, session_id=filters["before"]), None)
             if found is None:
-                raise UnknownSession(before)
-            (values["before"],) = found
-        question = self._sql.some_sessions(tuple(filters), before is not None)
-        return list(question.ask(cursor, **values))
+                raise UnknownSession(filters["before"])
+            (values["before_start"],) = found
+        question = self._sql.some_sessions(tuple(filters))
+        return list(question.ask(cursor, **values, count=limit))
+
+    def aged(self, row_class: type[Row], cutoff: datetime) -> Excess:
+        """The rows from before `cutoff`."""
+        # No row has this key, nor a smaller one.
+        least = "" if row_class is Request else -1
+        return Excess(row_class, None, self._database.time_to_column(cutoff), least)
+
+    def next_of(self, cursor: DBAPICursor, row_class: type[Row], cp_id: str) -> str:
+        """The charging point after `cp_id` that has rows in this history; empty for none."""
+        ((found,),) = self._sql.next_of(row_class).ask(cursor, cp_id=cp_id)
+        return str(found or "")
+
+    def beyond(
+        self, cursor: DBAPICursor, row_class: type[Row], rows_max: int, cp_id: str | None = None
+    ) -> Excess | None:
+        """The rows behind the newest `rows_max`, of all or of one charging point, if any."""
+        question = self._sql.newest_beyond(row_class, cp_id is not None)
+        found = next(question.ask(cursor, cp_id=cp_id, rows_max=rows_max), None)
+        return None if found is None else Excess(row_class, cp_id, *found)
 
     def fault_statistics(
         self, cursor: DBAPICursor, cp_id: str | None, days: float, now: datetime
@@ -71,21 +103,19 @@ class Queries:
         """
         since = now - timedelta(days=days)
         values = {"cp_id": cp_id, "since": self._database.time_to_column(since)}
-        newest: dict[str, dict[EventType, int]] = {}
-        before = self._sql.last_faults_before(cp_id is not None)
-        for of, event_type, number in before.ask(cursor, **values):
-            newest.setdefault(of, {})[EventType(event_type)] = number
+        stood = self._sql.stood_before(cp_id is not None)
+        newest = {of: events for of, *events in stood.ask(cursor, **values)}
         openings = [
             Opening(
                 of,
-                since if of in newest else first,
+                since if any(newest[of]) else first,
                 last,
-                faulty=_is_open(newest.get(of, {}), EventType.FAULT, EventType.RECOVERY),
-                disconnected=_is_open(
-                    newest.get(of, {}), EventType.DISCONNECTED, EventType.RECONNECTED
-                ),
+                faulty=EventType.FAULT in newest[of],
+                disconnected=EventType.DISCONNECTED in newest[of],
             )
             for of, first, last in self._observed(cursor, cp_id)
+            # Registered between the two questions.
+            if of in newest
         ]
         if not openings:
             return []
@@ -106,7 +136,3 @@ class Queries:
 
     def _time(self, stored: Any) -> datetime | None:
         return None if stored is None else self._database.time_from_column(stored)
-
-
-def _is_open(newest: dict[EventType, int], begin: EventType, end: EventType) -> bool:
-    return newest.get(begin, 0) > newest.get(end, 0)

@@ -14,9 +14,17 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from evd.adapters.store.columns import Getter, RowForm
 from evd.adapters.store.database import Database
-from evd.adapters.store.tables import OPEN_REQUEST, TABLES, TOTAL_COST, TOTAL_KWH
+from evd.adapters.store.tables import (
+    OPEN_REQUEST,
+    OPEN_SESSION,
+    REQUEST_ALONE,
+    TABLES,
+    TOTAL_COST,
+    TOTAL_KWH,
+)
 from evd.core.central.rows import (
     ChargingPoint,
+    EventType,
     FaultEvent,
     HealthSnapshot,
     Meta,
@@ -32,6 +40,11 @@ R = TypeVar("R", bound=attrs.AttrsInstance)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _ROWS_AT_ONCE = 1000
+_SESSION_FILTERS = {
+    "since": "start_time >= :since",
+    "until": "start_time < :until",
+    "before": "(start_time, session_id) < (:before_start, :before)",
+}
 
 
 @attrs.frozen
@@ -166,7 +179,7 @@ class Statements:
     @cached_property
     def active_sessions(self) -> Question[Session]:
         """Every session that is ACTIVE, in the order of their starts."""
-        return self._rows(Session, "WHERE status = 'ACTIVE' ORDER BY seq")
+        return self._rows(Session, f"WHERE {OPEN_SESSION} ORDER BY start_time, session_id")
 
     @_made_once
     def by_ids(self, row_class: type[R], count: int) -> Question[R]:
@@ -176,65 +189,90 @@ class Statements:
         return self._rows(row_class, f"WHERE {key} IN ({ids})")
 
     @cached_property
-    def session_seq(self) -> Question[Sequence[Any]]:
-        """The place of the session `session_id` in the order of starts."""
-        return self._values("SELECT seq FROM charging_sessions WHERE session_id = :session_id")
+    def session_start(self) -> Question[Sequence[Any]]:
+        """The start of the session `session_id`, as it is stored."""
+        sql = "SELECT start_time FROM charging_sessions WHERE session_id = :session_id"
+        return self._values(sql)
 
     @_made_once
-    def some_sessions(self, filters: Collection[str], before: bool) -> Question[Session]:
-        """The newest `count` sessions with the values of the columns in `filters`, newest first;
-        if `before`, only what began before the seq `before`."""
-        conditions = [f"{name} = :{name}" for name in filters] + ["seq < :before"] * before
+    def some_sessions(self, filters: Collection[str]) -> Question[Session]:
+        """The newest `count` sessions for which these hold, by start and then by id.
+
+        A filter is a column, which must have the value of its name; `since` or `until`; or
+        `before`: behind the session `before`, which began at `before_start`.
+        """
+        conditions = [_SESSION_FILTERS.get(name, f"{name} = :{name}") for name in filters]
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        return self._rows(Session, f"{where} ORDER BY seq DESC LIMIT :count")
+        return self._rows(
+            Session, f"{where} ORDER BY start_time DESC, session_id DESC LIMIT :count"
+        )
 
     @_made_once
     def newest(self, row_class: type[R], of_one: bool) -> Question[R]:
         """The newest `count` rows of a history, of all or of `cp_id`, newest first."""
         where = "WHERE cp_id = :cp_id" if of_one else ""
-        return self._rows(row_class, f"{where} ORDER BY id DESC LIMIT :count")
+        return self._rows(row_class, f"{where} ORDER BY timestamp DESC, id DESC LIMIT :count")
 
     @_made_once
     def faults_since(self, of_one: bool) -> Question[FaultEvent]:
-        """The fault events from `since` on, in the order in which they were appended."""
-        which = f"WHERE {_whose(of_one)} AND timestamp >= :since ORDER BY id"
+        """The fault events from `since` on, in the order of their times."""
+        whose = "cp_id = :cp_id" if of_one else "cp_id IN (SELECT cp_id FROM charging_points)"
+        which = f"WHERE {whose} AND timestamp >= :since ORDER BY timestamp, id"
         return self._rows(FaultEvent, which)
 
     @_made_once
-    def last_faults_before(self, of_one: bool) -> Question[Sequence[Any]]:
-        """cp_id, event_type and the newest id of that type before `since`."""
-        return self._values(
-            "SELECT cp_id, event_type, max(id) FROM fault_events"
-            f" WHERE {_whose(of_one)} AND timestamp < :since GROUP BY cp_id, event_type"
-        )
+    def stood_before(self, of_one: bool) -> Question[Sequence[Any]]:
+        """cp_id, and its newest event (or null) before `since` about its engine, and about its
+        monitor."""
+        points = "(SELECT CAST(:cp_id AS TEXT) AS cp_id)" if of_one else "charging_points"
+        newest = [
+            "(SELECT event_type FROM fault_events AS event WHERE event.cp_id = point.cp_id"
+            f" AND event_type IN ('{begin}', '{end}') AND timestamp < :since"
+            " ORDER BY timestamp DESC, id DESC LIMIT 1)"
+            for begin, end in (
+                (EventType.FAULT, EventType.RECOVERY),
+                (EventType.DISCONNECTED, EventType.RECONNECTED),
+            )
+        ]
+        return self._values(f"SELECT point.cp_id, {', '.join(newest)} FROM {points} AS point")
 
     @cached_property
     def first_snapshots(self) -> Question[Sequence[Any]]:
         """cp_id and the time of the oldest health snapshot (or null) of each charging point."""
-        first = _snapshot_time("charging_points.cp_id", "id")
+        first = _snapshot_time("charging_points.cp_id", "min")
         return self._values(f"SELECT cp_id, {first} FROM charging_points")
 
     @cached_property
     def snapshots_of(self) -> Question[Sequence[Any]]:
         """The times of the oldest and the newest health snapshot of `cp_id` (or nulls)."""
-        first, last = _snapshot_time(":cp_id", "id"), _snapshot_time(":cp_id", "id DESC")
+        first, last = _snapshot_time(":cp_id", "min"), _snapshot_time(":cp_id", "max")
         return self._values(f"SELECT {first}, {last}")
 
-    @cached_property
-    def prunes(self) -> Sequence[Statement]:
-        """For each history: delete of its `step` oldest rows those from before the time `cutoff`,
-        and those beyond the newest `rows_max`."""
-        return [
-            Statement(
-                *self._compiled(
-                    f"DELETE FROM {table} WHERE id IN (SELECT id FROM"
-                    f" (SELECT id, timestamp FROM {table} ORDER BY id LIMIT :step) AS step"
-                    " WHERE timestamp < :cutoff"
-                    f" OR id <= (SELECT max(id) FROM {table}) - :rows_max)"
-                )
+    @_made_once
+    def next_of(self, row_class: type[Row]) -> Question[Sequence[Any]]:
+        """The first charging point after `cp_id` that has rows of this history, or null."""
+        return self._values(f"SELECT min(cp_id) FROM {TABLES[row_class]} WHERE cp_id > :cp_id")
+
+    @_made_once
+    def newest_beyond(self, row_class: type[Row], of_one: bool) -> Question[Sequence[Any]]:
+        """The time and the key of the newest row behind the newest `rows_max`."""
+        key, time, which = _pruned(row_class, of_one)
+        return self._values(
+            f"SELECT {time}, {key} FROM {TABLES[row_class]} WHERE {which}"
+            f" ORDER BY {time} DESC, {key} DESC LIMIT 1 OFFSET :rows_max"
+        )
+
+    @_made_once
+    def prune(self, row_class: type[Row], of_one: bool) -> Statement:
+        """Delete the `step` oldest rows, up to the one with `time` and `key`."""
+        key, time, which = _pruned(row_class, of_one)
+        return Statement(
+            *self._compiled(
+                f"DELETE FROM {TABLES[row_class]} WHERE {key} IN (SELECT {key}"
+                f" FROM {TABLES[row_class]} WHERE {which} AND ({time}, {key}) <= (:time, :key)"
+                f" ORDER BY {time}, {key} LIMIT :step)"
             )
-            for table in (TABLES[FaultEvent], TABLES[HealthSnapshot])
-        ]
+        )
 
 
 def _fields(row_class: type[attrs.AttrsInstance]) -> dict[str, str]:
@@ -254,14 +292,12 @@ def _upsert(table: str, values: Mapping[str, str], fixed: Collection[str] = ()) 
     return f"{_insert(table, values)} ON CONFLICT ({key}) DO UPDATE SET {changes}"
 
 
-def _whose(of_one: bool) -> str:
-    """A condition: of `cp_id`, which may have been removed, or of the known charging points."""
-    return "cp_id = :cp_id" if of_one else "cp_id IN (SELECT cp_id FROM charging_points)"
+def _pruned(row_class: type[Row], of_one: bool) -> tuple[str, str, str]:
+    """The key, the time and the condition of rows that are not kept for ever."""
+    if row_class is Request:
+        return "request_id", "updated_at", REQUEST_ALONE
+    return "id", "timestamp", "cp_id = :cp_id" if of_one else "1 = 1"
 
 
-def _snapshot_time(cp_id: str, order: str) -> str:
-    """The time of a charging point's first health snapshot in this order."""
-    return (
-        f"(SELECT timestamp FROM cp_health_history AS health WHERE health.cp_id = {cp_id}"
-        f" ORDER BY {order} LIMIT 1)"
-    )
+def _snapshot_time(cp_id: str, which: str) -> str:
+    return f"(SELECT {which}(timestamp) FROM cp_health_history AS of WHERE of.cp_id = {cp_id})"

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from evd.adapters.store.backup import copy_database
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.failures import StoreFailed
-from evd.adapters.store.queries import Queries
+from evd.adapters.store.queries import Excess, Queries
 from evd.adapters.store.reader import Readers
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.statements import Statements
@@ -79,13 +80,35 @@ class Store:
         await trio.to_thread.run_sync(self._writer.commit, rows, limiter=self._writing)
 
     async def prune(self, now: datetime, kept: Retention = RETENTION) -> int:
-        """Delete the history of faults and health that is not to be kept; how many rows.
+        """Delete what is not to be kept; how many rows.
 
-        In small steps, between which commits have their turn.
+        It is looked for beside the commits, and deleted in small steps, between which they have
+        their turn.
         """
+        cutoff = now - timedelta(days=kept.days_max)
+        pruned = 0
+        for row_class in (FaultEvent, HealthSnapshot, Request):
+            pruned += await self._delete(self._queries.aged(row_class, cutoff))
+        for row_class in (FaultEvent, HealthSnapshot):
+            cp_id = ""
+            while cp_id := await self._lists.run(
+                partial(self._queries.next_of, row_class=row_class, cp_id=cp_id)
+            ):
+                pruned += await self._delete_beyond(row_class, kept.rows_max, cp_id)
+        return pruned + await self._delete_beyond(Request, kept.requests_max)
+
+    async def _delete_beyond(
+        self, row_class: type[Row], rows_max: int, cp_id: str | None = None
+    ) -> int:
+        excess = await self._lists.run(
+            lambda cursor: self._queries.beyond(cursor, row_class, rows_max, cp_id)
+        )
+        return 0 if excess is None else await self._delete(excess)
+
+    async def _delete(self, excess: Excess) -> int:
         pruned = 0
         while deleted := await trio.to_thread.run_sync(
-            self._writer.prune_step, now, kept, limiter=self._writing
+            self._writer.prune_step, excess, limiter=self._writing
         ):
             pruned += deleted
         return pruned
@@ -128,16 +151,24 @@ class Store:
         status: SessionStatus | None = None,
         limit: int = 100,
         before: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[Session]:
-        """At most `limit` sessions of these, in the order of their starts, newest first.
+        """At most `limit` sessions of these: the newest start first, then the greatest id.
 
-        `before`: only what began before this session; raises UnknownSession.
+        `before`: only what stands behind this session in that order; raises UnknownSession.
+        `since`: only what began then or later; `until`: only what began earlier.
         """
-        wanted = {"cp_id": cp_id, "driver_id": driver_id, "status": status and status.value}
+        wanted = {
+            "cp_id": cp_id,
+            "driver_id": driver_id,
+            "status": status and status.value,
+            "before": before,
+            "since": since,
+            "until": until,
+        }
         filters = {name: value for name, value in wanted.items() if value is not None}
-        return await self._lists.run(
-            lambda cursor: self._queries.sessions(cursor, filters, limit, before)
-        )
+        return await self._lists.run(lambda cursor: self._queries.sessions(cursor, filters, limit))
 
     async def faults(self, cp_id: str | None = None, limit: int = 100) -> list[FaultEvent]:
         """At most `limit` fault events, newest first."""

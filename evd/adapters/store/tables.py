@@ -35,9 +35,13 @@ from evd.core.central.rows import (
 )
 
 # The newest of the migrations; read before any of them is imported.
-SCHEMA_HEAD = "0002"
+SCHEMA_HEAD = "0003"
 
-OPEN_REQUEST = "status IN ('PENDING', 'ACCEPTED', 'IN_PROGRESS')"
+# A status that nobody knows is open: so a start finds it.
+OPEN_REQUEST = "status NOT IN ('COMPLETED', 'DENIED', 'FAILED')"
+OPEN_SESSION = "status NOT IN ('COMPLETED', 'FAILED')"
+# It has ended and never became a session: no bill hangs on it.
+REQUEST_ALONE = "session_id IS NULL AND status IN ('DENIED', 'FAILED')"
 # The plain numbers, from the column or the placeholder that holds whole units.
 TOTAL_KWH = "{} / 1000000.0"
 TOTAL_COST = "{} / 100.0"
@@ -52,6 +56,11 @@ def _number(name: str) -> Column[int]:
 
 def _amount(digits: int, decimals: int) -> TypeEngine[float]:
     return Double().with_variant(Numeric(digits, decimals), "postgresql")
+
+
+def _index_where(name: str, which: str, *columns: str) -> Index:
+    """An index of these rows alone, however many others there are."""
+    return Index(name, *columns, sqlite_where=text(which), postgresql_where=text(which))
 
 
 metadata = MetaData()
@@ -72,16 +81,11 @@ requests = Table(
     "requests",
     metadata,
     *columns_of(Request, "request_id"),
-    # Only what is still open, however many have ended.
-    Index(
-        "requests_open",
-        "request_id",
-        sqlite_where=text(OPEN_REQUEST),
-        postgresql_where=text(OPEN_REQUEST),
-    ),
+    _index_where("requests_open", OPEN_REQUEST, "request_id"),
+    _index_where("requests_alone", REQUEST_ALONE, "updated_at", "request_id"),
 )
 
-# `seq` is the order in which the sessions began, and the order of every list of them.
+# `seq` is the order in which the rows came; lists have the order of the starts.
 charging_sessions = Table(
     "charging_sessions",
     metadata,
@@ -98,9 +102,11 @@ charging_sessions = Table(
         name="total_cost_is_cost_cents",
     ),
     Index("charging_sessions_by_id", "session_id", unique=True),
-    Index("charging_sessions_by_cp", "cp_id", "seq"),
-    Index("charging_sessions_by_driver", "driver_id", "seq"),
-    Index("charging_sessions_by_status", "status", "seq"),
+    Index("charging_sessions_by_time", "start_time", "session_id"),
+    Index("charging_sessions_by_cp", "cp_id", "start_time", "session_id"),
+    Index("charging_sessions_by_driver", "driver_id", "start_time", "session_id"),
+    Index("charging_sessions_by_status", "status", "start_time", "session_id"),
+    _index_where("charging_sessions_open", OPEN_SESSION, "start_time", "session_id"),
 )
 
 fault_events = Table(
@@ -108,8 +114,8 @@ fault_events = Table(
     metadata,
     _number("id"),
     *columns_of(FaultEvent),
-    Index("fault_events_by_cp", "cp_id", "id"),
-    Index("fault_events_by_time", "timestamp"),
+    Index("fault_events_by_cp", "cp_id", "timestamp", "id"),
+    Index("fault_events_by_time", "timestamp", "id"),
 )
 
 cp_health_history = Table(
@@ -117,7 +123,8 @@ cp_health_history = Table(
     metadata,
     _number("id"),
     *columns_of(HealthSnapshot),
-    Index("cp_health_history_by_cp", "cp_id", "id"),
+    Index("cp_health_history_by_cp", "cp_id", "timestamp", "id"),
+    Index("cp_health_history_by_time", "timestamp", "id"),
 )
 
 TABLES: Mapping[type, Table] = {

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
 
 import attrs
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -13,11 +12,14 @@ from evd.adapters.store.batch import newest_by_kind
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import Progress
 from evd.adapters.store.failures import CLOSED, StoreFailed, StoreInUse
+from evd.adapters.store.queries import Excess
 from evd.adapters.store.statements import Statements
 from evd.core.central.rows import Meta, Row
 
 HISTORY_DAYS_MAX = 90
-HISTORY_ROWS_MAX = 1_000_000
+# Of each charging point, so that none pushes out what is known of the others.
+HISTORY_ROWS_MAX = 10_000
+REQUESTS_MAX = 1_000_000
 # One step of pruning deletes this much of each: a few ms, for which a commit may have to wait.
 PRUNED_ROWS_MAX = 500
 
@@ -26,13 +28,15 @@ logger = logging.getLogger(__name__)
 
 @attrs.frozen(slots=True)
 class Retention:
-    """The bounds of `fault_events` and of `cp_health_history`.
+    """The bounds of what is no bill.  Sessions, and the requests that became one, have none.
 
-    Sessions and requests are kept for ever: they are bills.
+    `rows_max`: of `fault_events` and of `cp_health_history`, of each charging point.
+    `requests_max`: of the requests that ended without a session.
     """
 
     days_max: int = HISTORY_DAYS_MAX
     rows_max: int = HISTORY_ROWS_MAX
+    requests_max: int = REQUESTS_MAX
 
 
 def new_central_id() -> str:
@@ -139,18 +143,24 @@ class Writer:
         )
         return self.meta
 
-    def prune_step(self, now: datetime, kept: Retention) -> int:
-        """Delete some of the oldest history that is not to be kept; how many rows."""
-        cutoff = self._database.time_to_column(now - timedelta(days=kept.days_max))
-        deleted: list[int] = []
+    def prune_step(self, excess: Excess) -> int:
+        """Delete some rows of `excess`, the oldest first; how many."""
+        deleted = 0
 
         def prune(cursor: DBAPICursor) -> None:
-            for statement in self._statements.prunes:
-                statement.run(cursor, step=PRUNED_ROWS_MAX, cutoff=cutoff, rows_max=kept.rows_max)
-                deleted.append(cursor.rowcount)
+            nonlocal deleted
+            statement = self._statements.prune(excess.row_class, excess.cp_id is not None)
+            statement.run(
+                cursor,
+                cp_id=excess.cp_id,
+                time=excess.time,
+                key=excess.key,
+                step=PRUNED_ROWS_MAX,
+            )
+            deleted = cursor.rowcount
 
         self._transact(prune)
-        return sum(deleted)
+        return deleted
 
     def _write(self, cursor: DBAPICursor, rows: Mapping[type[Row], Collection[Row]]) -> None:
         for kind, save in self._statements.saves.items():

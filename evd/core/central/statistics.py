@@ -7,7 +7,8 @@ both: it begins with the first of the two and ends with the last.
     MTBF   = time up / outages that began
     MTTR   = time of the outages that ended / their number
 
-Times are what was written down, so a clock that was set back makes no time negative.
+Times are what was written down: of events that were written late, or by a clock that was set back,
+the times count and not the order of the rows.
 """
 
 from collections.abc import Iterable
@@ -57,8 +58,8 @@ def fault_statistics(
 ) -> list[FaultStatistics]:
     """The figures from `since` to `until`, by cp_id.
 
-    `events` come in the order in which they were written down.  A charging point that has events
-    and no opening counts from its first event on.
+    `events` come in the order of their times.  A charging point that has events and no opening
+    counts from its first event on.
     """
     tallies = {opening.cp_id: _Tally(opening, since, until) for opening in openings}
     for event in events:

@@ -38,8 +38,8 @@ from evd.logs import log_note
 TICK_S = 0.25
 # Between two attempts to open the database after it failed.
 RETRY_S = 1.0
-# Between two clearings of old history.
-PRUNE_S = 3600.0
+# Between two clearings of what is not kept: a flood is over its bound for no longer.
+PRUNE_S = 600.0
 FAILING_LOG_S = 30.0
 # A connection that says nothing for so long, registered or not, only holds a place.
 SILENCE_S_MAX = 30.0
@@ -161,7 +161,7 @@ class Loop:
             await self._inbox.put(*events, offsets=offsets)  # type: ignore[arg-type]
 
     async def prune(self) -> None:
-        """Delete the old history of faults and health, once an hour."""
+        """Delete, every ten minutes, the old history and the requests that became no session."""
         while True:
             try:
                 await self._service.store.prune(now().wall)

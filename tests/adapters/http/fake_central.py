@@ -166,9 +166,11 @@ class FakeCentral:
         status: SessionStatus | None,
         limit: int,
         before: str | None,
+        since: datetime | None,
+        until: datetime | None,
     ) -> Sequence[Session]:
         """One that runs and one that has ended."""
-        self._note("sessions", cp_id, driver_id, status, limit, before)
+        self._note("sessions", cp_id, driver_id, status, limit, before, since, until)
         return [RUNNING, ENDED]
 
     async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:

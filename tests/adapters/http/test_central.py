@@ -28,7 +28,7 @@ from evd.core.central.events import (
     SessionStopAsked,
 )
 from evd.core.central.rows import SessionStatus
-from tests.adapters.http.fake_central import NOON_TEXT, FakeCentral, assert_error, calls
+from tests.adapters.http.fake_central import NOON, NOON_TEXT, FakeCentral, assert_error, calls
 
 
 async def test_health_says_who_answers_and_for_how_long() -> None:
@@ -211,7 +211,7 @@ async def test_sessions_are_shown_in_kwh_and_euros() -> None:
             None,
             None,
         )
-        assert service.queries == [("sessions", None, None, None, 100, None)]
+        assert service.queries == [("sessions", None, None, None, 100, None, None, None)]
 
 
 async def test_lists_are_narrowed() -> None:
@@ -219,8 +219,9 @@ async def test_lists_are_narrowed() -> None:
     service = FakeCentral()
     async with calls(service) as client:
         query = "cp_id=CP-001&driver_id=d&status=FAILED&limit=1000&before=session-9"
+        span = f"since={NOON_TEXT}&until=2026-01-31T13:00:00.123456%2B01:00"
         for path in (
-            f"/sessions?{query}",
+            f"/sessions?{query}&{span}",
             "/faults?cp_id=CP-001&limit=1",
             "/faults/statistics?cp_id=CP-001&days=3650",
             "/faults/statistics",
@@ -229,7 +230,7 @@ async def test_lists_are_narrowed() -> None:
         ):
             assert (await client.get(path)).status_code == 200
         assert service.queries == [
-            ("sessions", "CP-001", "d", SessionStatus.FAILED, 1000, "session-9"),
+            ("sessions", "CP-001", "d", SessionStatus.FAILED, 1000, "session-9", NOON, NOON),
             ("faults", "CP-001", 1),
             ("fault_statistics", "CP-001", 3650),
             ("fault_statistics", None, 30),

@@ -16,6 +16,7 @@ from evd.core.central.rows import (
     Meta,
     Reading,
     Removal,
+    Request,
     Row,
     SessionStatus,
 )
@@ -269,6 +270,46 @@ async def test_old_history_goes_and_bills_stay(store: Store) -> None:
     assert [event.reason for event in await store.faults()][-1] == "reason 5"
     assert len(await store.health_history()) == 15
     assert await stored_session(store, "session-1") is not None
+
+
+async def test_one_point_pushes_nothing_of_the_others_out(store: Store) -> None:
+    """Proves: a charging point that flaps loses its own old history, the others lose none; the
+    oldest go by their times, also of one that is off the list."""
+    await store.commit([a_fault(0, cp_id="CP-001"), a_snapshot(0, "CP-003"), a_charging_point()])
+    flapping = [row for n in range(1300) for row in (a_fault(n, cp_id="CP-002"), a_snapshot(n))]
+    await store.commit(flapping[::-1])
+    assert await store.prune(NOON, Retention(rows_max=100)) == 2 * 1200
+    assert [row.reason for row in await store.faults("CP-001")] == ["reason 0"]
+    assert [row.fault_reason for row in await store.health_history("CP-003")] == ["reason 0"]
+    kept = [row.reason for row in await store.faults("CP-002", 1000)]
+    assert kept == [f"reason {n}" for n in range(1299, 1199, -1)]
+
+
+async def test_requests_that_became_nothing_go(store: Store) -> None:
+    """Proves: a request without a session is kept for 90 days and up to the bound; one that is
+    open, or that became a session, is kept for ever."""
+
+    def a_denied(number: int, days: float, status: RequestStatus = RequestStatus.DENIED) -> Request:
+        when = NOON - timedelta(days=days, seconds=-number)
+        return attrs.evolve(
+            a_request(number, status), session_id=None, created_at=when, updated_at=when
+        )
+
+    kept = [
+        attrs.evolve(a_request(1, RequestStatus.COMPLETED), updated_at=NOON - timedelta(days=900)),
+        attrs.evolve(a_request(2, RequestStatus.FAILED), updated_at=NOON - timedelta(days=900)),
+        a_denied(3, 900, RequestStatus.PENDING),
+    ]
+    old = [a_denied(n, 91, RequestStatus(("DENIED", "FAILED")[n % 2])) for n in range(10, 710)]
+    new = [a_denied(n, 89) for n in range(1000, 1020)]
+    await store.commit([*kept, *old, *new])
+    assert await store.prune(NOON) == 700
+    assert await store.prune(NOON, Retention(requests_max=5)) == 15
+
+    requests, _ = await store.lookup([row.request_id for row in (*kept, *old, *new)], [])
+    assert sorted(requests, key=lambda row: row.request_id) == sorted(
+        (*kept, *new[15:]), key=lambda row: row.request_id
+    )
 
 
 async def test_pruning_lets_commits_through(store: Store) -> None:

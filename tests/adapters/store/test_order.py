@@ -1,0 +1,123 @@
+"""The order of lists and figures is that of the times, in whatever order the rows came."""
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import attrs
+import pytest
+
+from evd.adapters.store import Store, open_store
+from evd.core.central.rows import EventType, FaultEvent, HealthSnapshot
+from tests.adapters.store.databases import new_postgres_url, postgres_server
+from tests.adapters.store.rows import (
+    NOON,
+    a_charging_point,
+    a_fault,
+    a_session,
+    a_snapshot,
+    an_ended_session,
+)
+
+# Seconds after noon, in the order in which the rows come; two have the same.
+ARRIVALS = (5, 1, 9, 3, 3, -86_400, 7)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Path]:
+    """A server."""
+    with postgres_server() as directory:
+        yield directory
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """A new database of either kind, open."""
+    url = f"sqlite:///{tmp_path / 'central.db'}"
+    if request.param == "postgres":
+        url = new_postgres_url(request.getfixturevalue("postgres"))
+    async with open_store(url, tmp_path) as opened:
+        yield opened
+
+
+async def test_late_records_stand_where_they_began(store: Store) -> None:
+    """Proves: sessions are newest first by their start and then by their id, also those that came
+    after a restore, and pages joined by `before` are the whole list, with any filter."""
+    rows = [
+        attrs.evolve(an_ended_session(n), start_time=NOON + timedelta(seconds=s))
+        for n, s in enumerate(ARRIVALS)
+    ]
+    for row in rows:
+        await store.commit([row])
+    expected = sorted(rows, key=lambda row: (row.start_time, row.session_id), reverse=True)
+    assert await store.sessions() == expected
+    for cp_id, driver_id in ((None, None), ("CP-001", None), (None, "driver-alice")):
+        pages: list[object] = []
+        before = None
+        while page := await store.sessions(cp_id, driver_id, limit=2, before=before):
+            pages += page
+            before = page[-1].session_id
+        assert pages == expected
+
+
+async def test_a_record_brings_the_row_to_its_own_place(store: Store) -> None:
+    """Proves: a session whose start is known better later is listed by that start."""
+    await store.commit([a_session(1), a_session(2)])
+    early = attrs.evolve(an_ended_session(2), start_time=NOON - timedelta(days=30))
+    await store.commit([early])
+    assert [row.session_id for row in await store.sessions()] == ["session-1", "session-2"]
+    assert await store.sessions(before="session-1") == [early]
+
+
+async def test_sessions_of_a_span(store: Store) -> None:
+    """Proves: `since` and `until` take the sessions that began from the one to before the other,
+    together with every other filter."""
+    rows = [a_session(n, f"CP-{n % 2}") for n in range(6)]
+    await store.commit(rows)
+    since, until = NOON + timedelta(seconds=1), NOON + timedelta(seconds=5)
+    assert await store.sessions(since=since, until=until) == rows[4:0:-1]
+    assert await store.sessions(since=since) == rows[5:0:-1]
+    assert await store.sessions("CP-0", since=since, until=until) == [rows[4], rows[2]]
+    page = await store.sessions(since=since, until=until, before="session-3", limit=1)
+    assert page == [rows[2]]
+
+
+async def test_histories_have_the_order_of_their_times(store: Store) -> None:
+    """Proves: a fault or a snapshot of yesterday that is written today is no newest one."""
+    for number, seconds in enumerate(ARRIVALS):
+        when = NOON + timedelta(seconds=seconds)
+        await store.commit(
+            [
+                attrs.evolve(a_fault(number), timestamp=when),
+                attrs.evolve(a_snapshot(number), timestamp=when),
+            ]
+        )
+    for cp_id in (None, "CP-001"):
+        faults: list[FaultEvent] = await store.faults(cp_id)
+        history: list[HealthSnapshot] = await store.health_history(cp_id)
+        assert [row.reason[-1] for row in faults] == ["2", "6", "0", "4", "3", "1", "5"]
+        assert [row.fault_reason[-1] for row in history] == ["2", "6", "0", "4", "3", "1", "5"]
+
+
+async def test_figures_go_by_the_times(store: Store) -> None:
+    """Proves: outages that were written down late are counted when they were, and what stood at
+    the beginning of the span is told by the times too."""
+    hour = timedelta(hours=1)
+
+    def event(hours: int, kind: EventType) -> FaultEvent:
+        return FaultEvent("CP-001", kind, "", NOON + hours * hour)
+
+    late = [
+        event(20, EventType.RECOVERY),
+        event(18, EventType.FAULT),
+        event(4, EventType.RECOVERY),
+        # It was down when the span began, though the row of its recovery came first.
+        event(-2, EventType.FAULT),
+        event(-3, EventType.RECOVERY),
+    ]
+    await store.commit([a_charging_point(), *late])
+    for cp_id in (None, "CP-001"):
+        [found] = await store.fault_statistics(cp_id, 1, NOON + 24 * hour)
+        assert (found.faults, found.recoveries) == (1, 2)
+        assert found.uptime == pytest.approx(18 / 24)
+        assert found.mttr_s == pytest.approx(3 * 3600)
