@@ -4,6 +4,7 @@
 Fields are named like the flags; durations end in `_s`.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -262,11 +263,25 @@ def _with_state_dir(
 
 
 def make_state_dir(path: Path) -> None:
-    """Create the state directory where it is missing; ConfigError names its flag."""
+    """Create the state directory where it is missing; ConfigError names its flag.
+
+    Nothing in it may be a FIFO or a device: to open it as one of our files could take for ever.
+    """
     try:
         path.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--state-dir: cannot make {str(path)!r}: {error.strerror}") from None
+    try:
+        for entry in path.iterdir():
+            if entry.is_fifo() or entry.is_char_device() or entry.is_block_device():
+                raise ConfigError(f"--state-dir: {str(entry)!r} is not a regular file")
+    except OSError as error:
+        raise ConfigError(f"--state-dir: cannot read {str(path)!r}: {error.strerror}") from None
+
+
+def restrict_modes() -> None:
+    """Make files 0640 and directories 0750 at the most, whatever umask the caller has."""
+    os.umask(os.umask(0o027) | 0o027)
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from evd.cli import central, cp, doctor, driver, network, request, topics
 from evd.cli.command_line import CommandLineWrong, Parser
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
+from evd.config import restrict_modes
 
 _EPILOG = """\
 The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another
@@ -26,6 +27,7 @@ supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command line is wrong."""
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Do what the command line says; exit with 0, with 1 where that failed, 2 where it is wrong."""
+    restrict_modes()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         sys.exit(_run(arguments))

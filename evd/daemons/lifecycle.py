@@ -27,7 +27,7 @@ import trio
 
 from evd import logs
 from evd.adapters.supervisor.notifier import Notifier
-from evd.config import ProgramConfig, StatefulConfig, make_state_dir
+from evd.config import ProgramConfig, StatefulConfig, make_state_dir, restrict_modes
 from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
 
 GRACE_S = 4.0
@@ -87,6 +87,7 @@ def run_program(
     main: Callable[[C, Lifecycle], Awaitable[int | None]],
 ) -> NoReturn:
     """Do all that an entry point does: flags, state directory, log, `main`, exit code."""
+    restrict_modes()
     config = parse_or_exit(parse)
     logs.configure(config.component, config.log_level, config.log_format)
     raise_file_limit()

@@ -9,6 +9,7 @@ import socket
 import sys
 from typing import Final, NoReturn
 
+from evd.config import restrict_modes
 from evd.daemons.lifecycle import naming_port
 from evd.flags import ConfigError, parse_or_exit, refuse
 from evd.kafka_node.config import KafkaNodeConfig, kafka_node_config
@@ -22,6 +23,7 @@ EXIT_FAILED: Final = 1
 def main() -> NoReturn:
     """Become the node."""
     sys.argv[0] = KafkaNodeConfig.PROGRAM
+    restrict_modes()
     node = parse_or_exit(kafka_node_config)
     try:
         installation = find_installation()

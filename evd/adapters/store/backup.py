@@ -13,6 +13,7 @@ from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.failures import StoreFailed, StoreRefused
+from evd.adapters.store.look import open_unchanging, why_not_ours
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.sqlite import Sqlite
 from evd.adapters.store.statements import Statements
@@ -37,13 +38,14 @@ def backup(db_url: str, path: Path) -> None:
 def copy_database(database: Database, path: Path) -> None:
     """The same for a database that may be open here."""
     source = _sqlite(database, "pg_dump")
-    if not source.path.is_file():
+    if not source.path.exists():
         raise source.refused("does not exist")
+    source.look()
     if path.exists():
         raise StoreRefused(f"{path} exists already")
     partial = _beside(path, ".partial")
     with _removed_at_last(partial), _as_store_errors(database, path):
-        _copy(source.path, partial)
+        _copy(_open_reading(source.path), partial)
         # A link and no rename: it never writes over what somebody else has just made.
         os.link(partial, path)
         _flush(path.parent)
@@ -53,14 +55,7 @@ def check_backup(db_url: str, path: Path) -> None:
     """Raises StoreRefused where the file `path` can't be put in the place of the database at
     `db_url`: that one is PostgreSQL, or the file is no SQLite database, or none of Central's."""
     target = _sqlite(database_at(db_url), "pg_restore")
-    copy = Sqlite(target.url.set(database=str(path)))
-    try:
-        with contextlib.closing(copy.connect_reader()) as connection:
-            version = copy.schema_version(connection)
-    except copy.errors as error:
-        raise StoreRefused(f"{path}: {copy.explain(error)}") from None
-    if version is None:
-        raise StoreRefused(f"{path} is no backup of Central's database")
+    _check_copy(target, path)
 
 
 def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
@@ -77,9 +72,10 @@ def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
     new = _beside(target.path, ".restoring")
     try:
         with _removed_at_last(new), _as_store_errors(target, path):
-            if not path.is_file():
-                raise StoreRefused(f"{path} does not exist")
-            _copy(path, new)
+            _check_copy(target, path)
+            # Where it has no log, none is made beside it: it may be on a disk of others.
+            has_log = _beside(path, _LOG).exists()
+            _copy(_open_reading(path) if has_log else open_unchanging(path), new)
             meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, EpochFile(state_dir))
             _own_as(target.path.parent, [new, *target.path.parent.glob("*.lock")])
             _swap(new, target.path)
@@ -94,9 +90,23 @@ def _sqlite(database: Database, tool: str) -> Sqlite:
     return database
 
 
-def _copy(source: Path, target: Path) -> None:
+def _check_copy(target: Sqlite, path: Path) -> None:
+    """Raise StoreRefused where `path` is no copy of Central's database; nothing is touched."""
+    with _as_store_errors(target, path):
+        if not path.exists():
+            raise StoreRefused(f"{path} does not exist")
+        why = why_not_ours(path, is_known=False)
+        if why or not path.stat().st_size:
+            raise StoreRefused(f"{path} {why or 'is empty'}: it is no backup of Central's database")
+
+
+def _open_reading(source: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _copy(source: sqlite3.Connection, target: Path) -> None:
     with (
-        contextlib.closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as a,
+        contextlib.closing(source) as a,
         contextlib.closing(sqlite3.connect(target)) as b,
     ):
         # All at once: in steps it would begin anew at each commit of a running Central.

@@ -87,7 +87,7 @@ class EpochFile:
     def _replace(self, seen: Progress) -> None:
         self.close()
         new = self.path.with_name(FILE_NAME + ".new")
-        fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+        fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
         try:
             os.write(fd, seen.line())
             os.fsync(fd)

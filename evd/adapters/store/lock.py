@@ -1,8 +1,10 @@
 """A lock on a file: who has it open alone.  The kernel lets go of it when its process ends."""
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 
@@ -12,6 +14,10 @@ class FileLocked(Exception):
     def __init__(self, holder: int | None) -> None:
         super().__init__(f"locked by process {holder or 'unknown'}")
         self.holder = holder
+
+
+class ForeignLock(Exception):
+    """What has the name of the lock is another program's."""
 
 
 class FileLock:
@@ -25,15 +31,26 @@ class FileLock:
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Take it at once, or raise FileLocked; OSError where the file can't be made."""
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        """Take it at once, or raise FileLocked or ForeignLock; OSError where it can't be made."""
+        # A link would lead to a file that is not ours to write.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fd = os.open(self.path, flags, 0o640)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise ForeignLock from None
+            raise
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ForeignLock
             holder = os.pread(fd, 20, 0).decode(errors="replace").strip()
-            os.close(fd)
-            raise FileLocked(int(holder) if holder.isdecimal() else None) from None
-        except OSError:
+            if holder and not holder.isdecimal():
+                raise ForeignLock
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FileLocked(int(holder) if holder else None) from None
+        except BaseException:
             os.close(fd)
             raise
         self._fd = fd

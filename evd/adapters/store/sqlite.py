@@ -1,8 +1,10 @@
 """Central's database as an SQLite file: write-ahead log, flushed to the disk at each commit."""
 
+import contextlib
 import errno
 import os
 import sqlite3
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -13,7 +15,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from evd.adapters.store.database import LOCK_WAIT_S, Database
 from evd.adapters.store.failures import StoreFailed, StoreInUse
-from evd.adapters.store.lock import FileLock, FileLocked
+from evd.adapters.store.lock import FileLock, FileLocked, ForeignLock
+from evd.adapters.store.look import why_not_ours
 from evd.core.wire.fields import format_time
 
 CACHE_KIB = 32 * 1024
@@ -57,24 +60,39 @@ class Sqlite(Database):
 
     def lock(self) -> None:
         """Take the lock beside the file; raises StoreInUse, and StoreFailed for a failing disk."""
+        self.look()
         try:
-            if self.path.is_dir():
-                raise self.refused("is a directory")
-            if not self.path.parent.is_dir():
-                raise self.refused("is in a directory that does not exist")
-            self._lock.acquire()
+            with self._naming("locked"):
+                self._lock.acquire()
         except FileLocked as error:
             holder = f" (process {error.holder})" if error.holder else ""
             raise StoreInUse(
                 f"--db-url: {self.name} is in use by another Central{holder}"
             ) from None
+        except ForeignLock:
+            raise self.refused(
+                f"has beside it {self._lock.path.name}, which is no lock of Central's"
+            ) from None
+        # A log that is left over says that whoever wrote it did not close the database.
+        self._ended_uncleanly = self.log_path.exists()
+
+    def look(self) -> None:
+        """Raise StoreRefused where the file is not Central's, before anything of it is touched."""
+        with self._naming("read"):
+            why = why_not_ours(self.path, is_known=self._lock.path.is_file())
+        if why:
+            raise self.refused(why)
+
+    @contextlib.contextmanager
+    def _naming(self, done: str) -> Iterator[None]:
+        """Turn an OSError into StoreRefused, or into StoreFailed for a failing disk."""
+        try:
+            yield
         except OSError as error:
-            why = f"cannot be locked: {error.strerror}"
+            why = f"cannot be {done}: {error.strerror}"
             if error.errno in DISK_FAILS:
                 raise StoreFailed(f"--db-url: {self.name} {why}") from None
             raise self.refused(why) from None
-        # A log that is left over says that whoever wrote it did not close the database.
-        self._ended_uncleanly = self.log_path.exists()
 
     def unlock(self) -> None:
         """Release the lock."""
