@@ -302,10 +302,15 @@ def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterato
     look = f"See why: evd logs {CENTRAL}"
     try:
         began_s = time.monotonic()
-        central.health()
+        health = central.health()
         took_s = time.monotonic() - began_s
         if took_s > 1.0:
             yield Finding(f"Central takes {took_s:.1f} s for an answer.", look)
+        if rows := health.get("unreadable"):
+            yield Finding(
+                f"Central's database has rows that can't be read: {', '.join(map(str, rows))}.",
+                f"See what is wrong there: evd logs {CENTRAL}; all else is served.",
+            )
     except CentralAway as error:
         if any(each.name == CENTRAL and each.state is ProcessState.RUNNING for each in status):
             yield Finding(

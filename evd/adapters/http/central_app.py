@@ -109,12 +109,11 @@ async def show_network(service: ServiceHere) -> Response[str]:
 @routes.get("/health", "Whether Central can serve requests", "It can", 503, unless=UnhealthyShown)
 async def show_health(service: ServiceHere) -> Response[HealthShown]:
     """503 while the database or the broker is away."""
-    uptime_s = round(service.uptime_s, 3)
+    about = (SERVICE, round(service.uptime_s, 3), service.central_id, service.unreadable)
     reason = service.unhealthy()
     if reason is None:
-        return Response(HealthShown("healthy", SERVICE, uptime_s, service.central_id))
-    unhealthy = UnhealthyShown("unhealthy", SERVICE, uptime_s, service.central_id, reason)
-    return Response(unhealthy, status_code=503)
+        return Response(HealthShown("healthy", *about))
+    return Response(UnhealthyShown("unhealthy", *about, reason), status_code=503)
 
 
 @routes.get("/cp", "All charging points", "Every charging point that is known")

@@ -55,6 +55,10 @@ class CentralService(Protocol):
     def uptime_s(self) -> float:
         """Seconds since Central's start."""
 
+    @property
+    def unreadable(self) -> list[str]:
+        """The rows of the database that can't be read, in words."""
+
     def unhealthy(self) -> str | None:
         """Why requests can't be served now; None while they can."""
 

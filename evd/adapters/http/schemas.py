@@ -33,12 +33,13 @@ class ChargingPoints:
 
 @attrs.frozen
 class HealthShown:
-    """Central can do its work."""
+    """Central can do its work.  `unreadable` names rows of its database that can't be read."""
 
     status: str
     service: str
     uptime_s: float
     central_id: str
+    unreadable: list[str]
 
 
 @attrs.frozen

@@ -16,6 +16,8 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from evd.adapters.store.database import Database, storable
+from evd.adapters.store.unreadable import complete, name_of
+from evd.core.wire.fields import CP_ID_FORM, ID_FORM, check_cp_id, check_number
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
 Getter = Callable[[Any], Any]
@@ -62,25 +64,47 @@ class RowForm(Generic[R]):
 
     def __init__(self, row_class: type[R], database: Database) -> None:
         self._class = row_class
+        self._unreadable = database.unreadable
         self.getters: dict[str, Getter] = {}
-        self._readers: list[Getter | None] = []
+        self._readers: dict[str, Getter] = {}
         for field in attrs.fields(row_class):
-            kind, _ = _kind(field.type)
-            write, read = _conversions(kind, database)
+            kind, nullable = _kind(field.type)
+            write, read = _conversions(kind, field.name, database)
             self.getters[field.name] = _getter(field.name, write)
-            self._readers.append(read)
+            self._readers[field.name] = _optional(read) if nullable else read
 
-    def read(self, values: Sequence[Any]) -> R:
+    def read(self, values: Sequence[Any]) -> R | None:
         """The row with these stored values, in the order of its fields.
 
-        Raises ValueError where a value is none that could have been written.
+        Where a value is none that could have been written, the row is named among the unreadable,
+        and what is left of it returned: None where that is too little.
         """
-        return self._class(
-            *[
-                value if value is None or read is None else read(value)
-                for read, value in zip(self._readers, values, strict=True)
-            ]
-        )
+        try:
+            found = zip(self._readers.values(), values, strict=True)
+            return self._class(*[read(value) for read, value in found])
+        except (ValueError, TypeError, OverflowError):
+            return self._salvage(values)
+
+    def _salvage(self, values: Sequence[Any]) -> R | None:
+        fields: dict[str, Any] = {}
+        wrong: dict[str, object] = {}
+        for (name, read), value in zip(self._readers.items(), values, strict=True):
+            try:
+                fields[name] = read(value)
+            except (ValueError, TypeError, OverflowError):
+                wrong[name] = value
+        self._unreadable.add(name_of(self._class, values[0]), wrong)
+        if not complete(self._class, fields, wrong):
+            return None
+        try:
+            return self._class(**fields)
+        except TypeError:
+            # Nothing can stand for an id.
+            return None
+
+
+def _optional(read: Getter) -> Getter:
+    return lambda value: None if value is None else read(value)
 
 
 def _getter(name: str, write: Getter | None) -> Getter:
@@ -95,17 +119,30 @@ def _getter(name: str, write: Getter | None) -> Getter:
     return written
 
 
-def _conversions(kind: type, database: Database) -> tuple[Getter | None, Getter | None]:
-    """From a field's value to a stored one, and back; None where they are the same."""
+def _conversions(kind: type, name: str, database: Database) -> tuple[Getter | None, Getter]:
+    """From a field's value to a stored one (None where they are the same), and back.
+
+    The way back raises ValueError or TypeError for what could not have been written: SQLite takes
+    any value in any column.
+    """
     if issubclass(kind, Enum):
         return attrgetter("value"), kind
-    conversions: dict[type, tuple[Getter | None, Getter | None]] = {
-        bool: (None, bool),
+    if name.endswith("_id"):
+        form = CP_ID_FORM if name == "cp_id" else ID_FORM
+        return storable, lambda value: value if form.fullmatch(value) else _refuse(value)
+    conversions: dict[type, tuple[Getter | None, Getter]] = {
+        bool: (None, lambda value: bool(value) if value in (0, 1) else _refuse(value)),
         datetime: (database.time_to_column, database.time_from_column),
+        float: (None, lambda value: check_number(value, name)),
         frozenset: (
             lambda names: json.dumps(sorted(names)),
-            lambda raw: frozenset(json.loads(raw)),
+            lambda raw: frozenset(check_cp_id(each) for each in json.loads(raw)),
         ),
-        str: (storable, None),
+        int: (None, lambda value: value if type(value) is int else _refuse(value)),
+        str: (storable, lambda value: value if isinstance(value, str) else _refuse(value)),
     }
-    return conversions.get(kind, (None, None))
+    return conversions[kind]
+
+
+def _refuse(value: object) -> Any:
+    raise ValueError(value)

@@ -9,6 +9,7 @@ from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from evd.adapters.store.failures import StoreRefused
+from evd.adapters.store.unreadable import Unreadable
 
 # How long an operation waits for a lock that somebody else holds.
 LOCK_WAIT_S = 1.0
@@ -30,6 +31,7 @@ class Database(ABC):
 
     def __init__(self, url: URL) -> None:
         self.url = url
+        self.unreadable = Unreadable()
 
     @property
     def name(self) -> str:

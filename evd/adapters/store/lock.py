@@ -17,7 +17,7 @@ class FileLocked(Exception):
 
 
 class ForeignLock(Exception):
-    """What has the name of the lock is another program's."""
+    """Another program's file, or a link, has the name of the lock."""
 
 
 class FileLock:

@@ -135,4 +135,7 @@ class Queries:
         return [] if first is None else [(cp_id, self._time(first), self._time(last))]
 
     def _time(self, stored: Any) -> datetime | None:
-        return None if stored is None else self._database.time_from_column(stored)
+        try:
+            return None if stored is None else self._database.time_from_column(stored)
+        except (TypeError, ValueError):
+            return None

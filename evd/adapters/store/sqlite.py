@@ -17,7 +17,7 @@ from evd.adapters.store.database import LOCK_WAIT_S, Database
 from evd.adapters.store.failures import StoreFailed, StoreInUse
 from evd.adapters.store.lock import FileLock, FileLocked, ForeignLock
 from evd.adapters.store.look import why_not_ours
-from evd.core.wire.fields import format_time
+from evd.core.wire.fields import format_time, parse_time
 
 CACHE_KIB = 32 * 1024
 # The log is copied into the database when it has grown to so many pages of 4 KiB.
@@ -126,9 +126,12 @@ class Sqlite(Database):
 
     def _connect(self) -> sqlite3.Connection:
         # Used by one thread at a time, but not always by the same one.
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             self.path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False
         )
+        # One row with bytes that are no text must not fail the question for all.
+        connection.text_factory = lambda raw: raw.decode(errors="replace")
+        return connection
 
     def check(self, connection: DBAPIConnection) -> None:
         """Read the whole file, if it is small and its last user did not close it."""
@@ -165,7 +168,7 @@ class Sqlite(Database):
 
     def time_from_column(self, stored: str) -> datetime:
         """The time of an RFC 3339 text that is ours."""
-        return datetime.fromisoformat(stored)
+        return parse_time(stored, "a time")
 
 
 def sqlite3_damage(verdict: str) -> sqlite3.DatabaseError:

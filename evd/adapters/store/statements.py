@@ -61,15 +61,15 @@ class Statement:
 
 @attrs.frozen
 class Question(Statement, Generic[T]):
-    """A statement that reads; `answer` makes what it returns of a row's stored values."""
+    """A statement that reads; `answer` makes what it returns of a row's stored values, or None."""
 
-    answer: Callable[[Sequence[Any]], T]
+    answer: Callable[[Sequence[Any]], T | None]
 
     def ask(self, cursor: DBAPICursor, **values: Any) -> Iterator[T]:
         """The answers, read from the database as they are taken."""
         self.run(cursor, **values)
         while found := cursor.fetchmany(_ROWS_AT_ONCE):
-            yield from map(self.answer, found)
+            yield from (each for each in map(self.answer, found) if each is not None)
 
 
 @attrs.frozen
@@ -144,7 +144,17 @@ class Statements:
         """The row about the database, and the number of its newest commit."""
         form = RowForm(Meta, self._database)
         sql = f"SELECT {', '.join(_fields(Meta))}, commits FROM meta"
-        return Question(*self._compiled(sql), lambda values: (form.read(values[:-1]), values[-1]))
+
+        def read(values: Sequence[Any]) -> tuple[Meta, int]:
+            meta = form.read(values[:-1])
+            if meta is None or type(values[-1]) is not int:
+                raise self._database.refused(
+                    "is damaged (its row about itself can't be read):"
+                    " put back a copy with `evd central restore`"
+                )
+            return meta, values[-1]
+
+        return Question(*self._compiled(sql), read)
 
     @cached_property
     def _save_meta(self) -> Save:

@@ -60,6 +60,11 @@ class Store:
         """The row about the database, as it was last written."""
         return self._writer.meta
 
+    @property
+    def unreadable(self) -> list[str]:
+        """The rows that could not be read, in words."""
+        return self._database.unreadable.names
+
     async def begin_epoch(self) -> Meta:
         """Count this start of Central: `epoch` is one higher, durably."""
         return await trio.to_thread.run_sync(self._writer.begin_epoch, limiter=self._writing)
@@ -78,6 +83,7 @@ class Store:
         rows, committed next, are stored once.  Raises StoreInUse when somebody else wrote.
         """
         await trio.to_thread.run_sync(self._writer.commit, rows, limiter=self._writing)
+        self._database.unreadable.discard(rows)
 
     async def prune(self, now: datetime, kept: Retention = RETENTION) -> int:
         """Delete what is not to be kept; how many rows.

@@ -17,7 +17,7 @@ from evd.adapters.store.statements import Statements
 from evd.core.central.rows import Meta, Row
 
 HISTORY_DAYS_MAX = 90
-# Of each charging point, so that none pushes out what is known of the others.
+# The bound of each charging point: none pushes out what is known of the others.
 HISTORY_ROWS_MAX = 10_000
 REQUESTS_MAX = 1_000_000
 # One step of pruning deletes this much of each: a few ms, for which a commit may have to wait.

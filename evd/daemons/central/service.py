@@ -91,6 +91,11 @@ class Service:
         return None if self.broker_up() else "Kafka does not answer"
 
     @property
+    def unreadable(self) -> list[str]:
+        """The rows of the database that could not be read, in words."""
+        return [] if self._store is None else self._store.unreadable
+
+    @property
     def uptime_s(self) -> float:
         """Seconds since the process began to serve."""
         return time.monotonic() - self._started_s

@@ -95,6 +95,7 @@ class FakeCentral:
 
     central_id: str = "central-1"
     uptime_s: float = 12.3456
+    unreadable: list[str] = attrs.Factory(lambda: ["session session-7"])
     reason: str | None = None
     points: list[CpView] = attrs.Factory(lambda: [SUPPLYING, NEVER_SEEN])
     reply: Reply = attrs.Factory(lambda: Reply(1, Accepted()))

@@ -41,6 +41,7 @@ async def test_health_says_who_answers_and_for_how_long() -> None:
             "service": "evd-central",
             "uptime_s": 12.346,
             "central_id": "central-1",
+            "unreadable": ["session session-7"],
         }
 
 

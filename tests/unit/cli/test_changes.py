@@ -20,7 +20,7 @@ from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.cli.central import restore
 from evd.cli.cp import add_charging_points, not_on, remove_charging_point
-from evd.cli.doctor import Finding, charging_points, wrong_flags
+from evd.cli.doctor import Finding, _central, charging_points, wrong_flags
 from evd.cli.driver import add_drivers, remove_driver
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import wait_until_none
@@ -297,6 +297,16 @@ def test_the_doctor_knows_what_was_stopped() -> None:
     assert found == [
         Finding("CP-007 was stopped by the operator.", f"If it is to charge: curl -X POST {url}")
     ]
+
+
+def test_the_doctor_names_rows_that_cannot_be_read() -> None:
+    """Proves: a row that Central can't read is a finding that names it."""
+    health = {"status": "healthy", "unreadable": ["session session-1", "request req-2"]}
+    with answering(Answers([(200, health, {})])) as central:
+        [found] = _central(Supervised([central_at(central)]), [])
+    assert found.what == (
+        "Central's database has rows that can't be read: session session-1, request req-2."
+    )
 
 
 def test_the_doctor_says_where_a_value_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
