@@ -1,19 +1,20 @@
 """`evd doctor`: finds what is not as it should be, and says what to do about it."""
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
-from evd.adapters.http.central_client import CentralAway, CentralRefused, url_of
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, url_of
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
@@ -45,6 +46,7 @@ FLAPPING_S: Final = 60
 SETTLED_S: Final = 5.0
 DISK_BYTES_MIN: Final = 200_000_000
 CLOCK_S_MAX: Final = 5.0
+IDLE_S: Final = 2.0
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -337,6 +339,29 @@ def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iter
             )
         else:
             yield from _charging_point(view, is_ours=view["cp_id"] in ours)
+    yield from _idle(central, {view["cp_id"] for view in views if _is_idle(view)})
+
+
+def _is_idle(view: dict[str, Any]) -> bool:
+    if view["stopped"] or view["state"] != "ON" or view["breaker"] == "OPEN":
+        return False
+    return not view["available"] and view["current_session"] is None
+
+
+def _idle(central: Central, cp_ids: Collection[str]) -> Iterator[Finding]:
+    """Those of `cp_ids` that are still ON and free and take no driver, though nobody wants that."""
+    if not cp_ids:
+        return
+    # Between a session's record and its engine's next report it is no finding.
+    time.sleep(IDLE_S)
+    with contextlib.suppress(CentralAway, CentralRefused):
+        for view in central.charging_points()["charging_points"]:
+            if view["cp_id"] in cp_ids and _is_idle(view):
+                yield Finding(
+                    f"{view['cp_id']} is ON and free, yet takes no driver:"
+                    f" {view['unavailable_reason']}.",
+                    f"See why: evd logs evd-engine:{view['cp_id']}",
+                )
 
 
 def _charging_point(view: dict[str, Any], *, is_ours: bool) -> Iterator[Finding]:

@@ -16,8 +16,20 @@ from evd.core.central.events import (
     SessionStopAsked,
 )
 from evd.core.central.rows import SessionStatus
-from evd.core.wire.messages import BEACONS, COMMANDS, REQUESTS, SESSIONS, STATUS, TELEMETRY, UPDATES
-from tests.sim.broker import HOST, places_of
+from evd.core.wire import codec
+from evd.core.wire.fields import COUNT_MAX
+from evd.core.wire.messages import (
+    BEACONS,
+    COMMANDS,
+    REQUESTS,
+    SESSIONS,
+    STATUS,
+    TELEMETRY,
+    UPDATES,
+    CpState,
+    CpStatus,
+)
+from tests.sim.broker import HOST, place_of, places_of
 from tests.sim.disks import CentralStore, Health
 from tests.sim.network import STORM_S, Network
 from tests.sim.parts_central import Answered, CentralPart
@@ -226,6 +238,18 @@ class Storm:
         self.network.broker.append(place, raw)
         return True
 
+    def _liar(self) -> bool:
+        """Say in an engine's name what it never said, with a number that it will never reach."""
+        engine = self._any_engine()
+        if not engine.boot_id:
+            return False
+        state = self.rng.choice([CpState.ACTIVATED, CpState.STOPPED, CpState.FAULT])
+        lie = CpStatus(engine.cp_id, engine.boot_id, COUNT_MAX, 1e9, state, 1, "a lie")
+        self._tell(f"{engine.name} is said to be {state}")
+        raw = codec.encode(lie, self.world.now(HOST).wall, "lie")
+        self.network.broker.append(place_of(STATUS, engine.cp_id), raw)
+        return True
+
     def _replay(self) -> bool:
         past = self.network.broker.past
         for _ in range(min(len(past), 3)):
@@ -422,6 +446,7 @@ EVERY = (
     *("crash", "down", "stop", "power", "hang", "net", "part", "broker", "clock", "port"),
     *("offsets", "bad", "replay", "disk", "store", "page", "wipe", "dwipe", "restore", "lose"),
     *("twin", "second", "rival", "copy", "admin", "shutdown", "end", "remove", "dup", "delay"),
+    "liar",
 )
 
 
@@ -447,7 +472,7 @@ MIXES: dict[str, Mix] = {
         _mix("late", "replay delay dup hang net broker crash offsets"),
         _mix("absent", "hang net broker crash store", long_share=0.5, lost_after_s=12),
         _mix("calm", "broker clock bad dup replay", every_s=2.0),
-        _mix("noise", "clock bad dup replay rival copy twin second offsets", every_s=1.5),
+        _mix("noise", "clock bad dup replay rival copy twin second offsets liar", every_s=1.5),
     )
 }
 # The order in which a sweep takes the mixes: eight of twenty runs have every kind of fault.

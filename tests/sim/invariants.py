@@ -56,7 +56,7 @@ NEVER_KNOWN = "never known"
 # Faults that can harm no charging point.
 HARMLESS = frozenset({"broker", "clock", "bad", "dup", "replay", "rival", "copy"})
 # Faults that can harm nobody but their maker.
-NOISE = HARMLESS - {"broker"} | {"twin", "second", "offsets"}
+NOISE = HARMLESS - {"broker"} | {"twin", "second", "offsets", "liar"}
 
 
 def _names(row: Session, cp_id: str) -> bool:

@@ -7,6 +7,7 @@ SESSIONS = "evd/core/central/sessions.py"
 SETTLEMENT = "evd/core/central/settlement.py"
 CENTRAL = "evd/core/central/core.py"
 STATE = "evd/core/central/state.py"
+POINT = "evd/core/central/point.py"
 ENGINE = "evd/core/engine/core.py"
 ENGINE_ORDERS = "evd/core/engine/orders.py"
 ENGINE_STEPS = "evd/daemons/engine/steps.py"
@@ -243,6 +244,14 @@ MUTANTS = (
         REQUESTS,
         'by its driver", bill=False)',
         'by its driver", bill=True)',
+    ),
+    Mutant(
+        "highest-seq",
+        "noise",
+        "no PONG takes back a report with a higher number",
+        POINT,
+        "elif self._is_refuted(before, pong, message.up_s, now_s):",
+        "elif False:",
     ),
 )
 

@@ -8,7 +8,8 @@ The state that is shown is worked out here, never stored:
     KO       any     DISCONNECTED
 
 The engine that the registered monitor sees is the charging point's engine.  Its boot counts, and
-within a boot `seq` orders the reports, whichever way they come.
+within a boot `seq` orders the reports, whichever way they come.  A report that the monitor's PONGs
+contradict for long enough is refuted: a number that is too high silences nobody.
 
 Others read a Point and tell it what happened; only its own verbs change it.  A verb returns the
 effects of the change: the row, the history of faults, the lines of the log.
@@ -21,7 +22,7 @@ import attrs
 
 from evd.core.central.breaker import Breaker
 from evd.core.central.events import Effect, Save
-from evd.core.central.report import DUPLICATE_S, Duplicate, Report, report_of_pong
+from evd.core.central.report import DUPLICATE_S, Doubt, Duplicate, Report, report_of_pong
 from evd.core.central.rows import (
     ChargingPoint,
     EventType,
@@ -49,7 +50,8 @@ _SHOWN = {
 class Point:
     """One charging point, in memory.  Times are Central's monotonic seconds."""
 
-    def __init__(self, row: ChargingPoint, now_s: float) -> None:
+    def __init__(self, row: ChargingPoint, now_s: float, pong_age_s: float = 3.0) -> None:
+        """Take a row; `pong_age_s` is the age in seconds that a PONG may have when it is heard."""
         self._row = row
         self._breaker = Breaker(row.breaker, row.breaker_failures, row.breaker_successes, now_s)
         self._idle_since_s = now_s
@@ -64,6 +66,12 @@ class Point:
         self._report: Report | None = None
         self._heard_s = -math.inf
         self._up_s = 0.0
+        self._pong_age_s = pong_age_s
+        # The newest PONG's uptime, and when it was first heard.
+        self._pong_up_s, self._pong_s = 0.0, now_s
+        self._doubt: Doubt | None = None
+        # Reports of this boot with such a `seq` are not its engine's.
+        self._refuted_seq = math.inf
         self._kafka_heard_s = -math.inf
         self._duplicate: Duplicate | None = None
         self._meter: Telemetry | None = None
@@ -249,18 +257,36 @@ class Point:
         return effects
 
     def _take_pong(self, message: Heartbeat, now_s: float) -> None:
-        report = report_of_pong(self._report, message)
-        if report is None or message.boot_id is None or message.up_s is None:
+        pong, before = report_of_pong(message), self._report
+        if pong is None or message.up_s is None:
             return
-        if report is self._report:
-            # Nothing new, but it was alive: a PONG proves that, a PONG of an old state too.
-            self._up_s = max(self._up_s, message.up_s)
-        else:
-            if self._report is None or self._report.boot_id != report.boot_id:
-                # A new boot counts only by its monitor's word.
-                self._kafka_heard_s = -math.inf
-            self._report, self._up_s = report, message.up_s
+        if message.up_s != self._pong_up_s:
+            self._pong_up_s, self._pong_s = message.up_s, now_s
+        if before is None or before.boot_id != pong.boot_id:
+            # A new boot counts only by its monitor's word.
+            self._kafka_heard_s, self._refuted_seq, self._doubt = -math.inf, math.inf, None
+            self._report, self._up_s = pong, message.up_s
+        elif pong.seq > before.seq:
+            self._report = attrs.evolve(pong, leaving=before.leaving)
+        elif self._is_refuted(before, pong, message.up_s, now_s):
+            self._report, self._refuted_seq, self._doubt = pong, before.seq, None
+        if pong.seq >= self._refuted_seq:
+            self._refuted_seq = math.inf
+        # Without news it is alive all the same: a PONG proves that, a PONG of an old state too.
+        self._heard_up_s(message.up_s, now_s)
         self._heard_s = now_s
+
+    def _is_refuted(self, report: Report, pong: Report, up_s: float, now_s: float) -> bool:
+        if self._doubt is not None and self._doubt.holds_against(pong):
+            return self._doubt.is_proof(up_s, now_s)
+        doubt = Doubt(report, now_s, up_s)
+        self._doubt = doubt if doubt.holds_against(pong) else None
+        return False
+
+    def _heard_up_s(self, up_s: float, now_s: float) -> None:
+        """Take the highest uptime that it can have: none rises faster than time since a PONG."""
+        most_s = self._pong_up_s + now_s - self._pong_s + self._pong_age_s
+        self._up_s = min(max(self._up_s, up_s), most_s)
 
     def _take_refusal(self, message: Heartbeat, now_s: float) -> None:
         if message.ko_cause is not KoCause.REFUSED or message.boot_id is None:
@@ -281,12 +307,14 @@ class Point:
             return []
         if report.boot_id != status.boot_id:
             return self._duplicate_reported(status.boot_id, now)
+        if status.seq >= self._refuted_seq:
+            return []
         self._kafka_heard_s = now.mono_s
         newer = report.then(status)
         if newer is report:
             return []
         self._report, self._heard_s = newer, now.mono_s
-        self._up_s = max(self._up_s, status.up_s)
+        self._heard_up_s(status.up_s, now.mono_s)
         if not newer.leaving:
             return []
         # Told to end: that another boot follows it is no fault, also over our own restart.

@@ -1,4 +1,5 @@
-"""An engine's newest report, and the watch over a second engine that reports as the same point."""
+"""An engine's newest report, the doubt whether it is one, and the watch over a second engine that
+reports as the same point."""
 
 import attrs
 
@@ -8,6 +9,8 @@ from evd.core.wire.messages import CpState, CpStatus
 # A restarted engine's reports may cross its monitor's word by this much; a twin's go on.
 DUPLICATE_S = 5.0
 DUPLICATE_SILENT_S = 10.0
+# A report is refuted by PONGs that contradict it for so long; a PONG may be late by less.
+REFUTED_S = 5.0
 
 
 @attrs.frozen(slots=True)
@@ -60,17 +63,32 @@ class Report:
         return attrs.evolve(self, session_id=None, request_id=None, driver_id=None)
 
 
-def report_of_pong(before: Report | None, message: Heartbeat) -> Report | None:
-    """Return the report after a heartbeat; `before` itself where the heartbeat has no newer one."""
+def report_of_pong(message: Heartbeat) -> Report | None:
+    """Return the report that a heartbeat's PONG stands for, None where it has none."""
     boot_id, seq, state = message.boot_id, message.report, message.engine_state
     if boot_id is None or seq is None or state is None:
-        return before
-    leaving = False
-    if before is not None and before.boot_id == boot_id:
-        if seq <= before.seq:
-            return before
-        leaving = before.leaving
-    return Report(boot_id, seq, state, session_id=message.session_id, leaving=leaving)
+        return None
+    return Report(boot_id, seq, state, session_id=message.session_id)
+
+
+@attrs.frozen(slots=True)
+class Doubt:
+    """A report that PONGs of its boot contradict, since Central's time `since_s` and since the
+    engine's uptime `up_s`."""
+
+    report: Report
+    since_s: float
+    up_s: float
+
+    def holds_against(self, pong: Report) -> bool:
+        """Return whether the engine had not made the doubted report when it gave this PONG."""
+        seq = self.report.seq
+        return pong.seq < seq or (pong.seq == seq and pong.state is not self.report.state)
+
+    def is_proof(self, up_s: float, now_s: float) -> bool:
+        """Return whether a PONG of uptime `up_s` is so much younger than the report that the
+        engine can't have made that.  A PONG that is only told again proves nothing."""
+        return now_s - self.since_s > REFUTED_S and up_s - self.up_s > REFUTED_S
 
 
 @attrs.define(slots=True)

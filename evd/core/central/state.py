@@ -35,7 +35,9 @@ class State:
 
     def add_point(self, row: ChargingPoint) -> Point:
         """Begin to keep a charging point in memory."""
-        point = self.points[row.cp_id] = Point(row, self.now.mono_s)
+        # A PONG is told in a heartbeat, and those come within the time-out.
+        pong_age_s = self.settings.heartbeat_timeout_s
+        point = self.points[row.cp_id] = Point(row, self.now.mono_s, pong_age_s)
         return point
 
     def save_meta(self, meta: Meta) -> Save:

@@ -11,6 +11,8 @@ from evd.core.wire.messages import REQUESTS, Action, Beacon, DriverRequest, Seen
 # The pace until the first answer, and after it.
 REPEAT_UNANSWERED_S = 1.0
 REPEAT_S = 3.0
+# Central says one a second.
+LATE_BEACON_S = 3.0
 
 
 @attrs.define
@@ -29,16 +31,25 @@ class Asking:
 
     def __init__(self, driver_id: str) -> None:
         self._beacon: Beacon | None = None
+        self._beacon_s = 0.0
         self._driver_id = driver_id
         self._clocks: dict[str, _Clock] = {}
 
-    def on_beacon(self, beacon: Beacon) -> list[Note]:
-        """Keep the newest beacon; one of the same start with a lower uptime came late."""
+    def on_beacon(self, beacon: Beacon, now_s: float) -> list[Note]:
+        """Keep the newest beacon; one of the same start with a lower uptime came late.
+
+        Where only lower ones come for LATE_BEACON_S, the highest was none of Central's.
+        """
         newest = self._beacon
         known = newest and (newest.central_id, newest.epoch) == (beacon.central_id, beacon.epoch)
-        if newest and known and beacon.up_s < newest.up_s:
+        if (
+            newest
+            and known
+            and beacon.up_s < newest.up_s
+            and now_s - self._beacon_s < LATE_BEACON_S
+        ):
             return []
-        self._beacon = beacon
+        self._beacon, self._beacon_s = beacon, now_s
         if known:
             return []
         return [Note(Level.INFO, f"Central {beacon.central_id} heard, epoch {beacon.epoch}")]

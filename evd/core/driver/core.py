@@ -126,7 +126,7 @@ class Driver:
             case StopAsked():
                 return []
             case Beacon():
-                return [*self._asking.on_beacon(event)]
+                return [*self._asking.on_beacon(event, now.mono_s)]
             case DriverUpdate():
                 return self._on_update(event, now)
             case Ticked():

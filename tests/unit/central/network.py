@@ -220,7 +220,7 @@ class Network:
             cp_id=cp_id,
             boot_id=fields.pop("boot_id", self.boots.get(cp_id, "boot-x")),
             seq=fields.pop("seq", self.seqs[cp_id]),
-            up_s=self.up_s,
+            up_s=fields.pop("up_s", self.up_s),
             state=fields.pop("state", CpState.ACTIVATED),
             unconfirmed=fields.pop("unconfirmed", 0),
             reason=fields.pop("reason", ""),

@@ -309,6 +309,24 @@ def test_the_doctor_names_rows_that_cannot_be_read() -> None:
     )
 
 
+def test_the_doctor_names_a_free_charging_point_that_takes_no_driver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Proves: one that is ON and free, and not available though no operator wants that, is a
+    finding with its reason, unless it was so for a moment only."""
+    monkeypatch.setattr("evd.cli.doctor.IDLE_S", 0.01)
+    well = {"state": "ON", "breaker": "CLOSED", "stopped": False, "current_session": None}
+    why = "its engine is FAULT: its meter fails"
+    idle = well | {"available": False, "unavailable_reason": why}
+    views = [idle | {"cp_id": "CP-001"}, idle | {"cp_id": "CP-002"}]
+    later = [views[0], well | {"cp_id": "CP-002", "available": True, "unavailable_reason": ""}]
+    bodies = [{"charging_points": each} for each in (views, later)]
+    with answering(Answers([(200, body, {}) for body in bodies])) as central:
+        found = [*charging_points(Supervised([central_at(central)]), [])]
+    what = f"CP-001 is ON and free, yet takes no driver: {why}."
+    assert found == [Finding(what, "See why: evd logs evd-engine:CP-001")]
+
+
 def test_the_doctor_says_where_a_value_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: for a wrong value in a file the file is named, for one of the shell the shell."""
     engine = attrs.evolve(ENGINE, arguments=("--cp-id", CP, "--kw-rate", "x"))

@@ -378,3 +378,16 @@ def test_the_current_session_is_known_after_a_restart() -> None:
     assert current is not None
     assert (current.session_id, current.cp_id, current.kwh) == (SESSION, "CP-001", None)
     assert current.started_at == WALL
+
+
+def test_a_beacon_with_an_uptime_too_high_silences_no_other() -> None:
+    """Proves: after one forged beacon a driver echoes Central's own again within seconds; one that
+    only came late changes nothing."""
+    scene = Scene()
+    scene.beacon(2.0**53)
+    scene.tell(AskWanted("req-a", "CP-001", None))
+    for up_s in (5.0, 6.0, 7.0, 8.0):
+        scene.tick(1.0)
+        scene.beacon(up_s)
+    scene.beacon(7.5)
+    assert sent(scene.tick(1.0))[-1].seen == Seen("central-1", 1, 8.0)
