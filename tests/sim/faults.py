@@ -2,7 +2,7 @@
 
 import functools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evd.core.central.events import (
     Accepted,
@@ -29,7 +29,7 @@ from evd.core.wire.messages import (
     CpState,
     CpStatus,
 )
-from tests.sim.broker import HOST, place_of, places_of
+from tests.sim.broker import HOST, Place, place_of, places_of
 from tests.sim.disks import CentralStore, Health
 from tests.sim.network import STORM_S, Network
 from tests.sim.parts_central import Answered, CentralPart
@@ -251,7 +251,10 @@ class Storm:
         return True
 
     def _replay(self) -> bool:
-        past = self.network.broker.past
+        past: Sequence[tuple[Place, bytes]] = self.network.broker.past
+        orders = [each for each in past if b"STOP_CP" in each[1] or b"RESUME_CP" in each[1]]
+        if orders and self.rng.random() < 0.3:
+            past = orders
         for _ in range(min(len(past), 3)):
             place, raw = past[self.rng.randrange(len(past))]
             self._tell(f"said again on {place[0]}: {raw[:200]!r}")
@@ -469,7 +472,7 @@ MIXES: dict[str, Mix] = {
         _mix("two", "rival copy twin second crash part hang broker remove dup net delay"),
         _mix("asked", "net hang broker crash dup dwipe clock page delay offsets"),
         _mix("disks", "disk store page power crash admin shutdown stop end down"),
-        _mix("late", "replay delay dup hang net broker crash offsets"),
+        _mix("late", "replay delay dup hang net broker crash offsets admin"),
         _mix("absent", "hang net broker crash store", long_share=0.5, lost_after_s=12),
         _mix("calm", "broker clock bad dup replay", every_s=2.0),
         _mix("noise", "clock bad dup replay rival copy twin second offsets liar", every_s=1.5),

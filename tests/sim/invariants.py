@@ -31,7 +31,15 @@ from evd.core.central.rows import (
     SessionStatus,
 )
 from evd.core.engine.events import Run, Save, SaveConfirmed, SaveMeter, SaveRecord
-from evd.core.wire.messages import Action, DriverRequest, DriverUpdate, RequestStatus, SessionRecord
+from evd.core.wire.messages import (
+    Action,
+    DriverRequest,
+    DriverUpdate,
+    RequestStatus,
+    ResumeCp,
+    SessionRecord,
+    StopCp,
+)
 from evd.core.wire.units import bill_cents, kwh_from_mwh, mwh_from_kwh
 from tests.sim.charges import Charge
 from tests.sim.disks import CentralStore, Health
@@ -48,6 +56,8 @@ STALE_S = 10.0
 METER_S = 1.0 + 0.6
 # Rounding: float seconds against whole mWh.
 ENERGY_SLACK_MWH = 200
+# An order of the operator is good for 5 s.
+ORDER_S = 5.0 + 0.1
 # The time from reading a message to the commit of its changes.
 COMMIT_S = 0.1
 # Reasons that an asker writes down itself, because Central gave it none.
@@ -91,6 +101,8 @@ class Checker:
         self._final_s: dict[str, float] = {}
         # Requests that ended while the car was out of everybody's reach past the bound.
         self._ended_unheard: set[str] = set()
+        # When a charging point was last wanted to be stopped (True), or in service.
+        self._wanted_s: dict[tuple[str, bool], float] = {}
         # Called with a session that is closed because nothing was heard of it.
         self.on_unheard: Callable[[Session], None] = lambda _: None
 
@@ -100,6 +112,17 @@ class Checker:
         engine.car_off = lambda: self._on_car_off(engine)
         engine.on_saved = lambda effect: self._on_saved(engine, effect)
         engine.on_disk_fault = lambda: self._excuse(engine)
+        engine.on_cp_order = lambda order: self._on_cp_order(engine, order)
+
+    def _on_cp_order(self, engine: EnginePart, order: StopCp | ResumeCp) -> None:
+        """Check that the operator wanted lately what an engine was told."""
+        world, stopped = self.world, isinstance(order, StopCp)
+        row = self.store.data.points.get(engine.cp_id)
+        is_wanted = row is None or row.stopped is stopped
+        wanted_s = max([self._wanted_s.get((engine.cp_id, stopped), -1e9), *self.restored_s])
+        if not is_wanted and world.t_s - wanted_s > ORDER_S:
+            what = f"{engine.cp_id} obeys an old order of the operator: {order}"
+            world.violate(5, what, engine.cp_id)
 
     def on_contact(self, cp_id: str) -> None:
         """Note that Central hears of a charging point."""
@@ -302,6 +325,8 @@ class Checker:
             self.world.violate(4, f"a final status is changed: {before.status}", *ids)
 
     def _check_stored_point(self, before: ChargingPoint | None, row: ChargingPoint) -> None:
+        for each in (before or row, row):
+            self._wanted_s[row.cp_id, each.stopped] = self.world.t_s
         if before is None or not HARMLESS.issuperset(self.world.mix.kinds):
             return
         failed = row.breaker_failures > before.breaker_failures

@@ -20,7 +20,15 @@ from evd.core.engine.events import (
 )
 from evd.core.wire import codec
 from evd.core.wire.control import Ping, Pong
-from evd.core.wire.messages import BEACONS, COMMANDS, Message, Shutdown
+from evd.core.wire.messages import (
+    BEACONS,
+    COMMANDS,
+    CpState,
+    Message,
+    ResumeCp,
+    Shutdown,
+    StopCp,
+)
 from evd.daemons.engine import steps
 from evd.daemons.engine.steps import DiskFailed, Found, Kept, Outcome, Read, Step, Steps
 from tests.sim.broker import Broker, Messenger, Place, Reader, place_of
@@ -65,6 +73,8 @@ class EnginePart(Process):
         # Called when something is on disk, and when the disk is not as it should be.
         self.on_saved: Callable[[Save], None] = lambda _: None
         self.on_disk_fault: Callable[[], None] = lambda: None
+        # Called when it has carried out an order of the operator.
+        self.on_cp_order: Callable[[StopCp | ResumeCp], None] = lambda _: None
 
     def boot(self) -> None:
         """A process begins with what is on its disk."""
@@ -124,8 +134,19 @@ class EnginePart(Process):
         while self._inbox and self._steps is None and self.core is not None:
             event = self._inbox.popleft()
             self._may_end |= isinstance(event, StopAsked) or self._is_shutdown(event)
+            before = self.core.state
             self._steps = steps.handle(self.core, event, self.now)
             self._proceed()
+            self._look_at_order(event, before)
+
+    def _look_at_order(self, event: Event, before: CpState) -> None:
+        """Tell of an order of the operator that has changed the state at once."""
+        order = event.command.payload if isinstance(event, CommandRead) else None
+        if self.core is None or not isinstance(order, StopCp | ResumeCp):
+            return
+        told = CpState.STOPPED if isinstance(order, StopCp) else CpState.ACTIVATED
+        if self.core.state is told and before not in (told, CpState.DISCONNECTED):
+            self.on_cp_order(order)
 
     def _is_shutdown(self, event: Event) -> bool:
         order = event.command.payload if isinstance(event, CommandRead) else None

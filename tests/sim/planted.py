@@ -246,6 +246,14 @@ MUTANTS = (
         'by its driver", bill=True)',
     ),
     Mutant(
+        "old-stop",
+        "late",
+        "an engine obeys an old STOP_CP",
+        ENGINE_ORDERS,
+        "return self._on_cp_order(order, now) if self._is_fresh(order, now) else []",
+        "return self._on_cp_order(order, now)",
+    ),
+    Mutant(
         "highest-seq",
         "noise",
         "no PONG takes back a report with a higher number",

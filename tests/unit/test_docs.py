@@ -16,7 +16,7 @@ from evd.core.wire import codec, control, framing, messages
 
 DOCS = Path(__file__).parents[2] / "docs"
 # The parts that all messages of a kind share; the page has them once, above the others.
-SHARED = {messages.Message, control.MonitorMessage}
+SHARED = {messages.Message, messages.CpOrder, control.MonitorMessage}
 # On the wire, and no fields of the class: they name it.
 NAMING = {messages.Command: "cmd"} | dict.fromkeys(
     (

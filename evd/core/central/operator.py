@@ -4,6 +4,7 @@ A wish is stored; engines are told each second until they report it.
 """
 
 import math
+from typing import Any
 
 from evd.core.central.events import (
     Accepted,
@@ -25,6 +26,8 @@ from evd.core.effects import Level, Note
 from evd.core.wire.messages import CpState, Payload, ResumeCp, Shutdown, StopCp
 
 REPEAT_S = 1.0
+# An order is good for so long after its engine's newest report.
+GOOD_S = 5.0
 # A SHUTDOWN is repeated this long; a host that is out of reach keeps its engine.
 SHUTDOWN_S = 10.0
 STOPPED = "stopped by the operator"
@@ -118,10 +121,14 @@ class Operator:
             return None
         stopped = report.state is CpState.STOPPED
         if point.row.stopped and not stopped:
-            return StopCp(point.row.stop_reason)
+            return StopCp(point.row.stop_reason, **_fresh(point, report))
         if stopped and not point.row.stopped:
-            return ResumeCp()
+            return ResumeCp(**_fresh(point, report))
         return None
+
+
+def _fresh(point: Point, report: Report) -> dict[str, Any]:
+    return {"boot_id": report.boot_id, "until_up_s": point.engine_up_s + GOOD_S}
 
 
 def _refuse(event: AboutCp, refusal: Refusal, reason: str) -> Reply:

@@ -94,6 +94,11 @@ class Engine:
         return self._ledger.lost_count
 
     @property
+    def undated_count(self) -> int:
+        """How many STOP_CP and RESUME_CP were obeyed that say neither boot nor time."""
+        return self._orders.undated_count
+
+    @property
     def wake_at_s(self) -> float:
         """When the next `Ticked` is due at the latest, in monotonic seconds."""
         due = [self._reports.due_at_s]

@@ -48,7 +48,8 @@ class Orders:
     """The orders that came in during this boot.
 
     `_held` is the command that waits until the newest SaveObeyed is done; `_until_up_s` the uptime
-    until which the session of the newest SaveRun may begin.
+    until which the session of the newest SaveRun may begin; `undated_count` how many STOP_CP and
+    RESUME_CP of a Central of the release before were obeyed.
     """
 
     _settings: EngineSettings
@@ -60,6 +61,7 @@ class Orders:
     _refused: dict[str, SessionRecord] = attrs.field(factory=dict, init=False)
     _held: Command | None = attrs.field(default=None, init=False)
     _until_up_s: float = attrs.field(default=0.0, init=False)
+    undated_count: int = attrs.field(default=0, init=False)
 
     def on_beacon(self, beacon: Beacon, now: Now) -> list[Effect]:
         """Hear the Central that is obeyed; obey the first that is heard."""
@@ -136,16 +138,27 @@ class Orders:
                 return self._on_start(order, now)
             case StopSupply() as order:
                 return self._on_stop_supply(order, now)
-            case StopCp(reason):
-                self._states.stopped = reason or "stopped by the operator"
-                return self._charging.end(Ending(Outcome.COMPLETED, self._states.stopped), now)
-            case ResumeCp():
-                self._states.stopped = None
-                return []
+            case StopCp() | ResumeCp() as order:
+                return self._on_cp_order(order, now) if self._is_fresh(order, now) else []
             case Shutdown(boot_id):
                 return self.on_stop(now) if boot_id == self._reports.boot_id else []
             case SessionRecorded(session_id):
                 return [*self._ledger.confirm((session_id,))]
+
+    def _is_fresh(self, order: StopCp | ResumeCp, now: Now) -> bool:
+        """Return whether it is for this boot and now; what says neither is counted and obeyed."""
+        if order.boot_id is None or order.until_up_s is None:
+            self.undated_count += 1
+            return True
+        is_late = self._reports.up_s(now) > order.until_up_s
+        return order.boot_id == self._reports.boot_id and not is_late
+
+    def _on_cp_order(self, order: StopCp | ResumeCp, now: Now) -> list[Effect]:
+        if isinstance(order, ResumeCp):
+            self._states.stopped = None
+            return []
+        self._states.stopped = order.reason or "stopped by the operator"
+        return self._charging.end(Ending(Outcome.COMPLETED, self._states.stopped), now)
 
     def _on_start(self, order: StartSupply, now: Now) -> list[Effect]:
         if self._is_running(order.session_id):

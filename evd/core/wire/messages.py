@@ -162,15 +162,33 @@ class StopSupply:
     bill: bool = flag_field()
 
 
+@attrs.frozen(slots=True, kw_only=True)
+class CpOrder:
+    """An order that is good for boot `boot_id` until its uptime `until_up_s`.
+
+    A Central of the release before names neither.
+    """
+
+    boot_id: str | None = id_field(optional=True)
+    until_up_s: float | None = number_field(optional=True)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.boot_id is None) != (self.until_up_s is None):
+            missing, other = "boot_id", "until_up_s"
+            if self.boot_id is not None:
+                missing, other = other, missing
+            raise FieldError(missing, f"is missing: it goes with {other}")
+
+
 @attrs.frozen(slots=True)
-class StopCp:
+class StopCp(CpOrder):
     """Take the charging point out of service; a running session ends with its record first."""
 
     reason: str = text_field()
 
 
 @attrs.frozen(slots=True)
-class ResumeCp:
+class ResumeCp(CpOrder):
     """Put the charging point back into service."""
 
 

@@ -78,6 +78,9 @@ class EngineMetrics:
             metrics.counter(
                 "evd_bad_frames_total", "Bad frames, or frames of no use, on the health port"
             ),
+            metrics.counter(
+                "evd_undated_orders_total", "STOP_CP and RESUME_CP of the release before, obeyed"
+            ),
         )
         self._shown = [0.0] * len(self._counters)
 
@@ -86,6 +89,7 @@ class EngineMetrics:
         yield from (counts.sessions[outcome] for outcome in Outcome)
         yield from (counts.dead_letters[topic] for topic in READ_TOPICS)
         yield from (counts.energy_wh, counts.disk_failures, counts.bad_frames)
+        yield self._core.undated_count
 
     def render(self) -> bytes:
         """All of it in Prometheus' text format."""

@@ -319,3 +319,21 @@ def test_a_duplicate_engine_that_falls_silent_is_a_recovery() -> None:
         network.status(boot_id="boot-twin", seq=number)
     assert events(network.run(9)) == []
     assert events(network.run(2)) == ["RECOVERY"]
+
+
+def test_each_stop_and_resume_is_for_one_boot_and_for_seconds() -> None:
+    """Proves: what Central repeats is fresh each time, so that what lies in a topic is never
+    carried out; the next boot is told anew."""
+    network = ready()
+    network.call(CpStopAsked(1, "CP-001"))
+    stops = commands(network.run(3), StopCp)
+    untils = [stop.until_up_s or 0.0 for stop in stops]
+    assert {stop.boot_id for stop in stops} == {"boot-CP-001-1"}
+    assert untils == sorted({*untils})
+    assert network.up_s + 3 < untils[-1] <= network.up_s + 5
+    network.engine_back(boot_id="boot-2")
+    assert {stop.boot_id for stop in commands(network.run(2), StopCp)} == {"boot-2"}
+    network.call(CpResumeAsked(2, "CP-001"))
+    network.status(state=CpState.STOPPED, seq=90)
+    (resume, *_) = commands(network.run(2, beat=False), ResumeCp)
+    assert (resume.boot_id, resume.until_up_s is not None) == ("boot-2", True)

@@ -4,6 +4,7 @@ import pytest
 
 from evd.core.engine.events import ConfirmationsRead, Effect, Exit, SaveObeyed, SaveRun, StopAsked
 from evd.core.engine.orders import REFUSALS_MAX
+from evd.core.wire.fields import FieldError
 from evd.core.wire.messages import CpState, CpStatus, Outcome, ResumeCp, Shutdown, StopCp
 from tests.unit.engine.rig import CENTRAL, Rig, messages, records, sent_again
 
@@ -216,3 +217,36 @@ def test_words_of_others_never_make_a_message_too_long() -> None:
     assert refused(rig, rig.start(), "stopped")
     rig.wait(2)
     assert rig.report.reason == "x" * 1000
+
+
+def test_an_old_order_of_the_operator_is_not_carried_out() -> None:
+    """Proves: a STOP_CP or RESUME_CP of another boot, or that is no longer good, changes nothing;
+    a fresh one does."""
+    rig = Rig().ready()
+    rig.start()
+    rig.wait(2)
+    for boot_id, until_up_s in (("boot-0", 1e6), ("boot-1", 0.5)):
+        assert rig.command(StopCp("old", boot_id=boot_id, until_up_s=until_up_s)) == []
+        assert rig.shows(CpState.SUPPLYING)
+    rig.command(StopCp("repairs", boot_id="boot-1", until_up_s=1e6))
+    assert (rig.shows(CpState.STOPPED), rig.report.reason) == (True, "repairs")
+    for boot_id, until_up_s in (("boot-0", 1e6), ("boot-1", 0.5)):
+        assert rig.command(ResumeCp(boot_id=boot_id, until_up_s=until_up_s)) == []
+        assert rig.shows(CpState.STOPPED)
+    rig.command(ResumeCp(boot_id="boot-1", until_up_s=1e6))
+    assert rig.shows(CpState.ACTIVATED)
+    assert rig.engine.undated_count == 0
+
+
+def test_an_order_of_the_release_before_is_obeyed_and_counted() -> None:
+    """Proves: a Central that is not updated yet can still stop and resume; one that names half of
+    what makes an order fresh is bad."""
+    rig = Rig().ready()
+    rig.command(StopCp("repairs"))
+    assert rig.shows(CpState.STOPPED)
+    rig.command(ResumeCp())
+    assert (rig.shows(CpState.ACTIVATED), rig.engine.undated_count) == (True, 2)
+    with pytest.raises(FieldError, match="until_up_s is missing"):
+        StopCp("repairs", boot_id="boot-1")
+    with pytest.raises(FieldError, match="boot_id is missing"):
+        ResumeCp(until_up_s=5.0)
