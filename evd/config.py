@@ -115,6 +115,7 @@ class CentralConfig(StatefulConfig):
     http_port: int = flag(PORT, "the HTTP API", default=8000)
     http_hosts: tuple[str, ...] = flag(HOSTS, _HTTP_HOSTS_TEXT, default=())
     feed_port: int = flag(PORT, "the WebSocket status feed", default=8765)
+    cps_max: int = flag(COUNT, "charging points that may be known", default=20_000)
     feed_origins: tuple[str, ...] = flag(
         ORIGINS, "further origins whose pages may read the feed", default=()
     )

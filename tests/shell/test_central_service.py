@@ -14,6 +14,7 @@ from evd.core.central.events import CentralSettings, CpStopAsked, Refusal, Refus
 from evd.core.central.point import Point
 from evd.core.central.rows import ChargingPoint, EventType, FaultEvent, Image, Meta
 from evd.core.central.views import CpView
+from evd.core.wire.control import Ack, Nack, NackCode
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
 from evd.daemons.central.service import Service
@@ -88,6 +89,16 @@ async def test_without_a_database_there_is_no_answer_but_503(
 def view(cp_id: str) -> CpView:
     """A charging point of which nothing is known yet."""
     return Point(ChargingPoint(cp_id), 0.0).view(None, 0.0)
+
+
+async def test_what_monitors_are_refused_is_counted() -> None:
+    """Proves: each NACK counts under its code, every code from 0."""
+    metrics = CentralMetrics(Metrics())
+    for answer in (Ack(1, "central-1"), Nack(2, "no room", code=NackCode.FULL)):
+        metrics.count_answer(answer)
+    shown = (await metrics.render([], 0, True)).decode()
+    assert 'evd_nacks_total{code="full"} 1.0' in shown
+    assert 'evd_nacks_total{code="bad_frame"} 0.0' in shown
 
 
 async def test_a_removed_charging_point_leaves_no_series() -> None:

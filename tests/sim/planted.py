@@ -258,7 +258,7 @@ MUTANTS = (
         "noise",
         "no PONG takes back a report with a higher number",
         POINT,
-        "elif self._is_refuted(before, pong, message.up_s, now_s):",
+        "elif self._doubt.refutes(before, pong, message.up_s, now_s):",
         "elif False:",
     ),
 )

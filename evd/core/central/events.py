@@ -17,13 +17,14 @@ from evd.core.wire.messages import CpStatus, DriverRequest, SessionRecord, Telem
 
 @attrs.frozen(slots=True)
 class CentralSettings:
-    """Central's bounds, in seconds, as its flags give them."""
+    """Central's bounds as its flags give them: in seconds, and of how many charging points."""
 
     heartbeat_timeout_s: float = 3.0
     start_timeout_s: float = 5.0
     engine_gone_after_s: float = 30.0
     session_lost_after_s: float = 900.0
     restart_grace_s: float = 3.0
+    cps_max: int = 20_000
 
 
 @attrs.frozen(slots=True)

@@ -5,6 +5,7 @@ change of a charging point's health is written down once, also over Central's ow
 """
 
 from evd.core.central.events import Answer, Effect, FrameRefused, HangUp, MonitorSaid, Save
+from evd.core.central.flapping import Warnings
 from evd.core.central.point import Point
 from evd.core.central.recovery import Recovery
 from evd.core.central.rows import ChargingPoint
@@ -36,6 +37,7 @@ class Monitors:
         self.sessions = sessions
         self.recovery = recovery
         self._points: dict[int, Point] = {}
+        self._full = Warnings()
 
     def on_message(self, event: MonitorSaid) -> list[Effect]:
         """Take in a good frame of a monitor, and answer it."""
@@ -83,15 +85,17 @@ class Monitors:
             if point.instance_id != message.instance_id and not self._is_silent(point):
                 other = f"a second monitor ({message.instance_id})"
                 return [
-                    Note(Level.WARNING, f"CP {point.cp_id}: {other} is turned away"),
+                    *point.turned_away(f"{other} is turned away", state.now),
                     _refuse(connection, message, NackCode.DUPLICATE, "duplicate"),
                 ]
             effects += self._hang_up(point)
+        if point is None and len(state.points) >= state.settings.cps_max:
+            return self._turn_away(connection, message)
         if point is None:
             point = state.add_point(ChargingPoint(message.cp_id))
             effects += [Save(point.row), *self.recovery.on_new(point)]
             effects.append(Note(Level.INFO, f"CP {point.cp_id} registered: new here"))
-        elif bound is None:
+        elif bound is None and not point.is_flapping:
             effects.append(Note(Level.INFO, f"CP {point.cp_id} registered"))
         self._points[connection] = point
         first, state.speaks = not state.speaks, True
@@ -102,6 +106,14 @@ class Monitors:
         ack = Ack(message.seq, state.meta.central_id, heartbeat_s=heartbeat_s)
         effects.append(Answer(connection, ack))
         return [*effects, *state.beacon()] if first else effects
+
+    def _turn_away(self, connection: int, message: Register) -> list[Effect]:
+        why = f"Central knows {len(self.state.points)} charging points, and may know no more"
+        text = f"CP {message.cp_id} is turned away: {why}"
+        return [
+            *self._full.note(text, self.state.now.mono_s),
+            _refuse(connection, message, NackCode.FULL, why),
+        ]
 
     def _hang_up(self, point: Point) -> list[Effect]:
         if point.connection is None:

@@ -22,7 +22,15 @@ import attrs
 
 from evd.core.central.breaker import Breaker
 from evd.core.central.events import Effect, Save
-from evd.core.central.report import DUPLICATE_S, Doubt, Duplicate, Report, report_of_pong
+from evd.core.central.flapping import QUIET_S, Flapping, Warnings
+from evd.core.central.report import (
+    DUPLICATE_S,
+    Doubt,
+    Duplicate,
+    Report,
+    Uptime,
+    report_of_pong,
+)
 from evd.core.central.rows import (
     ChargingPoint,
     EventType,
@@ -65,18 +73,17 @@ class Point:
         self._refused_boot_id: str | None = None
         self._report: Report | None = None
         self._heard_s = -math.inf
-        self._up_s = 0.0
         self._pong_age_s = pong_age_s
-        # The newest PONG's uptime, and when it was first heard.
-        self._pong_up_s, self._pong_s = 0.0, now_s
-        self._doubt: Doubt | None = None
-        # Reports of this boot with such a `seq` are not its engine's.
-        self._refuted_seq = math.inf
+        self._uptime = Uptime(pong_age_s)
+        self._doubt = Doubt()
         self._kafka_heard_s = -math.inf
         self._duplicate: Duplicate | None = None
         self._meter: Telemetry | None = None
         self._snapshot: HealthSnapshot | None = None
         self._snapshot_s = -math.inf
+        self._flapping = Flapping()
+        self._turned_away = Warnings()
+        self._lost_why = ""
 
     @property
     def row(self) -> ChargingPoint:
@@ -109,6 +116,11 @@ class Point:
         return self._connection is not None
 
     @property
+    def is_flapping(self) -> bool:
+        """Whether its changes are counted now, and not written down."""
+        return self._flapping.is_on
+
+    @property
     def ko_reason(self) -> str:
         """Why its monitor finds its engine broken; empty while it does not."""
         return self._ko_reason
@@ -126,7 +138,7 @@ class Point:
     @property
     def engine_up_s(self) -> float:
         """Its engine's uptime at that time."""
-        return self._up_s
+        return self._uptime.up_s
 
     @property
     def kafka_heard_s(self) -> float:
@@ -191,21 +203,42 @@ class Point:
 
     def registered(self, connection: int, message: Register, now: Now) -> list[Effect]:
         """Its monitor registered, on this connection."""
+        effects: list[Effect] = []
+        if connection != self._connection:
+            effects += self._on_change(now, is_bad=False)
         self._connection, self._instance_id = connection, message.instance_id
         before = self._row
-        effects = self._save(
+        effects += self._save(
             attrs.evolve(
                 before,
                 kw_rate=before.kw_rate if message.kw_rate is None else message.kw_rate,
                 euro_rate=before.euro_rate if message.euro_rate is None else message.euro_rate,
                 location=before.location if message.location is None else message.location,
-                connected=True,
+                connected=before.connected or before.engine_status is None,
             ),
             now,
         )
-        if not before.connected and before.engine_status is not None:
-            effects += self._event(EventType.RECONNECTED, "its monitor is back", Level.INFO, now)
-        return effects
+        return [*effects, *self._reconnected(now)]
+
+    def _reconnected(self, now: Now) -> list[Effect]:
+        """Write down that its monitor is back, where that is news."""
+        if self._connection is None or self._row.connected or self.is_flapping:
+            return []
+        return [
+            *self._save(attrs.evolve(self._row, connected=True), now),
+            *self._event(EventType.RECONNECTED, "its monitor is back", Level.INFO, now),
+        ]
+
+    def turned_away(self, what: str, now: Now) -> list[Effect]:
+        """Another monitor wants to register for it, and may not."""
+        return [*self._turned_away.note(f"CP {self.cp_id}: {what}", now.mono_s)]
+
+    def _on_change(self, now: Now, *, is_bad: bool) -> list[Effect]:
+        """Count a change of what is shown; say so where they become too many."""
+        if not self._flapping.on_change(now.mono_s, is_bad=is_bad):
+            return []
+        text = f"counted, not written down, until it is quiet for {QUIET_S:g} s"
+        return [Note(Level.WARNING, f"CP {self.cp_id} changes too often: its changes are {text}")]
 
     def heard(self, now: Now) -> None:
         """A good frame of its monitor came in."""
@@ -213,9 +246,13 @@ class Point:
 
     def lost(self, why: str, now: Now) -> list[Effect]:
         """Its monitor is not registered any more; no effects where that is known already."""
+        if self._connection is not None:
+            self._on_change(now, is_bad=True)
+            self._lost_why = why
         self._connection = self._refused_since_s = None
-        if not self._row.connected:
+        if not self._row.connected or self.is_flapping:
             return []
+        why = self._lost_why or why
         return [
             *self._save(attrs.evolve(self._row, connected=False), now),
             *self._event(EventType.DISCONNECTED, why, Level.WARNING, now),
@@ -229,6 +266,10 @@ class Point:
         """Its monitor gave its verdict on the engine, and the PONG behind it."""
         status, row = message.engine_status, self._row
         ok = status is EngineStatus.OK
+        is_boot_new = ok and self._report is not None and message.boot_id != self._report.boot_id
+        effects: list[Effect] = []
+        if status is not self._engine_status or is_boot_new:
+            effects += self._on_change(now, is_bad=not ok)
         self._engine_status = status
         self._ko_reason = message.reason or (message.ko_cause.value if message.ko_cause else "")
         boot_id = row.boot_id
@@ -239,9 +280,9 @@ class Point:
                 boot_id = message.boot_id
         else:
             self._take_refusal(message, now.mono_s)
-        if status is row.engine_status and boot_id == row.boot_id:
-            return []
-        effects = self._save(attrs.evolve(row, engine_status=status, boot_id=boot_id), now)
+        if self.is_flapping or (status is row.engine_status and boot_id == row.boot_id):
+            return effects
+        effects += self._save(attrs.evolve(row, engine_status=status, boot_id=boot_id), now)
         if not ok:
             if row.engine_status is not EngineStatus.KO:
                 gone = message.ko_cause is KoCause.REFUSED
@@ -260,33 +301,17 @@ class Point:
         pong, before = report_of_pong(message), self._report
         if pong is None or message.up_s is None:
             return
-        if message.up_s != self._pong_up_s:
-            self._pong_up_s, self._pong_s = message.up_s, now_s
         if before is None or before.boot_id != pong.boot_id:
             # A new boot counts only by its monitor's word.
-            self._kafka_heard_s, self._refuted_seq, self._doubt = -math.inf, math.inf, None
-            self._report, self._up_s = pong, message.up_s
+            self._kafka_heard_s, self._report = -math.inf, pong
+            self._doubt, self._uptime = Doubt(), Uptime(self._pong_age_s)
+        elif self._doubt.refutes(before, pong, message.up_s, now_s):
+            self._report = pong
         elif pong.seq > before.seq:
             self._report = attrs.evolve(pong, leaving=before.leaving)
-        elif self._is_refuted(before, pong, message.up_s, now_s):
-            self._report, self._refuted_seq, self._doubt = pong, before.seq, None
-        if pong.seq >= self._refuted_seq:
-            self._refuted_seq = math.inf
         # Without news it is alive all the same: a PONG proves that, a PONG of an old state too.
-        self._heard_up_s(message.up_s, now_s)
+        self._uptime.on_pong(message.up_s, now_s)
         self._heard_s = now_s
-
-    def _is_refuted(self, report: Report, pong: Report, up_s: float, now_s: float) -> bool:
-        if self._doubt is not None and self._doubt.holds_against(pong):
-            return self._doubt.is_proof(up_s, now_s)
-        doubt = Doubt(report, now_s, up_s)
-        self._doubt = doubt if doubt.holds_against(pong) else None
-        return False
-
-    def _heard_up_s(self, up_s: float, now_s: float) -> None:
-        """Take the highest uptime that it can have: none rises faster than time since a PONG."""
-        most_s = self._pong_up_s + now_s - self._pong_s + self._pong_age_s
-        self._up_s = min(max(self._up_s, up_s), most_s)
 
     def _take_refusal(self, message: Heartbeat, now_s: float) -> None:
         if message.ko_cause is not KoCause.REFUSED or message.boot_id is None:
@@ -307,14 +332,14 @@ class Point:
             return []
         if report.boot_id != status.boot_id:
             return self._duplicate_reported(status.boot_id, now)
-        if status.seq >= self._refuted_seq:
+        if status.seq >= self._doubt.refuted_seq:
             return []
         self._kafka_heard_s = now.mono_s
         newer = report.then(status)
         if newer is report:
             return []
         self._report, self._heard_s = newer, now.mono_s
-        self._heard_up_s(status.up_s, now.mono_s)
+        self._uptime.on_report(status.up_s, now.mono_s)
         if not newer.leaving:
             return []
         # Told to end: that another boot follows it is no fault, also over our own restart.
@@ -371,6 +396,11 @@ class Point:
             if other.told:
                 why = f"the duplicate engine, boot {other.boot_id}, is silent"
                 effects += self._event(EventType.RECOVERY, why, Level.INFO, now)
+        if (left_out := self._flapping.end(now.mono_s)) is not None:
+            count, span_s = left_out
+            text = f"{count} changes in {span_s:.0f} s were not written down; it is {self.shown}"
+            effects.append(Note(Level.INFO, f"CP {self.cp_id} is quiet again: {text}"))
+            effects += self._reconnected(now)
         if settled or self._connection is not None:
             effects += self._look(now)
         return effects
@@ -381,17 +411,13 @@ class Point:
         state = self._report.state if self._report is not None else None
         shown, breaker = self.shown, self._breaker.at(now.mono_s).state
         before = self._snapshot
-        if (
-            before is not None
-            and now.mono_s - self._snapshot_s < SNAPSHOT_S
-            and before.state is shown
-            and before.engine_state is state
-            and before.is_faulty is faulty
-            and before.circuit_breaker_state is breaker
-        ):
-            return []
         why = self._ko_reason if faulty else ""
-        self._snapshot = HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall)
+        snapshot = HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall)
+        if before is not None and now.mono_s - self._snapshot_s < SNAPSHOT_S:
+            same = attrs.evolve(before, fault_reason=why, timestamp=now.wall) == snapshot
+            if same or self.is_flapping:
+                return []
+        self._snapshot = snapshot
         self._snapshot_s = now.mono_s
         return [Save(self._snapshot)]
 

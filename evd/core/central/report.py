@@ -1,6 +1,8 @@
 """An engine's newest report, the doubt whether it is one, and the watch over a second engine that
 reports as the same point."""
 
+import math
+
 import attrs
 
 from evd.core.wire.control import Heartbeat
@@ -71,24 +73,60 @@ def report_of_pong(message: Heartbeat) -> Report | None:
     return Report(boot_id, seq, state, session_id=message.session_id)
 
 
-@attrs.frozen(slots=True)
+@attrs.define(slots=True)
 class Doubt:
-    """A report that PONGs of its boot contradict, since Central's time `since_s` and since the
-    engine's uptime `up_s`."""
+    """A report that the PONGs of its boot contradict, since Central's time `_since_s` and since the
+    engine's uptime `_up_s`; reports with a `seq` of at least `refuted_seq` are not its engine's."""
 
-    report: Report
-    since_s: float
-    up_s: float
+    refuted_seq: float = math.inf
+    _report: Report | None = None
+    _since_s: float = 0.0
+    _up_s: float = 0.0
 
-    def holds_against(self, pong: Report) -> bool:
-        """Return whether the engine had not made the doubted report when it gave this PONG."""
-        seq = self.report.seq
-        return pong.seq < seq or (pong.seq == seq and pong.state is not self.report.state)
+    def refutes(self, report: Report, pong: Report, up_s: float, now_s: float) -> bool:
+        """Return whether a PONG of uptime `up_s` proves that the engine never made `report`.
 
-    def is_proof(self, up_s: float, now_s: float) -> bool:
-        """Return whether a PONG of uptime `up_s` is so much younger than the report that the
-        engine can't have made that.  A PONG that is only told again proves nothing."""
-        return now_s - self.since_s > REFUTED_S and up_s - self.up_s > REFUTED_S
+        A PONG that is only told again proves nothing, nor does one that may have been late.
+        """
+        if pong.seq >= self.refuted_seq:
+            self.refuted_seq = math.inf
+        if self._report is None or not _contradicts(pong, self._report):
+            self._report = report if _contradicts(pong, report) else None
+            self._since_s, self._up_s = now_s, up_s
+            return False
+        if now_s - self._since_s <= REFUTED_S or up_s - self._up_s <= REFUTED_S:
+            return False
+        self.refuted_seq, self._report = report.seq, None
+        return True
+
+
+def _contradicts(pong: Report, report: Report) -> bool:
+    """Return whether the engine had not made this report when it gave the PONG."""
+    return pong.seq < report.seq or (pong.seq == report.seq and pong.state is not report.state)
+
+
+@attrs.define(slots=True)
+class Uptime:
+    """The uptime of an engine as it was last heard; a PONG is at most `_pong_age_s` old then.
+
+    None rises faster than time since a PONG, whatever a report claims.
+    """
+
+    _pong_age_s: float
+    up_s: float = 0.0
+    _pong_up_s: float = 0.0
+    _pong_s: float = 0.0
+
+    def on_pong(self, up_s: float, now_s: float) -> None:
+        """Take the uptime of a PONG, which may be one that was told before."""
+        if up_s != self._pong_up_s:
+            self._pong_up_s, self._pong_s = up_s, now_s
+        self.on_report(up_s, now_s)
+
+    def on_report(self, up_s: float, now_s: float) -> None:
+        """Take the highest uptime that is possible."""
+        most_s = self._pong_up_s + now_s - self._pong_s + self._pong_age_s
+        self.up_s = min(max(self.up_s, up_s), most_s)
 
 
 @attrs.define(slots=True)

@@ -138,6 +138,7 @@ class Loop:
             case Send():
                 self._messenger.send(step.topic, step.key, step.message)
             case Answer():
+                self._metrics.count_answer(step.message)
                 self.connections.answer(step)
             case HangUp():
                 self.connections.hang_up(step)

@@ -16,6 +16,7 @@ from evd.core.central.rows import (
     ShownState,
 )
 from evd.core.central.views import CpView
+from evd.core.wire.control import FromCentral, Nack, NackCode
 from evd.core.wire.messages import (
     REQUESTS,
     SESSIONS,
@@ -70,6 +71,11 @@ class CentralMetrics:
             "evd_sessions_estimated_total", "Sessions closed without their engine's record"
         )
         self._energy_wh = counter("evd_energy_wh_total", "Energy of settled sessions")
+        self._nacks = counter(
+            "evd_nacks_total",
+            "Messages of monitors that were not taken",
+            {"code": [code.value for code in NackCode]},
+        )
         self._commits = counter("evd_commits_total", "Commits to the database")
         self.store_failures = counter("evd_store_failures_total", "Times the database failed")
         self._breaker = gauge("evd_breaker_state", "0 closed, 1 half open, 2 open", of_cp)
@@ -86,6 +92,11 @@ class CentralMetrics:
     def count_dead_letter(self, topic: str) -> None:
         """Count a bad message that was put aside."""
         self._dead_letters.labels(topic).inc()
+
+    def count_answer(self, answer: FromCentral) -> None:
+        """Count an answer to a monitor, if it is a NACK."""
+        if isinstance(answer, Nack) and answer.code is not None:
+            self._nacks.labels(answer.code).inc()
 
     def count_events(self, events: Iterable[Event]) -> None:
         """Count the messages among the events that were handled."""

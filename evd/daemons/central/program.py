@@ -99,6 +99,7 @@ def _settings(config: CentralConfig) -> CentralSettings:
         engine_gone_after_s=config.engine_gone_after_s,
         session_lost_after_s=config.session_lost_after_s,
         restart_grace_s=config.restart_grace_s,
+        cps_max=config.cps_max,
     )
 
 

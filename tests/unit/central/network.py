@@ -60,7 +60,7 @@ CENTRAL_ID = "central-1"
 class Network:
     """Central, its database as a dict, and a clock that the test turns."""
 
-    def __init__(self, image: Image | None = None, **settings: float) -> None:
+    def __init__(self, image: Image | None = None, **settings: Any) -> None:
         self.clock_s = 1000.0
         self.settings = CentralSettings(**settings)
         self.rows: dict[tuple[type, str], Row] = {}
@@ -313,7 +313,7 @@ class Network:
         return row
 
 
-def ready(*cp_ids: str, image: Image | None = None, **settings: float) -> Network:
+def ready(*cp_ids: str, image: Image | None = None, **settings: Any) -> Network:
     """A network whose charging points are ON and free, past Central's grace."""
     network = Network(image, **settings)
     for cp_id in cp_ids or ("CP-001",):
