@@ -11,7 +11,15 @@ import attrs
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, url_of
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
-from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, text_of
+from evd.cli.command_line import (
+    Verbs,
+    add_actions,
+    add_count,
+    add_json,
+    add_verb,
+    text_of,
+    value_of,
+)
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.names import cp_ids_from, new_cp_ids
 from evd.cli.ports import HEALTH_PORTS, METRICS_PORTS, PortChoice
@@ -29,8 +37,9 @@ from evd.cli.programs import (
 )
 from evd.cli.signals import INTERRUPTED, undisturbed
 from evd.cli.start_lock import changing
+from evd.cli.unused import remove_unused
 from evd.config import EngineConfig
-from evd.flags import EURO_RATE, KW
+from evd.flags import COUNT, EURO_RATE, KW
 
 SESSION_END_S: Final = 30.0
 FORGET_S: Final = 5.0
@@ -52,8 +61,15 @@ def add_verbs(verbs: Verbs) -> None:
     add_json(new)
     text = "end a charging point's session, wait for its bill, remove it"
     old = add_verb(actions, "remove", text, _remove)
-    old.add_argument("names", metavar="N|ID", nargs="+")
+    old.add_argument("names", metavar="N|ID", nargs="*")
     old.add_argument("--force", action="store_true", help="also where a record may be lost")
+    old.add_argument(
+        "--unused",
+        type=value_of(COUNT),
+        metavar="DAYS",
+        help="instead of names: all that were not connected for so long and have no program here",
+    )
+    old.add_argument("--yes", action="store_true", help="with --unused: do not ask")
 
 
 def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -70,6 +86,10 @@ def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
 
 def _remove(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    if bool(options.names) == (options.unused is not None):
+        raise ToolFailed("Name charging points to remove, or say --unused DAYS.", 2)
+    if options.unused is not None:
+        return remove_unused(supervisor, options.unused, yes=options.yes)
     with changing(supervisor):
         for cp_id in cp_ids_from(options.names):
             remove_charging_point(supervisor, cp_id, options.force, print)

@@ -36,7 +36,17 @@ from evd.cli.ports import (
     is_free,
     settings,
 )
-from evd.cli.programs import BROKER, CENTRAL, ENGINE, KAFKA, MONITOR, central_of, config_of, fetch
+from evd.cli.programs import (
+    BROKER,
+    CENTRAL,
+    ENGINE,
+    KAFKA,
+    MONITOR,
+    central_of,
+    config_of,
+    fetch,
+    settings_of_central,
+)
 from evd.config import CentralConfig, MetricsConfig, StatefulConfig
 
 # A process that was started more often than this in a minute does not stay up.
@@ -330,6 +340,12 @@ def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iter
     except (CentralAway, CentralRefused):
         # `_central` has told of it.
         return
+    if len(views) >= settings_of_central(supervisor).cps_max:
+        yield Finding(
+            f"Central knows {len(views)} charging points, and its --cps-max allows no more:"
+            " a new one is turned away.",
+            "Remove those that are gone (evd cp remove --unused 30), or raise --cps-max.",
+        )
     ours = {each.member for each in programs if each.group == MONITOR}
     for view in views:
         if view["stopped"]:
