@@ -266,7 +266,8 @@ class Point:
         """Its monitor gave its verdict on the engine, and the PONG behind it."""
         status, row = message.engine_status, self._row
         ok = status is EngineStatus.OK
-        is_boot_new = ok and self._report is not None and message.boot_id != self._report.boot_id
+        known = self._report.boot_id if self._report is not None else None
+        is_boot_new = ok and message.boot_id not in (None, known) and known is not None
         effects: list[Effect] = []
         if status is not self._engine_status or is_boot_new:
             effects += self._on_change(now, is_bad=not ok)

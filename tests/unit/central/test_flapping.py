@@ -103,3 +103,13 @@ def test_a_verdict_of_a_flapping_monitor_still_counts() -> None:
     network.engine_gone(cause=KoCause.TIMEOUT)
     assert network.core.view("CP-001", network.now).state is ShownState.BROKEN
     assert not network.core.view("CP-001", network.now).available
+
+
+def test_heartbeats_are_no_changes() -> None:
+    """Proves: a monitor that has nothing new to say, or no PONG, flaps by no number of frames."""
+    network = ready()
+    for _ in range(100):
+        network.clock_s += 0.1
+        network.heartbeat()
+        network.heartbeat(boot_id=None, report=None, up_s=None, engine_state=None)
+    assert events(network.engine_gone()) == ["FAULT"]
