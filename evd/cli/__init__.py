@@ -13,12 +13,13 @@ from typing import NoReturn
 import evd
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import SupervisorFailed
-from evd.adapters.supervisor.supervisord import Supervisord
+from evd.adapters.supervisor.supervisord import PATH_CHARACTERS_REFUSED, Supervisord
 from evd.cli import central, cp, doctor, driver, network, request, topics
 from evd.cli.command_line import CommandLineWrong, Parser
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
 from evd.config import restrict_modes
+from evd.cli.streams import flush_output, open_closed_streams
 
 _EPILOG = """\
 The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another
@@ -28,17 +29,22 @@ supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command line is wrong."""
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Do what the command line says; exit with 0, with 1 where that failed, 2 where it is wrong."""
     restrict_modes()
+    open_closed_streams()
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
-        sys.exit(_run(arguments))
+        try:
+            sys.exit(_run(arguments))
+        finally:
+            flush_output()
     except BrokenPipeError:
         # The reader of our output has gone, as in `evd status | head`: nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         # A file or a folder that can't be used, wherever a command came upon it.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"evd: {where}{error.strerror or error}.", file=sys.stderr)
+        denied = isinstance(error, PermissionError)
+        why = "permission denied" if denied else error.strerror or error
+        print(f"evd: {where}{why}.", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -90,4 +96,11 @@ def _configuration(given: Path | None) -> Path:
     if not found.is_file():
         what = f"{found} is no file" if found.exists() else f"There is no {found}"
         raise ToolFailed(f"{what}: name the network's supervisord.conf with {source}.", 2)
+    folder = found.resolve().parent
+    if wrong := next((each for each in str(folder) if each in PATH_CHARACTERS_REFUSED), None):
+        raise ToolFailed(
+            f"The path {folder} has a {wrong} in it, which supervisord's files can't hold: move the"
+            " checkout to a path without one.",
+            2,
+        )
     return found

@@ -43,6 +43,9 @@ STOP_S: Final = 12.0
 LAUNCH_S: Final = 30.0
 # supervisord binds `<path>.<pid>` before it links it to its place.
 SOCKET_PATH_BYTES_MAX: Final = 107 - len(".4194304")
+# supervisord expands the first, looks for included files by the next three, and ends a variable's
+# value at the last.
+PATH_CHARACTERS_REFUSED: Final = '%*?["'
 
 _STATES: Final = {
     "RUNNING": ProcessState.RUNNING,
@@ -96,7 +99,8 @@ class Supervisord:
                 raise SupervisorFailed(f"Can't make {folder}: {error.strerror}.") from None
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise SupervisorFailed(
-                    f"Can't write to {folder}: give it to the user who runs the network."
+                    f"Can't write to {folder}: permission denied. Be the user who runs the network,"
+                    " or give it to that user."
                 )
 
     def up(self) -> None:
@@ -325,6 +329,10 @@ class Supervisord:
                 raise SupervisorFailed(f"supervisord refuses: {fault.faultString}") from None
             except (FileNotFoundError, ConnectionRefusedError):
                 raise _Away("The network does not run: `evd up` starts it.") from None
+            except PermissionError:
+                raise SupervisorFailed(
+                    f"{self._socket}: permission denied. Be the user who runs the network."
+                ) from None
             except TimeoutError:
                 raise _Busy(self._why_busy()) from None
             except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:

@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -74,10 +76,10 @@ class Place:
         )
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """A supervisord that is not started; ended with the test."""
-    etc = tmp_path / "etc"
+@contextmanager
+def place_in(root: Path) -> Iterator[Place]:
+    """A supervisord that is not started; ended with the block."""
+    etc = root / "etc"
     (etc / "supervisord.d").mkdir(parents=True)
     text = (CHECKOUT / "etc" / "supervisord.conf").read_text()
     (etc / "supervisord.conf").write_text(text)
@@ -91,12 +93,21 @@ def place(tmp_path: Path) -> Iterator[Place]:
         "stderr_logfile = NONE\nstartsecs = 0\n"
     )
     found = Place(Supervisord(etc / "supervisord.conf"))
-    yield found
-    pid = found.supervisord.pid()
-    if pid is not None:
-        pids = [each for each in found.pids().values() if each is not None]
-        for each in (pid, *pids):
-            os.kill(each, signal.SIGKILL)
+    try:
+        yield found
+    finally:
+        pid = found.supervisord.pid()
+        if pid is not None:
+            pids = [each for each in found.pids().values() if each is not None]
+            for each in (pid, *pids):
+                os.kill(each, signal.SIGKILL)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A supervisord that is not started; ended with the test."""
+    with place_in(tmp_path) as found:
+        yield found
 
 
 def test_names(place: Place) -> None:
@@ -373,3 +384,35 @@ def test_an_include_that_is_no_file_is_named(place: Place) -> None:
     os.mkfifo(place.added / "cp-CP-009.conf")
     with pytest.raises(SupervisorFailed, match=r"cp-CP-009.conf is no regular file"):
         place.supervisord.programs()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("is_open", [False, True])
+def test_another_user_is_denied(is_open: bool) -> None:
+    """Proves: to another user no verb says that the network does not run, or ends anything; each
+    says 'permission denied' in one line and fails, also where its folders are open to all."""
+    verbs = ["down", "status", "doctor", "up", "crash", "run"]
+    if not is_open:
+        verbs.append("logs evd-central")
+    tool = "import os, sys, evd.cli; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
+    with tempfile.TemporaryDirectory() as folder, place_in(Path(folder)) as place:
+        Path(folder).chmod(0o755)
+        place.supervisord.up()
+        place.wait_until_running(5)
+        if is_open:
+            for each in (place.supervisord.var, *place.supervisord.var.iterdir()):
+                each.chmod(0o777)
+        before = place.pids()
+        for verb in verbs:
+            arguments = ["--config", str(place.supervisord.conf), *verb.split()]
+            done = subprocess.run(
+                [sys.executable, "-c", f"{tool}; evd.cli.main({arguments})"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            told = done.stdout + done.stderr
+            assert (done.returncode, "permission denied" in told) == (1, True), (verb, told)
+            assert "does not run" not in told, (verb, told)
+            assert "Traceback" not in told, (verb, told)
+        assert place.pids() == before
