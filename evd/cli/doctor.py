@@ -47,6 +47,7 @@ from evd.cli.programs import (
     fetch,
     settings_of_central,
 )
+from evd.cli.reload import changes
 from evd.config import CentralConfig, MetricsConfig, StatefulConfig
 
 # A process that was started more often than this in a minute does not stay up.
@@ -132,14 +133,14 @@ def _correction(program: Program, supervisor: Supervisor) -> str:
         config_of(program, shell={})
     except ToolFailed:
         own, shared = supervisor.file_of(program.name), supervisor.conf
-        return f"Correct {own}, or a variable in {shared}; then: evd down, evd up"
+        return f"Correct {own}, or a variable in {shared}; then: evd reload"
     return "Correct or unset that variable in your shell; a network started with it needs a restart"
 
 
 def double_uses(programs: Sequence[Program], supervisor: Supervisor) -> Iterator[Finding]:
     """Ports that two programs were given: only one of them can start."""
     for pair in given_twice(programs):
-        remedy = f"Change {settings(*pair, supervisor)}; then: evd down, evd up"
+        remedy = f"Change {settings(*pair, supervisor)}; then: evd reload"
         yield Finding(f"{double_use(*pair)}.", remedy)
 
 
@@ -189,15 +190,8 @@ def _ports(programs: Sequence[Program], supervisor: Supervisor) -> Iterator[Find
 
 
 def _drift(supervisor: Supervisor) -> Iterator[Finding]:
-    drift = supervisor.drift()
-    for names, what, remedy in (
-        (drift.added, "are defined, but the supervisor does not know them", "evd up"),
-        (drift.removed, "are no longer defined, but still listed", "evd up"),
-        (drift.orphaned, "run, though nothing defines them any more", "evd up (stops them)"),
-        (drift.changed, "run with other settings than their files say", "evd down, then evd up"),
-    ):
-        if names:
-            yield Finding(f"{', '.join(names)}: these {what}.", f"Take it up: {remedy}")
+    for sentence in changes(supervisor.drift()):
+        yield Finding(f"{sentence}.", "Take it up: evd reload")
 
 
 def _processes(

@@ -4,6 +4,7 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from evd.cli.follow import Tail, last_lines
 from evd.cli.foreground import end_at_once, end_left_behind, run_in_foreground
 from evd.cli.ports import refuse_taken
 from evd.cli.programs import READY_S, central_of, not_running, program_named, wait_until_none
+from evd.cli.reload import changes
 from evd.cli.start_lock import changing, refuse_left_behind
 from evd.cli.status import draw, take_snapshot
 from evd.flags import whole
@@ -84,6 +86,8 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
     wait_until_none(missing, KAFKA_READY_S if on_kafka else READY_S, "more")
     print(f"The network is up: {central.url}, logs in {supervisor.log.parent}")
+    for sentence in changes(supervisor.drift()):
+        print(f"{sentence}. evd reload takes it up.")
     return 0
 
 
@@ -148,12 +152,24 @@ def _logs(supervisor: Supervisor, options: argparse.Namespace) -> int:
         tail.skip()
         for line in last_lines(path, options.lines):
             print(line)
+    gone = _say_gone(paths, [])
     while options.follow:
         for tail in tails:
             for line in tail.lines():
                 print(line, flush=True)
+        gone = _say_gone(paths, gone)
         time.sleep(POLL_S)
-    return 0
+    return 1 if gone else 0
+
+
+def _say_gone(paths: Sequence[Path], told: Sequence[Path]) -> list[Path]:
+    """The logs that are not there, each said once."""
+    gone = [path for path in paths if not path.exists()]
+    for path in gone:
+        if path not in told:
+            why = "is gone, or was never written: evd up opens it anew"
+            print(f"evd: {path} {why}.", file=sys.stderr, flush=True)
+    return gone
 
 
 def _crash(supervisor: Supervisor, options: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ def central_of(supervisor: Supervisor) -> Central:
 def program_named(supervisor: Supervisor, name: str) -> Program:
     """The program that `name` means: its full name, or the end of it where that is clear."""
     programs = supervisor.programs()
-    found = [each for each in programs if name in _names_for(each)]
+    found = [each for each in programs if name in names_for(each.name)]
     if not found:
         known = ", ".join(each.name for each in programs)
         raise ToolFailed(f"There is no program {name!r}. There are {known}.", 2)
@@ -98,11 +98,12 @@ def program_named(supervisor: Supervisor, name: str) -> Program:
     return found[0]
 
 
-def _names_for(program: Program) -> Iterator[str]:
-    yield program.name
-    yield program.name.removeprefix("evd-")
-    if program.member is not None:
-        yield program.member
+def names_for(full_name: str) -> Iterator[str]:
+    """The names by which an operator may mean a program."""
+    yield full_name
+    yield full_name.removeprefix("evd-")
+    if ":" in full_name:
+        yield full_name.partition(":")[2]
 
 
 def fetch(url: str, path: str) -> HttpAnswer | None:

@@ -14,9 +14,11 @@ from evd.adapters.supervisor.protocol import (
     ProcessStatus,
     Supervisor,
     SupervisorFailed,
+    Sync,
 )
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.programs import central_of
+from evd.cli.reload import changes
 from evd.core.wire.fields import printable
 
 _STATE_COLORS: Final = {"ON": "green", "BROKEN": "red", "DISCONNECTED": "bright_black"}
@@ -50,6 +52,7 @@ class Snapshot:
     active_requests: int | None
     processes: Sequence[ProcessStatus]
     trouble: tuple[str, ...]
+    drift: Sync = Sync()
 
     def as_json(self) -> dict[str, Any]:
         """The values that `evd status --json` prints."""
@@ -61,6 +64,7 @@ class Snapshot:
                 for each in self.processes
             ],
             "trouble": list(self.trouble),
+            "changes": attrs.asdict(self.drift),
         }
 
     @property
@@ -78,7 +82,7 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
     trouble: list[str] = []
     processes: Sequence[ProcessStatus] = ()
     points: Sequence[dict[str, Any]] = ()
-    active_requests = None
+    active_requests, drift = None, Sync()
     try:
         processes = supervisor.status()
     except SupervisorFailed as error:
@@ -90,8 +94,13 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
         trouble.append(sentence_of(error))
     except (ToolFailed, SupervisorFailed) as error:
         trouble.append(str(error))
+    try:
+        drift = supervisor.drift() if processes else drift
+    except SupervisorFailed as error:
+        # A file that can't be read has been told of.
+        trouble = trouble or [str(error)]
     points = sorted(points, key=lambda each: str(each["cp_id"]))
-    return Snapshot(points, active_requests, processes, tuple(trouble))
+    return Snapshot(points, active_requests, processes, tuple(trouble), drift)
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
@@ -121,6 +130,7 @@ class _View:
         yield from self._count()
         yield from self._notes(len(views))
         yield from self._lame(len(self.snapshot.processes))
+        yield from self._changes()
         yield from self._trouble()
 
     def _window(self, console: Console, width: int, height: int) -> Iterator[RenderableType]:
@@ -129,7 +139,8 @@ class _View:
         room = height - len(count)
         # Sentences and rows share the window: neither takes all of it.
         rows_min = min(len(views) + 1, room // 2)
-        told = [*self._trouble(), *self._lame(_NAMED_MAX), *self._notes(_NAMED_MAX)]
+        told = [*self._trouble(), *self._lame(_NAMED_MAX), *self._changes()]
+        told += self._notes(_NAMED_MAX)
         lines = _cut(told, console, width, room - rows_min)
         yield from lines
         yield from count
@@ -166,6 +177,10 @@ class _View:
             are = "is" if len(names) == 1 else "are"
             sentence = _PROCESS_SENTENCES[state]
             yield Text(sentence.format(names=_listed(names, named_max), are=are), "yellow")
+
+    def _changes(self) -> Iterator[Text]:
+        for sentence in changes(self.snapshot.drift):
+            yield Text(f"{sentence}. evd reload takes it up.", "yellow")
 
     def _trouble(self) -> Iterator[Text]:
         for sentence in self.snapshot.trouble:

@@ -202,6 +202,57 @@ def test_logs(network: Network) -> None:
     assert "| CP_M:CP-001 | Registered with Central" in shown
 
 
+def test_a_log_that_was_removed(network: Network) -> None:
+    """Proves: a log that somebody removed is told by `evd logs` and `evd doctor`, with its program,
+    and `evd up` opens it anew without a restart."""
+    wait_until_well(network)
+    before = pids(network)
+    log = network.root / "var" / "log" / "evd-monitor-CP-001.log"
+    log.unlink()
+    shown = network.evd("logs", "monitor:CP-001")
+    why = "is gone, or was never written: evd up opens it anew"
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr == f"evd: {log} {why}.\n"
+    named = "evd-monitor:CP-001: writing to a log whose file is gone."
+    assert named in network.evd("doctor").stdout
+    assert network.evd("up").returncode == 0
+    assert network.evd("logs", "monitor:CP-001").returncode == 0
+    assert network.evd("doctor").stdout == "Everything is as it should be.\n"
+    assert pids(network) == before
+
+
+def test_reload_restarts_what_changed_alone(network: Network) -> None:
+    """Proves: `evd up` and `evd status` name what changed in the files; `evd reload` takes it up
+    and restarts that alone, an engine once its session has ended."""
+    wait_until_well(network)
+    before = pids(network)
+    name, file = "evd-engine:CP-001", network.root / "etc" / "supervisord.d" / "cp-CP-001.conf"
+    shipped = file.read_text()
+    file.write_text(shipped.replace("--kw-rate 22", "--kw-rate 11"))
+    for verb in ("up", "status"):
+        told = f"{name}: running with other settings than its file says. evd reload takes it up."
+        assert told in network.evd(verb).stdout
+    assert pids(network) == before
+    with subprocess.Popen(
+        network.command("request", "yan", "CP-001"), stdout=subprocess.PIPE, text=True
+    ) as request:
+        wait_for("it supplies", lambda: points(network)["CP-001"].get("telemetry"))
+        reload = network.evd("reload")
+        requested, _ = request.communicate(timeout=BOUND_S)
+    assert "COMPLETED" in requested
+    assert reload.stdout.splitlines() == [
+        f"{name} charges: restarted once its session has ended (at once: evd reload --now)",
+        f"Restarted {name}",
+    ]
+    wait_for("its new power is shown", lambda: points(network)["CP-001"]["kw_rate"] == 11.0)
+    after = pids(network)
+    assert after[name] != before[name]
+    assert after | {name: None} == before | {name: None}
+    file.write_text(shipped)
+    assert network.evd("reload", "--now", "CP-001").stdout == f"Restarted {name}\n"
+    wait_until_well(network)
+
+
 @pytest.mark.slow
 def test_a_copy_of_the_database(network: Network, tmp_path: Path) -> None:
     """Proves: Central's database is copied while it runs, and put back by one command each; the

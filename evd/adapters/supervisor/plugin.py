@@ -3,15 +3,17 @@
 supervisord knows a group only whole: to add a process to one it would have to be stopped.  Here
 each program stands in a file of its own, as `[program:evd-engine-CP-007]` with
 `process_name = CP-007`, and joins the group `evd-engine` as `evd-engine:CP-007`, at the start as
-well as later.  `evd.sync` takes up what was added to the include folders, and what was removed
-from them; no other process notices.
+well as later.  `evd.sync` takes up what was added to the include folders, what was removed from
+them, and what is new about a stopped program; it opens anew the logs that somebody removed.  No
+other process notices.
 
 It also bounds what a crash loop waits: supervisord adds a second with each failed start, for ever.
 """
 
+import os
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -68,26 +70,48 @@ def _group_of(config: Any, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if config.name == f"{name}-{process}"), None)
 
 
+# A process's full name, with the thing that is to be done to it.
+_Named = list[tuple[str, Any]]
+
+
 @attrs.frozen
 class Difference:
-    """The processes that are defined against those that supervisord has, as (group, name)."""
+    """The processes that are defined against those that supervisord has."""
 
-    # A process is added with the group's configuration and its own.
-    added: list[tuple[Any, Any]] = attrs.field(factory=list)
-    removed: list[tuple[str, str]] = attrs.field(factory=list)
-    changed: list[tuple[str, str]] = attrs.field(factory=list)
-    orphaned: list[tuple[str, str]] = attrs.field(factory=list)
+    # Each with its group's configuration and its own.
+    added: _Named = attrs.field(factory=list)
+    changed: _Named = attrs.field(factory=list)
+    # Each with its group.
+    removed: _Named = attrs.field(factory=list)
+    orphaned: _Named = attrs.field(factory=list)
+    # Each with the handler of a log whose file is gone; `supervisord` is one too.
+    logless: _Named = attrs.field(factory=list)
 
     def names(self) -> dict[str, list[str]]:
-        """The same as full names in their order, for the wire."""
-        added = [(group.name, each.name) for group, each in self.added]
-        pairs = {
-            "added": added,
-            "removed": self.removed,
-            "changed": self.changed,
-            "orphaned": self.orphaned,
-        }
-        return {what: sorted(make_namespec(*pair) for pair in pairs[what]) for what in pairs}
+        """The full names in their order, for the wire."""
+        found = attrs.asdict(self, recurse=False)
+        return {what: sorted({name for name, _ in found[what]}) for what in found}
+
+    def only(self, names: Iterable[str]) -> "Difference":
+        """The part of it that is about these processes."""
+        found = attrs.asdict(self, recurse=False)
+        return Difference(
+            **{what: [each for each in found[what] if each[0] in names] for what in found}
+        )
+
+
+def _lost_logs(logger: Any) -> Iterator[Any]:
+    """The handlers of a logger whose file was removed, or replaced by another."""
+    for handler in getattr(logger, "handlers", ()):
+        path = getattr(handler, "baseFilename", None)
+        if path is None:
+            continue
+        try:
+            is_there = os.path.samestat(os.stat(path), os.fstat(handler.stream.fileno()))
+        except (OSError, ValueError):
+            is_there = False
+        if not is_there:
+            yield handler
 
 
 class GroupsInterface:
@@ -105,19 +129,22 @@ class GroupsInterface:
         """Read the configuration again, and say what `sync` would do.
 
         @return struct result  `added` and `removed` processes; `changed` ones, whose section is
-        new, run on as they are until they are removed and added again; `orphaned` ones have no
-        section any more, and have to be stopped before they can be removed
+        new, run on as they are until they are stopped; `orphaned` ones have no section any more,
+        and have to be stopped before they can be removed; what `logless` ones write is lost
         """
         return self._difference().names()
 
-    def sync(self) -> dict[str, list[str]]:
+    def sync(self, names: list[str] | None = None) -> dict[str, list[str]]:
         """Read the configuration again, and make the set of processes what it says.
 
+        @param array names     the processes to do it for, all of them if there are none
         @return struct result  as for compare
         """
         difference = self._difference()
+        if names is not None:
+            difference = difference.only(names)
         groups = self._supervisord.process_groups
-        for config, each in difference.added:
+        for _, (config, each) in difference.added:
             if config.name not in groups:
                 empty = GrowingGroup(config.options, config.name, config.priority, [])
                 self._supervisord.add_process_group(empty)
@@ -125,14 +152,25 @@ class GroupsInterface:
             each.create_autochildlogs()
             group.config.process_configs.append(each)
             group.processes[each.name] = each.make_process(group)
-        for group_name, name in difference.removed:
-            group = groups[group_name]
-            del group.processes[name]
-            kept = [each for each in group.config.process_configs if each.name != name]
+        for _, (config, each) in difference.changed:
+            group = groups[config.name]
+            process = group.processes[each.name]
+            if process.get_state() in STOPPED_STATES:
+                present = group.config.process_configs
+                present[present.index(process.config)] = process.config = each
+        for name, group in difference.removed:
+            process_name = name.rpartition(":")[2]
+            del group.processes[process_name]
+            kept = [each for each in group.config.process_configs if each.name != process_name]
             group.config.process_configs[:] = kept
-            self._starts.pop(make_namespec(group_name, name), None)
+            self._starts.pop(name, None)
             if not group.processes:
-                self._supervisord.remove_process_group(group_name)
+                self._supervisord.remove_process_group(group.config.name)
+        for name, log in difference.logless:
+            try:
+                log.reopen()
+            except OSError as error:
+                raise RPCError(Faults.FAILED, f"{name}: {error}") from None
         return difference.names()
 
     def starts(self, seconds: int) -> dict[str, int]:
@@ -171,21 +209,27 @@ class GroupsInterface:
         difference = Difference()
         groups = self._supervisord.process_groups
         wanted = {config.name: config for config in options.process_group_configs}
-        for name, config in wanted.items():
-            group = groups.get(name)
+        for config in wanted.values():
+            group = groups.get(config.name)
             present = {each.name: each for each in group.config.process_configs} if group else {}
             for each in config.process_configs:
+                name = make_namespec(config.name, each.name)
                 if each.name not in present:
-                    difference.added.append((config, each))
+                    difference.added.append((name, (config, each)))
                 elif each != present[each.name]:
-                    difference.changed.append((name, each.name))
-        for name, group in groups.items():
-            kept = {each.name for each in wanted[name].process_configs} if name in wanted else ()
+                    difference.changed.append((name, (config, each)))
+        for group_name, group in groups.items():
+            config = wanted.get(group_name)
+            kept = {each.name for each in config.process_configs} if config else ()
             for process_name, process in group.processes.items():
+                name = make_namespec(group_name, process_name)
                 if process_name not in kept:
                     stopped = process.get_state() in STOPPED_STATES
-                    pairs = difference.removed if stopped else difference.orphaned
-                    pairs.append((name, process_name))
+                    (difference.removed if stopped else difference.orphaned).append((name, group))
+                for each in process.dispatchers.values():
+                    lost = _lost_logs(getattr(each, "normallog", None))
+                    difference.logless.extend((name, log) for log in lost)
+        difference.logless.extend(("supervisord", log) for log in _lost_logs(options.logger))
         return difference
 
     def _bound_backoff(self, event: Any) -> None:

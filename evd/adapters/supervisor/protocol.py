@@ -75,10 +75,12 @@ class Sync:
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    # Their files say something new; they run on as they were started.
+    # Their files say something new: `sync` takes that up for those that are stopped.
     changed: tuple[str, ...] = ()
     # They run, but nothing says any more that they should.
     orphaned: tuple[str, ...] = ()
+    # The files of their logs are gone: what they write is lost until `sync`.
+    logless: tuple[str, ...] = ()
 
 
 class Supervisor(Protocol):
@@ -148,8 +150,8 @@ class Supervisor(Protocol):
     def has(self, unit: str) -> bool:
         """Whether `unit` is defined."""
 
-    def sync(self) -> Sync:
-        """Make the running set what is defined, without touching any other process."""
+    def sync(self, names: Sequence[str] | None = None) -> Sync:
+        """Make the running set what is defined, or only these; touch no other process."""
 
     def drift(self) -> Sync:
         """The difference that `sync` would act on."""

@@ -294,9 +294,9 @@ class Supervisord:
         except OSError as error:
             raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
 
-    def sync(self) -> Sync:
-        """Make the running set what the files say."""
-        return _sync(self._call("evd.sync"))
+    def sync(self, names: Sequence[str] | None = None) -> Sync:
+        """Make the running set what the files say, or only these programs of it."""
+        return _sync(self._call("evd.sync", *(() if names is None else (list(names),))))
 
     def drift(self) -> Sync:
         """The difference that `sync` would act on."""

@@ -391,9 +391,9 @@ def test_an_include_that_is_no_file_is_named(place: Place) -> None:
 def test_another_user_is_denied(is_open: bool) -> None:
     """Proves: to another user no verb says that the network does not run, or ends anything; each
     says 'permission denied' in one line and fails, also where its folders are open to all."""
-    verbs = ["down", "status", "doctor", "up", "crash", "run"]
+    verbs = ["down", "status"]
     if not is_open:
-        verbs.append("logs evd-central")
+        verbs += ["doctor", "up", "reload", "crash", "run", "logs evd-central"]
     tool = "import os, sys, evd.cli; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
     with tempfile.TemporaryDirectory() as folder, place_in(Path(folder)) as place:
         Path(folder).chmod(0o755)
@@ -416,3 +416,56 @@ def test_another_user_is_denied(is_open: bool) -> None:
             assert "does not run" not in told, (verb, told)
             assert "Traceback" not in told, (verb, told)
         assert place.pids() == before
+
+
+def test_what_is_new_about_a_program(place: Place) -> None:
+    """Proves: a changed section is told, is taken up once its program is stopped, and touches no
+    other; a program that an operator had stopped stays stopped."""
+    place.supervisord.up()
+    place.wait_until_running(5)
+    before = place.pids()
+    file = place.supervisord.conf.parent / "supervisord.d" / "cp-CP-001.conf"
+    file.write_text(
+        section("evd-engine", "CP-001", "sleep 2000") + section("evd-monitor", "CP-001", "sleep 3")
+    )
+    name = "evd-engine:CP-001"
+    assert place.supervisord.drift() == Sync(changed=(name, "evd-monitor:CP-001"))
+    assert place.supervisord.sync() == Sync(changed=(name, "evd-monitor:CP-001"))
+    assert place.pids() == before
+    place.supervisord.stop([name])
+    place.supervisord.sync([])
+    assert place.supervisord.drift().changed == (name, "evd-monitor:CP-001")
+    place.supervisord.sync([name])
+    assert place.supervisord.drift().changed == ("evd-monitor:CP-001",)
+    assert place.pids() == before | {name: None}
+    place.supervisord.start([name])
+    place.wait_until_running(5)
+    pid = place.pids()[name]
+    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x002000\0"
+    assert "evd-engine:CP-001: ERROR" not in place.ctl("update")
+    assert place.pids() == before | {name: pid}
+
+
+@pytest.mark.parametrize("by", ["rm", "mv"])
+def test_a_log_that_somebody_took_away(place: Place, by: str) -> None:
+    """Proves: a log that was removed or replaced is told by its program's name, and is opened anew
+    in its place without a restart; supervisord's own too."""
+    log = place.supervisord.log.with_name("x.log")
+    command = "sh -c 'while :; do echo line; sleep 0.1; done'"
+    file = place.supervisord.conf.parent / "supervisord.d" / "cp-CP-001.conf"
+    file.write_text(section("evd-engine", "CP-001", command).replace("NONE", str(log), 1))
+    place.supervisord.up()
+    place.wait_until_running(4)
+    place.wait("it writes", lambda: log.exists() and log.stat().st_size > 0)
+    before = place.pids()
+    assert place.supervisord.drift() == Sync()
+    for path in (log, place.supervisord.log):
+        path.unlink() if by == "rm" else path.rename(path.with_suffix(".old"))
+    if by == "mv":
+        log.touch()
+    assert place.supervisord.drift() == Sync(logless=("evd-engine:CP-001", "supervisord"))
+    place.supervisord.up()
+    assert place.supervisord.drift() == Sync()
+    place.wait("it writes again", lambda: log.stat().st_size > 0)
+    assert place.supervisord.log.exists()
+    assert place.pids() == before

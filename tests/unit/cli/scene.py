@@ -73,6 +73,7 @@ class Supervised:
     done: list[tuple[str, ...]] = attrs.field(factory=list)
     states: dict[str, ProcessState] = attrs.field(factory=dict)
     units: dict[str, list[Program]] = attrs.field(factory=dict)
+    drifted: Sync = Sync()
     conf: Path = Path("/net/supervisord.conf")
     root: Path = Path("/net")
     log: Path = Path("/net/var/log/supervisord.log")
@@ -137,13 +138,19 @@ class Supervised:
         self.done.append(("remove", unit))
         del self.units[unit]
 
-    def sync(self) -> Sync:
+    def sync(self, only: Sequence[str] | None = None) -> Sync:
+        if only is not None:
+            self.done.append(("sync", *only))
+            drifted = attrs.asdict(self.drifted)
+            self.drifted = Sync(
+                **{kind: tuple(x for x in drifted[kind] if x not in only) for kind in drifted}
+            )
         names = [each.name for each in self.programs()]
         self.states = {name: self.states.get(name, self.first_state) for name in names}
         return Sync()
 
     def drift(self) -> Sync:
-        return Sync()
+        return self.drifted
 
 
 def port_of(central: Central) -> int:

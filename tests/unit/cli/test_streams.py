@@ -35,7 +35,7 @@ def test_output_that_nobody_gets(verb: str, streams: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("verb", "character"),
     [
-        *((verb, "%") for verb in ("up", "run", "doctor", "down", "cp add 7", "logs x")),
+        *((verb, "%") for verb in ("up", "run", "doctor", "down", "reload", "cp add 7", "logs x")),
         *(("status", character) for character in ("%", "*", "?", "[", '"')),
     ],
 )

@@ -122,7 +122,7 @@ def test_a_port_given_twice() -> None:
         refuse_taken([ENGINE, other], Supervised())
     assert str(caught.value) == f"{what}: change {where}."
     assert [*double_uses([ENGINE, other], Supervised())] == [
-        Finding(f"{what}.", f"Change {where}; then: evd down, evd up")
+        Finding(f"{what}.", f"Change {where}; then: evd reload")
     ]
 
 
