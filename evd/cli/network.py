@@ -28,6 +28,8 @@ from evd.flags import whole
 STOP_S_MAX: Final = 12.0
 POLL_S: Final = 0.1
 WATCH_S: Final = 1.0
+# Where hundreds of files are compared, supervisord does nothing else for half a second.
+CHANGES_S: Final = 15.0
 LINES: Final = whole(1, 1_000_000)
 
 
@@ -134,10 +136,15 @@ def _watch(supervisor: Supervisor, _: argparse.Namespace) -> int:
     if not sys.stdout.isatty():
         raise ToolFailed("evd watch needs a terminal; a script asks evd status --json.", 2)
     with Live(console=console(), screen=True, auto_refresh=False) as live:
+        looked_s, drift = time.monotonic(), None
         try:
             while True:
-                live.update(draw(take_snapshot(supervisor)), refresh=True)
+                snapshot = take_snapshot(supervisor, drift)
+                live.update(draw(snapshot), refresh=True)
                 time.sleep(WATCH_S)
+                drift = snapshot.drift
+                if time.monotonic() - looked_s > CHANGES_S:
+                    looked_s, drift = time.monotonic(), None
         except KeyboardInterrupt:
             return 0
 

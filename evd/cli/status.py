@@ -77,12 +77,15 @@ class Snapshot:
         return [each for each in self.processes if each.state is not ProcessState.RUNNING]
 
 
-def take_snapshot(supervisor: Supervisor) -> Snapshot:
-    """Ask supervisor and Central; what fails becomes `trouble`."""
+def take_snapshot(supervisor: Supervisor, known: Sync | None = None) -> Snapshot:
+    """Ask supervisor and Central; what fails becomes `trouble`.
+
+    `known`: the drift of a moment ago, for which the supervisor need not read all files again.
+    """
     trouble: list[str] = []
     processes: Sequence[ProcessStatus] = ()
     points: Sequence[dict[str, Any]] = ()
-    active_requests, drift = None, Sync()
+    active_requests, drift = None, known or Sync()
     try:
         processes = supervisor.status()
     except SupervisorFailed as error:
@@ -95,7 +98,7 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
     except (ToolFailed, SupervisorFailed) as error:
         trouble.append(str(error))
     try:
-        drift = supervisor.drift() if processes else drift
+        drift = supervisor.drift() if processes and known is None else drift
     except SupervisorFailed as error:
         # A file that can't be read has been told of.
         trouble = trouble or [str(error)]
