@@ -18,8 +18,8 @@ from evd.cli import central, cp, doctor, driver, network, reload, request, topic
 from evd.cli.command_line import CommandLineWrong, Parser
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
-from evd.config import restrict_modes
 from evd.cli.streams import flush_output, open_closed_streams
+from evd.config import restrict_modes
 
 _EPILOG = """\
 The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another

@@ -10,7 +10,7 @@ from typing import Final
 from evd.adapters.supervisor.protocol import Program, Supervisor
 from evd.addresses import host_and_port
 from evd.cli.errors import ToolFailed
-from evd.cli.ports import CONTROLLER_PORTS, PortChoice
+from evd.cli.ports import CONTROLLER_PORTS, PortChoice, after
 from evd.cli.programs import BROKER, KAFKA, settings_of_central
 from evd.flags import ConfigError
 from evd.kafka_node.config import kafka_node_config
@@ -58,10 +58,11 @@ def _node_at(bootstrap: str, ports: PortChoice) -> Program:
     """A node that serves where Central looks for one."""
     try:
         host, port = host_and_port(bootstrap)
+        candidates = (*(after(port) if port else ()), *CONTROLLER_PORTS)
         flags = (
             *("--data-dir", DATA_DIR),
             *("--listen-host", host, "--listen-port", str(port)),
-            *("--controller-port", str(ports.take(CONTROLLER_PORTS))),
+            *("--controller-port", str(ports.take(candidates))),
             *("--partitions", str(PARTITIONS)),
         )
         kafka_node_config(flags, {})

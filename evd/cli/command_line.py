@@ -59,6 +59,11 @@ def add_count(parser: Parser) -> None:
     )
 
 
+def add_yes(parser: Parser) -> None:
+    """Let the operator say beforehand that a strange id is meant."""
+    parser.add_argument("--yes", action="store_true", help="do not ask about an id like another")
+
+
 def add_json(parser: Parser) -> None:
     """Let a script ask for its answer as JSON."""
     parser.add_argument("--json", action="store_true", help="for a script")

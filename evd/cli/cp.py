@@ -17,11 +17,12 @@ from evd.cli.command_line import (
     add_count,
     add_json,
     add_verb,
+    add_yes,
     text_of,
     value_of,
 )
 from evd.cli.errors import ToolFailed, sentence_of
-from evd.cli.names import cp_ids_from, new_cp_ids
+from evd.cli.names import confirm, cp_ids_from, doubts, new_cp_ids
 from evd.cli.ports import HEALTH_PORTS, METRICS_PORTS, PortChoice
 from evd.cli.programs import (
     ENGINE,
@@ -39,7 +40,7 @@ from evd.cli.signals import INTERRUPTED, undisturbed
 from evd.cli.start_lock import changing
 from evd.cli.unused import remove_unused
 from evd.config import EngineConfig
-from evd.flags import COUNT, EURO_RATE, KW
+from evd.flags import COUNT, EURO_RATE, KW, PORT
 
 SESSION_END_S: Final = 30.0
 FORGET_S: Final = 5.0
@@ -57,7 +58,11 @@ def add_verbs(verbs: Verbs) -> None:
     new.add_argument(
         "--euro", type=text_of(EURO_RATE), metavar="EURO", help="price in euro/kWh (default 0.30)"
     )
+    new.add_argument(
+        "--port", type=value_of(PORT), metavar="N", help="the engine's health port (default: free)"
+    )
     add_count(new)
+    add_yes(new)
     add_json(new)
     text = "end a charging point's session, wait for its bill, remove it"
     old = add_verb(actions, "remove", text, _remove)
@@ -74,8 +79,9 @@ def add_verbs(verbs: Verbs) -> None:
 
 def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
     cp_ids = new_cp_ids(options.names, options.count)
+    confirm(doubts(cp_ids, _known(supervisor)), yes=options.yes)
     with changing(supervisor):
-        add_charging_points(supervisor, cp_ids, options.kw, options.euro)
+        add_charging_points(supervisor, cp_ids, options.kw, options.euro, options.port)
     return report_added(
         supervisor,
         {cp_id: cp_id for cp_id in cp_ids},
@@ -83,6 +89,14 @@ def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
         lambda: not_on(supervisor, cp_ids),
         as_json=options.json,
     )
+
+
+def _known(supervisor: Supervisor) -> set[str | None]:
+    """The charging points of this network, and those on Central's list where it can be asked."""
+    known = {each.member for each in supervisor.programs() if each.group in (ENGINE, MONITOR)}
+    with contextlib.suppress(CentralAway, CentralRefused):
+        known |= {x["cp_id"] for x in central_of(supervisor).charging_points()["charging_points"]}
+    return known
 
 
 def _remove(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -98,11 +112,17 @@ def _remove(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
 
 def add_charging_points(
-    supervisor: Supervisor, cp_ids: Sequence[str], kw: str | None, euro: str | None
+    supervisor: Supervisor,
+    cp_ids: Sequence[str],
+    kw: str | None,
+    euro: str | None,
+    port: int | None = None,
 ) -> None:
     """Define charging points and start them; none of them if one is wrong.
 
     `kw` and `euro` are the engines' --kw-rate and --euro-rate; None: the engine's own default.
+    `port` is the first one's health port, from which the others count on; None: after those of the
+    network's own.
     """
     units = {cp_id: f"cp-{cp_id}" for cp_id in cp_ids}
     programs = supervisor.programs()
@@ -112,13 +132,27 @@ def add_charging_points(
         *(() if kw is None else ("--kw-rate", kw)),
         *(() if euro is None else ("--euro-rate", euro)),
     ]
-    define(supervisor, {unit: _programs(cp_id, rates, ports) for cp_id, unit in units.items()})
+    health_ports = [
+        ports.count_on(ENGINE, "--health-port", HEALTH_PORTS)
+        if port is None
+        else ports.claim(port + n, "--port")
+        for n in range(len(cp_ids))
+    ]
+    made = {
+        unit: _programs(cp_id, str(health_port), rates, ports)
+        for (cp_id, unit), health_port in zip(units.items(), health_ports, strict=True)
+    }
+    define(supervisor, made)
 
 
-def _programs(cp_id: str, rates: Sequence[str], ports: PortChoice) -> list[Program]:
-    health_port = str(ports.take(HEALTH_PORTS))
+def _programs(
+    cp_id: str, health_port: str, rates: Sequence[str], ports: PortChoice
+) -> list[Program]:
+    def metrics_port(group: str) -> str:
+        return str(ports.count_on(group, "--metrics-port", METRICS_PORTS))
+
     engine, monitor = (
-        Program(group, cp_id, (*flags, "--metrics-port", str(ports.take(METRICS_PORTS))))
+        Program(group, cp_id, (*flags, "--metrics-port", metrics_port(group)))
         for group, flags in (
             (ENGINE, ("--cp-id", cp_id, "--health-port", health_port, *rates)),
             (MONITOR, ("--cp-id", cp_id, "--cp-e-port", health_port)),

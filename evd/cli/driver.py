@@ -4,9 +4,17 @@ import argparse
 from pathlib import Path
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
-from evd.cli.command_line import Verbs, add_actions, add_count, add_json, add_verb, value_of
+from evd.cli.command_line import (
+    Verbs,
+    add_actions,
+    add_count,
+    add_json,
+    add_verb,
+    add_yes,
+    value_of,
+)
 from evd.cli.errors import ToolFailed
-from evd.cli.names import new_driver_ids
+from evd.cli.names import confirm, doubts, new_driver_ids
 from evd.cli.ports import DASHBOARD_PORTS, METRICS_PORTS, PortChoice
 from evd.cli.programs import (
     DRIVER,
@@ -32,6 +40,7 @@ def add_verbs(verbs: Verbs) -> None:
         "--http-port", type=value_of(PORT), metavar="N", help="its dashboard (default: free)"
     )
     add_count(new)
+    add_yes(new)
     add_json(new)
     text = "remove drivers; a running session goes on and is billed"
     add_verb(actions, "remove", text, _remove).add_argument("names", metavar="NAME", nargs="+")
@@ -41,6 +50,8 @@ def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
     driver_ids = new_driver_ids(options.names, options.count)
     if options.http_port is not None and len(driver_ids) > 1:
         raise ToolFailed("--http-port is for one driver.", 2)
+    known = {each.member for each in supervisor.programs() if each.group == DRIVER}
+    confirm(doubts(driver_ids, known), yes=options.yes)
     with changing(supervisor):
         ports = add_drivers(supervisor, driver_ids, options.requests, options.http_port)
     names = {f"{DRIVER}:{driver_id}" for driver_id in driver_ids}
@@ -78,7 +89,9 @@ def add_drivers(
     if http_port is not None:
         ports.claim(http_port, "--http-port")
     dashboards = {
-        driver_id: ports.take(DASHBOARD_PORTS) if http_port is None else http_port
+        driver_id: ports.count_on(DRIVER, "--http-port", DASHBOARD_PORTS)
+        if http_port is None
+        else http_port
         for driver_id in driver_ids
     }
     made = {
@@ -112,7 +125,8 @@ def _driver(driver_id: str, requests: Path | None, http_port: int, ports: PortCh
     if requests is not None:
         _check_requests(requests)
         flags += ["--requests-file", str(requests.resolve())]
-    program = Program(DRIVER, driver_id, (*flags, "--metrics-port", str(ports.take(METRICS_PORTS))))
+    metrics_port = ports.count_on(DRIVER, "--metrics-port", METRICS_PORTS)
+    program = Program(DRIVER, driver_id, (*flags, "--metrics-port", str(metrics_port)))
     config_of(program)
     return program
 

@@ -1,7 +1,8 @@
 """The ids of charging points and drivers, as the operator names them."""
 
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from evd.cli.errors import ToolFailed
@@ -13,6 +14,9 @@ CHARS_SHOWN: Final = 80
 PROGRAM_PREFIX: Final = "evd-"
 
 _NUMBERED: Final = re.compile(r"(?P<stem>.*?)(?P<number>[0-9]+)", re.S)
+
+# Such as 7.5, 1-3, 1e3 and 0x7.
+_LIKE_A_NUMBER: Final = re.compile(r"[0-9][0-9._-]*(e[0-9._-]*)?|0x[0-9a-f]+", re.I)
 
 Check = Callable[[str], str]
 
@@ -34,6 +38,32 @@ def new_driver_ids(names: Sequence[str], count: int) -> list[str]:
     """The ids of new drivers; `count` counts on from the only one."""
     driver_ids = _counted(names, count, "name", "driver-7")
     return _new(_checked(driver_ids, "a name", lambda name: check_id(name, "driver_id")))
+
+
+def doubts(names: Sequence[str], known: Collection[str | None]) -> list[str]:
+    """Why new ids may be slips of the finger, beside those that are `known`; no full stops."""
+    there = {each.lower(): each for each in (*names, *known) if each is not None}
+    found = []
+    for name in names:
+        if name in known:
+            continue
+        if (twin := there[name.lower()]) != name:
+            found.append(f"{name} differs from {twin} by case alone")
+        elif _LIKE_A_NUMBER.fullmatch(name) and not name.isdecimal():
+            found.append(f"{name} looks like a number and is none")
+    return found
+
+
+def confirm(doubts: Sequence[str], *, yes: bool) -> None:
+    """Return where the operator means it; ToolFailed where not, or where nobody can be asked."""
+    if yes or not doubts:
+        return
+    told = ", ".join(doubts)
+    if not sys.stdin.isatty():
+        raise ToolFailed(f"{told}: nothing was added. If you mean it, say --yes.", 2)
+    print(f"{told}. Add it all the same? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ToolFailed("Nothing was added.")
 
 
 def _cp_id(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 import attrs
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
+from evd.addresses import PORT_MAX
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import config_of
 
@@ -21,6 +22,8 @@ HEALTH_PORTS: Final = (*range(8001, 8100), *range(20000, 21000))
 DASHBOARD_PORTS: Final = (*range(8100, 8200), *range(21000, 22000))
 CONTROLLER_PORTS: Final = (*range(9093, 9100), *range(25000, 26000))
 METRICS_PORTS: Final = (*range(9201, 9600), *range(22000, 25000))
+# So many ports after a network's own are tried.
+COUNTED_ON: Final = 1000
 
 # Ports that a program listens on, each with the field of its host.
 _LISTENS: Final = {
@@ -191,10 +194,13 @@ class PortChoice:
     """Gives out ports that nobody listens on and that no program of the network has."""
 
     def __init__(self, programs: Iterable[Program]) -> None:
-        self._taken = {endpoint.port: endpoint.user for endpoint in endpoints(programs)}
+        self._present = [*endpoints(programs)]
+        self._taken = {endpoint.port: endpoint.user for endpoint in self._present}
 
-    def claim(self, port: int, flag: str) -> None:
+    def claim(self, port: int, flag: str) -> int:
         """Keep a port that the operator chose by `flag`; ToolFailed where it is not to be had."""
+        if port > PORT_MAX:
+            raise ToolFailed(f"There is no port {port}: choose another {flag}.", 2)
         if port in self._taken:
             raise ToolFailed(
                 f"Port {port} is given to {self._taken[port]} already: choose another {flag}."
@@ -204,6 +210,16 @@ class PortChoice:
                 f"Port {port} is in use{describe_holder(port)}: choose another {flag}."
             )
         self._taken[port] = flag
+        return port
+
+    def count_on(self, group: str, flag: str, candidates: Sequence[int]) -> int:
+        """The first free one after those that a group's programs have for `flag`.
+
+        Where they have none, or nothing after them is free: of `candidates`.
+        """
+        name = f"{group}:"
+        own = [x.port for x in self._present if x.flag == flag and x.program.startswith(name)]
+        return self.take((*(after(max(own)) if own else ()), *candidates))
 
     def take(self, candidates: Sequence[int]) -> int:
         """The first free one of `candidates`."""
@@ -212,3 +228,8 @@ class PortChoice:
                 self._taken[port] = "a new program"
                 return port
         raise ToolFailed(f"No port from {candidates[0]} to {candidates[-1]} is free.")
+
+
+def after(port: int) -> range:
+    """The ports that are tried after this one."""
+    return range(port + 1, min(port + 1 + COUNTED_ON, PORT_MAX + 1))

@@ -1,6 +1,7 @@
 """The operator's tool changing a network: what is added, removed, asked for or put back, and what
 is said and undone where that does not come to its end."""
 
+import io
 import json
 import os
 import signal
@@ -366,3 +367,29 @@ def test_what_is_no_backup_stops_nothing(
         restore(supervisor, copy)
     assert supervisor.done == []
     assert [*tmp_path.iterdir()] == [copy]
+
+
+@pytest.mark.parametrize("verb", ["cp", "driver"])
+def test_a_strange_id_is_asked_about(
+    verb: str, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: an id that differs by case alone from one of the network's, or of Central's list, is
+    added where the operator says so, at the terminal or by --yes, and by a script never else."""
+    tool.supervisor.is_up = False
+    assert tool.run(verb, "add", "Pier")[0] == 0
+    listed: Answer = (200, {"charging_points": [{"cp_id": "Quay"}]}, {})
+    with answering(Answers([listed])) as central:
+        tool.supervisor.defined[0] = central_at(central)
+        told = "pier differs from Pier by case alone"
+        refused = f"evd: {told}: nothing was added. If you mean it, say --yes.\n"
+        assert tool.run(verb, "add", "pier") == (2, "", refused)
+        if verb == "cp":
+            assert tool.run(verb, "add", "QUAY")[0] == 2
+        for answer, code in (("n\n", 1), ("", 1), ("y\n", 0)):
+            terminal = io.StringIO(answer)
+            monkeypatch.setattr(terminal, "isatty", lambda: True)
+            monkeypatch.setattr("sys.stdin", terminal)
+            got, _, asked_for = tool.run(verb, "add", "pier")
+            assert (got, told in asked_for) == (code, True)
+        assert tool.run(verb, "add", "PIER", "7.5", "--yes")[0] == 0
+    assert tool.supervisor.units.keys() == {f"{verb}-{x}" for x in ("Pier", "pier", "PIER", "7.5")}

@@ -14,11 +14,12 @@ from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Progra
 from evd.cli import doctor
 from evd.cli.broker import _node_at
 from evd.cli.command_line import CommandLineWrong
-from evd.cli.cp import remove_charging_point
+from evd.cli.cp import add_charging_points, remove_charging_point
 from evd.cli.doctor import Finding, double_uses, hung
+from evd.cli.driver import add_drivers
 from evd.cli.errors import ToolFailed
 from evd.cli.follow import LogFollower, Tail, last_lines
-from evd.cli.names import cp_ids_from, new_cp_ids, new_driver_ids
+from evd.cli.names import cp_ids_from, doubts, new_cp_ids, new_driver_ids
 from evd.cli.ports import PortChoice, endpoints, given_twice, holder, is_free, refuse_taken
 from evd.cli.programs import program_named
 from evd.cli.request import ask, follow
@@ -395,3 +396,60 @@ def test_the_doctor_names_sessions_that_cannot_be_read(
     found = [*hung([engine], status)]
     assert len(found) == findings
     assert all("evd-engine:CP-001 has 2 sessions" in each.what for each in found)
+
+
+def test_ports_count_on_from_the_networks_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves: in a network that was moved, a new charging point's, driver's or Kafka's ports follow
+    those that its programs have, each kind its own; --port is the first one's, and is refused where
+    somebody has it or where there is none so high."""
+    monkeypatch.setattr("evd.cli.ports.is_free", lambda *_: True)
+    moved = (
+        ("evd-engine", "a", "--cp-id a --health-port 18001 --metrics-port 19201"),
+        ("evd-engine", "b", "--cp-id b --health-port 18005 --metrics-port 19202"),
+        ("evd-monitor", "a", "--cp-id a --cp-e-port 18001 --metrics-port 19301"),
+        ("evd-driver", "x", "--driver-id x --http-port 18006 --metrics-port 19401"),
+    )
+    programs = [Program(group, name, tuple(flags.split())) for group, name, flags in moved]
+    supervisor = Supervised(programs)
+
+    def ports_of(unit: str) -> list[list[int]]:
+        return [
+            [int(x) for x in each.arguments if x.isdecimal()] for each in supervisor.units[unit]
+        ]
+
+    add_charging_points(supervisor, ["c", "d"], None, None)
+    assert ports_of("cp-c") == [[18007, 19203], [18007, 19302]]
+    assert ports_of("cp-d") == [[18008, 19204], [18008, 19303]]
+    assert add_drivers(supervisor, ["y"], None, None) == {"y": 18009}
+    assert ports_of("driver-y") == [[18009, 19402]]
+    add_charging_points(supervisor, ["e", "f"], None, None, 30000)
+    assert ports_of("cp-f") == [[30001, 19206], [30001, 19305]]
+    for port, why in ((18001, "is given to evd-engine:a"), (65535, "There is no port 65536")):
+        with pytest.raises(ToolFailed, match=why):
+            add_charging_points(supervisor, ["g", "h"], None, None, port)
+    assert "--controller-port 19093" in " ".join(
+        _node_at("127.0.0.1:19092", PortChoice([])).arguments
+    )
+    # The last port has none after it: the count begins where a new network does.
+    last = Program("evd-engine", "z", ("--cp-id", "z", "--health-port", "65535"))
+    assert PortChoice([last]).count_on("evd-engine", "--health-port", [8001]) == 8001
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (["cp-001"], "cp-001 differs from CP-001 by case alone"),
+        (["a", "A"], "a differs from A by case alone"),
+        (["7.5"], "7.5 looks like a number and is none"),
+        (["1-3"], "1-3 looks like a number and is none"),
+        (
+            ["0x7", "1E3"],
+            "0x7 looks like a number and is none, 1E3 looks like a number and is none",
+        ),
+        (["7", "CP-001", "1-a", "depot-A9", "10.pier"], ""),
+    ],
+)
+def test_ids_that_may_be_slips_of_the_finger(names: list[str], why: str) -> None:
+    """Proves: an id like one that is there, or like a number, is not taken without a word; what an
+    operator means by a number, or a name with a number, is."""
+    assert ", ".join(doubts(new_cp_ids(names, 1), {"CP-001", "CP-002", None})) == why
