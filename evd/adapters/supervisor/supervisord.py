@@ -39,6 +39,7 @@ RPC_S: Final = 5.0
 # Central and the broker wait so long for the others: a daemon that lives ends within 5 s.
 EARLY_STOP_S: Final = 5.0
 STOP_S: Final = 12.0
+CLOSING_S: Final = 0.5
 # Some hundred programs, on a machine that is busy with other things too.
 LAUNCH_S: Final = 30.0
 # supervisord binds `<path>.<pid>` before it links it to its place.
@@ -328,6 +329,7 @@ class Supervisord:
                     raise SupervisorFailed("The network is being stopped.") from None
                 raise SupervisorFailed(f"supervisord refuses: {fault.faultString}") from None
             except (FileNotFoundError, ConnectionRefusedError):
+                self._refuse_unreachable()
                 raise _Away("The network does not run: `evd up` starts it.") from None
             except PermissionError:
                 raise SupervisorFailed(
@@ -338,6 +340,18 @@ class Supervisord:
             except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
                 raise _Away(f"supervisord can't be reached: {error}.") from None
 
+    def _refuse_unreachable(self) -> None:
+        """SupervisorFailed where supervisord runs, and somebody took its socket away."""
+        end_s = time.monotonic() + CLOSING_S
+        while pid := self._noted_pid():
+            # At its end it closes its socket a moment before it is gone.
+            if time.monotonic() > end_s:
+                raise SupervisorFailed(
+                    f"supervisord (process {pid}) runs, but its socket {self._socket} is gone:"
+                    f" kill {pid} stops the network, then evd up starts it."
+                )
+            time.sleep(0.02)
+
     def _why_busy(self) -> str:
         told, pid = f"does not answer within {RPC_S:g} s: see {self.log}.", self._noted_pid()
         if pid is None:
@@ -345,10 +359,14 @@ class Supervisord:
         return f"supervisord (process {pid}) {told} If it hangs: kill -9 {pid}, then evd down."
 
     def _noted_pid(self) -> int | None:
-        """The process that its file names, if that is a supervisord still."""
+        """The process that its file names, if that is the supervisord of our file still."""
         try:
             pid = int((self.var / "run" / "supervisord.pid").read_text())
-            is_ours = b"supervisord" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            # It runs in our root, so a relative path means the same to us.
+            is_ours = str(self.conf) in {
+                os.path.normpath(self.root / os.fsdecode(word)) for word in words
+            }
         except (OSError, ValueError):
             return None
         return pid if is_ours else None
