@@ -14,7 +14,7 @@ import evd
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import SupervisorFailed
 from evd.adapters.supervisor.supervisord import PATH_CHARACTERS_REFUSED, Supervisord
-from evd.cli import central, cp, doctor, driver, network, reload, request, topics
+from evd.cli import central, cp, doctor, driver, network, reload, request, session, topics
 from evd.cli.command_line import CommandLineWrong, Parser
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
@@ -80,7 +80,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--config", type=Path, metavar="FILE", help="supervisord.conf of the network"
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for family in (network, reload, topics, doctor, request, cp, driver, central):
+    for family in (network, reload, topics, doctor, request, session, cp, driver, central):
         family.add_verbs(verbs)
     return parser.parse_args(arguments)
 

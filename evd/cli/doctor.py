@@ -58,6 +58,8 @@ SETTLED_S: Final = 5.0
 DISK_BYTES_MIN: Final = 200_000_000
 CLOCK_S_MAX: Final = 5.0
 IDLE_S: Final = 2.0
+# The most that Central lists at once.
+SESSIONS_MAX: Final = 1000
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -114,6 +116,7 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += _central(supervisor, status)
         findings += hung(programs, status)
         findings += charging_points(supervisor, programs)
+        findings += suspect_sessions(supervisor)
     except (SupervisorFailed, ToolFailed) as error:
         findings.append(Finding(str(error), "Until then nothing more can be examined."))
     return findings
@@ -372,6 +375,23 @@ def _idle(central: Central, cp_ids: Collection[str]) -> Iterator[Finding]:
                     f" {view['unavailable_reason']}.",
                     f"See why: evd logs evd-engine:{view['cp_id']}",
                 )
+
+
+def suspect_sessions(supervisor: Supervisor) -> Iterator[Finding]:
+    """Sessions that wait for the operator's judgement, of the newest that Central has."""
+    try:
+        sessions = central_of(supervisor).sessions(limit=SESSIONS_MAX)
+    except (CentralAway, CentralRefused):
+        # `_central` has told of it.
+        return
+    for session in sessions:
+        if session["suspect"]:
+            session_id = session["session_id"]
+            yield Finding(
+                f"{session_id} at {session['cp_id']} has no bill: {session['reason']}.",
+                f"Bill it as recorded: evd session accept {session_id};"
+                f" or at 0: evd session void {session_id}",
+            )
 
 
 def _charging_point(view: dict[str, Any], *, is_ours: bool) -> Iterator[Finding]:

@@ -15,10 +15,12 @@ from evd.core.central.events import (
     HangUp,
     MonitorLeft,
     MonitorSaid,
+    PutAside,
     Refusal,
     Refused,
     Reply,
     RequestEndAsked,
+    TelemetryRefused,
     Ticked,
 )
 from evd.core.central.rows import Request
@@ -85,7 +87,7 @@ class CentralPart(Process):
         self.store = store
         self.core: Central | None = None
         self.settings = settings_for(world.mix.lost_after_s)
-        self.dead_letters = 0
+        self.dead_letters = self.telemetry_refused = 0
         # Called with each charging point that Central hears of.
         self.on_contact: Callable[[str], None] = lambda _: None
         # Called with each demand about a request, once it is dealt with.
@@ -195,6 +197,11 @@ class CentralPart(Process):
             case Note():
                 if step.level is not Level.DEBUG:
                     self.note(step.text)
+            case PutAside():
+                self.dead_letters += 1
+                self.note(f"puts aside: {step.error}: {step.message}")
+            case TelemetryRefused():
+                self.telemetry_refused += 1
         return None
 
     def accept(self, connect: Callable[[End], Connection]) -> None:

@@ -56,6 +56,7 @@ from evd.core.central.events import (
     CpResumeAsked,
     CpShutdownAsked,
     CpStopAsked,
+    JudgementAsked,
     RecoveryAccepted,
     RequestEndAsked,
     SessionStopAsked,
@@ -244,6 +245,27 @@ async def stop_session(service: ServiceHere, session_id: SessionIdInPath) -> Ses
     return await _ask(
         service, lambda call: SessionStopAsked(call, session_id), SessionTaken(session_id)
     )
+
+
+@routes.post(
+    "/sessions/{session_id:str}/accept", "Bill a suspect session", "It is billed", 404, 409
+)
+async def accept_session(service: ServiceHere, session_id: SessionIdInPath) -> SessionTaken:
+    """As it was recorded, once and for good; 409 for one that is not suspect, or was judged."""
+    return await _judge(service, session_id, accept=True)
+
+
+@routes.post(
+    "/sessions/{session_id:str}/void", "Bill a suspect session at 0", "It costs nothing", 404, 409
+)
+async def void_session(service: ServiceHere, session_id: SessionIdInPath) -> SessionTaken:
+    """Once and for good; 409 for one that is not suspect, or was judged."""
+    return await _judge(service, session_id, accept=False)
+
+
+async def _judge(service: CentralService, session_id: str, *, accept: bool) -> SessionTaken:
+    taken = SessionTaken(session_id)
+    return await _ask(service, lambda call: JudgementAsked(call, session_id, accept), taken)
 
 
 @routes.get("/telemetry", "The meters that run", "The newest of each supplying charging point")

@@ -126,6 +126,10 @@ class Central:
         given = {name: value for name, value in filters.items() if value is not None}
         return list_in(self._call("GET", f"/sessions?{urlencode(given)}"), "sessions")
 
+    def judge(self, session_id: str, verdict: str) -> None:
+        """Bill a suspect session as it was recorded (`accept`), or at 0 (`void`)."""
+        self._call("POST", f"/sessions/{quote(session_id)}/{verdict}")
+
     def charge(self, request: Mapping[str, str]) -> str:
         """Ask for a charge; the request's id."""
         return str(self._call("POST", "/request/charge", request)["request_id"])

@@ -62,6 +62,7 @@ class SessionShown:
 
     `total_cost` is null until a record settles it.  `estimated`: closed without the engine's
     record.  `billable` false: at no cost.  `stray`: it ran although its request had ended.
+    `suspect`: its record can't be, and waits for the operator.
     """
 
     session_id: str
@@ -77,6 +78,7 @@ class SessionShown:
     estimated: bool
     billable: bool
     stray: bool
+    suspect: bool
 
     @classmethod
     def of(cls, row: Session) -> Self:
@@ -103,6 +105,7 @@ class MeterShown:
     kw: float
     kwh: float
     euros: float
+    seq: int | None
     ts: datetime | None
 
 
@@ -143,7 +146,7 @@ class CpTaken:
 
 @attrs.frozen
 class SessionTaken:
-    """The session is being stopped; its record brings its bill."""
+    """The session is being stopped, or was judged."""
 
     session_id: str
 

@@ -40,10 +40,14 @@ class Messenger:
 
     def read(self, batch: Batch) -> list[Message]:
         """The good messages of a batch, in order."""
+        return [message for message, _ in self.read_pairs(batch)]
+
+    def read_pairs(self, batch: Batch) -> list[tuple[Message, RawMessage]]:
+        """The good messages of a batch, in order, each with what it was read from."""
         messages = []
         for raw in batch:
             try:
-                messages.append(codec.decode(raw.topic, raw.value))
+                messages.append((codec.decode(raw.topic, raw.value), raw))
             except codec.BadMessage as error:
                 self.put_aside(raw, str(error))
         return messages

@@ -24,6 +24,7 @@ from evd.core.central.events import (
     Effect,
     Event,
     FrameRefused,
+    JudgementAsked,
     MonitorLeft,
     MonitorSaid,
     Polled,
@@ -128,6 +129,8 @@ class Central:
                 return self._requests.on_request_end_asked(event)
             case SessionStopAsked():
                 return self._requests.on_session_stop_asked(event)
+            case JudgementAsked():
+                return self._settlement.on_judgement_asked(event)
             case CpStopAsked() | CpResumeAsked() | CpShutdownAsked() | CpRemovalAsked():
                 return self._operator.on_asked(event)
             case RecoveryAccepted():
@@ -155,7 +158,7 @@ class Central:
                 case CpStatus() | SessionRecord():
                     request_ids.add(event.request_id or "")
                     session_ids.add(event.session_id or "")
-                case SessionStopAsked():
+                case SessionStopAsked() | JudgementAsked():
                     session_ids.add(event.session_id)
                 case MonitorSaid(message=Heartbeat() as message):
                     session_ids.add(message.session_id or "")

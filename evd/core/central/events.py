@@ -95,6 +95,15 @@ class SessionStopAsked:
 
 
 @attrs.frozen(slots=True)
+class JudgementAsked:
+    """A suspect session is to be billed as it was recorded, or (`accept` false) at 0."""
+
+    call: int
+    session_id: str
+    accept: bool
+
+
+@attrs.frozen(slots=True)
 class CpStopAsked:
     """A charging point is to go out of service."""
 
@@ -137,6 +146,7 @@ Asked = (
     ChargeAsked
     | RequestEndAsked
     | SessionStopAsked
+    | JudgementAsked
     | CpStopAsked
     | CpResumeAsked
     | CpShutdownAsked
@@ -170,6 +180,21 @@ class HangUp:
     connection: int
 
 
+@attrs.frozen(slots=True)
+class PutAside:
+    """Send this very event to the dead letters: it says `error` wrong; nothing of it was taken."""
+
+    message: FromKafka
+    error: str
+
+
+@attrs.frozen(slots=True)
+class TelemetryRefused:
+    """Count a reading that can't be; nothing of it was taken."""
+
+    cp_id: str
+
+
 class Refusal(StrEnum):
     """Why a call is refused: no such id, it can't be done as things are, or not just now."""
 
@@ -200,4 +225,4 @@ class Reply:
     answer: Accepted | Refused
 
 
-Effect = Save | Send | Note | Answer | HangUp | Reply
+Effect = Save | Send | Note | Answer | HangUp | Reply | PutAside | TelemetryRefused

@@ -68,15 +68,32 @@ class Ledger:
         return Save(row)
 
     def meter(self, session_id: str, energy_mwh: int) -> list[Effect]:
-        """Write the meter of an ACTIVE session, if it has risen."""
-        if energy_mwh <= self._meters_mwh.get(session_id, 0):
+        """Write the newest meter of an ACTIVE session, also where it has fallen."""
+        if energy_mwh == self._meters_mwh.get(session_id, 0):
             return []
         self._meters_mwh[session_id] = energy_mwh
         return [Save(Reading(session_id, energy_mwh))]
 
     def metered_mwh(self, session: Session) -> int:
         """Return the newest energy that is known of a session."""
-        return max(session.energy_mwh, self._meters_mwh.get(session.session_id, 0))
+        return self._meters_mwh.get(session.session_id, session.energy_mwh)
+
+    def contradiction(
+        self, session_id: str | None, request_id: str | None, driver_id: str | None
+    ) -> str:
+        """Return why these ids can't belong together, empty where they can; None: not named.
+
+        No message is trusted by one id where it carries several.
+        """
+        if session_id and request_id and session_id != session_id_for(request_id):
+            return f"session_id is not that of {request_id}"
+        session, request = self.sessions.get(session_id or ""), self.requests.get(request_id or "")
+        if session is not None and request_id not in (None, session.request_id):
+            return f"request_id is not that of {session.session_id}"
+        for row in (session, request):
+            if row is not None and driver_id not in (None, row.driver_id):
+                return f"driver_id is not that of {request_id or session_id}"
+        return ""
 
     def put_request(self, row: Request) -> None:
         """Take a request's newest row."""

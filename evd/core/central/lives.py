@@ -12,7 +12,8 @@ A request, by the status that is stored; (none): it is not known.
     (none) PENDING ACCEPTED IN_PROGRESS    --failed-->     FAILED
 
 A session.  STARTING, RUNNING and STOPPING are ACTIVE; UNSETTLED has ended without its engine's
-record, which may still come; nothing changes what is SETTLED.
+record, which may still come; SUSPECT has a record that can't be, and waits for the operator;
+nothing changes what is SETTLED.
 
     (none)                                 --begun-->        STARTING
     STARTING                               --confirmed-->    RUNNING
@@ -23,6 +24,8 @@ record, which may still come; nothing changes what is SETTLED.
     STARTING RUNNING STOPPING              --estimated-->    UNSETTLED
     STARTING RUNNING STOPPING              --never began-->  UNSETTLED
     (none) STARTING RUNNING STOPPING UNSETTLED --recorded--> SETTLED
+    (none) STARTING RUNNING STOPPING UNSETTLED --suspected--> SUSPECT
+    SUSPECT                                --judged-->       SETTLED
 """
 
 from collections.abc import Mapping
@@ -56,7 +59,7 @@ class SessionStep(StrEnum):
     """The steps of a session's life.
 
     ADOPTED: an engine runs it and no row is known; ADOPTED_LATE: its request had ended as well.
-    NEVER_BEGAN: its engine knows nothing of it.
+    NEVER_BEGAN: its engine knows nothing of it.  SUSPECTED: its record can't be.
     """
 
     BEGUN = "begun"
@@ -67,6 +70,8 @@ class SessionStep(StrEnum):
     ESTIMATED = "estimated"
     NEVER_BEGAN = "never began"
     RECORDED = "recorded"
+    SUSPECTED = "suspected"
+    JUDGED = "judged"
 
 
 class SessionState(StrEnum):
@@ -76,6 +81,7 @@ class SessionState(StrEnum):
     RUNNING = "RUNNING"
     STOPPING = "STOPPING"
     UNSETTLED = "UNSETTLED"
+    SUSPECT = "SUSPECT"
     SETTLED = "SETTLED"
 
 
@@ -105,9 +111,14 @@ SESSION_LIFE: dict[tuple[SessionState | None, SessionStep], SessionState] = {
     **{(at, SessionStep.ESTIMATED): SessionState.UNSETTLED for at in _ACTIVE},
     **{(at, SessionStep.NEVER_BEGAN): SessionState.UNSETTLED for at in _ACTIVE},
     **{
-        (at, SessionStep.RECORDED): SessionState.SETTLED
+        (at, step): after
+        for step, after in (
+            (SessionStep.RECORDED, SessionState.SETTLED),
+            (SessionStep.SUSPECTED, SessionState.SUSPECT),
+        )
         for at in (None, *_ACTIVE, SessionState.UNSETTLED)
     },
+    (SessionState.SUSPECT, SessionStep.JUDGED): SessionState.SETTLED,
 }
 
 
@@ -121,6 +132,8 @@ def session_state(row: Session | None) -> SessionState | None:
         return None
     if row.settled:
         return SessionState.SETTLED
+    if row.suspect:
+        return SessionState.SUSPECT
     if row.status is not SessionStatus.ACTIVE:
         return SessionState.UNSETTLED
     if row.want is Want.STOP:

@@ -4,7 +4,15 @@ A closed connection is KO at once; one that says nothing for the time-out is hun
 change of a charging point's health is written down once, also over Central's own restarts.
 """
 
-from evd.core.central.events import Answer, Effect, FrameRefused, HangUp, MonitorSaid, Save
+from evd.core.central.events import (
+    Answer,
+    Effect,
+    FrameRefused,
+    HangUp,
+    MonitorSaid,
+    PutAside,
+    Save,
+)
 from evd.core.central.flapping import Warnings
 from evd.core.central.point import Point
 from evd.core.central.recovery import Recovery
@@ -162,6 +170,10 @@ class Monitors:
         point = self.state.points.get(status.cp_id)
         if point is None:
             return []
+        ledger = self.state.ledger
+        wrong = ledger.contradiction(status.session_id, status.request_id, status.driver_id)
+        if wrong:
+            return [PutAside(status, wrong)]
         before = point.report
         effects = point.reported(status, self.state.now)
         if point.report is not before:

@@ -12,6 +12,7 @@ from evd.core.central.events import (
     Accepted,
     ChargeAsked,
     Effect,
+    PutAside,
     Refusal,
     Refused,
     Reply,
@@ -25,7 +26,6 @@ from evd.core.central.rows import Request, Session, SessionStatus, ShownState
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import Settlement
 from evd.core.central.state import State
-from evd.core.effects import Level, Note
 from evd.core.wire.messages import Action, CpState, DriverRequest, RequestStatus, Seen
 
 CANCELLED = "cancelled"
@@ -81,12 +81,8 @@ class Requests:
     def on_driver_request(self, message: DriverRequest) -> list[Effect]:
         """Take in what a driver asks: answer it at once, or let it wait for its decision."""
         row = self.state.ledger.requests.get(message.request_id)
-        if row is not None and row.driver_id != message.driver_id:
-            text = (
-                f"{message.driver_id} speaks of {message.request_id}, which is another driver's: "
-                "ignored"
-            )
-            return [Note(Level.WARNING, text)]
+        if self._is_anothers(message.request_id, message.driver_id):
+            return [PutAside(message, f"driver_id is not that of {message.request_id}")]
         if message.action is Action.CANCEL:
             return self.cancel(message.request_id, message.driver_id, message.cp_id)
         if row is not None and message.action is Action.STOP:
@@ -105,14 +101,19 @@ class Requests:
             )
         return []
 
+    def _is_anothers(self, request_id: str, driver_id: str) -> bool:
+        """Return whether another driver's request has this id, decided or not."""
+        known = self.state.ledger.requests.get(request_id) or self.waiting.get(request_id)
+        return known is not None and known.driver_id != driver_id
+
     def on_charge_asked(self, event: ChargeAsked) -> list[Effect]:
         """Store a request of a caller that will not repeat it."""
         state = self.state
         row = state.ledger.requests.get(event.request_id)
+        if self._is_anothers(event.request_id, event.driver_id):
+            why = f"request_id {event.request_id} is another driver's"
+            return [_refuse(event, Refusal.CONFLICT, why, "request_id")]
         if row is not None:
-            if row.driver_id != event.driver_id:
-                why = f"request_id {event.request_id} is another driver's"
-                return [_refuse(event, Refusal.CONFLICT, why, "request_id")]
             return [Reply(event.call, Accepted())]
         why = self.holds_back()
         if why:

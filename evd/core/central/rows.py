@@ -90,7 +90,8 @@ class Session:
     for, and `confirmed` whether that engine was ever heard to run it.  `cost_cents` is None until
     a record settles it (`settled`); nothing changes it after that.  `estimated`: closed without
     the engine's record.  `billable` false: its bill is 0.  `stray`: it ran although its request
-    had ended.
+    had ended.  `confirmed_seq`: of the report or telemetry of `boot_id` that confirmed it.
+    `suspect`: its record can't be; `recorded_cents` is its bill if the operator accepts it.
     """
 
     session_id: str
@@ -111,6 +112,14 @@ class Session:
     billable: bool = True
     settled: bool = False
     stray: bool = False
+    confirmed_seq: int | None = None
+    suspect: bool = False
+    recorded_cents: int | None = None
+
+    @property
+    def begun_here(self) -> bool:
+        """Whether Central began it, and did not learn of it from an engine."""
+        return self.until_up_s > 0
 
 
 @attrs.frozen(slots=True)

@@ -9,10 +9,12 @@ import math
 
 import attrs
 
-from evd.core.central.events import Effect
+from evd.core.central.doubts import doubt_of_telemetry
+from evd.core.central.events import Effect, PutAside, TelemetryRefused
 from evd.core.central.ledger import session_id_for
 from evd.core.central.lives import RequestStep, SessionStep
 from evd.core.central.point import HEARD_LATELY_S, Point
+from evd.core.central.report import Report
 from evd.core.central.rows import Request, Session, SessionStatus, Want
 from evd.core.central.settlement import Settlement, stray_reason
 from evd.core.central.state import State
@@ -34,11 +36,15 @@ REPEAT_S = 1.0
 @attrs.define(slots=True)
 class Watch:
     """One ACTIVE session, by Central's monotonic clock: when its START was first sent, when it was
-    last commanded, when it was last heard of."""
+    last commanded, when it was last heard of.
+
+    `is_doubted`: a reading of it was refused, and the log has told so.
+    """
 
     sent_s: float
     commanded_s: float
     heard_s: float
+    is_doubted: bool = False
 
 
 class Sessions:
@@ -74,6 +80,7 @@ class Sessions:
             updated_at=state.now.wall,
         )
         self.watches[session.session_id] = Watch(now_s, now_s, now_s)
+        state.starts_s[session.session_id] = now_s
         return [
             # One commit: a session without its request, or the other way round, can't be.
             state.ledger.save_session(session, SessionStep.BEGUN),
@@ -98,31 +105,40 @@ class Sessions:
         report = point.report
         if report is None or report.session_id is None:
             return []
-        watch = self.watches.get(report.session_id)
-        if watch is not None:
-            watch.heard_s = self.state.now.mono_s
         session = self.state.ledger.sessions.get(report.session_id)
         if session is None:
             return self._adopt(point)
-        if session.cp_id == point.cp_id and report.whole and not session.confirmed:
-            return self._confirm(session)
+        if session.cp_id != point.cp_id:
+            # One that another charging point claims is not heard of by that.
+            return []
+        watch = self.watches.get(report.session_id)
+        if watch is not None:
+            watch.heard_s = self.state.now.mono_s
+        if report.whole and not session.confirmed:
+            return self._confirm(session, report.boot_id, report.seq)
         return []
 
     def on_telemetry(self, message: Telemetry) -> list[Effect]:
         """Take in the meter of a session, and pass it on to its driver."""
         state = self.state
         session = state.ledger.sessions.get(message.session_id)
-        if (
-            session is None
-            or session.status is not SessionStatus.ACTIVE
-            or session.cp_id != message.cp_id
-            or session.boot_id != message.boot_id
-        ):
+        if session is None or session.status is not SessionStatus.ACTIVE:
             return []
-        self._watch(session).heard_s = state.now.mono_s
-        effects = [] if session.confirmed else self._confirm(session)
-        effects += state.ledger.meter(session.session_id, mwh_from_kwh(message.kwh))
+        wrong = state.ledger.contradiction(message.session_id, None, message.driver_id)
+        if not wrong and message.cp_id != session.cp_id:
+            wrong = f"cp_id is not that of {session.session_id}"
+        if wrong:
+            return [PutAside(message, wrong)]
+        if session.boot_id != message.boot_id:
+            return []
         point = state.points.get(message.cp_id)
+        row = point.row if point is not None else None
+        doubt = doubt_of_telemetry(message, row, self._elapsed_s(session))
+        if doubt:
+            return self._refuse(message, self._watch(session), doubt)
+        self._watch(session).heard_s = state.now.mono_s
+        effects = [] if session.confirmed else self._confirm(session, message.boot_id, message.seq)
+        effects += state.ledger.meter(session.session_id, mwh_from_kwh(message.kwh))
         if point is not None:
             point.metered(message, state.now)
         request = state.ledger.requests.get(session.request_id)
@@ -141,6 +157,24 @@ class Sessions:
             effects += state.send(UPDATES, request.driver_id, progress)
         return effects
 
+    def _refuse(self, message: Telemetry, watch: Watch, doubt: str) -> list[Effect]:
+        refused: list[Effect] = [TelemetryRefused(message.cp_id)]
+        if not watch.is_doubted:
+            watch.is_doubted = True
+            text = f"CP {message.cp_id}: telemetry of {message.session_id} is ignored: {doubt}"
+            refused.append(Note(Level.WARNING, text))
+        return refused
+
+    def _elapsed_s(self, session: Session) -> float | None:
+        """Return how long a session may have run by now; None where nobody can say."""
+        state = self.state
+        elapsed_s = state.since_start_s(session.session_id)
+        if elapsed_s is not None or not session.begun_here:
+            return elapsed_s
+        # Central's clock may have been set back since it began the session, before its restart.
+        row_s = (state.now.wall - session.start_time).total_seconds()
+        return max(row_s, state.up_s + state.settings.session_lost_after_s)
+
     def _watch(self, session: Session) -> Watch:
         watch = self.watches.get(session.session_id)
         if watch is None:
@@ -149,11 +183,11 @@ class Sessions:
             self.watches[session.session_id] = watch
         return watch
 
-    def _confirm(self, session: Session) -> list[Effect]:
+    def _confirm(self, session: Session, boot_id: str, seq: int | None) -> list[Effect]:
         if session.status is not SessionStatus.ACTIVE:
             return []
         ledger = self.state.ledger
-        confirmed = attrs.evolve(session, confirmed=True)
+        confirmed = attrs.evolve(session, confirmed=True, boot_id=boot_id, confirmed_seq=seq)
         effects: list[Effect] = [ledger.save_session(confirmed, SessionStep.CONFIRMED)]
         request = ledger.requests.get(session.request_id)
         if request is not None and request.status is RequestStatus.ACCEPTED:
@@ -209,6 +243,8 @@ class Sessions:
         if len(self.watches) > len(active):
             ids = {session.session_id for session in active}
             self.watches = {key: watch for key, watch in self.watches.items() if key in ids}
+            starts_s = self.state.starts_s
+            self.state.starts_s = {key: start_s for key, start_s in starts_s.items() if key in ids}
         return [*effects, *self._stop_strays()]
 
     def _level(self, session: Session) -> list[Effect]:
@@ -244,13 +280,9 @@ class Sessions:
             if self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
                 return self._start(session)
             return self._not_confirmed(session, watch, point)
-        if (
-            point is not None
-            and report is not None
-            and report.session_id != session.session_id
-            and point.heard_s > watch.heard_s
-        ):
-            # It says that the session is over, later than it was heard of: ask for its record.
+        later = point is not None and point.heard_s > watch.heard_s
+        if report is not None and later and _says_over(report, session):
+            # Ask for its record.
             return self._tell_stop(session)
         return []
 
@@ -335,6 +367,7 @@ class Sessions:
             start_time=state.now.wall,
             boot_id=report.boot_id,
             confirmed=True,
+            confirmed_seq=report.seq,
         )
         at_point, of_driver = (
             state.ledger.active_at(point.cp_id),
@@ -377,3 +410,13 @@ class Sessions:
     def _runs(self, session: Session) -> bool:
         point = self.state.points.get(session.cp_id)
         return point is not None and point.supplies == session.session_id
+
+
+def _says_over(report: Report, session: Session) -> bool:
+    """Return whether a report says that a confirmed session is over.
+
+    One from before the session was confirmed has nothing to say of it, whenever it comes in.
+    """
+    if report.session_id == session.session_id:
+        return False
+    return report.boot_id != session.boot_id or report.seq > (session.confirmed_seq or 0)

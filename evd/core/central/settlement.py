@@ -1,9 +1,19 @@
 """How a session ends: by its engine's record, which settles it once and for good, or by Central's
-estimate, which is no bill and waits for the record."""
+estimate, which is no bill and waits for the record.  A record that can't be waits for the operator.
+"""
 
 import attrs
 
-from evd.core.central.events import Effect
+from evd.core.central.doubts import doubt_of_record
+from evd.core.central.events import (
+    Accepted,
+    Effect,
+    JudgementAsked,
+    PutAside,
+    Refusal,
+    Refused,
+    Reply,
+)
 from evd.core.central.lives import RequestStep, SessionStep
 from evd.core.central.rows import Request, Session, SessionStatus
 from evd.core.central.state import State
@@ -73,12 +83,19 @@ class Settlement:
         state = self.state
         session = state.ledger.sessions.get(record.session_id)
         point = state.points.get(record.cp_id)
+        wrong = state.ledger.contradiction(record.session_id, record.request_id, record.driver_id)
+        if session is not None and not session.settled:
+            wrong = wrong or self._from_elsewhere(session, record.cp_id)
+        if wrong:
+            return [PutAside(record, wrong)]
         if record.started_at is None:
-            if session is not None and session.status is SessionStatus.ACTIVE:
+            # Another charging point knows nothing of it, and says nothing of the one that may.
+            mine = session is not None and session.cp_id == record.cp_id
+            if session is not None and mine and session.status is SessionStatus.ACTIVE:
                 return self._never_began(session, record)
             return []
         effects: list[Effect] = []
-        if session is None or not session.settled:
+        if session is None or not (session.settled or session.suspect):
             effects += self._settle(session or self._unknown(record), record)
             # A record of a session that is not known here is old: it says nothing of today.
             if point is not None and session is not None:
@@ -90,6 +107,40 @@ class Settlement:
             )
             effects.append(Note(Level.WARNING, text))
         return [*effects, *state.command(record.cp_id, SessionRecorded(record.session_id))]
+
+    def _from_elsewhere(self, session: Session, cp_id: str) -> str:
+        """Return why another charging point can't have delivered a session; empty where it can."""
+        if cp_id == session.cp_id:
+            return ""
+        if cp_id not in self.state.points:
+            return f"cp_id is not that of {session.session_id}, and not registered here"
+        owner = self.state.points.get(session.cp_id)
+        if owner is not None and owner.supplies == session.session_id:
+            return f"cp_id is not {session.cp_id}, which says that it runs {session.session_id}"
+        return ""
+
+    def on_judgement_asked(self, event: JudgementAsked) -> list[Effect]:
+        """Bill a suspect session as it was recorded, or at 0: once and for good."""
+        session = self.state.ledger.sessions.get(event.session_id)
+        if session is None:
+            why = f"session_id {event.session_id} is not known"
+            return [Reply(event.call, Refused(Refusal.UNKNOWN, why, "session_id"))]
+        if not session.suspect:
+            why = f"session_id {event.session_id} is not suspect, or was judged already"
+            return [Reply(event.call, Refused(Refusal.CONFLICT, why, "session_id"))]
+        verdict = "accepted" if event.accept else "voided"
+        judged = attrs.evolve(
+            session,
+            cost_cents=session.recorded_cents if event.accept else 0,
+            reason=clip(f"{verdict} by the operator; {session.reason}"),
+            suspect=False,
+            settled=True,
+        )
+        return [
+            self.state.ledger.save_session(judged, SessionStep.JUDGED),
+            Note(Level.WARNING, f"Session {session.session_id} was {verdict} by the operator"),
+            Reply(event.call, Accepted()),
+        ]
 
     def _unknown(self, record: SessionRecord) -> Session:
         return Session(
@@ -124,24 +175,42 @@ class Settlement:
         if record.cp_id != session.cp_id:
             # A session's charging point never changes.
             reason = f"{reason + '; ' if reason else ''}delivered by {record.cp_id}"
+        doubt = self._doubt(record) if billable else ""
+        if doubt:
+            reason = f"suspect: {doubt}{'; ' if reason else ''}{reason}"
+        cost_cents = cents_from_euros(record.euros) if billable else 0
         settled = attrs.evolve(
             session,
             status=SessionStatus(record.outcome.value),
-            start_time=record.started_at or session.start_time,
+            # A station's clock may be any: a session that began here has Central's own start.
+            start_time=(
+                session.start_time if session.begun_here else record.started_at or record.ended_at
+            ),
             end_time=record.ended_at,
             energy_mwh=mwh_from_kwh(record.kwh),
-            cost_cents=cents_from_euros(record.euros) if billable else 0,
+            cost_cents=None if doubt else cost_cents,
+            recorded_cents=cost_cents if doubt else None,
             reason=clip(reason),
             estimated=False,
             confirmed=True,
             billable=billable,
             stray=stray,
-            settled=True,
+            settled=not doubt,
+            suspect=bool(doubt),
         )
         # A session of a request that has no status yet ends as its record says, but never as
         # COMPLETED where nothing is billed.
         done = record.outcome is Outcome.COMPLETED and billable
-        return self._close(settled, SessionStep.RECORDED, record.reason, done=done)
+        if not doubt:
+            return self._close(settled, SessionStep.RECORDED, record.reason, done=done)
+        text = f"Session {session.session_id} at CP {record.cp_id} waits for the operator: {doubt}"
+        closed = self._close(settled, SessionStep.SUSPECTED, settled.reason, done=done)
+        return [Note(Level.WARNING, text), *closed]
+
+    def _doubt(self, record: SessionRecord) -> str:
+        point = self.state.points.get(record.cp_id)
+        elapsed_s = self.state.since_start_s(record.session_id)
+        return doubt_of_record(record, point.row if point is not None else None, elapsed_s)
 
     def _close(
         self, session: Session, step: SessionStep, reason: str, *, done: bool = False

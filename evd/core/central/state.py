@@ -19,6 +19,8 @@ class State:
         self.points: dict[str, Point] = {}
         # A Central that no monitor has registered with may be one too many: it stays silent.
         self.speaks = False
+        # When the START of an ACTIVE session was first said, if this Central said it.
+        self.starts_s: dict[str, float] = {}
         self._started_s = now.mono_s
         for row in image.charging_points:
             self.add_point(row)
@@ -32,6 +34,11 @@ class State:
     def in_grace(self) -> bool:
         """Whether monitors may still be on their way back after Central's start."""
         return self.up_s < self.settings.restart_grace_s
+
+    def since_start_s(self, session_id: str) -> float | None:
+        """Return how long ago a session's START was said; None where Central was not up since."""
+        start_s = self.starts_s.get(session_id)
+        return None if start_s is None else self.now.mono_s - start_s
 
     def add_point(self, row: ChargingPoint) -> Point:
         """Begin to keep a charging point in memory."""

@@ -116,10 +116,13 @@ class Charging:
         note = Note(Level.INFO, f"{text} ({ending.reason})" if ending.reason else text)
         return [note, SaveRecord(self.ended)]
 
-    def on_meter_saved(self, reading: SaveMeter) -> Send:
-        """Tell the reading.  Raises RuntimeError where no session runs."""
+    def on_meter_saved(self, reading: SaveMeter, seq: int | None) -> Send:
+        """Tell the reading, with the `seq` of the newest report.
+
+        Raises RuntimeError where no session runs.
+        """
         if self.meter is None:
             raise RuntimeError("a meter was saved, but no session runs")
         self.meter.on_saved(reading)
         cp_id = self._settings.cp_id
-        return Send(TELEMETRY, cp_id, telemetry(self.meter.run, cp_id))
+        return Send(TELEMETRY, cp_id, telemetry(self.meter.run, cp_id, seq))

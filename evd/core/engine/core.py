@@ -235,7 +235,7 @@ class Engine:
             case SaveRun(run):
                 return self._orders.on_run_saved(run, now)
             case SaveMeter():
-                return [self._charging.on_meter_saved(save)]
+                return [self._charging.on_meter_saved(save, self._reports.newest_seq)]
             case SaveRecord(record):
                 return self._on_record_saved(record, now)
             case SaveConfirmed(session_ids):

@@ -38,6 +38,11 @@ class Reports:
     def __attrs_post_init__(self) -> None:
         self.due_at_s = self._started_s
 
+    @property
+    def newest_seq(self) -> int | None:
+        """The number of the newest report, None before the first."""
+        return None if self._newest is None else self._newest.seq
+
     def up_s(self, now: Now) -> float:
         """The uptime of this boot."""
         return round(max(0.0, now.mono_s - self._started_s), 6)
@@ -68,7 +73,7 @@ class Reports:
         return CpStatus(
             cp_id=self._settings.cp_id,
             boot_id=self.boot_id,
-            seq=1 if self._newest is None else self._newest.seq + 1,
+            seq=(self.newest_seq or 0) + 1,
             up_s=self.up_s(now),
             state=self._states.state,
             unconfirmed=self.unconfirmed_count,

@@ -25,13 +25,14 @@ ENGINE_STOPPED = Ending(Outcome.FAILED, "engine stopped")
 ENGINE_RESTARTED = Ending(Outcome.FAILED, "engine restarted", fault=True)
 
 
-def telemetry(run: Run, cp_id: str) -> Telemetry:
-    """The newest saved reading of a running session."""
+def telemetry(run: Run, cp_id: str, seq: int | None) -> Telemetry:
+    """The newest saved reading of a running session; `seq` of the engine's newest report."""
     return Telemetry(
         cp_id=cp_id,
         boot_id=run.boot_id,
         session_id=run.session_id,
         driver_id=run.driver_id,
+        seq=seq,
         kw=run.kw_rate,
         kwh=units.kwh_from_mwh(run.energy_mwh),
         euros=units.running_euros(run.energy_mwh, run.euro_rate),

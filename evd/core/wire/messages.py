@@ -253,7 +253,10 @@ class CpStatus(Message):
 
 @attrs.frozen(slots=True)
 class Telemetry(Message):
-    """The meter of a running session: power in kW, energy in kWh, cost so far in euros."""
+    """The meter of a running session: power in kW, energy in kWh, cost so far in euros.
+
+    `seq` is that of the engine's newest report.
+    """
 
     cp_id: str = cp_id_field()
     boot_id: str = id_field()
@@ -262,6 +265,7 @@ class Telemetry(Message):
     kw: float = kw_field()
     kwh: float = kwh_field()
     euros: float = euros_field()
+    seq: int | None = count_field(optional=True)
 
 
 @attrs.frozen(slots=True)

@@ -45,16 +45,17 @@ def energy_mwh(kw: float, elapsed_s: float) -> int:
     return milliwatts * elapsed_ns // _NS_PER_HOUR
 
 
-def _price(mwh: int, euro_rate: float) -> Decimal:
+def price(mwh: int, euro_rate: float) -> Decimal:
+    """The cost of `mwh` in euros, not rounded."""
     # repr keeps the rate as it was written: 0.30 stays 0.30 and is not 0.299999….
     return Decimal(mwh) / MWH_PER_KWH * Decimal(repr(euro_rate))
 
 
 def running_euros(mwh: int, euro_rate: float) -> float:
     """The cost of `mwh` so far, in euros with at most 4 decimals, for telemetry."""
-    return float(_price(mwh, euro_rate).quantize(_TENTH_OF_MILLE, ROUND_HALF_UP))
+    return float(price(mwh, euro_rate).quantize(_TENTH_OF_MILLE, ROUND_HALF_UP))
 
 
 def bill_cents(mwh: int, euro_rate: float) -> int:
     """The final bill in cents, rounded half up, once."""
-    return int(_price(mwh, euro_rate).quantize(_CENT, ROUND_HALF_UP) * CENTS_PER_EURO)
+    return int(price(mwh, euro_rate).quantize(_CENT, ROUND_HALF_UP) * CENTS_PER_EURO)

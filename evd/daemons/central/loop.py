@@ -13,9 +13,18 @@ import trio
 from evd import logs
 from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
+from evd.adapters.kafka.placement import RawMessage
 from evd.adapters.store import Store, StoreFailed, StoreRefused
 from evd.core.central.core import Central
-from evd.core.central.events import Answer, CentralSettings, HangUp, Reply, Ticked
+from evd.core.central.events import (
+    Answer,
+    CentralSettings,
+    HangUp,
+    PutAside,
+    Reply,
+    TelemetryRefused,
+    Ticked,
+)
 from evd.core.effects import Note, Send
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.inbox import Inbox
@@ -67,6 +76,8 @@ class Loop:
         self._inbox = inbox
         self._service = service
         self._metrics = metrics
+        # The bytes that each waiting message was read from, by its identity.
+        self._raws: dict[int, RawMessage] = {}
         self._repeats = logs.Repeats(FAILING_LOG_S)
         silence_s_max = max(SILENCE_S_MAX, 2 * settings.heartbeat_timeout_s)
         self.connections = Connections(inbox, lambda: service.is_serving, silence_s_max)
@@ -123,7 +134,11 @@ class Loop:
             steps = batch_steps(
                 core, delivery.events, delivery.offsets, is_waiting=is_waiting, now=now
             )
-            handled = await drive(steps, lambda step: self._carry_out(step, store))
+            try:
+                handled = await drive(steps, lambda step: self._carry_out(step, store))
+            finally:
+                for event in delivery.events:
+                    self._raws.pop(id(event), None)
             self._metrics.count_events(handled)
 
     async def _carry_out(self, step: Step, store: Store) -> Found | None:
@@ -146,6 +161,10 @@ class Loop:
                 self._service.reply(step)
             case Note():
                 log_note(logger, step)
+            case PutAside():
+                self._messenger.put_aside(self._raws[id(step.message)], step.error)
+            case TelemetryRefused():
+                self._metrics.count_refused_telemetry(step.cp_id)
         return None
 
     async def tick(self) -> None:
@@ -157,7 +176,9 @@ class Loop:
     async def read(self) -> None:
         """Hand over what is read from Kafka."""
         async for batch in self._consumer.batches:
-            events = self._messenger.read(batch)
+            pairs = self._messenger.read_pairs(batch)
+            self._raws.update((id(message), raw) for message, raw in pairs)
+            events = [message for message, _ in pairs]
             offsets = {(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
             await self._inbox.put(*events, offsets=offsets)  # type: ignore[arg-type]
 

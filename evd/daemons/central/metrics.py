@@ -63,12 +63,18 @@ class CentralMetrics:
                 "evd_disconnections_total", "Monitors lost from sight", of_cp
             ),
         }
+        self._telemetry_refused = counter(
+            "evd_telemetry_refused_total", "Readings that can't be, ignored", of_cp
+        )
         self._requests = counter(
             "evd_requests_total", "Requests that got their final status", {"status": _FINAL}
         )
         self._sessions = counter("evd_sessions_total", "Sessions that ended", {"status": _ENDED})
         self._estimates = counter(
             "evd_sessions_estimated_total", "Sessions closed without their engine's record"
+        )
+        self._suspects = counter(
+            "evd_sessions_suspect_total", "Sessions whose record can't be, left to the operator"
         )
         self._energy_wh = counter("evd_energy_wh_total", "Energy of settled sessions")
         self._nacks = counter(
@@ -98,6 +104,10 @@ class CentralMetrics:
         if isinstance(answer, Nack) and answer.code is not None:
             self._nacks.labels(answer.code).inc()
 
+    def count_refused_telemetry(self, cp_id: str) -> None:
+        """Count a reading that can't be."""
+        self._telemetry_refused.labels(cp_id).inc()
+
     def count_events(self, events: Iterable[Event]) -> None:
         """Count the messages among the events that were handled."""
         topics = Counter(_TOPIC_OF[type(event)] for event in events if type(event) in _TOPIC_OF)
@@ -117,7 +127,9 @@ class CentralMetrics:
                     self._requests.labels(row.status.value).inc()
 
     def _count_ended(self, row: Session) -> None:
-        if row.estimated:
+        if row.suspect:
+            self._suspects.inc()
+        elif row.estimated:
             self._estimates.inc()
         else:
             self._sessions.labels(row.status.value).inc()
@@ -133,10 +145,11 @@ class CentralMetrics:
             self._up.labels(view.cp_id).set(view.state is ShownState.ON)
             if view.cp_id not in self._cp_ids:
                 # A series starts at 0, or its first event would have no rate.
-                for counter in self._cp_events.values():
+                for counter in (self._telemetry_refused, *self._cp_events.values()):
                     counter.labels(view.cp_id)
         for gone in self._cp_ids - {view.cp_id for view in views}:
-            for metric in (self._breaker, self._up, *self._cp_events.values()):
+            counters = (self._telemetry_refused, *self._cp_events.values())
+            for metric in (self._breaker, self._up, *counters):
                 metric.remove(gone)
         self._cp_ids = {view.cp_id for view in views}
         for state, count in shown.items():

@@ -17,8 +17,10 @@ from evd.core.central.events import (
     Event,
     HangUp,
     Polled,
+    PutAside,
     Reply,
     Save,
+    TelemetryRefused,
 )
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
@@ -51,7 +53,7 @@ class CommitOffsets:
     offsets: Offsets
 
 
-Say = Send | Answer | HangUp | Reply | Note
+Say = Send | Answer | HangUp | Reply | Note | PutAside | TelemetryRefused
 Step = LookUp | Commit | CommitOffsets | Say
 Steps = Generator[Step, Found | None, None]
 

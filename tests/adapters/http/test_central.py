@@ -20,6 +20,7 @@ from evd.core.central.events import (
     CpResumeAsked,
     CpShutdownAsked,
     CpStopAsked,
+    JudgementAsked,
     RecoveryAccepted,
     Refusal,
     Refused,
@@ -106,6 +107,8 @@ async def test_an_unknown_charging_point_is_404() -> None:
         ("POST", "/cp/CP-001/shutdown", CpShutdownAsked(7, "CP-001"), {"cp_id": "CP-001"}),
         ("DELETE", "/requests/req-1", RequestEndAsked(7, "req-1"), {"request_id": "req-1"}),
         ("POST", "/sessions/s-1/stop", SessionStopAsked(7, "s-1"), {"session_id": "s-1"}),
+        ("POST", "/sessions/s-1/accept", JudgementAsked(7, "s-1", True), {"session_id": "s-1"}),
+        ("POST", "/sessions/s-1/void", JudgementAsked(7, "s-1", False), {"session_id": "s-1"}),
         ("POST", "/recovery/accept", RecoveryAccepted(7), {"recovering": []}),
     ],
 )
@@ -206,6 +209,7 @@ async def test_sessions_are_shown_in_kwh_and_euros() -> None:
             "estimated": False,
             "billable": True,
             "stray": False,
+            "suspect": False,
         }
         assert (running["total_kwh"], running["total_cost"], running["end_time"]) == (
             1.5,
@@ -260,6 +264,7 @@ async def test_telemetry_has_the_message_s_fields() -> None:
                     "kw": 22.0,
                     "kwh": 1.5,
                     "euros": 0.45,
+                    "seq": None,
                     "ts": NOON_TEXT,
                 }
             ]

@@ -66,6 +66,7 @@ async def ask(app: Answering, call: Callable[[Central], Any]) -> Any:
         (lambda central: central.resume_cp("CP-1"), ("POST", "/cp/CP-1/resume", None)),
         (lambda central: central.forget_cp("a/b"), ("DELETE", "/cp/a/b", None)),
         (lambda central: central.request("req-1"), ("GET", "/requests/req-1", None)),
+        (lambda central: central.judge("s-1", "void"), ("POST", "/sessions/s-1/void", None)),
         (lambda central: central.accept_recovery(), ("POST", "/recovery/accept", None)),
         (
             lambda central: central.sessions(cp_id="CP-1", limit=1, before=None),

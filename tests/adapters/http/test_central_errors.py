@@ -202,7 +202,7 @@ async def test_a_parameter_of_the_path_is_none_of_the_query() -> None:
         ("POST", "/cp/{}/shutdown", "cp_id"),
         ("GET", "/requests/{}", "request_id"),
         ("DELETE", "/requests/{}", "request_id"),
-        ("POST", "/sessions/{}/stop", "session_id"),
+        *(("POST", f"/sessions/{{}}/{verb}", "session_id") for verb in ("stop", "accept", "void")),
     ],
 )
 async def test_a_malformed_id_in_a_path(bad: str, method: str, path: str, field: str) -> None:

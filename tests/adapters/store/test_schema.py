@@ -38,6 +38,7 @@ FOR_OTHERS = {
     "charging_sessions": [
         *("session_id", "request_id", "cp_id", "driver_id", "start_time", "end_time"),
         *("total_kwh", "total_cost", "status", "reason", "estimated", "billable", "stray"),
+        "suspect",
     ],
     "fault_events": ["cp_id", "event_type", "reason", "timestamp"],
     "cp_health_history": [
@@ -178,7 +179,8 @@ async def test_sessions_of_before_are_known_as_stray(database: Database, tmp_pat
         await store.commit(rows)
     with contextlib.closing(database.connect_writer()) as connection:
         cursor = connection.cursor()
-        cursor.execute("ALTER TABLE charging_sessions DROP COLUMN stray")
+        for name in ("stray", "suspect", "confirmed_seq", "recorded_cents"):
+            cursor.execute(f"ALTER TABLE charging_sessions DROP COLUMN {name}")
         cursor.execute("UPDATE alembic_version SET version_num = '0001'")
     async with open_store(url, tmp_path) as store:
         _, found = await store.lookup([], ["session-1", "session-2"])

@@ -76,8 +76,8 @@ async def test_rows_come_back_as_they_were(db_url: str, tmp_path: Path) -> None:
     )
     request = attrs.evolve(a_request(1), cp_id=None, session_id=None, kwh=4.1, euros=1.23)
     session = attrs.evolve(a_session(1), reason="a reason", confirmed=True)
-    ended = attrs.evolve(an_ended_session(2), billable=False, stray=True)
-    estimated = an_ended_session(3, cents=None)
+    ended = attrs.evolve(an_ended_session(2), billable=False, stray=True, confirmed_seq=7)
+    estimated = attrs.evolve(an_ended_session(3, cents=None), suspect=True, recorded_cents=5)
     rows: list[Row] = [point, request, session, ended, estimated, a_fault(1), a_snapshot(1)]
     async with open_store(db_url, tmp_path) as store:
         await store.commit(rows)

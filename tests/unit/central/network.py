@@ -115,8 +115,7 @@ class Network:
         elif isinstance(row, Reading):
             session = self.rows[Session, row.session_id]
             if isinstance(session, Session):
-                energy_mwh = max(session.energy_mwh, row.energy_mwh)
-                self._store(attrs.evolve(session, energy_mwh=energy_mwh))
+                self._store(attrs.evolve(session, energy_mwh=row.energy_mwh))
 
     def run(self, seconds: float, *, broker_up: bool = True, beat: bool = True) -> list[Effect]:
         """Let time go by in ticks of 0.25 s, all connected monitors beating."""
@@ -239,14 +238,19 @@ class Network:
             driver_id=session.driver_id,
         )
 
-    def meter(self, session: Session, kwh: float) -> list[Effect]:
+    def meter(self, session: Session, kwh: float, **fields: Any) -> list[Effect]:
         """The engine sends its meter."""
-        boot_id = session.boot_id or ""
-        return self.tell(
-            Telemetry(
-                session.cp_id, boot_id, session.session_id, session.driver_id, 22.0, kwh, 0.01
-            )
+        said = Telemetry(
+            cp_id=session.cp_id,
+            boot_id=session.boot_id or "",
+            session_id=session.session_id,
+            driver_id=session.driver_id,
+            kw=22.0,
+            kwh=kwh,
+            euros=round(kwh * 0.30, 4),
+            seq=self.seqs.get(session.cp_id),
         )
+        return self.tell(attrs.evolve(said, **fields))
 
     def record(self, session: Session, **fields: Any) -> list[Effect]:
         """The engine sends its record of a session."""

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from evd.core.central import ledger, lives
-from evd.core.central.events import ChargeAsked
+from evd.core.central.events import ChargeAsked, JudgementAsked
 from evd.core.central.ledger import Ledger, session_id_for
 from evd.core.central.lives import REQUEST_LIFE, SESSION_LIFE, NoSuchStep, RequestStep, SessionStep
-from evd.core.central.rows import Request, Session, SessionStatus
+from evd.core.central.rows import Image, Meta, Request, Session, SessionStatus
 from evd.core.wire.messages import Action, CpState, Outcome, RequestStatus
-from tests.unit.central.network import START, Network, ready
+from tests.unit.central.network import CENTRAL_ID, START, Network, ready
 
 ARROW = re.compile(r"^ {4}(\S.*?) +--([a-z ]+)--> +([A-Z_]+)$", re.MULTILINE)
 NONE = "(none)"
@@ -81,15 +81,9 @@ def estimated(network: Network) -> None:
     network.run(65)
 
 
-def runs_elsewhere(network: Network) -> None:
-    """Another charging point runs a session of another driver for the same request."""
-    network.status(
-        "CP-002",
-        state=CpState.SUPPLYING,
-        session_id="session-x",
-        request_id="req-1",
-        driver_id="driver-bob",
-    )
+def suspected(network: Network) -> None:
+    """A record of the session says what can't be."""
+    network.record(unknown(), kwh=1000.0, euros=300.0)
 
 
 def never_began(network: Network) -> None:
@@ -107,7 +101,11 @@ ACTIVE: tuple[Way, ...] = (accepted, running, stopping)
 SCENARIOS: tuple[tuple[Way, ...], ...] = (
     *((way, end) for way in OPEN for end in ENDS),
     *((way, never_began) for way in ACTIVE),
-    *((way, runs_elsewhere) for way in (accepted, running)),
+    *((way, suspected) for way in (nothing, *ACTIVE, estimated)),
+    (
+        suspected,
+        lambda network: network.call(JudgementAsked(1, network.session().session_id, True)),
+    ),
     (lambda network: network.ask(cp_id="CP-404"),),
     (lambda network: network.call(ChargeAsked(1, "req-1", "driver-alice", "CP-404")),),
     (lambda network: network.call(ChargeAsked(1, "req-1", "driver-alice", "CP-001")),),
@@ -143,6 +141,11 @@ def test_the_code_takes_every_step_of_the_table_and_no_other(
     network = ready(session_lost_after_s=60.0, start_timeout_s=120.0)
     network.ask()
     network.run(65)
+    # The row of a session may be unreadable, and that of its request not.
+    for status in (RequestStatus.ACCEPTED, RequestStatus.IN_PROGRESS):
+        row = Request("req-1", "driver-alice", "CP-001", None, status, "", START, START)
+        image = Image(Meta(CENTRAL_ID, 2), requests=(row,))
+        ready(image=image).supplying(unknown())
     assert seen["requests"] == set(REQUEST_LIFE)
     assert seen["sessions"] == set(SESSION_LIFE)
 

@@ -15,7 +15,7 @@ from evd.cli import doctor
 from evd.cli.broker import _node_at
 from evd.cli.command_line import CommandLineWrong
 from evd.cli.cp import add_charging_points, remove_charging_point
-from evd.cli.doctor import Finding, double_uses, hung
+from evd.cli.doctor import Finding, double_uses, hung, suspect_sessions
 from evd.cli.driver import add_drivers
 from evd.cli.errors import ToolFailed
 from evd.cli.follow import LogFollower, Tail, last_lines
@@ -453,3 +453,26 @@ def test_ids_that_may_be_slips_of_the_finger(names: list[str], why: str) -> None
     """Proves: an id like one that is there, or like a number, is not taken without a word; what an
     operator means by a number, or a name with a number, is."""
     assert ", ".join(doubts(new_cp_ids(names, 1), {"CP-001", "CP-002", None})) == why
+
+
+def test_suspect_sessions_are_named_and_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: doctor names each session that waits for the operator, and the two verbs that end
+    that; each verb is one call, and an id outside its form is refused before it."""
+    row = {"session_id": "session-1", "cp_id": "CP-001", "reason": "suspect: x", "suspect": True}
+    answers = Answers([(200, {"sessions": [row, {**row, "suspect": False}]}, {})])
+    with answering(answers) as central:
+        supervisor = Supervised(defined=[central_at(central)])
+        (finding,) = suspect_sessions(supervisor)
+        assert finding == Finding(
+            "session-1 at CP-001 has no bill: suspect: x.",
+            "Bill it as recorded: evd session accept session-1;"
+            " or at 0: evd session void session-1",
+        )
+        for verb, said in (("accept", "is billed as recorded"), ("void", "costs nothing")):
+            options = evd.cli.parse(["session", verb, "session-1"])
+            assert options.run(supervisor, options) == 0
+            assert answers.asked[-1] == ("POST", f"/sessions/session-1/{verb}", None)
+            assert capsys.readouterr().out == f"Session session-1 {said}\n"
+        options = evd.cli.parse(["session", "void", "a b"])
+        with pytest.raises(ToolFailed, match="SESSION must be"):
+            options.run(supervisor, options)
