@@ -3,8 +3,9 @@
 import attrs
 
 from evd.core.engine.events import Run
+from evd.core.wire.messages import Outcome, SessionRecord
 from evd.core.wire.units import energy_mwh
-from tests.sim.parts_engine import EnginePart
+from tests.sim.parts_engine import SESSION_S, EnginePart
 
 
 @attrs.define(eq=False)
@@ -31,9 +32,10 @@ class Charge:
         """Where it charged."""
         return self.engine.cp_id
 
-    def most_mwh(self) -> int:
-        """The energy that it took."""
-        return energy_mwh(self.run.kw_rate, (self.ended_s or self.began_s) - self.began_s)
+    def most_mwh(self, now_s: float | None = None) -> int:
+        """The energy that it took; up to `now_s` where it has not ended."""
+        until_s = self.ended_s or now_s or self.began_s
+        return energy_mwh(self.run.kw_rate, until_s - self.began_s)
 
     def least_mwh(self) -> int:
         """The energy that its engine's disk shows."""
@@ -44,3 +46,10 @@ class Charge:
     def gap_s(self) -> float:
         """Seconds without a saved reading before it was cut off."""
         return 0.0 if self.is_recorded else self.awake_s - self.metered_s
+
+
+def is_cut_short(record: SessionRecord) -> bool:
+    """Return whether a session ended before its time and nobody wanted that: no reason is given."""
+    if record.outcome is not Outcome.COMPLETED or record.reason or record.started_at is None:
+        return False
+    return (record.ended_at - record.started_at).total_seconds() < SESSION_S - 0.1

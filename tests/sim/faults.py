@@ -15,7 +15,7 @@ from evd.core.central.events import (
     Refused,
     SessionStopAsked,
 )
-from evd.core.central.rows import SessionStatus
+from evd.core.central.rows import Session, SessionStatus
 from evd.core.wire import codec
 from evd.core.wire.fields import COUNT_MAX
 from evd.core.wire.messages import (
@@ -28,9 +28,11 @@ from evd.core.wire.messages import (
     UPDATES,
     CpState,
     CpStatus,
+    Message,
 )
 from tests.sim.broker import HOST, Place, place_of, places_of
 from tests.sim.disks import CentralStore, Health
+from tests.sim.forged import broken_reading, forged_record
 from tests.sim.network import STORM_S, Network
 from tests.sim.parts_central import Answered, CentralPart
 from tests.sim.parts_engine import EnginePart
@@ -421,12 +423,37 @@ class Storm:
         self._ask_central(lambda call: CpShutdownAsked(call, cp_id))
         return True
 
-    def _end(self) -> bool:
+    def _any_active(self) -> Session | None:
         rows = self.network.store.data.sessions.values()
-        active = sorted(row.session_id for row in rows if row.status is SessionStatus.ACTIVE)
-        if not active:
+        active = [row for row in rows if row.status is SessionStatus.ACTIVE]
+        return self.rng.choice(sorted(active, key=lambda row: row.session_id)) if active else None
+
+    def _lie(self) -> bool:
+        """Forge the record of a running session, in the name of another request."""
+        row = self._any_active()
+        if row is None:
             return False
-        session_id = self.rng.choice(active)
+        record = forged_record(row, self.world.now(HOST).wall, self.rng)
+        return self._forge(SESSIONS, row, record)
+
+    def _meter(self) -> bool:
+        """Let a meter break for one reading of a running session."""
+        row = self._any_active()
+        if row is None or row.boot_id is None:
+            return False
+        return self._forge(TELEMETRY, row, broken_reading(row, row.boot_id))
+
+    def _forge(self, topic: str, row: Session, message: Message) -> bool:
+        raw = codec.encode(message, self.world.now(HOST).wall, "forged")
+        self._tell(f"{topic} gets {raw!r}")
+        self.network.broker.append(place_of(topic, row.cp_id), raw)
+        return True
+
+    def _end(self) -> bool:
+        row = self._any_active()
+        if row is None:
+            return False
+        session_id = row.session_id
         self._tell(f"the operator stops {session_id}")
         self._ask_central(lambda call: SessionStopAsked(call, session_id))
         return True
@@ -449,7 +476,7 @@ EVERY = (
     *("crash", "down", "stop", "power", "hang", "net", "part", "broker", "clock", "port"),
     *("offsets", "bad", "replay", "disk", "store", "page", "wipe", "dwipe", "restore", "lose"),
     *("twin", "second", "rival", "copy", "admin", "shutdown", "end", "remove", "dup", "delay"),
-    "liar",
+    *("liar", "lie", "meter"),
 )
 
 
@@ -474,8 +501,12 @@ MIXES: dict[str, Mix] = {
         _mix("disks", "disk store page power crash admin shutdown stop end down"),
         _mix("late", "replay delay dup hang net broker crash offsets admin"),
         _mix("absent", "hang net broker crash store", long_share=0.5, lost_after_s=12),
-        _mix("calm", "broker clock bad dup replay", every_s=2.0),
-        _mix("noise", "clock bad dup replay rival copy twin second offsets liar", every_s=1.5),
+        _mix("calm", "broker clock bad dup replay lie meter", every_s=2.0),
+        _mix(
+            "noise",
+            "clock bad dup replay rival copy twin second offsets liar lie meter",
+            every_s=1.5,
+        ),
     )
 }
 # The order in which a sweep takes the mixes: eight of twenty runs have every kind of fault.

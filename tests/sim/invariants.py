@@ -41,7 +41,7 @@ from evd.core.wire.messages import (
     StopCp,
 )
 from evd.core.wire.units import bill_cents, kwh_from_mwh, mwh_from_kwh
-from tests.sim.charges import Charge
+from tests.sim.charges import Charge, is_cut_short
 from tests.sim.disks import CentralStore, Health
 from tests.sim.parts_driver import Requester
 from tests.sim.parts_engine import EnginePart
@@ -64,7 +64,7 @@ COMMIT_S = 0.1
 NO_COORDINATOR = "no coordinator"
 NEVER_KNOWN = "never known"
 # Faults that can harm no charging point.
-HARMLESS = frozenset({"broker", "clock", "bad", "dup", "replay", "rival", "copy"})
+HARMLESS = frozenset({"broker", "clock", "bad", "dup", "replay", "rival", "copy", "lie", "meter"})
 # Faults that can harm nobody but their maker.
 NOISE = HARMLESS - {"broker"} | {"twin", "second", "offsets", "liar"}
 
@@ -235,6 +235,8 @@ class Checker:
                 self.world.violate(1, "confirmed to its engine, and not stored", session_id)
 
     def _on_metered(self, engine: EnginePart, effect: SaveMeter | SaveRecord) -> None:
+        if isinstance(effect, SaveRecord) and is_cut_short(effect.record):
+            self.world.violate(7, "it was stopped, and nobody asked", effect.record.session_id)
         record = effect.record if isinstance(effect, SaveRecord) else effect
         for charge in self.charges.get(record.session_id, ()):
             if charge.engine is not engine:
@@ -290,6 +292,8 @@ class Checker:
             world.violate(2, "a bill without a record, or a record without", *ids)
         if row.status is not SessionStatus.ACTIVE:
             self._active.pop(row.session_id, None)
+            if row.estimated:
+                self._check_shown_energy(row.session_id, row.energy_mwh, "an estimate")
             if row.estimated and "heard" in row.reason:
                 self._estimated.add(row.session_id)
                 self.on_unheard(row)
@@ -302,6 +306,12 @@ class Checker:
             if other != row.session_id and driver_id == row.driver_id:
                 world.violate(3, f"Central has two sessions of {driver_id}", row.session_id, other)
         self._active[row.session_id] = (row.cp_id, row.driver_id)
+
+    def _check_shown_energy(self, session_id: str, energy_mwh: int, what: str) -> None:
+        """Check that no more energy is shown than its cars took by now."""
+        most = sum(each.most_mwh(self.world.t_s) for each in self.charges.get(session_id, ()))
+        if energy_mwh > most + ENERGY_SLACK_MWH:
+            self.world.violate(6, f"{energy_mwh} mWh are {what}, {most} delivered", session_id)
 
     def _must_be_dead(self, row: Session) -> None:
         if any(charge.ended_s is None for charge in self.charges.get(row.session_id, ())):
@@ -335,6 +345,8 @@ class Checker:
 
     def on_told(self, asker: Requester, update: DriverUpdate) -> None:
         """Check an update that reaches its driver."""
+        session_id = session_id_for(update.request_id)
+        self._check_shown_energy(session_id, mwh_from_kwh(update.kwh or 0.0), "told")
         if not update.status.final or update.request_id in self.forgotten:
             return
         known = self.told_finals.setdefault(update.request_id, (self.world.t_s, update))[1]

@@ -261,6 +261,30 @@ MUTANTS = (
         "elif self._doubt.refutes(before, pong, message.up_s, now_s):",
         "elif False:",
     ),
+    Mutant(
+        "one-id",
+        "noise",
+        "a record is trusted by its session's id alone",
+        SETTLEMENT,
+        "        if wrong:\n            return [PutAside(record, wrong)]\n",
+        "        if False:\n            return [PutAside(record, wrong)]\n",
+    ),
+    Mutant(
+        "any-reading",
+        "noise",
+        "a reading that can't be is believed",
+        SESSIONS,
+        "        if doubt:\n            return self._refuse(",
+        "        if False:\n            return self._refuse(",
+    ),
+    Mutant(
+        "older",
+        "all",
+        "a report of before a session was confirmed says that it is over",
+        SESSIONS,
+        "report.boot_id != session.boot_id or report.seq > (session.confirmed_seq or 0)",
+        "True",
+    ),
 )
 
 HARMLESS = (
