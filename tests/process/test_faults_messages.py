@@ -8,8 +8,17 @@ from pathlib import Path
 import orjson
 import pytest
 
+from evd.core.central.ledger import session_id_for
 from evd.core.wire import framing
-from evd.core.wire.messages import COMMANDS, DEAD_LETTERS, TOPICS, UPDATES
+from evd.core.wire.messages import (
+    COMMANDS,
+    DEAD_LETTERS,
+    SESSIONS,
+    STATUS,
+    TELEMETRY,
+    TOPICS,
+    UPDATES,
+)
 from tests.network import checker
 from tests.network.scenes import CP_ID, DRIVER_ID, SESSION_S, Scene, scene
 from tests.network.tap import Echo, Tap
@@ -88,6 +97,47 @@ def put_aside(tap: Tap, topic: str) -> set[bytes]:
     """The dead letters that came from `topic`."""
     letters = tap.read(DEAD_LETTERS)
     return {each.value or b"" for each in letters if each.headers["topic"] == topic.encode()}
+
+
+def test_a_liar_and_a_broken_meter_move_no_money(tmp_path: Path) -> None:
+    """Proves: messages whose ids contradict lie in the dead letters, a reading that can't be is
+    counted, and the session beside them is billed; a record that can't be waits for the operator,
+    who bills it once."""
+    with scene(tmp_path, engine_flags=("--session-seconds", "6"), at="in mid-session") as here:
+        tap = Tap(here.network.bootstrap)
+        wait_until(lambda: here.network.cp(CP_ID).get("telemetry"), 15.0)
+        reading = orjson.loads(tap.values(TELEMETRY)[-1])
+        report = orjson.loads(tap.values(STATUS)[-1])
+        stranger = {"request_id": "req-lie", "driver_id": "driver-eve"}
+        record = (
+            reading | stranger | {"ended_at": reading["ts"], "started_at": None, "fault": False}
+        )
+        record |= {"outcome": "COMPLETED", "reason": "", "bill": True, "euros": 0.0}
+        lies = {
+            SESSIONS: [record, record | {"started_at": reading["ts"]}],
+            TELEMETRY: [reading | {"driver_id": "driver-eve"}],
+            STATUS: [report | stranger | {"seq": report["seq"] + 1}],
+        }
+        for topic, said in lies.items():
+            tap.put(topic, CP_ID, *map(orjson.dumps, said))
+        tap.put(TELEMETRY, CP_ID, orjson.dumps(reading | {"kwh": 4294967.295}))
+        for topic, said in lies.items():
+            left = set(map(orjson.dumps, said))
+            wait_until_none(lambda t=topic, p=left: p - put_aside(tap, t), 10.0, topic)  # type: ignore[misc]
+        here.wait_final("COMPLETED")
+        assert here.network.metric(f'evd_telemetry_refused_total{{cp_id="{CP_ID}"}}') == 1
+        here.finish()
+        suspect = orjson.loads(tap.values(SESSIONS)[-1]) | {"kwh": 1000.0, "euros": 300.0}
+        suspect |= {"request_id": "req-old", "session_id": session_id_for("req-old")}
+        tap.put(SESSIONS, CP_ID, orjson.dumps(suspect))
+        path = f"/sessions/{suspect['session_id']}"
+        wait_until(lambda: here.network.sessions()[0]["suspect"], 10.0)
+        assert here.network.sessions()[0]["total_cost"] is None
+        statuses = [
+            here.network.http.post(f"{path}/{verb}").status_code for verb in ("accept", "void")
+        ]
+        assert statuses == [202, 409]
+        assert here.network.sessions()[0]["total_cost"] == 300.0
 
 
 def test_bytes_that_are_no_frames_end_no_connection_but_their_own(tmp_path: Path) -> None:

@@ -501,6 +501,7 @@ MIXES: dict[str, Mix] = {
         _mix("disks", "disk store page power crash admin shutdown stop end down"),
         _mix("late", "replay delay dup hang net broker crash offsets admin"),
         _mix("absent", "hang net broker crash store", long_share=0.5, lost_after_s=12),
+        _mix("slow", "delay net crash", delay_share=0.1),
         _mix("calm", "broker clock bad dup replay lie meter", every_s=2.0),
         _mix(
             "noise",

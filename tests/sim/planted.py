@@ -279,7 +279,7 @@ MUTANTS = (
     ),
     Mutant(
         "older",
-        "all",
+        "slow",
         "a report of before a session was confirmed says that it is over",
         SESSIONS,
         "report.boot_id != session.boot_id or report.seq > (session.confirmed_seq or 0)",

@@ -33,7 +33,7 @@ class Mix:
     """The kinds of faults of a run, how often they happen, and what is scaled for it.
 
     `long_share` of the engines' lives run long sessions.  `lost_after_s` stands for the 15 minutes
-    of `session-lost-after`.
+    of `session-lost-after`, and `delay_share` of all messages are late if `delay` is a kind.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Mix:
     long_share: float = 0.1
     lost_after_s: float = 30.0
     points: int = 2
+    delay_share: float = 0.02
 
 
 @attrs.frozen
@@ -111,7 +112,7 @@ class World:
 
     def soon_s(self) -> float:
         """Return the delay of a message, in seconds: seldom a long one."""
-        if self.has("delay") and self.rng.random() < 0.02:
+        if self.has("delay") and self.rng.random() < self.mix.delay_share:
             self.faults["delay"] += 1
             return self.rng.uniform(0.1, 6.0)
         return self.rng.uniform(*SOON_S)
