@@ -13,7 +13,8 @@ from pathlib import Path
 
 import attrs
 
-from tests.sim.faults import MIXES, Storm, mix_for
+from tests.sim.faults import Storm
+from tests.sim.mixes import MIXES, mix_for
 from tests.sim.network import Network
 from tests.sim.world import Mix, Violation, World
 

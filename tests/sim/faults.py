@@ -37,7 +37,7 @@ from tests.sim.network import STORM_S, Network
 from tests.sim.parts_central import Answered, CentralPart
 from tests.sim.parts_engine import EnginePart
 from tests.sim.parts_monitor import MonitorPart
-from tests.sim.world import Mix, Process
+from tests.sim.world import Process
 
 GARBAGE = (
     b"",
@@ -470,53 +470,3 @@ class Storm:
         for delay_s in (0.5, 1.5):
             self.world.at(delay_s, self._ask_central, lambda call: CpRemovalAsked(call, cp_id))
         return True
-
-
-EVERY = (
-    *("crash", "down", "stop", "power", "hang", "net", "part", "broker", "clock", "port"),
-    *("offsets", "bad", "replay", "disk", "store", "page", "wipe", "dwipe", "restore", "lose"),
-    *("twin", "second", "rival", "copy", "admin", "shutdown", "end", "remove", "dup", "delay"),
-    *("liar", "lie", "meter"),
-)
-
-
-def _mix(name: str, kinds: str, **rest: float) -> Mix:
-    return Mix(name, tuple(kinds.split()), **rest)  # type: ignore[arg-type]
-
-
-MIXES: dict[str, Mix] = {
-    mix.name: mix
-    for mix in (
-        Mix("all", EVERY),
-        _mix("three", " ".join(EVERY), points=3),
-        _mix(
-            "away", "part net crash restore wipe clock dup delay", long_share=0.4, lost_after_s=14
-        ),
-        _mix("port", "port down net part crash hang", long_share=0.5, lost_after_s=24),
-        _mix("hung", "hang port", long_share=0.5, lost_after_s=24),
-        _mix("rest", "restore crash part net dup wipe delay offsets"),
-        _mix("power", "power crash broker net dup"),
-        _mix("two", "rival copy twin second crash part hang broker remove dup net delay"),
-        _mix("asked", "net hang broker crash dup dwipe clock page delay offsets"),
-        _mix("disks", "disk store page power crash admin shutdown stop end down"),
-        _mix("late", "replay delay dup hang net broker crash offsets admin"),
-        _mix("absent", "hang net broker crash store", long_share=0.5, lost_after_s=12),
-        _mix("slow", "delay net crash", delay_share=0.1),
-        _mix("calm", "broker clock bad dup replay lie meter", every_s=2.0),
-        _mix(
-            "noise",
-            "clock bad dup replay rival copy twin second offsets liar lie meter",
-            every_s=1.5,
-        ),
-    )
-}
-# The order in which a sweep takes the mixes: eight of twenty runs have every kind of fault.
-TURNS = (
-    *("all", "away", "all", "port", "all", "rest", "three", "two", "all", "asked"),
-    *("all", "disks", "all", "late", "noise", "power", "three", "calm", "hung", "absent"),
-)
-
-
-def mix_for(seed: int) -> Mix:
-    """Return the mix of a seed in a sweep."""
-    return MIXES[TURNS[seed % len(TURNS)]]

@@ -10,12 +10,12 @@ from evd.core.central.rows import BreakerState, SessionStatus
 from evd.core.driver.requests_file import RequestLine
 from tests.sim.broker import Broker
 from tests.sim.disks import CentralStore, Database
-from tests.sim.invariants import Checker
 from tests.sim.parts_central import CentralPart
 from tests.sim.parts_driver import DriverPart, HttpClientPart, Requester
 from tests.sim.parts_engine import LONG_SESSION_S, EnginePart
 from tests.sim.parts_monitor import MonitorPart
 from tests.sim.shown import Shown
+from tests.sim.verdict import Verdict
 from tests.sim.world import Process, World
 
 STORM_S = 60.0
@@ -54,7 +54,7 @@ class Network:
         self.healed_s = 0.0
         self.probes: dict[str, str] = {}
         self._probing = False
-        self.checker = Checker(world, self.store)
+        self.checker = Verdict(world, self.store)
         self.shown = Shown(world, self)
         self._watch()
 

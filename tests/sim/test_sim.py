@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from tests.sim.__main__ import Run, keep_for_replay, read_replays, run_seed
-from tests.sim.faults import MIXES, mix_for
+from tests.sim.mixes import MIXES, mix_for
 from tests.sim.mutants import ROOT, NotPlanted, hunt, mutated
 from tests.sim.planted import HARMLESS, MUTANTS, Mutant
 from tests.sim.world import Violation

@@ -1,0 +1,52 @@
+"""The kinds of faults, and the mixes of them that runs are made of."""
+
+from tests.sim.world import Mix
+
+EVERY = (
+    *("crash", "down", "stop", "power", "hang", "net", "part", "broker", "clock", "port"),
+    *("offsets", "bad", "replay", "disk", "store", "page", "wipe", "dwipe", "restore", "lose"),
+    *("twin", "second", "rival", "copy", "admin", "shutdown", "end", "remove", "dup", "delay"),
+    *("liar", "lie", "meter"),
+)
+
+
+def _mix(name: str, kinds: str, **rest: float) -> Mix:
+    return Mix(name, tuple(kinds.split()), **rest)  # type: ignore[arg-type]
+
+
+MIXES: dict[str, Mix] = {
+    mix.name: mix
+    for mix in (
+        Mix("all", EVERY),
+        _mix("three", " ".join(EVERY), points=3),
+        _mix(
+            "away", "part net crash restore wipe clock dup delay", long_share=0.4, lost_after_s=14
+        ),
+        _mix("port", "port down net part crash hang", long_share=0.5, lost_after_s=24),
+        _mix("hung", "hang port", long_share=0.5, lost_after_s=24),
+        _mix("rest", "restore crash part net dup wipe delay offsets"),
+        _mix("power", "power crash broker net dup"),
+        _mix("two", "rival copy twin second crash part hang broker remove dup net delay"),
+        _mix("asked", "net hang broker crash dup dwipe clock page delay offsets"),
+        _mix("disks", "disk store page power crash admin shutdown stop end down"),
+        _mix("late", "replay delay dup hang net broker crash offsets admin"),
+        _mix("absent", "hang net broker crash store", long_share=0.5, lost_after_s=12),
+        _mix("slow", "delay net crash", delay_share=0.1),
+        _mix("calm", "broker clock bad dup replay lie meter", every_s=2.0),
+        _mix(
+            "noise",
+            "clock bad dup replay rival copy twin second offsets liar lie meter",
+            every_s=1.5,
+        ),
+    )
+}
+# The order in which a sweep takes the mixes: eight of twenty runs have every kind of fault.
+TURNS = (
+    *("all", "away", "all", "port", "all", "rest", "three", "two", "all", "asked"),
+    *("all", "disks", "all", "late", "noise", "power", "three", "calm", "hung", "absent"),
+)
+
+
+def mix_for(seed: int) -> Mix:
+    """Return the mix of a seed in a sweep."""
+    return MIXES[TURNS[seed % len(TURNS)]]
