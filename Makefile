@@ -6,6 +6,8 @@ BIN := .venv/bin
 STAMP := .venv/installed
 # An environment names its own place and its Python's: copied, or with another Python, it is made anew.
 MOVED := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c 0 2>/dev/null || echo moved)
+# Installed code runs with its user's rights: nobody else may write it, whatever the umask.
+CLOSED := umask g-w,o-w;
 SEEDS ?= 2000
 SECONDS ?= 600
 SEED ?= 1
@@ -30,11 +32,11 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml $(if $(MOVED),FORCE)
 	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$package >/dev/null \
 	    || { echo "make install: $(PYTHON) cannot make a virtual environment: apt install $$package" >&2; exit 1; }; }
 	@echo "Installing evd and its pinned dependencies into .venv (once; about a minute)"
-	@$(PYTHON) -m venv $(if $(MOVED),--clear) .venv
-	@$(BIN)/pip install --disable-pip-version-check -c constraints.txt setuptools
-	@$(BIN)/pip install --disable-pip-version-check -c constraints.txt --no-build-isolation \
+	@$(CLOSED) $(PYTHON) -m venv $(if $(MOVED),--clear) .venv
+	@$(CLOSED) $(BIN)/pip install --disable-pip-version-check -c constraints.txt setuptools
+	@$(CLOSED) $(BIN)/pip install --disable-pip-version-check -c constraints.txt --no-build-isolation \
 	  --config-settings editable_mode=compat -e '.[postgres,test,dev]'
-	@$(BIN)/python -m compileall -q evd
+	@$(CLOSED) $(BIN)/python -m compileall -q evd
 	@pwd -P > $@
 
 run: install

@@ -20,6 +20,7 @@ from typing import Final
 
 from evd.adapters.kafka.survey import await_cluster
 from evd.adapters.kafka.topics import TopicsFailed, ensure_topics
+from evd.config import restrict_modes
 from evd.kafka_node.config import kafka_node_config
 from evd.kafka_node.installation import (
     POM,
@@ -191,6 +192,7 @@ def _free_ports(count: int) -> list[int]:
 def main() -> int:
     """Install, and say where; 1 with one sentence where that is not possible."""
     began_s = time.monotonic()
+    restrict_modes()
     try:
         installation = install()
     except (InstallFailed, NotInstalled, StorageFailed) as failure:
