@@ -35,7 +35,7 @@ from evd.core.central.rows import (
 )
 
 # The newest of the migrations; read before any of them is imported.
-SCHEMA_HEAD = "0003"
+SCHEMA_HEAD = "0004"
 
 # A status that nobody knows is open: so a start finds it.
 OPEN_REQUEST = "status NOT IN ('COMPLETED', 'DENIED', 'FAILED')"
