@@ -149,8 +149,9 @@ def test_nobody_speaks_of_anothers_request(action: Action) -> None:
     assert put_aside(effects)
     assert not saved(effects, Session)
     waiting = Network()
-    waiting.register()
+    waiting.register(engine_state=CpState.DISCONNECTED)
     waiting.ask()
+    assert (Request, "req-1") not in waiting.rows
     assert put_aside(waiting.ask(driver_id="driver-eve", action=action))
     call = ChargeAsked(1, "req-1", "driver-eve", "CP-001")
     assert waiting.refusal(call) is Refusal.CONFLICT

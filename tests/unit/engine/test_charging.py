@@ -198,3 +198,13 @@ def test_a_meter_stays_within_what_a_record_can_say() -> None:
     assert (record.kwh, record.euros) == (AMOUNT_MAX / EURO_RATE_MAX, AMOUNT_MAX)
     rig.beacon()
     assert rig.state is CpState.ACTIVATED
+
+
+def test_telemetry_has_the_number_of_the_newest_report() -> None:
+    """Proves: a reading tells which reports were made before it, so that nobody takes one of those
+    for the end of the session."""
+    rig = Rig().ready()
+    begun = rig.report.seq
+    (report,) = messages(rig.start(), CpStatus)
+    (reading,) = messages(rig.wait(1), Telemetry)
+    assert reading.seq == report.seq > begun
