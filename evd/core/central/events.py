@@ -41,17 +41,18 @@ class Polled:
 
 @attrs.frozen(slots=True)
 class MonitorSaid:
-    """A good frame came in."""
+    """A good frame came in, at the monotonic `at_s`; None: just now."""
 
     connection: int
     message: FromMonitor
+    at_s: float | None = None
 
 
 @attrs.frozen(slots=True)
 class FrameRefused:
     """A frame (BAD_FRAME), or the object in it (BAD_FIELD), was bad; `seq` is its number, if any.
 
-    `last`: it was one too many, and the connection ends with the answer to it.
+    `last`: it was one too many, and the connection ends with the answer to it.  `at_s` as above.
     """
 
     connection: int
@@ -59,6 +60,7 @@ class FrameRefused:
     seq: int | None
     reason: str
     last: bool = False
+    at_s: float | None = None
 
 
 @attrs.frozen(slots=True)

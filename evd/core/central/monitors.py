@@ -51,14 +51,14 @@ class Monitors:
         """Take in a good frame of a monitor, and answer it."""
         connection, message = event.connection, event.message
         if isinstance(message, Register):
-            return self._on_register(connection, message)
+            return self._on_register(connection, message, event.at_s)
         point = self._points.get(connection)
         if point is None:
             code, why = NackCode.NOT_REGISTERED, "REGISTER comes first"
             return [_refuse(connection, message, code, why)]
         if point.cp_id != message.cp_id:
             return [_refuse_other(connection, message, point)]
-        point.heard(self.state.now)
+        point.heard(self.state.now, event.at_s)
         ack = Answer(connection, Ack(message.seq, self.state.meta.central_id))
         if isinstance(message, Heartbeat):
             effects = self._on_verdict(point, message)
@@ -72,7 +72,7 @@ class Monitors:
         point = self._points.get(event.connection)
         if point is not None and event.seq is not None:
             # A bad object still came in a good frame: its sender lives.
-            point.heard(self.state.now)
+            point.heard(self.state.now, event.at_s)
         nack = Nack(event.seq, clip(event.reason), code=event.code)
         hang_up = [HangUp(event.connection)] if event.last else []
         return [Answer(event.connection, nack), *hang_up]
@@ -82,7 +82,7 @@ class Monitors:
         point = self._points.get(connection)
         return [] if point is None else self._lose(point, "its monitor's connection closed")
 
-    def _on_register(self, connection: int, message: Register) -> list[Effect]:
+    def _on_register(self, connection: int, message: Register, at_s: float | None) -> list[Effect]:
         state = self.state
         bound = self._points.get(connection)
         if bound is not None and bound.cp_id != message.cp_id:
@@ -108,7 +108,7 @@ class Monitors:
         self._points[connection] = point
         first, state.speaks = not state.speaks, True
         effects += point.registered(connection, message, state.now)
-        point.heard(state.now)
+        point.heard(state.now, at_s)
         effects += self._on_verdict(point, message)
         heartbeat_s = round(state.settings.heartbeat_timeout_s / HEARTBEATS_PER_TIMEOUT, 3)
         ack = Ack(message.seq, state.meta.central_id, heartbeat_s=heartbeat_s)

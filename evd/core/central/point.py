@@ -16,7 +16,7 @@ effects of the change: the row, the history of faults, the lines of the log.
 """
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -240,9 +240,11 @@ class Point:
         text = f"counted, not written down, until it is quiet for {QUIET_S:g} s"
         return [Note(Level.WARNING, f"CP {self.cp_id} changes too often: its changes are {text}")]
 
-    def heard(self, now: Now) -> None:
-        """A good frame of its monitor came in."""
-        self._frame_s, self._last_seen = now.mono_s, now.wall
+    def heard(self, now: Now, at_s: float | None = None) -> None:
+        """A good frame of its monitor came in at `at_s`, or just now; then it may have waited."""
+        waited_s = 0.0 if at_s is None else max(0.0, now.mono_s - at_s)
+        self._frame_s = max(self._frame_s, now.mono_s - waited_s)
+        self._last_seen = now.wall - timedelta(seconds=waited_s)
 
     def lost(self, why: str, now: Now) -> list[Effect]:
         """Its monitor is not registered any more; no effects where that is known already."""

@@ -59,10 +59,12 @@ class Connections:
             if frames is None:
                 scope.cancel()
                 return
+            # A frame counts from here, however long it then waits for its turn.
+            at_s = trio.current_time()
             for frame in frames:
                 fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
                 last = isinstance(fields, BadFrame) and streak.bad()
-                await self._inbox.put(_event(number, fields, last))
+                await self._inbox.put(_event(number, fields, last, at_s))
                 if last:
                     logger.warning("%s sends nothing but bad frames: hung up", stream.peer)
                     return
@@ -109,13 +111,16 @@ class Connections:
 
 
 def _event(
-    number: int, fields: dict[str, Any] | BadFrame, last: bool
+    number: int, fields: dict[str, Any] | BadFrame, last: bool, at_s: float
 ) -> MonitorSaid | FrameRefused:
     if isinstance(fields, BadFrame):
-        return FrameRefused(number, NackCode.BAD_FRAME, None, f"bad frame: {fields.reason}", last)
+        why = f"bad frame: {fields.reason}"
+        return FrameRefused(number, NackCode.BAD_FRAME, None, why, last, at_s)
     try:
-        return MonitorSaid(number, cast(FromMonitor, codec.structure_monitor(fields)))
+        return MonitorSaid(number, cast(FromMonitor, codec.structure_monitor(fields)), at_s)
     except codec.BadMessage as error:
         seq = fields.get("seq")
         is_one = type(seq) is int and 0 <= seq <= COUNT_MAX
-        return FrameRefused(number, NackCode.BAD_FIELD, seq if is_one else None, str(error))
+        return FrameRefused(
+            number, NackCode.BAD_FIELD, seq if is_one else None, str(error), at_s=at_s
+        )

@@ -180,7 +180,7 @@ class Loop:
             self._raws.update((id(message), raw) for message, raw in pairs)
             events = [message for message, _ in pairs]
             offsets = {(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
-            await self._inbox.put(*events, offsets=offsets)  # type: ignore[arg-type]
+            await self._inbox.put_batch(events, offsets)  # type: ignore[arg-type]
 
     async def prune(self) -> None:
         """Delete, every ten minutes, the old history and the requests that became no session."""

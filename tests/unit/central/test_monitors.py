@@ -337,3 +337,24 @@ def test_each_stop_and_resume_is_for_one_boot_and_for_seconds() -> None:
     network.status(state=CpState.STOPPED, seq=90)
     (resume, *_) = commands(network.run(2, beat=False), ResumeCp)
     assert (resume.boot_id, resume.until_up_s is not None) == ("boot-2", True)
+
+
+def test_a_frame_counts_from_its_arrival() -> None:
+    """Proves: a heartbeat that waited in a queue counts for when it came, no later and no
+    earlier, and one with a wrong field likewise."""
+    network = Network()
+    network.register()
+    number = network.connections["CP-001"]
+    beat = Heartbeat("CP-001", 2, EngineStatus.OK, None)
+    for late in (
+        MonitorSaid(number, beat, at_s=network.clock_s + 0.5),
+        FrameRefused(number, NackCode.BAD_FIELD, 3, "x", at_s=network.clock_s + 2.0),
+    ):
+        network.run(1.5, beat=False)
+        network.tell(late)
+        seen = network.core.view("CP-001", network.now).monitor_last_seen
+        assert seen is not None and (network.now.wall - seen).total_seconds() == 1.0
+    network.run(1.75, beat=False)
+    assert network.core.view("CP-001", network.now).state is ShownState.ON
+    network.run(0.25, beat=False)
+    assert network.core.view("CP-001", network.now).state is ShownState.DISCONNECTED

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 # Written out here: a step must go on making the same indexes when tables.py has moved on.
 _SESSIONS = "charging_sessions"

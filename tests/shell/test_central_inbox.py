@@ -1,0 +1,55 @@
+"""The two lanes before Central's loop."""
+
+import pytest
+import trio
+import trio.testing
+
+from evd.core.central.events import Ticked
+from evd.core.wire.messages import Telemetry
+from evd.daemons.central.inbox import BATCHED_MAX, BATCHES_WAITING_MAX, Inbox
+
+READING = Telemetry("CP-001", "boot-1", "session-1", "driver-1", 22.0, 0.1, 0.03)
+
+
+async def test_a_monitor_never_waits_behind_the_backlog(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: with 100,000 messages behind them, what monitors, callers and the clock say is in one
+    of the next two pieces of work, and a piece of the backlog is bounded."""
+    inbox, batch, left = Inbox(), [READING] * 500, 200
+
+    async def read() -> None:
+        for number in range(left):
+            await inbox.put_batch([*batch], {("cp.telemetry", 0): number})
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        taken = 0
+        while taken < left * len(batch):
+            await trio.testing.wait_all_tasks_blocked()
+            await inbox.put(Ticked(True))
+            pieces = [(await inbox.take()).events, (await inbox.take()).events]
+            assert [Ticked(True)] in pieces
+            sizes = [len(piece) for piece in pieces]
+            assert max(sizes) < BATCHED_MAX + len(batch)
+            taken += max(sizes)
+
+
+async def test_a_full_lane_makes_its_own_senders_wait(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: Kafka's reader waits once some batches wait, a monitor still does not; and a flood of
+    one lane leaves the other its turn."""
+    inbox = Inbox()
+    for number in range(BATCHES_WAITING_MAX):
+        await inbox.put_batch([READING], {("cp.telemetry", 0): number})
+    with pytest.raises(trio.TooSlowError), trio.fail_after(1):
+        await inbox.put_batch([READING], {})
+    with trio.fail_after(1):
+        for _ in range(100):
+            await inbox.put(Ticked(True))
+    assert (await inbox.take()).events == [Ticked(True)] * 100
+    await inbox.put(Ticked(True))
+    delivery = await inbox.take()
+    assert delivery.events == [READING] * BATCHES_WAITING_MAX
+    assert delivery.offsets == {("cp.telemetry", 0): BATCHES_WAITING_MAX - 1}
