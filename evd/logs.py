@@ -158,15 +158,19 @@ def log_note(logger: logging.Logger, note: Note) -> None:
 
 
 class Repeats:
-    """Lets a line through at most once in `every_s` seconds for each key, and counts the others.
+    """Lets `lines_max` lines through in `every_s` seconds for each key, and counts the others.
 
     It remembers KEYS_MAX keys, the newest.
     """
 
-    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, every_s: float, clock: Callable[[], float] = time.monotonic, *, lines_max: int = 1
+    ) -> None:
         self._every_s = every_s
         self._clock = clock
-        self._seen: dict[str, tuple[float, int]] = {}
+        self._lines_max = lines_max
+        # Of each key: the begin of its present time, the lines since, and those of them held back.
+        self._seen: dict[str, tuple[float, int, int]] = {}
 
     def log(
         self,
@@ -177,18 +181,34 @@ class Repeats:
         *arguments: object,
         error: BaseException | None = None,
     ) -> None:
-        """Log `text` (with %-arguments) and the traceback of `error`, unless `key` was logged
-        within the last `every_s`."""
+        """Log `text` (with %-arguments) and the traceback of `error`, unless `key` has had its
+        lines within the last `every_s`."""
         now = self._clock()
-        logged_at, held_back = self._seen.get(key, (None, 0))
-        if logged_at is not None and now - logged_at < self._every_s:
-            self._seen[key] = (logged_at, held_back + 1)
+        began_at, lines, held_back = self._seen.get(key, (None, 0, 0))
+        if began_at is not None and now - began_at < self._every_s:
+            is_over = lines >= self._lines_max
+            self._seen[key] = (began_at, lines + 1, held_back + is_over)
+            if not is_over:
+                logger.log(level, text, *arguments, exc_info=error)
             return
         # Taken out first, so that the oldest key is always the first of the dictionary.
         self._seen.pop(key, None)
         if len(self._seen) >= KEYS_MAX:
             self._seen.pop(next(iter(self._seen)))
-        self._seen[key] = (now, 0)
+        self._seen[key] = (now, 1, 0)
         if held_back:
             text, arguments = text + " (%d more like it before)", (*arguments, held_back)
         logger.log(level, text, *arguments, exc_info=error)
+
+    def log_rest(self, logger: logging.Logger, level: int) -> None:
+        """Say of each key whose time is over how many lines were held back, as its last line.
+
+        For a shell that comes by now and then: else only the next line of a key tells it.
+        """
+        now = self._clock()
+        for key, (began_at, _, held_back) in list(self._seen.items()):
+            if now - began_at >= self._every_s:
+                del self._seen[key]
+                if held_back:
+                    text = "%s: and %d more like it within %g s"
+                    logger.log(level, text, key, held_back, self._every_s)

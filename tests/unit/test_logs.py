@@ -204,3 +204,22 @@ def test_repeats_remember_a_bounded_number_of_keys(caplog: pytest.LogCaptureFixt
     assert not caplog.records
     repeats.log(logger, logging.WARNING, "0", "seen")
     assert len(caplog.records) == 1
+
+
+def test_some_lines_a_minute_and_then_how_many_more(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves: each minute has its lines again, for ever, and says by itself how many it held
+    back."""
+    now = [0.0]
+    repeats = Repeats(60.0, clock=lambda: now[0], lines_max=3)
+    for minute in range(100):
+        now[0] = 60.0 * minute
+        caplog.clear()
+        for _ in range(10):
+            repeats.log(logger, logging.WARNING, "cp.status", "bad")
+        repeats.log_rest(logger, logging.WARNING)
+        assert len(caplog.records) == 3
+        now[0] += 60.0
+        repeats.log_rest(logger, logging.WARNING)
+        assert caplog.records[-1].getMessage() == "cp.status: and 7 more like it within 60 s"
+    repeats.log_rest(logger, logging.WARNING)
+    assert len(caplog.records) == 4

@@ -26,7 +26,7 @@ READER_QUERY_TIMEOUT_S: Final = FETCH_WAIT_S + QUERY_TIMEOUT_S
 # A topic that was made anew, or got more partitions, is known so soon. Until then a writer puts a
 # key into another partition than the one in which its reader waits for it.
 REVIEW_INTERVAL_S: Final = 5.0
-# Twice what a broker takes by default: a bad message of any size is put aside with its headers.
+# Twice what a broker takes by default: what fits into a topic is put aside whole, with its headers.
 MESSAGE_BYTES_MAX: Final = 2_097_152
 # librdkafka tells 20 times a second that the broker is away.
 WARNING_INTERVAL_S: Final = 30.0

@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import confluent_kafka
+import pytest
 import trio
 
 from evd.adapters.kafka import RawMessage, open_consumer, open_producer
-from evd.adapters.kafka.messenger import Messenger
+from evd.adapters.kafka.messenger import SHOWN_MAX, Messenger
 from evd.adapters.kafka.mock_cluster import MockCluster, bound_socket
 from evd.adapters.kafka.producer import QUEUE_MESSAGES_MAX
+from evd.core.wire.messages import DEAD_LETTERS
 from evd.core.wire.partition import partition_for
 from tests.adapters.conftest import BrokerProcess
 from tests.adapters.kafka.delivery import delivered
+from tests.network.tap import Tap
 
 TOPIC = "cp.status"
 INIT_PRODUCER_ID = 22
@@ -211,3 +214,59 @@ async def test_a_client_that_cannot_go_on_is_replaced() -> None:
             assert producer.in_flight == 0
     finally:
         cluster.close()
+
+
+@pytest.mark.parametrize("size", [2_097_000, 3_000_000])
+async def test_a_bad_message_that_is_too_large_is_cut(
+    steady_broker: BrokerProcess, size: int
+) -> None:
+    """Proves: what no broker takes with its headers lies among the dead letters as far as it
+    fits, and its header `error` says so beside what was wrong."""
+    raw = RawMessage("cp.telemetry", 0, size, b"k" * 70_000, bytes(size))
+    async with (
+        everything_of(steady_broker.bootstrap, DEAD_LETTERS) as read,
+        open_producer(steady_broker.bootstrap, "p") as producer,
+    ):
+        Messenger(producer, list[str]().append).put_aside(raw, "no JSON object")
+        assert await producer.flush(5.0)
+        assert (producer.delivered_count, producer.dropped_count) == (1, 0)
+        await until_there_are(read, 1)
+    value = read[0].value
+    assert 2_000_000 < len(value) < 2_097_152
+    letters = Tap(steady_broker.bootstrap).read(DEAD_LETTERS)
+    (errors,) = [e.headers["error"] for e in letters if e.headers.get("offset") == b"%d" % size]
+    assert errors == b"cut to its first %d of %d bytes; no JSON object" % (len(value), size)
+
+
+async def test_bad_messages_are_told_each_minute_anew(
+    steady_broker: BrokerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: a topic's flood of bad messages is some lines and 'and n more', another topic has its
+    own, and the next minute has lines again; they count as recent for a while."""
+    now, dead = [0.0], list[str]()
+    async with open_producer(steady_broker.bootstrap, "p") as producer:
+        messenger = Messenger(producer, dead.append)
+        messenger._repeats._clock = lambda: now[0]
+        for minute in range(3):
+            caplog.clear()
+            for topic in ("cp.telemetry", "cp.status"):
+                messenger.read([RawMessage(topic, 0, each, None, b"?") for each in range(50)])
+            assert len(caplog.records) == 2 * SHOWN_MAX
+            now[0] = 60.0 * (minute + 1)
+            messenger.read([])
+            assert [each.getMessage() for each in caplog.records[-2:]] == [
+                f"{topic}: and {50 - SHOWN_MAX} more like it within 60 s"
+                for topic in ("cp.telemetry", "cp.status")
+            ]
+        assert messenger.recent_dead_letters() == len(dead) == 300
+
+
+async def test_a_dead_letter_that_is_dropped_is_told(
+    absent_broker: BrokerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: a bad message that did not even reach the queue of dead letters is named."""
+    async with open_producer(absent_broker.bootstrap, "p") as producer:
+        producer._closing.set()
+        raw = RawMessage("cp.status", 1, 7, None, b"?")
+        Messenger(producer, list[str]().append).put_aside(raw, "x")
+    assert "not among the dead letters, cp.status 1 at 7" in caplog.text
