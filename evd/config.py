@@ -111,6 +111,9 @@ class CentralConfig(StatefulConfig):
     kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.005)
     listen_host: str = flag(HOST, "where --listen-port listens", default="127.0.0.1")
     listen_port: int = flag(PORT, "framed TCP for monitors", default=9999)
+    monitors_max: int = flag(
+        COUNT, "connections at a time on that port; one more is answered `full`", default=2000
+    )
     http_host: str = flag(HOST, "where --http-port and --feed-port listen", default="127.0.0.1")
     http_port: int = flag(PORT, "the HTTP API", default=8000)
     http_hosts: tuple[str, ...] = flag(HOSTS, _HTTP_HOSTS_TEXT, default=())

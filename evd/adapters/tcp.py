@@ -8,16 +8,23 @@ import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import trio
 
+from evd.adapters.accepting import accept_each
 from evd.core.wire.codec import BadMessage, load_object
 from evd.core.wire.framing import BadFrame, Deframer, encode
 
 RECEIVE_BYTES_MAX: Final = 65_536
 SEND_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 2000
+# Connections over the bound that are answered at a time; more are just closed.
+TURNED_AWAY_MAX: Final = 64
+# The shortage is over at this share of the bound: at the bound itself it would begin and end with
+# each connection.
+ROOM_SHARE: Final = 0.9
 
 # A peer whose host vanished is given up after about 11 s, also by a reader that never sends: three
 # probes, 2 s apart, after 5 s of silence.
@@ -120,39 +127,54 @@ async def serve_framed(
     handler: Callable[[FramedStream], Awaitable[None]],
     *,
     connections_max: int = CONNECTIONS_MAX,
+    turn_away: Callable[[FramedStream], Awaitable[None]] | None = None,
     task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `handler` in a task of its own for each connection, until cancelled.
 
     The connection is closed when its handler returns. One of CONNECTION_OVER out of a handler,
     alone or out of its nursery, ends that connection only; anything else is raised. A connection
-    over `connections_max` is closed at once. Closes the listeners at its end.
+    over `connections_max` is given to `turn_away`, up to TURNED_AWAY_MAX of them at a time, or
+    closed at once. Closes the listeners at its end.
     """
-    connections = 0
+    connections = turned_away = 0
     told = False
 
+    def choose(framed: FramedStream) -> Callable[[FramedStream], Awaitable[None]] | None:
+        nonlocal told
+        if connections < connections_max:
+            return handler
+        # Logged once until there is room for some again: the peers that are turned away come back.
+        if not told:
+            text = "%d connections are open: turning new ones away, such as from %s"
+            logger.warning(text, connections, framed.peer)
+        told = True
+        return turn_away if turned_away < TURNED_AWAY_MAX else None
+
     async def serve_one(stream: trio.SocketStream) -> None:
-        nonlocal connections, told
+        nonlocal connections, turned_away, told
         framed = _framed(stream)
-        if connections >= connections_max:
-            # Logged once until there is room again: the peers that are turned away come back.
-            if not told:
-                logger.warning(
-                    "%d connections are open: closing new ones, such as from %s",
-                    connections,
-                    framed.peer,
-                )
-            told = True
-            return
-        connections, told = connections + 1, False
+        chosen = choose(framed)
+        connections += chosen is handler
+        turned_away += chosen is turn_away
         try:
-            await handler(framed)
+            if chosen is not None:
+                await chosen(framed)
         except* CONNECTION_OVER:
             pass
         finally:
-            connections -= 1
+            connections -= chosen is handler
+            turned_away -= chosen is turn_away
+            if told and connections <= connections_max * ROOM_SHARE:
+                logger.info("New connections are taken again: %d are open", connections)
+                told = False
+            await framed.aclose_forcefully()
 
-    await trio.serve_listeners(serve_one, list(listeners), task_status=task_status)
+    async with trio.open_nursery() as nursery:
+        accept = partial(accept_each, what="framed connections", logger=logger)
+        for listener in listeners:
+            nursery.start_soon(accept, listener, serve_one, nursery)
+        task_status.started(list(listeners))
 
 
 async def dial_framed(host: str, port: int, timeout_s: float) -> FramedStream:

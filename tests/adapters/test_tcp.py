@@ -1,15 +1,19 @@
 """Frames over memory streams and over real sockets: every way a connection begins and ends."""
 
 import errno
+import itertools
+import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import orjson
 import pytest
 import trio
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
 
+from evd.adapters import accepting
 from evd.adapters.tcp import (
     CONNECTION_OVER,
     DialFailed,
@@ -291,24 +295,38 @@ async def test_connections_over_the_bound_are_closed_and_room_is_given_again(
         nursery.cancel_scope.cancel()
 
 
-async def test_running_out_of_descriptors_does_not_end_the_listener(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_out_of_descriptors_is_two_lines(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Proves: an accept that fails for want of resources is tried again."""
+    """Proves: accepts that fail for want of files are tried again; the shortage is one line at its
+    beginning and one at its end, without a traceback, also where one accept in two succeeds; the
+    framed port and the HTTP port do so alike."""
     accept = trio.SocketListener.accept
-    failures = [errno.EMFILE, errno.ENFILE, errno.ENOBUFS]
+    failures = [errno.EMFILE, errno.ENFILE, errno.ENOBUFS] * 2
+    turns = itertools.count()
+    monkeypatch.setattr(accepting, "ACCEPT_PAUSE_S", 0.01)
+    monkeypatch.setattr(accepting, "SHORTAGE_OVER_S", 0.3)
+    caplog.set_level(logging.INFO)
 
-    async def fail_first(listener: trio.SocketListener) -> trio.SocketStream:
-        if failures:
+    async def fail_often(listener: trio.SocketListener) -> trio.SocketStream:
+        if failures and next(turns) % 3:
             raise OSError(failures.pop(), "out of resources")
         return await accept(listener)
 
-    monkeypatch.setattr(trio.SocketListener, "accept", fail_first)
+    monkeypatch.setattr(trio.SocketListener, "accept", fail_often)
     async with trio.open_nursery() as nursery:
         port = await serve(nursery)
-        await still_echoes(port)
+        with trio.fail_after(5):
+            while failures:
+                await still_echoes(port)
+            while "are accepted again" not in caplog.text:
+                await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
-    assert failures == []
+    assert [record.getMessage() for record in caplog.records] == [
+        "No framed connections can be accepted: out of resources",
+        "Framed connections are accepted again",
+    ]
+    assert not any(record.exc_info for record in caplog.records)
 
 
 async def test_dialling_a_port_where_nothing_listens_is_refused() -> None:
@@ -391,3 +409,31 @@ async def test_cancelling_the_server_closes_its_port_and_its_connections() -> No
             await framed.receive()
         with pytest.raises(DialRefused):
             await dial_framed(HOST, port, 1)
+
+
+async def test_a_connection_over_the_bound_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves: one too many is given to `turn_away`, and that is told once at its beginning and
+    once at its end, however many come."""
+    caplog.set_level(logging.INFO)
+
+    async def turn_away(framed: FramedStream) -> None:
+        await framed.send(b"full")
+
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host=HOST)
+        task = partial(serve_framed, connections_max=2, turn_away=turn_away)
+        await nursery.start(task, listeners, echo)
+        port = port_of(listeners[0])
+        with trio.fail_after(5):
+            within = [await dial_framed(HOST, port, 1) for _ in range(2)]
+            for framed in within:
+                await framed.send(b"1")
+                assert await framed.receive() == [b"1"]
+            for _ in range(20):
+                assert await (await dial_framed(HOST, port, 1)).receive() == [b"full"]
+            await within[0].aclose()
+            while len(caplog.records) < 2:
+                await trio.sleep(0.01)
+            await still_echoes(port)
+        nursery.cancel_scope.cancel()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

@@ -9,6 +9,7 @@ import trio.testing
 from evd.adapters.tcp import CONNECTION_OVER, FramedStream
 from evd.core.wire import codec
 from evd.core.wire.control import Ping, Pong
+from evd.core.wire.framing import encode
 from evd.core.wire.messages import CpState
 from evd.daemons.engine.health_port import CONNECTIONS_MAX, HealthPort
 from evd.daemons.engine.metrics import Counts
@@ -53,4 +54,19 @@ async def test_silent_connections_keep_no_monitor_out() -> None:
         assert await is_answered(await connect())
         with trio.fail_after(5), pytest.raises(CONNECTION_OVER):
             await peers[1].receive()
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_asks_much_at_once_and_reads_is_answered() -> None:
+    """Proves: hundreds of PINGs in one packet each get their PONG, wrong ones between them too."""
+    port = HealthPort(Ready(), Counts())  # type: ignore[arg-type]
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(port.serve, FramedStream(theirs))
+        ping = encode(codec.encode_control(Ping(1, None)))
+        await ours.send_all((ping + encode(b'{"type":"PING","seq":-1}')) * 500)
+        peer, answers = FramedStream(ours), 0
+        with trio.fail_after(5):
+            while answers < 500:
+                answers += len(await peer.receive())
         nursery.cancel_scope.cancel()

@@ -25,7 +25,7 @@ def test_each_count_is_shown_as_its_own_series() -> None:
     settings = EngineSettings(cp_id="CP-001", kw_rate=22.0, euro_rate=0.3)
     core = Engine(settings, "boot-1", EngineDisk(unconfirmed=("s1", "s2")), clock())
     counts = Counts()
-    metrics = EngineMetrics(Metrics(), counts, core)
+    metrics = EngineMetrics(Metrics(), counts, core, lambda: 4)
     assert series(metrics.render())["evd_sessions_buffered"] == 2.0
     record = attrs.evolve(record_of("s1"), outcome=Outcome.FAILED, kwh=1.5)
     counts.on_saved(SaveRecord(record))

@@ -36,6 +36,12 @@ class Metrics:
     will tell); all combinations of them stand at 0 at once.
     """
 
+    # Name and text of the gauge by which doctor sees that bad messages come in.
+    RECENT_DEAD_LETTERS = (
+        "evd_dead_letters_recent",
+        "Bad messages put aside within the last 10 minutes",
+    )
+
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._rendering = trio.Lock()

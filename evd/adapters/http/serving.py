@@ -3,7 +3,6 @@
 A connection that fails is logged and dropped alone.  The app sees no `lifespan`.
 """
 
-import errno
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Final
 
 import trio
 
+from evd.adapters.accepting import accept_each
 from evd.adapters.http.connection import App, Bounds, Connection
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import Refused
@@ -18,14 +18,11 @@ from evd.logs import Repeats
 
 # Connections at a time that are told that there is no place for them; more are just closed.
 TURNED_AWAY_MAX: Final = 64
-# Without a free file nothing can be accepted; the next try is after so long.
-ACCEPT_PAUSE_S: Final = 0.1
 # Between two accounts of connections that failed here.
 FAILED_LOG_S: Final = 30.0
 DEFAULT_BOUNDS: Final = Bounds()
 DEFAULT_HOSTS: Final = Hosts()
 
-_NO_FILES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 _EVERYBODY: Final = "all clients"
 
 Listeners = Sequence[trio.abc.Listener[trio.abc.Stream]]
@@ -75,23 +72,9 @@ class _Server:
         self, listener: trio.abc.Listener[trio.abc.Stream], connections: trio.Nursery
     ) -> None:
         """Begin a task in `connections` for each client, until cancelled."""
-        has_files = True
-        async with listener:
-            while True:
-                try:
-                    stream = await listener.accept()
-                except OSError as error:
-                    if error.errno not in _NO_FILES:
-                        raise
-                    if has_files:
-                        logger.error("No HTTP connection can be accepted: %s", error.strerror)
-                    has_files = False
-                    await trio.sleep(ACCEPT_PAUSE_S)
-                    continue
-                connections.start_soon(self._handle, stream)
-                if not has_files:
-                    logger.info("HTTP connections are accepted again")
-                has_files = True
+        await accept_each(
+            listener, self._handle, connections, what="HTTP connections", logger=logger
+        )
 
     def stop(self) -> None:
         """Close the connections at which nothing is at work, and each other after its answer."""

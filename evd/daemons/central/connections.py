@@ -11,12 +11,18 @@ import trio
 from evd.adapters.tcp import CONNECTION_OVER, FramedStream, decode_object
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
-from evd.core.wire.control import FromCentral, FromMonitor, NackCode
+from evd.core.wire.control import FromCentral, FromMonitor, Nack, NackCode
 from evd.core.wire.fields import COUNT_MAX
 from evd.core.wire.framing import BadFrame, BadFrameStreak
 from evd.daemons.central.inbox import Inbox
+from evd.logs import Repeats
 
+# Frames of one connection that were read and not yet answered: beyond them it is read no further,
+# so who sends more is slowed.
 ANSWERS_WAITING_MAX = 64
+# A connection that is turned away has so long to send a first frame, and then to read the answer.
+TURN_AWAY_S = 1.0
+REPEAT_S = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +39,12 @@ class Connections:
         self._silence_s_max = silence_s_max
         self._numbers = itertools.count(1)
         self._answers: dict[int, trio.MemorySendChannel[FromCentral]] = {}
+        self._repeats = Repeats(REPEAT_S, clock=trio.current_time)
+
+    @property
+    def count(self) -> int:
+        """How many connections are open and served."""
+        return len(self._answers)
 
     async def handle(self, stream: FramedStream) -> None:
         """Serve one connection, from its first byte to its last."""
@@ -41,15 +53,31 @@ class Connections:
         number = next(self._numbers)
         send, answers = trio.open_memory_channel[FromCentral](ANSWERS_WAITING_MAX)
         self._answers[number] = send
+        room = trio.Semaphore(ANSWERS_WAITING_MAX)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, stream, answers, nursery.cancel_scope)
-                nursery.start_soon(self._read, number, stream, nursery.cancel_scope)
+                nursery.start_soon(self._write, stream, answers, room, nursery.cancel_scope)
+                nursery.start_soon(self._read, number, stream, room, nursery.cancel_scope)
         finally:
             del self._answers[number]
         await self._inbox.put(MonitorLeft(number))
 
-    async def _read(self, number: int, stream: FramedStream, scope: trio.CancelScope) -> None:
+    async def turn_away(self, stream: FramedStream) -> None:
+        """Answer a connection for which there is no place with NACK `full`, and be done with it."""
+        seq = None
+        with trio.move_on_after(TURN_AWAY_S):
+            (frame, *_) = await stream.receive()
+            seq = _seq_of(frame if isinstance(frame, BadFrame) else decode_object(frame))
+        nack = Nack(seq, "Central has no place for one more monitor", code=NackCode.FULL)
+        await stream.send(codec.encode_control(nack))
+        with trio.move_on_after(TURN_AWAY_S):
+            # Bytes that nobody has read would make the close a reset, and lose the answer.
+            while True:
+                await stream.receive()
+
+    async def _read(
+        self, number: int, stream: FramedStream, room: trio.Semaphore, scope: trio.CancelScope
+    ) -> None:
         streak = BadFrameStreak()
         while True:
             frames = None
@@ -64,9 +92,11 @@ class Connections:
             for frame in frames:
                 fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
                 last = isinstance(fields, BadFrame) and streak.bad()
+                await room.acquire()
                 await self._inbox.put(_event(number, fields, last, at_s))
                 if last:
-                    logger.warning("%s sends nothing but bad frames: hung up", stream.peer)
+                    text, host = "%s sends nothing but bad frames: hung up", _host(stream)
+                    self._repeats.log(logger, logging.WARNING, host, text, stream.peer)
                     return
                 if not isinstance(fields, BadFrame):
                     streak.good()
@@ -75,28 +105,26 @@ class Connections:
         self,
         stream: FramedStream,
         answers: trio.MemoryReceiveChannel[FromCentral],
+        room: trio.Semaphore,
         scope: trio.CancelScope,
     ) -> None:
         try:
             async for answer in answers:
                 await stream.send(codec.encode_control(answer))
+                room.release()
         except CONNECTION_OVER:
             # The reader ends by the same error.
             pass
         scope.cancel()
 
     def answer(self, effect: Answer) -> None:
-        """Queue an answer; hang up on a monitor that does not read its answers."""
+        """Queue the answer to a frame; there is room for those of all frames that were read."""
         send = self._answers.get(effect.connection)
         if send is None:
             return
-        try:
+        # Unless the connection is ending already.
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             send.send_nowait(effect.message)
-        except trio.WouldBlock:
-            send.close()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            # The connection is ending already.
-            pass
 
     def hang_up(self, effect: HangUp) -> None:
         """Close a connection once its answers are out."""
@@ -119,8 +147,14 @@ def _event(
     try:
         return MonitorSaid(number, cast(FromMonitor, codec.structure_monitor(fields)), at_s)
     except codec.BadMessage as error:
-        seq = fields.get("seq")
-        is_one = type(seq) is int and 0 <= seq <= COUNT_MAX
-        return FrameRefused(
-            number, NackCode.BAD_FIELD, seq if is_one else None, str(error), at_s=at_s
-        )
+        seq = _seq_of(fields)
+        return FrameRefused(number, NackCode.BAD_FIELD, seq, str(error), at_s=at_s)
+
+
+def _seq_of(fields: dict[str, Any] | BadFrame) -> int | None:
+    seq = None if isinstance(fields, BadFrame) else fields.get("seq")
+    return seq if type(seq) is int and 0 <= seq <= COUNT_MAX else None
+
+
+def _host(stream: FramedStream) -> str:
+    return stream.peer.rpartition(":")[0]

@@ -15,6 +15,7 @@ from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.kafka.placement import RawMessage
 from evd.adapters.store import Store, StoreFailed, StoreRefused
+from evd.adapters.tcp import FramedStream
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
@@ -166,6 +167,11 @@ class Loop:
             case TelemetryRefused():
                 self._metrics.count_refused_telemetry(step.cp_id)
         return None
+
+    async def turn_away(self, stream: FramedStream) -> None:
+        """Answer and count a monitor for which there is no place."""
+        self._metrics.turned_away.inc()
+        await self.connections.turn_away(stream)
 
     async def tick(self) -> None:
         """Tell the core, a few times a second, that time goes by."""

@@ -1,7 +1,7 @@
 """Central's metrics: counted as events come in and rows are stored, measured when asked."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from evd.adapters.http.metrics import Labels, Metrics
 from evd.core.central.events import Event
@@ -42,7 +42,7 @@ _ENDED = [status.value for status in SessionStatus if status is not SessionStatu
 
 
 class CentralMetrics:
-    """The metrics of Central.  `store_failures` is for the loop to count."""
+    """The metrics of Central.  `store_failures` and `turned_away` are for the loop to count."""
 
     def __init__(self, metrics: Metrics) -> None:
         counter, gauge = metrics.counter, metrics.gauge
@@ -52,6 +52,12 @@ class CentralMetrics:
         )
         self._dead_letters = counter(
             "evd_dead_letters_total", "Bad messages put aside", {"topic": READ_TOPICS}
+        )
+        self._recent_dead_letters = gauge(*metrics.RECENT_DEAD_LETTERS)
+        self._connections = gauge("evd_monitor_connections", "Open connections of monitors")
+        self._connections_max = gauge("evd_monitor_connections_max", "Places for monitors")
+        self.turned_away = counter(
+            "evd_monitors_turned_away_total", "Connections of monitors that found no place"
         )
         of_cp: Labels = {"cp_id": ()}
         self._cp_events = {
@@ -94,6 +100,15 @@ class CentralMetrics:
         self._active = gauge("evd_active_requests", "Open requests")
         self._healthy = gauge("evd_central_healthy", "1 while Central serves requests")
         self._cp_ids: set[str] = set()
+
+    def watch(self, connections: Callable[[], int], connections_max: int) -> None:
+        """Measure the `connections` of monitors, of which there may be `connections_max`."""
+        self._connections.set_function(connections)
+        self._connections_max.set(connections_max)
+
+    def watch_dead_letters(self, recent: Callable[[], int]) -> None:
+        """Measure the `recent` bad messages."""
+        self._recent_dead_letters.set_function(recent)
 
     def count_dead_letter(self, topic: str) -> None:
         """Count a bad message that was put aside."""

@@ -67,7 +67,9 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         nursery.start_soon(loop.tick)
         nursery.start_soon(loop.read)
         nursery.start_soon(loop.prune)
-        monitors = await nursery.start(_serve_monitors, loop, control)
+        metrics.watch(lambda: loop.connections.count, config.monitors_max)
+        metrics.watch_dead_letters(messenger.recent_dead_letters)
+        monitors = await nursery.start(_serve_monitors, loop, control, config.monitors_max)
         app, stopping = central_app(service), lifecycle.stopping
         # Returns by itself once told to stop.
         hosts = Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-central")
@@ -106,9 +108,15 @@ def _settings(config: CentralConfig) -> CentralSettings:
 async def _serve_monitors(
     loop: Loop,
     listeners: list[trio.SocketListener],
+    monitors_max: int,
     *,
     task_status: trio.TaskStatus[trio.CancelScope],
 ) -> None:
     with trio.CancelScope() as scope:
         task_status.started(scope)
-        await serve_framed(listeners, loop.connections.handle)
+        await serve_framed(
+            listeners,
+            loop.connections.handle,
+            connections_max=monitors_max,
+            turn_away=loop.turn_away,
+        )

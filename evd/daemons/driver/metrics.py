@@ -1,5 +1,6 @@
 """A driver's metrics."""
 
+from collections.abc import Callable
 from typing import Final
 
 from evd.adapters.http.metrics import Metrics
@@ -25,6 +26,7 @@ class DriverMetrics:
         self._failures = metrics.counter(
             "evd_driver_save_failures_total", "Times that the disk refused"
         )
+        self._recent = metrics.gauge(*metrics.RECENT_DEAD_LETTERS)
         self._dead = metrics.counter(
             "evd_dead_letters_total", "Bad messages put aside", {"topic": (BEACONS, UPDATES)}
         )
@@ -38,6 +40,10 @@ class DriverMetrics:
     def on_save_failed(self) -> None:
         """Count a save that failed."""
         self._failures.inc()
+
+    def watch_dead_letters(self, recent: Callable[[], int]) -> None:
+        """Measure the `recent` bad messages."""
+        self._recent.set_function(recent)
 
     def on_dead_letter(self, topic: str) -> None:
         """Count a bad message of `topic` that was put aside."""

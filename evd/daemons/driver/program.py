@@ -73,6 +73,7 @@ async def _live(
     metrics = DriverMetrics(Metrics())
     async with _open_kafka(config) as kafka, trio.open_nursery() as nursery:
         messenger = Messenger(kafka.producer, metrics.on_dead_letter)
+        metrics.watch_dead_letters(messenger.recent_dead_letters)
         loop = Loop(
             config.driver_id,
             core,

@@ -4,7 +4,7 @@ Counts are plain numbers: the library of metrics takes three megabytes, so an en
 where it is told to serve metrics.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import attrs
@@ -43,10 +43,14 @@ class Counts:
 class EngineMetrics:
     """The metrics of `counts` and `core`, as they are when somebody asks."""
 
-    def __init__(self, metrics: "Metrics", counts: Counts, core: Engine) -> None:
+    def __init__(
+        self, metrics: "Metrics", counts: Counts, core: Engine, recent: Callable[[], int]
+    ) -> None:
+        """`recent`: the bad messages of the last minutes."""
         self._metrics = metrics
         self._counts = counts
         self._core = core
+        metrics.gauge(*metrics.RECENT_DEAD_LETTERS).set_function(recent)
         self._buffered = metrics.gauge(
             "evd_sessions_buffered", "Ended sessions that Central has not confirmed"
         )

@@ -8,7 +8,7 @@ matters.
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final, NoReturn
 from uuid import uuid4
 
@@ -76,7 +76,8 @@ async def _work(
         nursery.start_soon(read_kafka, consumer.batches, messenger, config.cp_id, loop)
         nursery.start_soon(_pass_on_stop, lifecycle, loop)
         if metrics_at:
-            nursery.start_soon(_serve_metrics, config, metrics_at, counts, loop)
+            recent = messenger.recent_dead_letters
+            nursery.start_soon(_serve_metrics, config, metrics_at, counts, loop, recent)
         await loop.start()
         port = HealthPort(loop, counts)
         await nursery.start(serve_framed, health_at, port.serve)
@@ -103,13 +104,17 @@ async def _pass_on_stop(lifecycle: Lifecycle, loop: Loop) -> None:
 
 
 async def _serve_metrics(
-    config: EngineConfig, listeners: Listeners, counts: Counts, loop: Loop
+    config: EngineConfig,
+    listeners: Listeners,
+    counts: Counts,
+    loop: Loop,
+    recent: Callable[[], int],
 ) -> None:
     # Three megabytes that an engine pays only where somebody wants them.
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics
 
-    metrics = EngineMetrics(Metrics(), counts, loop.core)
+    metrics = EngineMetrics(Metrics(), counts, loop.core, recent)
     await serve_metrics(
         listeners,
         service="evd-engine",

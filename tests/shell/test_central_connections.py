@@ -1,0 +1,122 @@
+"""Central's connections with monitors, over memory streams: slowed, cut, and turned away."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+import trio
+import trio.testing
+
+from evd.adapters.tcp import CONNECTION_OVER, FramedStream
+from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorSaid
+from evd.core.wire import codec
+from evd.core.wire.control import Ack, EngineStatus, Heartbeat, Nack, NackCode
+from evd.core.wire.framing import encode
+from evd.daemons.central.connections import ANSWERS_WAITING_MAX, Connections
+from evd.daemons.central.inbox import Inbox
+
+BURST = 500
+
+
+async def answer_all(inbox: Inbox, connections: Connections) -> None:
+    """Answer each frame as the loop does: a whole batch at once, after its commit."""
+    while True:
+        for event in (await inbox.take()).events:
+            if isinstance(event, MonitorSaid):
+                ack = Ack(event.message.seq, "central-1")
+                connections.answer(Answer(event.connection, ack))
+            elif isinstance(event, FrameRefused):
+                nack = Nack(event.seq, event.reason, code=event.code)
+                connections.answer(Answer(event.connection, nack))
+                if event.last:
+                    connections.hang_up(HangUp(event.connection))
+
+
+@asynccontextmanager
+async def connected(
+    pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]],
+) -> AsyncIterator[trio.abc.Stream]:
+    """The other end of a connection that Central serves."""
+    inbox = Inbox()
+    connections = Connections(inbox, lambda: True, 30.0)
+    ours, theirs = pair()
+
+    async def serve() -> None:
+        with suppress(*CONNECTION_OVER):
+            await connections.handle(FramedStream(theirs))
+        await theirs.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer_all, inbox, connections)
+        nursery.start_soon(serve)
+        yield ours
+        nursery.cancel_scope.cancel()
+
+
+def beat(seq: int) -> bytes:
+    """A good frame."""
+    return encode(codec.encode_control(Heartbeat("CP-001", seq, EngineStatus.OK, None)))
+
+
+WRONG_FIELD = encode(b'{"type":"HEARTBEAT","cp_id":"CP-001","seq":-1}')
+BAD_LRC = beat(1)[:-1] + bytes([beat(1)[-1] ^ 0xFF])
+
+
+@pytest.mark.parametrize("frame", [beat(1), WRONG_FIELD, BAD_LRC + beat(1)])
+async def test_who_sends_much_at_once_and_reads_is_answered(
+    frame: bytes, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Proves: hundreds of frames in one packet, good or bad, each get their answer."""
+    async with connected(trio.testing.memory_stream_pair) as stream:
+        await stream.send_all(frame * BURST)
+        framed, answers = FramedStream(stream), 0
+        with trio.fail_after(30):
+            while answers < BURST:
+                answers += len(await framed.receive())
+            await stream.send_all(beat(2))
+            assert await framed.receive()
+
+
+async def test_who_does_not_read_is_cut(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: a peer that sends and never reads holds a bounded number of answers, and then
+    loses its connection."""
+    async with connected(trio.testing.lockstep_stream_pair) as stream:
+        with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
+            for _ in range(100):
+                await stream.send_all(beat(1) * (2 * ANSWERS_WAITING_MAX))
+
+
+async def test_the_last_bad_frame_in_a_row_is_answered_before_the_end(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: 10 bad frames in a row end the connection, each of them answered."""
+    async with connected(trio.testing.memory_stream_pair) as stream:
+        await stream.send_all(BAD_LRC * 200)
+        framed, codes = FramedStream(stream), []
+        with pytest.raises(trio.EndOfChannel), trio.fail_after(10):
+            while True:
+                for each in await framed.receive():
+                    assert isinstance(each, bytes)
+                    answer = codec.decode_central(each)
+                    assert isinstance(answer, Nack)
+                    codes.append(answer.code)
+        assert codes == [NackCode.BAD_FRAME] * 10
+
+
+@pytest.mark.parametrize(("sent", "seq"), [(beat(7), 7), (BAD_LRC, None), (b"", None)])
+async def test_a_monitor_without_a_place_is_told(
+    sent: bytes, seq: int | None, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Proves: a connection over the limit is answered NACK `full`, with the number of its first
+    frame if it has sent one, and then closed."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        connections = Connections(Inbox(), lambda: True, 30.0)
+        nursery.start_soon(connections.turn_away, FramedStream(theirs))
+        if sent:
+            await ours.send_all(sent)
+        with trio.fail_after(5):
+            (frame,) = await FramedStream(ours).receive()
+    assert isinstance(frame, bytes)
+    answer = codec.decode_central(frame)
+    assert isinstance(answer, Nack) and (answer.seq, answer.code) == (seq, NackCode.FULL)
