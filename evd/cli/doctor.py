@@ -42,6 +42,7 @@ from evd.cli.programs import (
     ENGINE,
     KAFKA,
     MONITOR,
+    Config,
     central_of,
     config_of,
     fetch,
@@ -60,6 +61,9 @@ CLOCK_S_MAX: Final = 5.0
 IDLE_S: Final = 2.0
 # The most that Central lists at once.
 SESSIONS_MAX: Final = 1000
+
+# A metric without labels, as Prometheus' text has it.
+_METRIC: Final = re.compile(r"^(evd_\w+) (\S+)$", re.MULTILINE)
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -117,6 +121,7 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += hung(programs, status)
         findings += charging_points(supervisor, programs)
         findings += suspect_sessions(supervisor)
+        findings += counted(programs, status)
     except (SupervisorFailed, ToolFailed) as error:
         findings.append(Finding(str(error), "Until then nothing more can be examined."))
     return findings
@@ -259,6 +264,45 @@ def _unreadable(program: Program, config: MetricsConfig) -> Iterator[Finding]:
             f"{program.name} has {float(found[1]):.0f} sessions whose record can't be read.",
             f"Central closes them as estimates. See which: evd logs {program.name}",
         )
+
+
+def counted(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
+    """Findings of the metrics: bad messages that come in, monitors that find no place."""
+    running = {each.name for each in status if each.state is ProcessState.RUNNING}
+    letters: dict[str, int] = {}
+    for program in programs:
+        config = config_of(program)
+        page = _page(config) if program.name in running else None
+        if page is None:
+            continue
+        letters[program.name] = int(page.get("evd_dead_letters_recent", 0))
+        taken, places = (page.get(f"evd_monitor_connections{end}", 0) for end in ("", "_max"))
+        if places and taken >= places:
+            yield Finding(
+                f"{program.name} turns monitors away: all of its {places:.0f} places are taken.",
+                "Give it more (--monitors-max), or end what holds connections and is no monitor.",
+            )
+    if names := [name for name, count in letters.items() if count]:
+        yield Finding(
+            f"{sum(letters.values())} bad messages came in within 10 minutes, to"
+            f" {', '.join(names)}: they are put aside on evd.dead-letters.",
+            f"See which, and who may send them: evd logs {names[0]}",
+        )
+
+
+def _page(config: Config | None) -> dict[str, float] | None:
+    """The metrics of a program that have no labels, by name; None where it has no such page."""
+    if isinstance(config, CentralConfig):
+        host, port = config.http_host, config.http_port
+    elif isinstance(config, MetricsConfig):
+        host, port = config.metrics_host, config.metrics_port
+    else:
+        return None
+    answer = fetch(url_of(host, port), "/metrics") if port else None
+    if answer is None or answer.status != 200:
+        return None
+    lines = _METRIC.findall(answer.body.decode(errors="replace"))
+    return {name: float(value) for name, value in lines}
 
 
 def _reason(body: bytes) -> str:

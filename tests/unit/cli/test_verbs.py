@@ -1,7 +1,6 @@
 """The operator's tool, as far as it needs no process: names, ports, lines, sentences."""
 
 import socket
-from http.client import HTTPMessage
 from io import StringIO
 from pathlib import Path
 
@@ -9,13 +8,12 @@ import pytest
 from rich.console import Console
 
 import evd.cli
-from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, HttpAnswer
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
-from evd.cli import doctor
 from evd.cli.broker import _node_at
 from evd.cli.command_line import CommandLineWrong
 from evd.cli.cp import add_charging_points, remove_charging_point
-from evd.cli.doctor import Finding, double_uses, hung, suspect_sessions
+from evd.cli.doctor import Finding, double_uses, hung
 from evd.cli.driver import add_drivers
 from evd.cli.errors import ToolFailed
 from evd.cli.follow import LogFollower, Tail, last_lines
@@ -383,21 +381,6 @@ def test_a_kafka_that_is_no_node_of_this_host(bootstrap: str) -> None:
         _node_at(bootstrap, PortChoice([]))
 
 
-@pytest.mark.parametrize(("count", "findings"), [("0.0", 0), ("2.0", 1)])
-def test_the_doctor_names_sessions_that_cannot_be_read(
-    count: str, findings: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Proves: an engine that put sessions aside works, and is named with their number."""
-    flags = ("--cp-id", "CP-001", "--metrics-port", "9201")
-    engine = Program("evd-engine", "CP-001", flags)
-    status = [ProcessStatus(engine.name, ProcessState.RUNNING, 1, 60.0, "")]
-    body = f"# HELP evd_sessions_unreadable x\nevd_sessions_unreadable {count}\n".encode()
-    monkeypatch.setattr(doctor, "fetch", lambda *_: HttpAnswer(200, HTTPMessage(), body))
-    found = [*hung([engine], status)]
-    assert len(found) == findings
-    assert all("evd-engine:CP-001 has 2 sessions" in each.what for each in found)
-
-
 def test_ports_count_on_from_the_networks_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: in a network that was moved, a new charging point's, driver's or Kafka's ports follow
     those that its programs have, each kind its own; --port is the first one's, and is refused where
@@ -453,26 +436,3 @@ def test_ids_that_may_be_slips_of_the_finger(names: list[str], why: str) -> None
     """Proves: an id like one that is there, or like a number, is not taken without a word; what an
     operator means by a number, or a name with a number, is."""
     assert ", ".join(doubts(new_cp_ids(names, 1), {"CP-001", "CP-002", None})) == why
-
-
-def test_suspect_sessions_are_named_and_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    """Proves: doctor names each session that waits for the operator, and the two verbs that end
-    that; each verb is one call, and an id outside its form is refused before it."""
-    row = {"session_id": "session-1", "cp_id": "CP-001", "reason": "suspect: x", "suspect": True}
-    answers = Answers([(200, {"sessions": [row, {**row, "suspect": False}]}, {})])
-    with answering(answers) as central:
-        supervisor = Supervised(defined=[central_at(central)])
-        (finding,) = suspect_sessions(supervisor)
-        assert finding == Finding(
-            "session-1 at CP-001 has no bill: suspect: x.",
-            "Bill it as recorded: evd session accept session-1;"
-            " or at 0: evd session void session-1",
-        )
-        for verb, said in (("accept", "is billed as recorded"), ("void", "costs nothing")):
-            options = evd.cli.parse(["session", verb, "session-1"])
-            assert options.run(supervisor, options) == 0
-            assert answers.asked[-1] == ("POST", f"/sessions/session-1/{verb}", None)
-            assert capsys.readouterr().out == f"Session session-1 {said}\n"
-        options = evd.cli.parse(["session", "void", "a b"])
-        with pytest.raises(ToolFailed, match="SESSION must be"):
-            options.run(supervisor, options)

@@ -1,0 +1,78 @@
+"""`evd doctor`, and the verbs that mend what it finds."""
+
+from http.client import HTTPMessage
+
+import pytest
+
+import evd.cli
+from evd.adapters.http.central_client import HttpAnswer
+from evd.adapters.http.metrics import Metrics
+from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
+from evd.cli import doctor
+from evd.cli.doctor import Finding, hung, suspect_sessions
+from evd.cli.errors import ToolFailed
+from evd.daemons.central.metrics import CentralMetrics
+from tests.unit.cli.scene import Answers, Supervised, answering, central_at
+
+
+@pytest.mark.parametrize(("count", "findings"), [("0.0", 0), ("2.0", 1)])
+def test_the_doctor_names_sessions_that_cannot_be_read(
+    count: str, findings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: an engine that put sessions aside works, and is named with their number."""
+    flags = ("--cp-id", "CP-001", "--metrics-port", "9201")
+    engine = Program("evd-engine", "CP-001", flags)
+    status = [ProcessStatus(engine.name, ProcessState.RUNNING, 1, 60.0, "")]
+    body = f"# HELP evd_sessions_unreadable x\nevd_sessions_unreadable {count}\n".encode()
+    monkeypatch.setattr(doctor, "fetch", lambda *_: HttpAnswer(200, HTTPMessage(), body))
+    found = [*hung([engine], status)]
+    assert len(found) == findings
+    assert all("evd-engine:CP-001 has 2 sessions" in each.what for each in found)
+
+
+def test_suspect_sessions_are_named_and_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: doctor names each session that waits for the operator, and the two verbs that end
+    that; each verb is one call, and an id outside its form is refused before it."""
+    row = {"session_id": "session-1", "cp_id": "CP-001", "reason": "suspect: x", "suspect": True}
+    answers = Answers([(200, {"sessions": [row, {**row, "suspect": False}]}, {})])
+    with answering(answers) as central:
+        supervisor = Supervised(defined=[central_at(central)])
+        (finding,) = suspect_sessions(supervisor)
+        assert finding == Finding(
+            "session-1 at CP-001 has no bill: suspect: x.",
+            "Bill it as recorded: evd session accept session-1;"
+            " or at 0: evd session void session-1",
+        )
+        for verb, said in (("accept", "is billed as recorded"), ("void", "costs nothing")):
+            options = evd.cli.parse(["session", verb, "session-1"])
+            assert options.run(supervisor, options) == 0
+            assert answers.asked[-1] == ("POST", f"/sessions/session-1/{verb}", None)
+            assert capsys.readouterr().out == f"Session session-1 {said}\n"
+        options = evd.cli.parse(["session", "void", "a b"])
+        with pytest.raises(ToolFailed, match="SESSION must be"):
+            options.run(supervisor, options)
+
+
+async def test_the_doctor_reads_what_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves: bad messages of the last minutes are a finding that names the programs which read
+    them, and so are monitors that find no place; without either there is none."""
+    found = {"letters": 0, "connections": 1}
+    metrics = CentralMetrics(Metrics())
+    metrics.watch(lambda: found["connections"], 2)
+    metrics.watch_dead_letters(lambda: found["letters"])
+    text = await metrics.render([], 0, True)
+    programs = [
+        Program("evd-central", None, ()),
+        Program("evd-driver", "al", ("--driver-id", "al")),
+    ]
+    status = [ProcessStatus(each.name, ProcessState.RUNNING, 1, 60.0, "") for each in programs]
+    monkeypatch.setattr(doctor, "fetch", lambda url, path: HttpAnswer(200, HTTPMessage(), text))
+    assert list(doctor.counted(programs, status)) == []
+    found |= {"letters": 7, "connections": 2}
+    text = await metrics.render([], 0, True)
+    full, letters = (each.what for each in doctor.counted(programs, status))
+    assert full == "evd-central turns monitors away: all of its 2 places are taken."
+    assert letters == (
+        "7 bad messages came in within 10 minutes, to evd-central:"
+        " they are put aside on evd.dead-letters."
+    )
