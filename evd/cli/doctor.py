@@ -271,8 +271,7 @@ def counted(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Ite
     running = {each.name for each in status if each.state is ProcessState.RUNNING}
     letters: dict[str, int] = {}
     for program in programs:
-        config = config_of(program)
-        page = _page(config) if program.name in running else None
+        page = _page(config_of(program)) if program.name in running else None
         if page is None:
             continue
         letters[program.name] = int(page.get("evd_dead_letters_recent", 0))

@@ -6,7 +6,7 @@ import trio.testing
 
 from evd.core.central.events import Ticked
 from evd.core.wire.messages import Telemetry
-from evd.daemons.central.inbox import BATCHED_MAX, BATCHES_WAITING_MAX, Inbox
+from evd.daemons.central.inbox import BATCHES_WAITING_MAX, EVENTS_MAX, PIECE_MIN, PIECE_S_MAX, Inbox
 
 READING = Telemetry("CP-001", "boot-1", "session-1", "driver-1", 22.0, 0.1, 0.03)
 
@@ -31,7 +31,7 @@ async def test_a_monitor_never_waits_behind_the_backlog(
             pieces = [(await inbox.take()).events, (await inbox.take()).events]
             assert [Ticked(True)] in pieces
             sizes = [len(piece) for piece in pieces]
-            assert max(sizes) < BATCHED_MAX + len(batch)
+            assert max(sizes) < EVENTS_MAX + len(batch)
             taken += max(sizes)
 
 
@@ -53,3 +53,24 @@ async def test_a_full_lane_makes_its_own_senders_wait(
     delivery = await inbox.take()
     assert delivery.events == [READING] * BATCHES_WAITING_MAX
     assert delivery.offsets == {("cp.telemetry", 0): BATCHES_WAITING_MAX - 1}
+
+
+async def test_a_piece_of_the_backlog_is_as_large_as_its_time_allows(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: quick messages share large commits, and slow ones are taken few at a time."""
+    inbox = Inbox()
+
+    async def read() -> None:
+        while True:
+            await inbox.put_batch([READING] * 250, {})
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        for taken_s, expected in ((0.01, 5 * 250), (2 * PIECE_S_MAX, PIECE_MIN)):
+            for _ in range(5):
+                await trio.testing.wait_all_tasks_blocked()
+                size = len((await inbox.take()).events)
+                await trio.sleep(taken_s)
+            assert size == expected
+        nursery.cancel_scope.cancel()

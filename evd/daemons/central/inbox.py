@@ -12,12 +12,14 @@ from evd.core.central.events import Event
 from evd.daemons.central.steps import Offsets
 
 WAITING_MAX = 256
-# Batches of Kafka, of some hundred messages each: one waits while another is handled.
-BATCHES_WAITING_MAX = 2
-# Events taken at once share one commit; the last delivery may bring a few more.  A piece of Kafka's
-# is short, since everybody waits for it.
+# Batches of Kafka, of some hundred messages each.
+BATCHES_WAITING_MAX = 4
+# Events taken at once share one commit; the last delivery may bring a few more.
 EVENTS_MAX = 2_000
-BATCHED_MAX = 250
+# Everybody waits for a piece of Kafka's backlog, so it has fewer events, down to PIECE_MIN, where
+# the one before took longer than this: telemetry is read quickly, while each request is a row.
+PIECE_S_MAX = 0.2
+PIECE_MIN = 250
 
 
 @attrs.frozen
@@ -34,8 +36,10 @@ class Inbox:
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[Delivery](WAITING_MAX)
         self._send_batch, self._batches = trio.open_memory_channel[Delivery](BATCHES_WAITING_MAX)
-        # The lane whose turn it is comes first, with the events of it that are taken at once.
-        self._lanes = [(self._receive, EVENTS_MAX), (self._batches, BATCHED_MAX)]
+        # The lane whose turn it is comes first.
+        self._lanes = [self._receive, self._batches]
+        self._piece = PIECE_MIN
+        self._piece_began_s: float | None = None
         self._news = trio.Event()
 
     async def put(self, *events: Event) -> None:
@@ -50,14 +54,26 @@ class Inbox:
 
     async def take(self) -> Delivery:
         """Wait for events, and take those of one lane."""
+        self._fit_piece()
         await trio.lowlevel.checkpoint()
         while True:
-            for lane, events_max in self._lanes:
-                if delivery := _taken(lane, events_max):
-                    self._lanes.sort(key=lambda each: each[0] is lane)
+            for lane in self._lanes:
+                is_batched = lane is self._batches
+                if delivery := _taken(lane, self._piece if is_batched else EVENTS_MAX):
+                    self._lanes.sort(key=lambda each: each is lane)
+                    self._piece_began_s = trio.current_time() if is_batched else None
                     return delivery
             self._news = trio.Event()
             await self._news.wait()
+
+    def _fit_piece(self) -> None:
+        """Choose the size of the next piece of Kafka's by the time that the one before took."""
+        if self._piece_began_s is None:
+            return
+        is_slow = trio.current_time() - self._piece_began_s > PIECE_S_MAX
+        piece = self._piece // 2 if is_slow else self._piece * 2
+        self._piece = min(max(piece, PIECE_MIN), EVENTS_MAX)
+        self._piece_began_s = None
 
 
 def _taken(lane: trio.MemoryReceiveChannel[Delivery], events_max: int) -> Delivery | None:
