@@ -19,6 +19,9 @@ STDERR_FD = 2
 # A pipe that is ready takes this much at once, whatever else it holds.
 WRITE_BYTES_MAX = select.PIPE_BUF
 KEYS_MAX = 1000
+# Lines about one thing, such as a charging point, in so many seconds.
+NOTES_MAX = 30
+NOTES_S = 60.0
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
@@ -152,11 +155,6 @@ class FdHandler(logging.Handler):
         return True
 
 
-def log_note(logger: logging.Logger, note: Note) -> None:
-    """Log a line that a core wants logged."""
-    logger.log(_LEVELS[note.level], "%s", note.text)
-
-
 class Repeats:
     """Lets `lines_max` lines through in `every_s` seconds for each key, and counts the others.
 
@@ -212,3 +210,23 @@ class Repeats:
                 if held_back:
                     text = "%s: and %d more like it within %g s"
                     logger.log(level, text, key, held_back, self._every_s)
+
+
+class NoteLog:
+    """Logs a core's lines: of those about one thing NOTES_MAX in NOTES_S, then how many more."""
+
+    def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._repeats = Repeats(NOTES_S, clock, lines_max=NOTES_MAX)
+
+    def log(self, note: Note) -> None:
+        """Log a line that a core wants logged, or count it."""
+        level = _LEVELS[note.level]
+        if note.about:
+            self._repeats.log(self._logger, level, note.about, "%s", note.text)
+        else:
+            self._logger.log(level, "%s", note.text)
+
+    def log_rest(self) -> None:
+        """Say how many lines were held back of what has had its time; for the shell's ticks."""
+        self._repeats.log_rest(self._logger, logging.WARNING)

@@ -105,6 +105,11 @@ class FramedStream:
         await self.aclose_forcefully()
         raise trio.BrokenResourceError(f"the peer did not read within {self._send_timeout_s:g} s")
 
+    async def send_end(self) -> None:
+        """Let the peer read that nothing more comes, and still receive what it sends."""
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._stream.send_eof()
+
     async def aclose(self) -> None:
         """Close; bytes that were sent still arrive."""
         await self._stream.aclose()

@@ -31,10 +31,15 @@ class Send:
 
 @attrs.frozen(slots=True)
 class Note:
-    """A line for the operator's log."""
+    """A line for the operator's log.
+
+    Of the lines `about` one thing, whose cause may come a thousand times a second, the shell
+    bounds how many are written a minute; empty: each is written.
+    """
 
     level: Level
     text: str
+    about: str = ""
 
 
 @attrs.frozen(slots=True)

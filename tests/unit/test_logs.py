@@ -5,12 +5,14 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evd import logs
+from evd.core.effects import Level, Note
 from evd.logs import Repeats
 
 COMPONENT = "CP_E:CP-001"
@@ -223,3 +225,26 @@ def test_some_lines_a_minute_and_then_how_many_more(caplog: pytest.LogCaptureFix
         assert caplog.records[-1].getMessage() == "cp.status: and 7 more like it within 60 s"
     repeats.log_rest(logger, logging.WARNING)
     assert len(caplog.records) == 4
+
+
+def test_a_core_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves: what flaps a thousand times a second has some lines a minute and then their number;
+    all other lines, and those about nothing in particular, are there."""
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    notes = logs.NoteLog(logger, clock=lambda: now[0])
+    for _ in range(1000):
+        now[0] += 0.001
+        notes.log(Note(Level.WARNING, "flaps", about="CP-001"))
+        notes.log_rest()
+    notes.log(Note(Level.ERROR, "breaks", about="CP-002"))
+    for _ in range(100):
+        notes.log(Note(Level.INFO, "charges"))
+    said = Counter(record.getMessage() for record in caplog.records)
+    assert said == {"flaps": logs.NOTES_MAX, "breaks": 1, "charges": 100}
+    now[0] = 61.0
+    notes.log_rest()
+    notes.log_rest()
+    assert caplog.records[-1].getMessage() == (
+        f"CP-001: and {1000 - logs.NOTES_MAX} more like it within 60 s"
+    )

@@ -69,6 +69,9 @@ class EpochFile:
             else:
                 # In place: a few bytes of one sector, and so never half of them.
                 os.pwrite(self._fd, seen.line(), 0)
+            if self._warned:
+                self._warned = False
+                logger.info("%s can be written again", self.path)
         except OSError as error:
             if not self._warned:
                 self._warned = True

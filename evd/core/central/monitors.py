@@ -102,9 +102,9 @@ class Monitors:
         if point is None:
             point = state.add_point(ChargingPoint(message.cp_id))
             effects += [Save(point.row), *self.recovery.on_new(point)]
-            effects.append(Note(Level.INFO, f"CP {point.cp_id} registered: new here"))
+            effects.append(_note(Level.INFO, point, " registered: new here"))
         elif bound is None and not point.is_flapping:
-            effects.append(Note(Level.INFO, f"CP {point.cp_id} registered"))
+            effects.append(_note(Level.INFO, point, " registered"))
         self._points[connection] = point
         first, state.speaks = not state.speaks, True
         effects += point.registered(connection, message, state.now)
@@ -203,6 +203,10 @@ class Monitors:
     def _overdue(self) -> bool:
         settings = self.state.settings
         return self.state.up_s >= max(settings.restart_grace_s, settings.heartbeat_timeout_s)
+
+
+def _note(level: Level, point: Point, what: str) -> Note:
+    return Note(level, f"CP {point.cp_id}{what}", about=f"CP {point.cp_id}")
 
 
 def _refuse(connection: int, message: MonitorMessage, code: NackCode, reason: str) -> Answer:

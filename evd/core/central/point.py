@@ -443,7 +443,7 @@ class Point:
         )
         if before.state is not breaker.state:
             text = f"CP {self.cp_id}: circuit breaker {before.state} -> {breaker.state}"
-            effects.append(Note(Level.WARNING, text))
+            effects.append(Note(Level.WARNING, text, about=f"CP {self.cp_id}"))
         return effects
 
     def _event(self, event_type: EventType, why: str, level: Level, now: Now) -> list[Effect]:
@@ -452,7 +452,11 @@ class Point:
             shown += f"; it is {self.shown}"
         return [
             Save(FaultEvent(self.cp_id, event_type, why, now.wall)),
-            Note(level, f"CP {self.cp_id} {_SHOWN[event_type]}: {shown}"),
+            Note(
+                level,
+                f"CP {self.cp_id} {_SHOWN[event_type]}: {shown}",
+                about=f"CP {self.cp_id}",
+            ),
         ]
 
     def view(self, assigned: tuple[str, str] | None, now_s: float) -> CpView:

@@ -216,7 +216,8 @@ class Sessions:
             reason=clip(reason),
             session_id=session.session_id,
         )
-        return [Note(Level.WARNING, text), *state.send(UPDATES, request.driver_id, update)]
+        note = Note(Level.WARNING, text, about=f"CP {point.cp_id}")
+        return [note, *state.send(UPDATES, request.driver_id, update)]
 
     def stop(self, session: Session, reason: str, *, bill: bool) -> list[Effect]:
         """Want a session to end; its row stays ACTIVE until the engine's record is here.

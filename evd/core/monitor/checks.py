@@ -25,6 +25,8 @@ from evd.core.monitor.verdict import Verdict
 from evd.core.wire.control import EngineStatus, KoCause, Ping, Pong
 
 RETRY_S = 0.2
+# All lines about the engine share one bound: it may come and go with each check.
+ABOUT = "Engine"
 # The connection itself may be dead after so many PINGs in a row without an answer.
 UNANSWERED_MAX = 3
 # A failure that goes on is logged again this often.
@@ -155,13 +157,13 @@ class EngineChecks:
             f"{pong.state}, {pong.kw_rate:g} kW, {pong.euro_rate:g} euro/kWh, boot {pong.boot_id}"
         )
         if was is EngineStatus.KO:
-            yield Note(Level.INFO, f"Health restored: {engine}")
+            yield Note(Level.INFO, f"Health restored: {engine}", about=ABOUT)
         elif was is None:
             yield Note(Level.INFO, f"Engine answers: {engine}")
         elif before is not None and before.boot_id != pong.boot_id:
-            yield Note(Level.WARNING, f"Engine restarted: {engine}")
+            yield Note(Level.WARNING, f"Engine restarted: {engine}", about=ABOUT)
         elif failures:
-            yield Note(Level.INFO, f"Health check passed after {failures} that failed")
+            yield Note(Level.INFO, f"Health check passed after {failures} that failed", about=ABOUT)
 
     def _fail(
         self, cause: KoCause, reason: str, result: CheckResult, now_s: float
@@ -181,7 +183,7 @@ class EngineChecks:
             # An engine that starts together with its monitor is no reason for a warning.
             starting = self.verdict.status is None and result not in _NEVER_AT_A_START
             level = Level.INFO if starting else Level.WARNING
-            yield Note(level, f"Health check failed ({count}): {reason}")
+            yield Note(level, f"Health check failed ({count}): {reason}", about=ABOUT)
         if self.verdict.status is not EngineStatus.KO:
             return
         if self.verdict.changed:
@@ -191,4 +193,4 @@ class EngineChecks:
 
     def _remind(self, level: Level, text: str, now_s: float) -> Note:
         self._reminded_s = now_s
-        return Note(level, text)
+        return Note(level, text, about=ABOUT)

@@ -49,6 +49,8 @@ DIAL_S = 1.0
 BYE_S = 0.5
 UNANSWERED_HEARTBEATS = 3
 DELAY_S_MIN = 0.2
+# All lines about Central share one bound.
+ABOUT = "Central"
 REMIND_S = 30.0
 # Central will refuse for these reasons until somebody changes something: come back seldom.
 LASTING_REFUSALS = frozenset({NackCode.DUPLICATE, NackCode.FULL, NackCode.UNAUTHORIZED})
@@ -151,7 +153,11 @@ class CentralReport:
             yield from self._finish()
         elif self._link is _Link.REGISTERED:
             self._close_working(now_s)
-            yield Note(Level.WARNING, f"Connection to Central lost: {event.reason}; dialing again")
+            yield Note(
+                Level.WARNING,
+                f"Connection to Central lost: {event.reason}; dialing again",
+                about=ABOUT,
+            )
         else:
             yield from self._fail(event.reason, now_s)
 
@@ -220,7 +226,7 @@ class CentralReport:
         else:
             self._close_working(now_s)
             silence = f"Central has not answered for {self._patience_s:g} s"
-            yield Note(Level.WARNING, f"{silence}; dialing again")
+            yield Note(Level.WARNING, f"{silence}; dialing again", about=ABOUT)
 
     def _on_ack(self, ack: Ack, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
@@ -237,7 +243,7 @@ class CentralReport:
             self._backoff.reset()
             self._reminded_s = None
             new = ", which has a new id" if changed else ""
-            yield Note(Level.INFO, f"Registered with Central {ack.central_id}{new}")
+            yield Note(Level.INFO, f"Registered with Central {ack.central_id}{new}", about=ABOUT)
 
     def _on_nack(self, nack: Nack, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
@@ -245,7 +251,7 @@ class CentralReport:
             return
         if nack.seq is None and self._link is _Link.REGISTERED:
             # A frame was damaged on its way; the next one tells the same.
-            yield Note(Level.WARNING, f"Central could not read a frame: {nack.reason}")
+            yield Note(Level.WARNING, f"Central could not read a frame: {nack.reason}", about=ABOUT)
             return
         yield Close(Peer.CENTRAL)
         delay_s = self._close(now_s)
@@ -255,7 +261,11 @@ class CentralReport:
         why = nack.reason
         if nack.code == NackCode.DUPLICATE:
             why = f"another monitor of {self._cp_id} is registered ({nack.reason})"
-        yield Note(Level.WARNING, f"Central refuses this monitor: {why}; again in {delay_s:.1f} s")
+        yield Note(
+            Level.WARNING,
+            f"Central refuses this monitor: {why}; again in {delay_s:.1f} s",
+            about=ABOUT,
+        )
 
     def _fail(self, reason: str, now_s: float) -> Iterator[Effect]:
         self._close(now_s)

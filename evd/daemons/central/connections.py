@@ -70,6 +70,7 @@ class Connections:
             seq = _seq_of(frame if isinstance(frame, BadFrame) else decode_object(frame))
         nack = Nack(seq, "Central has no place for one more monitor", code=NackCode.FULL)
         await stream.send(codec.encode_control(nack))
+        await stream.send_end()
         with trio.move_on_after(TURN_AWAY_S):
             # Bytes that nobody has read would make the close a reset, and lose the answer.
             while True:

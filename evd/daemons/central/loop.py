@@ -43,7 +43,7 @@ from evd.daemons.central.steps import (
 from evd.daemons.clock import now
 from evd.daemons.drive import drive
 from evd.flags import ConfigError
-from evd.logs import log_note
+from evd.logs import NoteLog
 
 TICK_S = 0.25
 # Between two attempts to open the database after it failed.
@@ -80,6 +80,7 @@ class Loop:
         # The bytes that each waiting message was read from, by its identity.
         self._raws: dict[int, RawMessage] = {}
         self._repeats = logs.Repeats(FAILING_LOG_S)
+        self._notes = NoteLog(logger, trio.current_time)
         silence_s_max = max(SILENCE_S_MAX, 2 * settings.heartbeat_timeout_s)
         self.connections = Connections(inbox, lambda: service.is_serving, silence_s_max)
 
@@ -161,7 +162,7 @@ class Loop:
             case Reply():
                 self._service.reply(step)
             case Note():
-                log_note(logger, step)
+                self._notes.log(step)
             case PutAside():
                 self._messenger.put_aside(self._raws[id(step.message)], step.error)
             case TelemetryRefused():
@@ -177,6 +178,7 @@ class Loop:
         """Tell the core, a few times a second, that time goes by."""
         while True:
             await trio.sleep(TICK_S)
+            self._notes.log_rest()
             await self._inbox.put(Ticked(self._service.broker_up()))
 
     async def read(self) -> None:

@@ -33,7 +33,7 @@ from evd.daemons.drive import drive
 from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.screen import Screen
 from evd.daemons.driver.steps import SaveOutcome, Step, in_order
-from evd.logs import Repeats, log_note
+from evd.logs import NoteLog, Repeats
 
 NOTIFICATIONS_MAX: Final = 200
 # Central sends a beacon every second.
@@ -78,6 +78,7 @@ class Loop:
         self._beacon_heard_s: float | None = None
         self._disk_fails: str | None = None
         self._repeats = Repeats(WARNING_INTERVAL_S)
+        self._notes = NoteLog(logger, trio.current_time)
 
     @property
     def wake_at_s(self) -> float:
@@ -138,7 +139,7 @@ class Loop:
             case Send(topic, key, message):
                 self._send(topic, key, message)
             case Note():
-                log_note(logger, step)
+                self._notes.log(step)
         return None
 
     async def _try_to_save(self, disk: DriverDisk) -> SaveOutcome:

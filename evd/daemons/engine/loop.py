@@ -21,7 +21,7 @@ from evd.daemons.drive import drive
 from evd.daemons.engine import steps
 from evd.daemons.engine.metrics import Counts
 from evd.daemons.engine.steps import DiskFailed, Found, Kept, Outcome, Read, Step
-from evd.logs import log_note
+from evd.logs import NoteLog
 
 EVENTS_WAITING_MAX: Final = 100
 TICK_S: Final = 0.25
@@ -60,6 +60,7 @@ class Loop:
         self._look = look
         self._counts = counts
         self._put, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
+        self._notes = NoteLog(logger, trio.current_time)
         self._finished = False
         self._turned_at_s = self._ticked_at_s = trio.current_time()
 
@@ -101,6 +102,7 @@ class Loop:
                 return await self._events.receive()
         await trio.lowlevel.checkpoint()
         self._ticked_at_s = trio.current_time()
+        self._notes.log_rest()
         return self._look()
 
     async def _carry_out(self, step: Step) -> Outcome | None:
@@ -108,7 +110,7 @@ class Loop:
             case Send(topic, key, message):
                 self._send(topic, key, message)
             case Note():
-                log_note(logger, step)
+                self._notes.log(step)
             case Exit():
                 self._finished = True
             case _:

@@ -21,7 +21,7 @@ from evd.daemons.clock import now
 from evd.daemons.monitor.connection import Connection
 from evd.daemons.monitor.metrics import MonitorMetrics
 from evd.daemons.monitor.steps import SendFrame, Step, in_order
-from evd.logs import log_note
+from evd.logs import NoteLog
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class Loop:
         self._events = events
         self._connections = connections
         self._metrics = metrics
+        self._notes = NoteLog(logger, trio.current_time)
         self._finished = False
 
     async def run(self) -> None:
@@ -55,6 +56,7 @@ class Loop:
         for step in in_order(effects):
             self._carry_out(step)
         self._metrics.refresh()
+        self._notes.log_rest()
 
     def _carry_out(self, step: Step) -> None:
         match step:
@@ -69,6 +71,6 @@ class Loop:
             case CountCheck(result):
                 self._metrics.on_check(result)
             case Note():
-                log_note(logger, step)
+                self._notes.log(step)
             case Finish():
                 self._finished = True

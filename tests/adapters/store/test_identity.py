@@ -1,5 +1,6 @@
 """The identity of a database: one Central at a time, and an older copy is known for what it is."""
 
+import errno
 import logging
 import os
 import shutil
@@ -11,7 +12,7 @@ import pytest
 import trio
 
 from evd.adapters.store import StoreFailed, StoreInUse, StoreRefused, backup, open_store, restore
-from evd.adapters.store.epoch_file import FILE_NAME
+from evd.adapters.store.epoch_file import FILE_NAME, EpochFile, Progress
 from tests.adapters.store.rows import a_charging_point, a_session, stored_session
 
 HOLDER = """
@@ -227,3 +228,26 @@ def test_backup_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(StoreRefused, match="does not exist"):
         backup(url_of(tmp_path / "central.db"), tmp_path / "copy.db")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_fails_again_is_told_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves: each outage of the epoch's file is one line at its beginning and one at its end, not
+    only the first of a process's life."""
+    caplog.set_level(logging.INFO)
+    file = EpochFile(tmp_path)
+    seen = Progress("central-1", 1, 1)
+    file.note(seen)
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", fail)
+            for _ in range(5):
+                file.note(seen)
+        file.note(seen)
+    file.close()
+    assert [each.levelname for each in caplog.records] == ["WARNING", "INFO"] * 2
