@@ -167,7 +167,7 @@ class Repeats:
         self._every_s = every_s
         self._clock = clock
         self._lines_max = lines_max
-        # Of each key: the begin of its present time, the lines since, and those of them held back.
+        # Each key with the begin of its present time, the lines since, and those of them held back.
         self._seen: dict[str, tuple[float, int, int]] = {}
 
     def log(

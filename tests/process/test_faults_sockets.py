@@ -48,7 +48,7 @@ class Peer:
 
 
 def register(cp_id: str = "CP-009") -> Register:
-    """What a monitor says first."""
+    """The first message of a monitor whose engine is well."""
     ok = EngineStatus.OK
     return Register(cp_id, 0, ok, None, instance_id=f"i-{cp_id}", kw_rate=22.0, euro_rate=0.3)
 
