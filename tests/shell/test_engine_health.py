@@ -16,10 +16,15 @@ from evd.daemons.engine.metrics import Counts
 
 
 class Ready:
-    """A loop whose engine is well."""
+    """A loop whose engine is well; `settled` has the peers that counted as the monitor's."""
 
-    def pong(self, ping: Ping) -> Pong:
+    def __init__(self) -> None:
+        self.settled: set[str] = set()
+
+    def pong(self, ping: Ping, peer: str, is_settled: bool) -> Pong:
         """The answer of an engine that waits for a car."""
+        if is_settled:
+            self.settled.add(peer)
         return Pong(ping.seq, "CP-001", CpState.ACTIVATED, None, 22.0, 0.3, None, "b", 1.0, 5)
 
 
@@ -69,4 +74,37 @@ async def test_who_asks_much_at_once_and_reads_is_answered() -> None:
         with trio.fail_after(5):
             while answers < 500:
                 answers += len(await peer.receive())
+        nursery.cancel_scope.cancel()
+
+
+async def test_only_the_monitors_connection_is_believed_alone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: beside the connection that has PINGed longest no other counts as the monitor's; when
+    that one is closed, the next does after its own time."""
+    loop = Ready()
+    port = HealthPort(loop, Counts())  # type: ignore[arg-type]
+
+    async def serve(stream: FramedStream) -> None:
+        with contextlib.suppress(*CONNECTION_OVER):
+            await port.serve(stream)
+
+    async def ping(*peers: FramedStream) -> None:
+        for _ in range(8):
+            for peer in peers:
+                await peer.send(codec.encode_control(Ping(1, "central-2")))
+                await peer.receive()
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as nursery:
+        ends = {}
+        for name in ("monitor", "stranger"):
+            ours, theirs = trio.testing.memory_stream_pair()
+            nursery.start_soon(serve, FramedStream(theirs, peer=name))
+            ends[name] = FramedStream(ours)
+        await ping(ends["monitor"], ends["stranger"])
+        assert loop.settled == {"monitor"}
+        await ends["monitor"].aclose()
+        await ping(ends["stranger"])
+        assert loop.settled == {"monitor", "stranger"}
         nursery.cancel_scope.cancel()

@@ -18,6 +18,7 @@ from evd.core.engine.events import (
     StopAsked,
     Ticked,
 )
+from evd.core.engine.pingers import Pingers
 from evd.core.wire import codec
 from evd.core.wire.control import Ping, Pong
 from evd.core.wire.messages import (
@@ -94,6 +95,7 @@ class EnginePart(Process):
         self._saved_run: Run | None = None
         self._charging: str | None = None
         self._may_end = False
+        self._pingers = Pingers()
         self._messenger = Messenger(self, self.broker)
         places = [place_of(COMMANDS, self.cp_id), place_of(BEACONS, "")]
         self._reader = Reader(self, self.broker, None, places, self._read, lambda *_: None)
@@ -231,7 +233,10 @@ class EnginePart(Process):
         """A monitor dialed the health port."""
         connection: Connection
         end = End(
-            self, self.life, received=lambda raw: self._ping(connection, raw), closed=_nothing
+            self,
+            self.life,
+            received=lambda raw: self._ping(connection, raw),
+            closed=lambda: self._pingers.forget(connection),
         )
         connection = connect(end)
 
@@ -240,9 +245,6 @@ class EnginePart(Process):
         if self.core is None or isinstance(ping, Pong):
             return
         connection.send(1, codec.encode_control(self.core.pong(ping, self.now())))
+        is_settled = self._pingers.on_ping(connection, self.now().mono_s)
         if ping.central_id is not None:
-            self._put(CentralNamed(ping.central_id))
-
-
-def _nothing() -> None:
-    """A monitor that hangs up costs an engine nothing."""
+            self._put(CentralNamed(ping.central_id, "a monitor", is_settled))

@@ -185,8 +185,8 @@ class Engine:
                 return self._orders.on_confirmations(event, now)
             case BeaconRead(beacon):
                 return self._orders.on_beacon(beacon, now)
-            case CentralNamed(central_id):
-                return self._orders.obey(central_id)
+            case CentralNamed():
+                return self._orders.on_named(event, now)
             case StopAsked():
                 return self._orders.on_stop(now)
             case Saved():

@@ -107,9 +107,14 @@ class BeaconRead:
 
 @attrs.frozen(slots=True)
 class CentralNamed:
-    """A PING named the Central that the monitor is registered with."""
+    """A PING of `peer` named the Central that the monitor is registered with.
+
+    `is_settled`: it came on the connection that has long been there.
+    """
 
     central_id: str
+    peer: str
+    is_settled: bool
 
 
 @attrs.frozen(slots=True)

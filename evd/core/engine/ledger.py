@@ -50,6 +50,11 @@ class Ledger:
         """Whether the session has a record that can't be read: nothing can be said of it."""
         return session_id in self._unreadable
 
+    @property
+    def confirmed_count(self) -> int:
+        """How many records that Central has confirmed are still kept."""
+        return len(self._confirmed)
+
     def add(self, session_id: str) -> None:
         """Take in a record that was saved; the caller sends it."""
         self._unconfirmed[session_id] = None

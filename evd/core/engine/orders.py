@@ -4,6 +4,9 @@ Every START or STOP meant for this boot ends in a record, and a session of which
 never begun again.  Another Central's words are ignored.
 """
 
+import math
+from collections import deque
+
 import attrs
 
 from evd.core.effects import Level, Note, Now, Send
@@ -11,6 +14,7 @@ from evd.core.engine import states
 from evd.core.engine.central_contact import CentralContact
 from evd.core.engine.charging import Charging
 from evd.core.engine.events import (
+    CentralNamed,
     ConfirmationsRead,
     Effect,
     EngineSettings,
@@ -39,6 +43,14 @@ from evd.core.wire.messages import (
     StopSupply,
 )
 
+# A beacon, which comes each second, speaks for its Central for so long.
+BEACON_S = 5.0
+BEACONS_MAX = 16
+# Confirmed records are sent again to another Central at most once in this time; to Centrals that
+# are heard and new, as after restores one upon the other, so many times at once.
+UNCONFIRM_S = 30.0
+UNCONFIRM_BURST = 3
+DOUBT_LOGGED_S = 30.0
 # Evict the oldest beyond it: its START has expired, so it can't be repeated.
 REFUSALS_MAX = 1_000
 
@@ -47,9 +59,11 @@ REFUSALS_MAX = 1_000
 class Orders:
     """The orders that came in during this boot.
 
-    `_held` is the command that waits until the newest SaveObeyed is done; `_until_up_s` the uptime
-    until which the session of the newest SaveRun may begin; `undated_count` how many STOP_CP and
-    RESUME_CP of a Central of the release before were obeyed.
+    `_held` is the command that waits until the newest SaveObeyed is done, `_witness` who told of
+    that Central; `_until_up_s` the uptime until which the session of the newest SaveRun may begin.
+    `_beacons`: when the other Centrals were heard.  `_named_id`: the one that the monitor named.
+    `_left_ids`: those obeyed before.  `_unconfirmed_at_s`: when all was unconfirmed, newest last.
+    `undated_count`: how many STOP_CP and RESUME_CP of a Central of the release before were obeyed.
     """
 
     _settings: EngineSettings
@@ -60,14 +74,28 @@ class Orders:
     _reports: Reports
     _refused: dict[str, SessionRecord] = attrs.field(factory=dict, init=False)
     _held: Command | None = attrs.field(default=None, init=False)
+    _witness: str = attrs.field(default="", init=False)
     _until_up_s: float = attrs.field(default=0.0, init=False)
     undated_count: int = attrs.field(default=0, init=False)
+    _beacons: dict[str, float] = attrs.field(factory=dict, init=False)
+    _named_id: str | None = attrs.field(default=None, init=False)
+    _left_ids: deque[str | None] = attrs.field(
+        factory=lambda: deque(maxlen=BEACONS_MAX), init=False
+    )
+    _unconfirmed_at_s: deque[float] = attrs.field(
+        factory=lambda: deque(maxlen=UNCONFIRM_BURST), init=False
+    )
+    _doubted_at_s: float = attrs.field(default=-math.inf, init=False)
 
     def on_beacon(self, beacon: Beacon, now: Now) -> list[Effect]:
         """Hear the Central that is obeyed; obey the first that is heard."""
         if self._contact.central_id is None:
-            return self.obey(beacon.central_id)
+            return self._obey(beacon.central_id, "by its beacon")
         if beacon.central_id != self._contact.central_id:
+            self._beacons.pop(beacon.central_id, None)
+            if len(self._beacons) >= BEACONS_MAX:
+                del self._beacons[next(iter(self._beacons))]
+            self._beacons[beacon.central_id] = now.mono_s
             return []
         return [*self._hear(now, beacon.epoch)]
 
@@ -80,26 +108,61 @@ class Orders:
     def on_command(self, command: Command, now: Now) -> list[Effect]:
         """Carry the command out, unless it is another Central's."""
         if self._contact.central_id is None:
-            return self.obey(command.central_id, command)
+            return self._obey(command.central_id, "by its command", command)
         if command.central_id != self._contact.central_id:
             return []
         # A reader of commands knows its place: nothing is refused for want of it.
         self._states.set_connected(True, now.mono_s)
         return [*self._reports.settle(now), *self._hear(now), *self._carry_out(command, now)]
 
-    def obey(self, central_id: str, held: Command | None = None) -> list[Effect]:
-        """Save that `central_id` is obeyed; `held` is carried out when that is done."""
-        if central_id == self._contact.central_id:
+    def on_named(self, event: CentralNamed, now: Now) -> list[Effect]:
+        """Obey the Central that a PING names, if that is no single connection's word alone.
+
+        Its beacon was heard as well, or the monitor's own connection names it again: with the
+        broker away there are no beacons.
+        """
+        central_id, obeyed_id = event.central_id, self._contact.central_id
+        if central_id == obeyed_id:
             return []
-        self._held = held
+        is_heard = now.mono_s - self._beacons.get(central_id, -math.inf) <= BEACON_S
+        is_named_twice = event.is_settled and central_id == self._named_id
+        is_believed = obeyed_id is None or is_heard or is_named_twice
+        if event.is_settled:
+            self._named_id = central_id
+        is_new = is_heard and central_id not in self._left_ids
+        if is_believed and not self._is_too_soon(is_new, now.mono_s):
+            return self._obey(central_id, f"by a PING of {event.peer}")
+        if now.mono_s - self._doubted_at_s < DOUBT_LOGGED_S:
+            return []
+        self._doubted_at_s = now.mono_s
+        why = f"not within {UNCONFIRM_S:g} s of the last" if is_believed else "it was not heard"
+        text = f"A PING of {event.peer} names Central {central_id}, which is not obeyed yet: {why}"
+        return [Note(Level.WARNING, text)]
+
+    def _is_too_soon(self, is_new: bool, now_s: float) -> bool:
+        """Whether all that is confirmed was unconfirmed so lately that it can't be again."""
+        before = self._unconfirmed_at_s
+        if not before or not self._ledger.confirmed_count:
+            return False
+        if is_new:
+            return len(before) == UNCONFIRM_BURST and now_s - before[0] < len(before) * UNCONFIRM_S
+        return now_s - before[-1] < UNCONFIRM_S
+
+    def _obey(self, central_id: str, witness: str, held: Command | None = None) -> list[Effect]:
+        """Save that `central_id` is obeyed; `held` is carried out when that is done."""
+        self._held, self._witness = held, witness
         return [SaveObeyed(central_id)]
 
     def on_obeyed(self, central_id: str, now: Now) -> list[Effect]:
         """Send to a new Central all that is kept, and carry out the command that waited."""
+        self._left_ids.append(self._contact.central_id)
         self._contact.obey(central_id, now.mono_s)
+        self._named_id = None
+        if self._ledger.confirmed_count:
+            self._unconfirmed_at_s.append(now.mono_s)
         self._ledger.unconfirm_all()
         effects: list[Effect] = [
-            Note(Level.INFO, f"Obeying Central {central_id} from now on"),
+            Note(Level.INFO, f"Obeying Central {central_id} from now on, named {self._witness}"),
             *self._ledger.send_round(now.mono_s),
         ]
         held, self._held = self._held, None

@@ -6,6 +6,7 @@ from typing import Final
 import trio
 
 from evd.adapters.tcp import FramedStream, decode_object
+from evd.core.engine.pingers import Pingers
 from evd.core.wire import codec
 from evd.core.wire.control import Ping
 from evd.core.wire.framing import BadFrame, BadFrameStreak
@@ -25,6 +26,7 @@ class HealthPort:
 
     def __init__(self, loop: Loop, counts: Counts) -> None:
         self._heard_s: dict[FramedStream, float] = {}
+        self._pingers = Pingers()
         self._loop = loop
         self._counts = counts
         self._repeats = Repeats(REPEAT_S)
@@ -39,6 +41,7 @@ class HealthPort:
             await self._serve(stream)
         finally:
             del self._heard_s[stream]
+            self._pingers.forget(stream)
 
     async def _serve(self, stream: FramedStream) -> None:
         streak = BadFrameStreak()
@@ -65,7 +68,8 @@ class HealthPort:
         if not isinstance(ping, Ping):
             self._complain(stream, "type must be PING")
             return
-        pong = self._loop.pong(ping)
+        is_settled = self._pingers.on_ping(stream, trio.current_time())
+        pong = self._loop.pong(ping, stream.peer, is_settled)
         if pong is not None:
             await stream.send(codec.encode_control(pong))
 

@@ -68,12 +68,15 @@ class Loop:
         """Hand over an event; waits while too many are waiting."""
         await self._put.send(event)
 
-    def pong(self, ping: Ping) -> Pong | None:
-        """The answer to a PING, at once; None where the core no longer turns."""
+    def pong(self, ping: Ping, peer: str, is_settled: bool) -> Pong | None:
+        """The answer to a PING of `peer`, at once; None where the core no longer turns.
+
+        `is_settled`: its connection has long been there.
+        """
         if ping.central_id is not None and ping.central_id != self.core.central_id:
             # Where too much waits already, the next PING names it again.
             with contextlib.suppress(trio.WouldBlock):
-                self._put.send_nowait(CentralNamed(ping.central_id))
+                self._put.send_nowait(CentralNamed(ping.central_id, peer, is_settled))
         return None if self._is_stuck() else self.core.pong(ping, now())
 
     def illness(self) -> str | None:

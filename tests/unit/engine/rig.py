@@ -236,9 +236,14 @@ class Rig:
         """A Central says that it is there."""
         return self.do(BeaconRead(Beacon(central_id=central_id, epoch=epoch, up_s=1.0)))
 
-    def ping(self, central_id: str) -> list[Effect]:
-        """The monitor's PING names its Central."""
-        return self.do(CentralNamed(central_id))
+    def ping(self, central_id: str, *, is_settled: bool = False) -> list[Effect]:
+        """A PING names its Central."""
+        return self.do(CentralNamed(central_id, "127.0.0.1:5", is_settled))
+
+    def renamed(self, central_id: str) -> list[Effect]:
+        """The monitor's PING names another Central, whose beacon was heard."""
+        self.beacon(central_id)
+        return self.ping(central_id)
 
     def command(self, payload: Payload, central_id: str = CENTRAL) -> list[Effect]:
         """Central commands."""

@@ -196,7 +196,7 @@ def test_a_disk_that_fails_beside_the_meter_ends_no_session() -> None:
     rig.start("s2")
     rig.disk.failing = FULL
     rig.recorded("s1")
-    rig.ping("central-2")
+    rig.renamed("central-2")
     rig.disk.failing = ""
     rig.wait(1)
     assert rig.shows(CpState.SUPPLYING)

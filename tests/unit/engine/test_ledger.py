@@ -92,7 +92,7 @@ def test_many_records_are_sent_in_bounded_batches() -> None:
         rig.start(session_id)
         rig.wait(1)
         rig.recorded(session_id)
-    sent = sent_again(rig.ping("central-2"))
+    sent = sent_again(rig.renamed("central-2"))
     assert sent == session_ids[:IN_FLIGHT_MAX]
     assert sent_again(rig.beacon("central-2")) == session_ids[100:200]
     few = ConfirmationsRead("central-2", tuple(session_ids[100:120]))

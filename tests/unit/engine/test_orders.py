@@ -4,9 +4,10 @@ import pytest
 
 from evd.core.engine.events import ConfirmationsRead, Effect, Exit, SaveObeyed, SaveRun, StopAsked
 from evd.core.engine.orders import REFUSALS_MAX
+from evd.core.engine.pingers import Pingers
 from evd.core.wire.fields import FieldError
 from evd.core.wire.messages import CpState, CpStatus, Outcome, ResumeCp, Shutdown, StopCp
-from tests.unit.engine.rig import CENTRAL, Rig, messages, records, sent_again
+from tests.unit.engine.rig import CENTRAL, Rig, messages, notes, records, sent_again
 
 
 def test_the_first_central_that_is_heard_is_obeyed() -> None:
@@ -47,7 +48,7 @@ def test_a_ping_that_names_another_central_unconfirms_everything() -> None:
     rig.recorded("s2")
     assert rig.report.unconfirmed == 0
     assert rig.ping(CENTRAL) == []
-    effects = rig.ping("central-2")
+    effects = rig.renamed("central-2")
     assert isinstance(effects[0], SaveObeyed)
     assert sent_again(effects) == ["s1", "s2"]
     assert (rig.report.central_id, rig.report.unconfirmed) == ("central-2", 2)
@@ -250,3 +251,71 @@ def test_an_order_of_the_release_before_is_obeyed_and_counted() -> None:
         StopCp("repairs", boot_id="boot-1")
     with pytest.raises(FieldError, match="boot_id is missing"):
         ResumeCp(until_up_s=5.0)
+
+
+def test_a_ping_alone_turns_no_engine_away() -> None:
+    """Proves: a Central that nobody has heard, named by a connection that has just come, is not
+    obeyed, however often; nothing is sent again, and the log names who said it, once."""
+    rig = Rig().ready().charged("s1")
+    rig.recorded("s1")
+    effects: list[Effect] = []
+    for count in range(20):
+        effects += rig.ping(f"forged-{count % 2}") + rig.wait(1)
+    assert not any(isinstance(each, SaveObeyed) for each in effects)
+    assert sent_again(effects) == []
+    assert [each for each in notes(effects) if "127.0.0.1:5 names Central forged-0" in each] != []
+    assert len(notes(effects)) == 1
+    rig.start("s2")
+    assert rig.shows(CpState.SUPPLYING)
+
+
+def test_without_a_broker_the_monitors_connection_is_believed() -> None:
+    """Proves: with no beacon to be heard, the connection that has long been there is believed when
+    it names a Central for the second time."""
+    rig = Rig().ready()
+    rig.central_up = False
+    rig.wait(10)
+    assert not any(isinstance(each, SaveObeyed) for each in rig.ping("central-2", is_settled=True))
+    assert SaveObeyed("central-2") in rig.ping("central-2", is_settled=True)
+    assert any("named by a PING of 127.0.0.1:5" in each for each in notes(rig.effects))
+
+
+def test_what_is_kept_is_unconfirmed_once_in_30_s() -> None:
+    """Proves: Centrals that take turns make an engine send what it keeps at most once in 30 s (one
+    that is new and heard comes at once), and one that confirmed nothing is left at once."""
+    rig = Rig().ready().charged("s1")
+    rig.recorded("s1")
+    assert sent_again(rig.renamed("central-2")) == ["s1"]
+    assert SaveObeyed(CENTRAL) in rig.renamed(CENTRAL)
+    rig.recorded("s1")
+    rig.wait(90)
+    rounds = 0
+    for count in range(60):
+        effects = rig.renamed(f"central-{count % 2 + 2}") + rig.wait(1)
+        rounds += any(isinstance(each, SaveObeyed) for each in effects)
+        rig.do(ConfirmationsRead(rig.engine_central, ("s1",)))
+    assert 2 <= rounds <= 3
+
+
+def test_new_centrals_that_follow_one_another_are_each_obeyed() -> None:
+    """Proves: two restores within half a minute cost no waiting, and a flood of new Centrals has
+    its bound."""
+    rig = Rig().ready().charged("s1")
+    rounds = []
+    for count in range(10):
+        rig.do(ConfirmationsRead(rig.engine_central, ("s1",)))
+        rounds += sent_again(rig.renamed(f"central-new-{count}"))
+        rig.wait(2)
+    assert rounds == ["s1"] * 3
+
+
+def test_the_oldest_connection_that_pings_is_the_monitors() -> None:
+    """Proves: only the connection that has PINGed longest, for 5 s and without a gap, counts as
+    the monitor's; when it is over, the next has its own time to serve."""
+    pingers = Pingers()
+    seen = [(at, name, pingers.on_ping(name, at)) for at in range(9) for name in ("old", "new")]
+    assert {name for _, name, settled in seen if settled} == {"old"}
+    assert min(at for at, _, settled in seen if settled) == 5
+    pingers.forget("old")
+    assert pingers.on_ping("new", 9.0)
+    assert not pingers.on_ping("new", 19.1)
