@@ -281,8 +281,9 @@ class Sessions:
             if self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
                 return self._start(session)
             return self._not_confirmed(session, watch, point)
-        later = point is not None and point.heard_s > watch.heard_s
-        if report is not None and later and _says_over(report, session):
+        # One that still meters or is still seen by its monitor runs on, whatever a report says.
+        is_quiet = self.state.now.mono_s - watch.heard_s > HEARD_LATELY_S
+        if report is not None and is_quiet and _says_over(report, session):
             # Ask for its record.
             return self._tell_stop(session)
         return []
