@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from evd.adapters.files.regular_file import open_regular
 from evd.core.driver.requests_file import RequestLine, RequestsFileError, parse_requests
 from evd.flags import (
     BOOTSTRAP,
@@ -40,7 +41,6 @@ from evd.flags import (
     flag,
     read_flags,
 )
-from evd.regular_file import open_regular
 
 REQUESTS_FILE_BYTES_MAX = 4 * 1024 * 1024
 

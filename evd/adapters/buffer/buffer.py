@@ -18,9 +18,9 @@ from evd.adapters.buffer.database import (
 )
 from evd.adapters.buffer.reserve import Reserve
 from evd.adapters.buffer.salvage import finish, is_whole, salvage
+from evd.adapters.files.regular_file import check_regular
 from evd.core.engine.events import EngineDisk, Save
 from evd.core.wire.messages import SessionRecord
-from evd.regular_file import check_regular
 
 FILE_NAME: Final = "sessions.db"
 RESERVE_NAME: Final = "reserve"

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from evd.regular_file import open_regular
+from evd.adapters.files.regular_file import open_regular
 
 # A record takes a few pages of 4 KiB, in the log and in the table; the rest is for the file system.
 RESERVE_BYTES: Final = 256 * 1024

@@ -5,9 +5,9 @@ import uuid
 from pathlib import Path
 from typing import Final
 
+from evd.adapters.files.regular_file import open_regular
 from evd.adapters.files.state_dir import write_whole
 from evd.core.wire.fields import FieldError, check_id
-from evd.regular_file import open_regular
 
 ID_FILE: Final = "instance_id"
 _ID_BYTES_MAX: Final = 256

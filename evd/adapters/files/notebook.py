@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import orjson
 
+from evd.adapters.files.regular_file import open_regular
 from evd.adapters.files.state_dir import write_whole
 from evd.core.driver.disk import BLANK_DISK, DriverDisk
 from evd.core.wire import codec
-from evd.regular_file import open_regular
 
 FILE_NAME: Final = "notebook.json"
 DAMAGED_SUFFIX: Final = ".damaged"

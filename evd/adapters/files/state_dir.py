@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from evd.regular_file import open_regular
+from evd.adapters.files.regular_file import open_regular
 
 LOCK_FILE: Final = "lock"
 

@@ -22,6 +22,7 @@ from typing import Any, Final, cast
 
 from supervisor.options import ServerOptions  # type: ignore[import-untyped]
 
+from evd.adapters.files.regular_file import check_regular
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.plugin import fold
 from evd.adapters.supervisor.protocol import (
@@ -33,7 +34,6 @@ from evd.adapters.supervisor.protocol import (
     Sync,
 )
 from evd.adapters.supervisor.unit_files import PRIORITIES, render
-from evd.regular_file import check_regular
 
 RPC_S: Final = 5.0
 # Central and the broker wait so long for the others: a daemon that lives ends within 5 s.
