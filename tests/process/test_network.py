@@ -12,6 +12,7 @@ import pytest
 from evd.core.wire import framing
 from tests.network.network import Network
 from tests.network.processes import free_port
+from tests.network.waiting import wait_until
 
 SHORT = ("--session-seconds", "2")
 
@@ -175,6 +176,8 @@ def test_a_network_that_is_stopped_and_started_has_no_fault(tmp_path: Path) -> N
         for part in reversed(parts):
             part.start()
         network.wait_available("CP-001")
+        # A state is shown from memory, maybe before the commit that stores its event is done.
+        wait_until(lambda: len(network.faults("CP-001")) >= 2, 5.0)
         events = [fault["event_type"] for fault in network.faults("CP-001")]
         assert events == ["RECONNECTED", "DISCONNECTED"]
 

@@ -281,12 +281,15 @@ class Sessions:
             if self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
                 return self._start(session)
             return self._not_confirmed(session, watch, point)
-        # One that still meters or is still seen by its monitor runs on, whatever a report says.
-        is_quiet = self.state.now.mono_s - watch.heard_s > HEARD_LATELY_S
-        if report is not None and is_quiet and _says_over(report, session):
-            # Ask for its record.
-            return self._tell_stop(session)
-        return []
+        if report is None or point is None or not _says_over(report, session):
+            return []
+        # Within a boot, one that still meters or is seen by its monitor runs on, whatever its
+        # engine is said to have reported.
+        wait_s = HEARD_LATELY_S if report.boot_id == session.boot_id else 0.0
+        if min(point.heard_s, self.state.now.mono_s - wait_s) <= watch.heard_s:
+            return []
+        # Ask for its record.
+        return self._tell_stop(session)
 
     def _not_confirmed(self, session: Session, watch: Watch, point: Point | None) -> list[Effect]:
         now_s = self.state.now.mono_s
