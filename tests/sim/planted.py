@@ -278,12 +278,12 @@ MUTANTS = (
         "        if False:\n            return self._refuse(",
     ),
     Mutant(
-        "older",
-        "slow",
-        "a report of before a session was confirmed says that it is over",
+        "hasty",
+        "noise",
+        "one report that a session is over outweighs its meter and its monitor",
         SESSIONS,
-        "report.boot_id != session.boot_id or report.seq > (session.confirmed_seq or 0)",
-        "True",
+        "wait_s = HEARD_LATELY_S if report.boot_id == session.boot_id else 0.0",
+        "wait_s = 0.0",
     ),
 )
 
