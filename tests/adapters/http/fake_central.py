@@ -8,7 +8,6 @@ import attrs
 import httpx
 
 from evd.adapters.http.central_app import central_app
-from evd.adapters.http.central_service import CentralService
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.rows import (
     BreakerState,
@@ -104,7 +103,6 @@ class FakeCentral:
     queries: list[tuple[Any, ...]] = attrs.Factory(list)
 
     def unhealthy(self) -> str | None:
-        """`reason`."""
         return self.reason
 
     def charging_points(self) -> Sequence[CpView]:
@@ -112,15 +110,12 @@ class FakeCentral:
         return self.points
 
     def charging_point(self, cp_id: str) -> CpView | None:
-        """One of `points`."""
         return next((point for point in self.points if point.cp_id == cp_id), None)
 
     def active_requests(self) -> int:
-        """Three."""
         return 3
 
     def telemetry(self) -> Sequence[Telemetry]:
-        """One meter."""
         return [
             Telemetry(
                 "CP-001",
@@ -136,25 +131,20 @@ class FakeCentral:
         ]
 
     def new_request_id(self) -> str:
-        """Always the same."""
         return "req-new"
 
     async def metrics(self) -> bytes:
-        """One counter."""
         return b"# TYPE evd_faults_total counter\nevd_faults_total 0.0\n"
 
     async def ask(self, make: Callable[[int], Asked]) -> Reply:
-        """`reply`, after noting the question."""
         self.asked.append(make(7))
         return self.reply
 
     @property
     def store(self) -> "FakeCentral":
-        """Itself: it answers for its database too."""
         return self
 
     async def request(self, request_id: str) -> Request | None:
-        """req-1 alone."""
         self._note("request", request_id)
         if request_id != "req-1":
             return None
@@ -170,24 +160,20 @@ class FakeCentral:
         since: datetime | None,
         until: datetime | None,
     ) -> Sequence[Session]:
-        """One that runs and one that has ended."""
         self._note("sessions", cp_id, driver_id, status, limit, before, since, until)
         return [RUNNING, ENDED]
 
     async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
-        """One."""
         self._note("faults", cp_id, limit)
         return [FaultEvent("CP-001", EventType.FAULT, "refused", NOON)]
 
     async def fault_statistics(
         self, cp_id: str | None, days: int, now: datetime
     ) -> Sequence[FaultStatistics]:
-        """The figures of one charging point."""
         self._note("fault_statistics", cp_id, days)
         return [FaultStatistics("CP-001", 1, 1, 0, None, 2.0, 0.5)]
 
     async def health_history(self, cp_id: str | None, limit: int) -> Sequence[HealthSnapshot]:
-        """One."""
         self._note("health_history", cp_id, limit)
         return [HealthSnapshot("CP-001", ShownState.ON, None, False, "", BreakerState.CLOSED, NOON)]
 
@@ -200,10 +186,13 @@ class FakeCentral:
             raise self.failure
 
 
-def calls(service: CentralService) -> httpx.AsyncClient:
+class Client(httpx.AsyncClient):
     """A client of the app behind which `service` stands."""
-    transport = httpx.ASGITransport(app=central_app(service))  # type: ignore[arg-type]
-    return httpx.AsyncClient(transport=transport, base_url="http://central.example:8000")
+
+    def __init__(self, service: FakeCentral) -> None:
+        self.service = service
+        transport = httpx.ASGITransport(app=central_app(service))  # type: ignore[arg-type]
+        super().__init__(transport=transport, base_url="http://central.example:8000")
 
 
 def assert_error(answer: httpx.Response, status: int, field: str | None = None) -> str:

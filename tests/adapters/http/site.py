@@ -72,7 +72,6 @@ class Accepting(trio.abc.Listener[trio.abc.Stream]):
     outcomes: list[Any]
 
     async def accept(self) -> trio.abc.Stream:
-        """The next of them."""
         if not self.outcomes:
             await trio.sleep_forever()
         await trio.lowlevel.checkpoint()
@@ -96,11 +95,9 @@ class Served:
     ended: trio.Event
 
     def client(self) -> httpx.AsyncClient:
-        """A client of its own."""
         return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=WAIT_S_MAX)
 
     async def connect(self) -> trio.SocketStream:
-        """A bare connection."""
         return await trio.open_tcp_stream("127.0.0.1", self.port)
 
     async def exchange(self, request: bytes) -> bytes:
@@ -108,6 +105,17 @@ class Served:
         async with await self.connect() as stream:
             await stream.send_all(request)
             return await read_all(stream)
+
+
+@contextlib.asynccontextmanager
+async def served_at(app: Any, stopping: trio.Event | None = None) -> AsyncIterator[int]:
+    """The free port at which an app is served until the end of the block, or until `stopping`."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        until = trio.Event() if stopping is None else stopping
+        nursery.start_soon(lambda: serve_app(app, listeners, stopping=until))
+        yield listeners[0].socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
 
 
 @contextlib.asynccontextmanager

@@ -1,17 +1,12 @@
 """Central's HTTP: each call and its answer, against a service of the test's own."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-import trio
 
 from evd.adapters.http.central_app import central_app
-from evd.adapters.http.central_service import CentralService
-from evd.adapters.http.serving import serve_app
 from evd.adapters.store.failures import UnknownSession
 from evd.core.central.events import (
     Asked,
@@ -29,74 +24,72 @@ from evd.core.central.events import (
     SessionStopAsked,
 )
 from evd.core.central.rows import SessionStatus
-from tests.adapters.http.fake_central import NOON, NOON_TEXT, FakeCentral, assert_error, calls
+from tests.adapters.http.fake_central import NOON, NOON_TEXT, Client, FakeCentral, assert_error
+from tests.adapters.http.site import served_at
 
 
-async def test_health_says_who_answers_and_for_how_long() -> None:
+async def test_health_says_who_answers_and_for_how_long(client: Client) -> None:
     """Proves: GET /health is 200 with id and uptime while requests can be served."""
-    async with calls(FakeCentral()) as client:
-        answer = await client.get("/health")
-        assert answer.status_code == 200
-        assert answer.json() == {
-            "status": "healthy",
-            "service": "evd-central",
-            "uptime_s": 12.346,
-            "central_id": "central-1",
-            "unreadable": ["session session-7"],
-        }
+    answer = await client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "healthy",
+        "service": "evd-central",
+        "uptime_s": 12.346,
+        "central_id": "central-1",
+        "unreadable": ["session session-7"],
+    }
 
 
 async def test_health_is_503_with_the_reason() -> None:
     """Proves: GET /health is a 503 with the reason while the database or the broker is away."""
-    async with calls(FakeCentral(reason="Kafka does not answer")) as client:
+    async with Client(FakeCentral(reason="Kafka does not answer")) as client:
         answer = await client.get("/health")
         assert answer.status_code == 503
         assert answer.json()["error"] == "Kafka does not answer"
         assert answer.json()["status"] == "unhealthy"
 
 
-async def test_charging_points_have_every_field() -> None:
+async def test_charging_points_have_every_field(client: Client) -> None:
     """Proves: a CP is shown with all its fields, times in UTC, null where nothing is known."""
-    async with calls(FakeCentral()) as client:
-        answer = (await client.get("/cp")).json()
-        assert answer["active_requests"] == 3
-        supplying, never_seen = answer["charging_points"]
-        assert supplying == {
-            "cp_id": "CP-001",
-            "state": "ON",
-            "available": False,
-            "unavailable_reason": "it is occupied by session-1",
-            "stopped": False,
-            "engine_state": "SUPPLYING",
-            "engine_status": "OK",
-            "monitor_status": "OK",
-            "breaker": "CLOSED",
-            "current_driver": "driver-alice",
-            "current_session": "session-1",
-            "kw_rate": 22.0,
-            "euro_rate": 0.3,
-            "location": "Main Street 1",
-            "last_update": NOON_TEXT,
-            "monitor_last_seen": NOON_TEXT,
-            "telemetry": {
-                "kw": 22.0,
-                "kwh": 1.5,
-                "euros": 0.45,
-                "session_id": "session-1",
-                "driver_id": "driver-alice",
-                "ts": NOON_TEXT,
-            },
-        }
-        assert set(never_seen) == set(supplying)
-        assert never_seen["telemetry"] is None
-        assert (await client.get("/cp/CP-001")).json() == supplying
-        assert (await client.get("/cp/CP-002")).json() == never_seen
+    answer = (await client.get("/cp")).json()
+    assert answer["active_requests"] == 3
+    supplying, never_seen = answer["charging_points"]
+    assert supplying == {
+        "cp_id": "CP-001",
+        "state": "ON",
+        "available": False,
+        "unavailable_reason": "it is occupied by session-1",
+        "stopped": False,
+        "engine_state": "SUPPLYING",
+        "engine_status": "OK",
+        "monitor_status": "OK",
+        "breaker": "CLOSED",
+        "current_driver": "driver-alice",
+        "current_session": "session-1",
+        "kw_rate": 22.0,
+        "euro_rate": 0.3,
+        "location": "Main Street 1",
+        "last_update": NOON_TEXT,
+        "monitor_last_seen": NOON_TEXT,
+        "telemetry": {
+            "kw": 22.0,
+            "kwh": 1.5,
+            "euros": 0.45,
+            "session_id": "session-1",
+            "driver_id": "driver-alice",
+            "ts": NOON_TEXT,
+        },
+    }
+    assert set(never_seen) == set(supplying)
+    assert never_seen["telemetry"] is None
+    assert (await client.get("/cp/CP-001")).json() == supplying
+    assert (await client.get("/cp/CP-002")).json() == never_seen
 
 
-async def test_an_unknown_charging_point_is_404() -> None:
+async def test_an_unknown_charging_point_is_404(client: Client) -> None:
     """Proves: a CP that nobody knows is a 404 that names the field."""
-    async with calls(FakeCentral()) as client:
-        assert "CP-999" in assert_error(await client.get("/cp/CP-999"), 404, "cp_id")
+    assert "CP-999" in assert_error(await client.get("/cp/CP-999"), 404, "cp_id")
 
 
 @pytest.mark.parametrize(
@@ -113,24 +106,20 @@ async def test_an_unknown_charging_point_is_404() -> None:
     ],
 )
 async def test_what_the_operator_asks_reaches_central(
-    method: str, path: str, event: Asked, body: dict[str, Any]
+    client: Client, method: str, path: str, event: Asked, body: dict[str, Any]
 ) -> None:
     """Proves: each call without a body becomes its one event; where Central accepts, a 202 names
     what it is about."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        answer = await client.request(method, path)
-        assert (answer.status_code, answer.json()) == (202, body)
-        assert service.asked == [event]
+    answer = await client.request(method, path)
+    assert (answer.status_code, answer.json()) == (202, body)
+    assert client.service.asked == [event]
 
 
-async def test_a_removal_has_no_body() -> None:
+async def test_a_removal_has_no_body(client: Client) -> None:
     """Proves: DELETE /cp/{cp_id} is a 204 without a body."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        answer = await client.delete("/cp/CP-001")
-        assert (answer.status_code, answer.content) == (204, b"")
-        assert service.asked == [CpRemovalAsked(7, "CP-001")]
+    answer = await client.delete("/cp/CP-001")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert client.service.asked == [CpRemovalAsked(7, "CP-001")]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +129,7 @@ async def test_what_central_refuses_is_passed_on(method: str, path: str) -> None
     """Proves: each of Central's refusals has its status, and keeps its sentence and its field."""
     for refusal, status in ((Refusal.UNKNOWN, 404), (Refusal.CONFLICT, 409)):
         refused = Refused(refusal, "its monitor is connected", "cp_id")
-        async with calls(FakeCentral(reply=Reply(7, refused))) as client:
+        async with Client(FakeCentral(reply=Reply(7, refused))) as client:
             answer = await client.request(method, path)
             assert assert_error(answer, status, "cp_id") == "its monitor is connected"
             assert "retry-after" not in answer.headers
@@ -149,7 +138,7 @@ async def test_what_central_refuses_is_passed_on(method: str, path: str) -> None
 async def test_a_503_says_when_to_ask_again() -> None:
     """Proves: while Central can't decide, a request for a charge is a 503 with Retry-After."""
     reply = Reply(7, Refused(Refusal.UNAVAILABLE, "Kafka does not answer"))
-    async with calls(FakeCentral(reply=reply)) as client:
+    async with Client(FakeCentral(reply=reply)) as client:
         answer = await client.post("/request/charge", json={"driver_id": "driver-alice"})
         assert assert_error(answer, 503) == "Kafka does not answer"
         assert answer.headers["retry-after"] == "1"
@@ -168,155 +157,127 @@ async def test_a_503_says_when_to_ask_again() -> None:
         ),
     ],
 )
-async def test_a_request_for_a_charge(body: dict[str, Any], event: Asked) -> None:
+async def test_a_request_for_a_charge(client: Client, body: dict[str, Any], event: Asked) -> None:
     """Proves: the optional fields may be absent or null, unknown ones are ignored, and `any` is
     any charging point, as in a requests file."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        answer = await client.post("/request/charge", json=body)
-        assert answer.status_code == 202
-        assert answer.json() == {"request_id": body.get("request_id", "req-new")}
-        assert service.asked == [event]
+    answer = await client.post("/request/charge", json=body)
+    assert answer.status_code == 202
+    assert answer.json() == {"request_id": body.get("request_id", "req-new")}
+    assert client.service.asked == [event]
 
 
-async def test_a_request_is_shown() -> None:
+async def test_a_request_is_shown(client: Client) -> None:
     """Proves: GET /requests/{id} has the request's fields, PENDING before the first answer."""
-    async with calls(FakeCentral()) as client:
-        answer = (await client.get("/requests/req-1")).json()
-        assert answer["status"] == "PENDING"
-        assert answer["created_at"] == answer["updated_at"] == NOON_TEXT
-        expected = {"request_id", "driver_id", "cp_id", "session_id", "status", "reason"}
-        assert expected | {"created_at", "updated_at"} <= set(answer)
-        assert_error(await client.get("/requests/req-2"), 404, "request_id")
+    answer = (await client.get("/requests/req-1")).json()
+    assert answer["status"] == "PENDING"
+    assert answer["created_at"] == answer["updated_at"] == NOON_TEXT
+    expected = {"request_id", "driver_id", "cp_id", "session_id", "status", "reason"}
+    assert expected | {"created_at", "updated_at"} <= set(answer)
+    assert_error(await client.get("/requests/req-2"), 404, "request_id")
 
 
-async def test_sessions_are_shown_in_kwh_and_euros() -> None:
+async def test_sessions_are_shown_in_kwh_and_euros(client: Client) -> None:
     """Proves: a session's energy and bill are numbers in kWh and euros, null before the bill."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        running, ended = (await client.get("/sessions")).json()["sessions"]
-        assert ended == {
-            "session_id": "session-1",
-            "request_id": "req-1",
-            "cp_id": "CP-001",
-            "driver_id": "driver-alice",
-            "start_time": NOON_TEXT,
-            "end_time": NOON_TEXT,
-            "total_kwh": 0.061111,
-            "total_cost": 0.02,
-            "status": "COMPLETED",
-            "reason": "",
-            "estimated": False,
-            "billable": True,
-            "stray": False,
-            "suspect": False,
-        }
-        assert (running["total_kwh"], running["total_cost"], running["end_time"]) == (
-            1.5,
-            None,
-            None,
-        )
-        assert service.queries == [("sessions", None, None, None, 100, None, None, None)]
+    running, ended = (await client.get("/sessions")).json()["sessions"]
+    assert ended == {
+        "session_id": "session-1",
+        "request_id": "req-1",
+        "cp_id": "CP-001",
+        "driver_id": "driver-alice",
+        "start_time": NOON_TEXT,
+        "end_time": NOON_TEXT,
+        "total_kwh": 0.061111,
+        "total_cost": 0.02,
+        "status": "COMPLETED",
+        "reason": "",
+        "estimated": False,
+        "billable": True,
+        "stray": False,
+        "suspect": False,
+    }
+    assert (running["total_kwh"], running["total_cost"], running["end_time"]) == (
+        1.5,
+        None,
+        None,
+    )
+    assert client.service.queries == [("sessions", None, None, None, 100, None, None, None)]
 
 
-async def test_lists_are_narrowed() -> None:
+async def test_lists_are_narrowed(client: Client) -> None:
     """Proves: each filter reaches the query with its name's meaning."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        query = "cp_id=CP-001&driver_id=d&status=FAILED&limit=1000&before=session-9"
-        span = f"since={NOON_TEXT}&until=2026-01-31T13:00:00.123456%2B01:00"
-        for path in (
-            f"/sessions?{query}&{span}",
-            "/faults?cp_id=CP-001&limit=1",
-            "/faults/statistics?cp_id=CP-001&days=3650",
-            "/faults/statistics",
-            "/health/history?cp_id=CP-001&limit=2",
-            "/health/history",
-        ):
-            assert (await client.get(path)).status_code == 200
-        assert service.queries == [
-            ("sessions", "CP-001", "d", SessionStatus.FAILED, 1000, "session-9", NOON, NOON),
-            ("faults", "CP-001", 1),
-            ("fault_statistics", "CP-001", 3650),
-            ("fault_statistics", None, 30),
-            ("health_history", "CP-001", 2),
-            ("health_history", None, 100),
-        ]
+    query = "cp_id=CP-001&driver_id=d&status=FAILED&limit=1000&before=session-9"
+    span = f"since={NOON_TEXT}&until=2026-01-31T13:00:00.123456%2B01:00"
+    for path in (
+        f"/sessions?{query}&{span}",
+        "/faults?cp_id=CP-001&limit=1",
+        "/faults/statistics?cp_id=CP-001&days=3650",
+        "/faults/statistics",
+        "/health/history?cp_id=CP-001&limit=2",
+        "/health/history",
+    ):
+        assert (await client.get(path)).status_code == 200
+    assert client.service.queries == [
+        ("sessions", "CP-001", "d", SessionStatus.FAILED, 1000, "session-9", NOON, NOON),
+        ("faults", "CP-001", 1),
+        ("fault_statistics", "CP-001", 3650),
+        ("fault_statistics", None, 30),
+        ("health_history", "CP-001", 2),
+        ("health_history", None, 100),
+    ]
 
 
 async def test_what_is_older_than_an_unknown_session() -> None:
     """Proves: a page that is to begin before a session that nobody knows is a 404."""
-    async with calls(FakeCentral(failure=UnknownSession("session-9"))) as client:
+    async with Client(FakeCentral(failure=UnknownSession("session-9"))) as client:
         answer = await client.get("/sessions?before=session-9")
         assert "session-9" in assert_error(answer, 404, "before")
 
 
-async def test_telemetry_has_the_message_s_fields() -> None:
+async def test_telemetry_has_the_message_s_fields(client: Client) -> None:
     """Proves: GET /telemetry shows the fields of cp.telemetry and when it was sent."""
-    async with calls(FakeCentral()) as client:
-        assert (await client.get("/telemetry")).json() == {
-            "telemetry": [
-                {
-                    "cp_id": "CP-001",
-                    "boot_id": "boot-1",
-                    "session_id": "session-1",
-                    "driver_id": "driver-alice",
-                    "kw": 22.0,
-                    "kwh": 1.5,
-                    "euros": 0.45,
-                    "seq": None,
-                    "ts": NOON_TEXT,
-                }
-            ]
-        }
+    assert (await client.get("/telemetry")).json() == {
+        "telemetry": [
+            {
+                "cp_id": "CP-001",
+                "boot_id": "boot-1",
+                "session_id": "session-1",
+                "driver_id": "driver-alice",
+                "kw": 22.0,
+                "kwh": 1.5,
+                "euros": 0.45,
+                "seq": None,
+                "ts": NOON_TEXT,
+            }
+        ]
+    }
 
 
-async def test_faults_statistics_and_history() -> None:
+async def test_faults_statistics_and_history(client: Client) -> None:
     """Proves: the histories have their fields, and null where nothing can be said."""
-    async with calls(FakeCentral()) as client:
-        fault = {"cp_id": "CP-001", "event_type": "FAULT", "reason": "refused"}
-        assert (await client.get("/faults")).json() == {
-            "faults": [fault | {"timestamp": NOON_TEXT}]
-        }
-        (figures,) = (await client.get("/faults/statistics")).json()["statistics"]
-        assert figures["mtbf_s"] is None
-        assert (figures["mttr_s"], figures["uptime"]) == (2.0, 0.5)
-        (entry,) = (await client.get("/health/history")).json()["history"]
-        assert entry["circuit_breaker_state"] == "CLOSED"
-        assert (entry["is_faulty"], entry["engine_state"]) == (False, None)
+    fault = {"cp_id": "CP-001", "event_type": "FAULT", "reason": "refused"}
+    assert (await client.get("/faults")).json() == {"faults": [fault | {"timestamp": NOON_TEXT}]}
+    (figures,) = (await client.get("/faults/statistics")).json()["statistics"]
+    assert figures["mtbf_s"] is None
+    assert (figures["mttr_s"], figures["uptime"]) == (2.0, 0.5)
+    (entry,) = (await client.get("/health/history")).json()["history"]
+    assert entry["circuit_breaker_state"] == "CLOSED"
+    assert (entry["is_faulty"], entry["engine_state"]) == (False, None)
 
 
-async def test_metrics_are_prometheus_text() -> None:
+async def test_metrics_are_prometheus_text(client: Client) -> None:
     """Proves: GET /metrics is in the format that Prometheus reads."""
-    async with calls(FakeCentral()) as client:
-        answer = await client.get("/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=")
-        assert answer.headers["content-type"].count("charset") == 1
-        assert b"evd_faults_total 0.0" in answer.content
-
-
-@asynccontextmanager
-async def served(service: CentralService) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that reaches the app through sockets."""
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listeners[0].socket.getsockname()[1]
-    stopping = trio.Event()
-    async with trio.open_nursery() as nursery:
-
-        async def serve(task_status: trio.TaskStatus[None]) -> None:
-            app = central_app(service)
-            await serve_app(app, listeners, stopping=stopping, task_status=task_status)
-
-        await nursery.start(serve)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-            yield client
-        stopping.set()
+    answer = await client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert answer.headers["content-type"].count("charset") == 1
+    assert b"evd_faults_total 0.0" in answer.content
 
 
 async def test_the_app_behind_real_sockets() -> None:
     """Proves: the app and the server before it fit: answers, errors, bodies, HEAD, no body."""
-    service = FakeCentral()
-    async with served(service) as client:
+    async with (
+        served_at(central_app(FakeCentral())) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client,
+    ):
         answer = await client.get("/cp")
         assert orjson.loads(answer.content)["active_requests"] == 3
         assert answer.headers["cache-control"] == "no-store"

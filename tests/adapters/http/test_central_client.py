@@ -16,7 +16,7 @@ from evd.adapters.http.central_client import (
     CentralRefused,
     url_of,
 )
-from evd.adapters.http.serving import serve_app
+from tests.adapters.http.site import served_at
 
 WAIT_S_MAX = 10.0
 
@@ -31,7 +31,6 @@ class Answering:
     asked: list[tuple[str, str, Any]] = attrs.Factory(list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
         body = (await receive())["body"]
         query = scope["query_string"].decode()
         target = f"{scope['path']}?{query}" if query else scope["path"]
@@ -43,18 +42,12 @@ class Answering:
 
 async def ask(app: Answering, call: Callable[[Central], Any]) -> Any:
     """The outcome of `call` with a client that asks `app`: a value or an error."""
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    central = Central(url_of("127.0.0.1", listeners[0].socket.getsockname()[1]))
-    outcome: Any = None
     with trio.fail_after(WAIT_S_MAX):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: serve_app(app, listeners, stopping=trio.Event()))
+        async with served_at(app) as port:
             try:
-                outcome = await trio.to_thread.run_sync(call, central)
+                return await trio.to_thread.run_sync(call, Central(url_of("127.0.0.1", port)))
             except (CentralAway, CentralRefused) as error:
-                outcome = error
-            nursery.cancel_scope.cancel()
-    return outcome
+                return error
 
 
 @pytest.mark.parametrize(

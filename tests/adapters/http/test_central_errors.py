@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evd.adapters.store.failures import StoreFailed
-from tests.adapters.http.fake_central import FakeCentral, assert_error, calls
+from tests.adapters.http.fake_central import Client, FakeCentral, assert_error
 
 BAD_IDS = ("a b", "-first", ".first", "x" * 65, "naïve", "a%00b", "a%0A", "<b>", "%ff")
 
@@ -27,47 +27,39 @@ BAD_IDS = ("a b", "-first", ".first", "x" * 65, "naïve", "a%00b", "a%0A", "<b>"
         ({"driver_id": "d", "request_id": "\n"}, "request_id"),
     ],
 )
-async def test_a_wrong_field_is_named(body: dict[str, Any], field: str) -> None:
+async def test_a_wrong_field_is_named(client: Client, body: dict[str, Any], field: str) -> None:
     """Proves: a value outside its form is a 400 that names its field, and nothing is asked."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        answer = await client.post("/request/charge", json=body)
-        assert assert_error(answer, 400, field).startswith(field)
-        assert service.asked == []
+    answer = await client.post("/request/charge", json=body)
+    assert assert_error(answer, 400, field).startswith(field)
+    assert client.service.asked == []
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"5", b"null", b"\xff\xfe", b"{'driver_id': 'd'}", b"[" * 5000]
 )
-async def test_a_body_that_is_no_object(body: bytes) -> None:
+async def test_a_body_that_is_no_object(client: Client, body: bytes) -> None:
     """Proves: whatever is not a JSON object is a 400 with a sentence."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        headers = {"Content-Type": "application/json"}
-        assert_error(await client.post("/request/charge", content=body, headers=headers), 400)
-        assert service.asked == []
+    headers = {"Content-Type": "application/json"}
+    assert_error(await client.post("/request/charge", content=body, headers=headers), 400)
+    assert client.service.asked == []
 
 
 @pytest.mark.parametrize("path", ["/request/charge", "/cp/CP-001/stop"])
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "application/x-www-form-urlencoded"])
-async def test_a_body_of_another_type(path: str, kind: str | None) -> None:
+async def test_a_body_of_another_type(client: Client, path: str, kind: str | None) -> None:
     """Proves: a body that is not declared as JSON, as a web page's form is not, is a 415."""
-    service = FakeCentral()
     headers = {} if kind is None else {"Content-Type": kind}
-    async with calls(service) as client:
-        body = b'{"driver_id": "d"}'
-        assert_error(await client.post(path, content=body, headers=headers), 415)
-        assert service.asked == []
+    answer = await client.post(path, content=b'{"driver_id": "d"}', headers=headers)
+    assert_error(answer, 415)
+    assert client.service.asked == []
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
-async def test_json_by_any_spelling(kind: str) -> None:
+async def test_json_by_any_spelling(client: Client, kind: str) -> None:
     """Proves: the content type is read as the standard says, without case or parameters."""
-    async with calls(FakeCentral()) as client:
-        headers = {"Content-Type": kind}
-        body = b'{"driver_id": "d"}'
-        answer = await client.post("/request/charge", content=body, headers=headers)
-        assert answer.status_code == 202
+    headers = {"Content-Type": kind}
+    answer = await client.post("/request/charge", content=b'{"driver_id": "d"}', headers=headers)
+    assert answer.status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -88,12 +80,12 @@ async def test_json_by_any_spelling(kind: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/cp/CP-001/stop"), ("DELETE", "/cp/CP-001")]
 )
-async def test_a_page_of_another_host_changes_nothing(origin: str, method: str, path: str) -> None:
+async def test_a_page_of_another_host_changes_nothing(
+    client: Client, origin: str, method: str, path: str
+) -> None:
     """Proves: a POST or DELETE that a page of another host sends is a 403."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        assert_error(await client.request(method, path, headers={"Origin": origin}), 403)
-        assert service.asked == []
+    assert_error(await client.request(method, path, headers={"Origin": origin}), 403)
+    assert client.service.asked == []
 
 
 @pytest.mark.parametrize(
@@ -106,33 +98,29 @@ async def test_a_page_of_another_host_changes_nothing(origin: str, method: str, 
         ("http://[::1]:8000", "[::1]:8000"),
     ],
 )
-async def test_a_page_of_this_host_may_change(origin: str, host: str) -> None:
+async def test_a_page_of_this_host_may_change(client: Client, origin: str, host: str) -> None:
     """Proves: the operator's own page works, also behind a proxy that speaks TLS."""
-    async with calls(FakeCentral()) as client:
-        headers = {"Origin": origin, "Host": host}
-        assert (await client.post("/cp/CP-001/stop", headers=headers)).status_code == 202
+    headers = {"Origin": origin, "Host": host}
+    assert (await client.post("/cp/CP-001/stop", headers=headers)).status_code == 202
 
 
-async def test_no_other_site_is_let_in() -> None:
+async def test_no_other_site_is_let_in(client: Client) -> None:
     """Proves: no answer has a CORS header, a preflight's neither; reading needs no Origin."""
-    async with calls(FakeCentral()) as client:
-        headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
-        for method in ("GET", "OPTIONS"):
-            answer = await client.request(method, "/cp", headers=headers)
-            assert answer.is_success
-            assert not [name for name in answer.headers if name.startswith("access-control")]
+    headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    for method in ("GET", "OPTIONS"):
+        answer = await client.request(method, "/cp", headers=headers)
+        assert answer.is_success
+        assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize("path", ["/sessions", "/faults", "/health/history"])
 @pytest.mark.parametrize(
     "limit", ["0", "1001", "-1", "x", "", "1.0", "1e2", "+5", "0x10", "%D9%A3", "9" * 400]
 )
-async def test_a_limit_out_of_bounds(path: str, limit: str) -> None:
+async def test_a_limit_out_of_bounds(client: Client, path: str, limit: str) -> None:
     """Proves: a limit is a whole number from 1 to 1000, or a 400 that names it."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        assert "1000" in assert_error(await client.get(f"{path}?limit={limit}"), 400, "limit")
-        assert service.queries == []
+    assert "1000" in assert_error(await client.get(f"{path}?limit={limit}"), 400, "limit")
+    assert client.service.queries == []
 
 
 @pytest.mark.parametrize(
@@ -153,42 +141,35 @@ async def test_a_limit_out_of_bounds(path: str, limit: str) -> None:
         ("/faults/statistics?cp_id=a%00b", "cp_id"),
     ],
 )
-async def test_a_wrong_filter_is_named(query: str, field: str) -> None:
+async def test_a_wrong_filter_is_named(client: Client, query: str, field: str) -> None:
     """Proves: a filter outside its form is a 400 that names it."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        assert_error(await client.get(query), 400, field)
-        assert service.queries == []
+    assert_error(await client.get(query), 400, field)
+    assert client.service.queries == []
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/cp", "/cp/CP-001", "/sessions", "/metrics", "/docs", "/page.css"]
 )
 @pytest.mark.parametrize("name", ["colour", "Limit", "service", "state", "request"])
-async def test_an_unknown_parameter_is_named(path: str, name: str) -> None:
+async def test_an_unknown_parameter_is_named(client: Client, path: str, name: str) -> None:
     """Proves: a query parameter that a call does not have is a 400 that names it, and does not
     pass for one that it has."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        assert_error(await client.get(f"{path}?{name}=1"), 400, name)
-        assert service.queries == []
+    assert_error(await client.get(f"{path}?{name}=1"), 400, name)
+    assert client.service.queries == []
 
 
 @pytest.mark.parametrize("query", ["driver_id=d&driver_id=e", "limit=5&cp_id=CP-001&limit=5"])
-async def test_a_parameter_stands_there_once(query: str) -> None:
+async def test_a_parameter_stands_there_once(client: Client, query: str) -> None:
     """Proves: a filter that is given twice is a 400 that names it; neither is passed over."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        name = query.partition("=")[0]
-        assert "twice" in assert_error(await client.get(f"/sessions?{query}"), 400, name)
-        assert service.queries == []
+    name = query.partition("=")[0]
+    assert "twice" in assert_error(await client.get(f"/sessions?{query}"), 400, name)
+    assert client.service.queries == []
 
 
-async def test_a_parameter_of_the_path_is_none_of_the_query() -> None:
+async def test_a_parameter_of_the_path_is_none_of_the_query(client: Client) -> None:
     """Proves: a charging point is named once, in the path."""
-    async with calls(FakeCentral()) as client:
-        assert_error(await client.get("/cp/CP-001?cp_id=CP-002"), 400, "cp_id")
-        assert_error(await client.post("/cp/CP-001/stop?force=1"), 400, "force")
+    assert_error(await client.get("/cp/CP-001?cp_id=CP-002"), 400, "cp_id")
+    assert_error(await client.post("/cp/CP-001/stop?force=1"), 400, "force")
 
 
 @pytest.mark.parametrize("bad", BAD_IDS)
@@ -205,12 +186,12 @@ async def test_a_parameter_of_the_path_is_none_of_the_query() -> None:
         *(("POST", f"/sessions/{{}}/{verb}", "session_id") for verb in ("stop", "accept", "void")),
     ],
 )
-async def test_a_malformed_id_in_a_path(bad: str, method: str, path: str, field: str) -> None:
+async def test_a_malformed_id_in_a_path(
+    client: Client, bad: str, method: str, path: str, field: str
+) -> None:
     """Proves: an id outside its form is a 400 that names the field, and nothing is asked."""
-    service = FakeCentral()
-    async with calls(service) as client:
-        assert_error(await client.request(method, path.format(bad)), 400, field)
-        assert (service.asked, service.queries) == ([], [])
+    assert_error(await client.request(method, path.format(bad)), 400, field)
+    assert (client.service.asked, client.service.queries) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -218,36 +199,17 @@ async def test_a_malformed_id_in_a_path(bad: str, method: str, path: str, field:
 )
 async def test_a_database_that_fails_is_503(path: str) -> None:
     """Proves: while the database does not answer, what needs it is a 503 with Retry-After."""
-    async with calls(FakeCentral(failure=StoreFailed("the disk is full"))) as client:
+    async with Client(FakeCentral(failure=StoreFailed("the disk is full"))) as client:
         answer = await client.get(path)
         assert "the disk is full" in assert_error(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
 
 
 @pytest.mark.parametrize("path", ["/nope", "/cp/CP-001/nope", "/docs/x", "/schema", "/cp/a/b/c"])
-async def test_an_unknown_path_is_404(path: str) -> None:
+async def test_an_unknown_path_is_404(client: Client, path: str) -> None:
     """Proves: an unknown path is a 404 in JSON, whatever the method."""
-    async with calls(FakeCentral()) as client:
-        for method in ("GET", "POST"):
-            assert_error(await client.request(method, path), 404)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "allowed"),
-    [
-        ("POST", "/cp", "GET, HEAD, OPTIONS"),
-        ("GET", "/request/charge", "OPTIONS, POST"),
-        ("PUT", "/cp/CP-001", "DELETE, GET, HEAD, OPTIONS"),
-        ("TRACE", "/health", "GET, HEAD, OPTIONS"),
-        ("INVENTED", "/health", "GET, HEAD, OPTIONS"),
-    ],
-)
-async def test_a_method_that_is_not_possible(method: str, path: str, allowed: str) -> None:
-    """Proves: a known path with another method is a 405 that says which are possible."""
-    async with calls(FakeCentral()) as client:
-        answer = await client.request(method, path)
-        assert_error(answer, 405)
-        assert answer.headers["allow"] == allowed
+    for method in ("GET", "POST"):
+        assert_error(await client.request(method, path), 404)
 
 
 @pytest.mark.parametrize(
@@ -260,19 +222,20 @@ async def test_a_method_that_is_not_possible(method: str, path: str, allowed: st
         ("/openapi.json", "GET, HEAD, OPTIONS"),
     ],
 )
-async def test_options_say_what_a_405_says(path: str, allowed: str) -> None:
-    """Proves: who asks which methods a path has is told all of them, as one who tried a wrong
-    one is."""
-    async with calls(FakeCentral()) as client:
-        answer = await client.request("OPTIONS", path)
-        assert (answer.status_code, answer.content) == (204, b"")
-        refused = await client.request("INVENTED", path)
+async def test_options_say_what_a_405_says(client: Client, path: str, allowed: str) -> None:
+    """Proves: a known path with another method is a 405 that says which are possible; who asks for
+    them is told the same."""
+    answer = await client.request("OPTIONS", path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    for method in ("PUT", "TRACE", "INVENTED"):
+        refused = await client.request(method, path)
+        assert_error(refused, 405)
         assert answer.headers["allow"] == refused.headers["allow"] == allowed
 
 
 async def test_an_unexpected_error_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
     """Proves: a fault of ours is a 500 with a plain sentence; its traceback is one log entry."""
-    async with calls(FakeCentral(failure=RuntimeError("a secret"))) as client:
+    async with Client(FakeCentral(failure=RuntimeError("a secret"))) as client:
         with caplog.at_level(logging.INFO):
             answer = await client.get("/cp")
         assert "secret" not in assert_error(answer, 500)

@@ -10,7 +10,7 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from evd.adapters.http.central_app import central_app
-from tests.adapters.http.fake_central import SUPPLYING, FakeCentral, calls
+from tests.adapters.http.fake_central import SUPPLYING, Client, FakeCentral
 
 PAGES = ("/", "/docs")
 # Paths that answer in JSON, and an address of each.
@@ -28,11 +28,11 @@ JSON_PATHS = {
 EVIL = '<img src=x onerror="alert(1)">&\''
 
 
-async def document() -> dict[str, Any]:
+@pytest.fixture
+async def doc(client: Client) -> dict[str, Any]:
     """The OpenAPI document."""
-    async with calls(FakeCentral()) as client:
-        found: dict[str, Any] = (await client.get("/openapi.json")).json()
-        return found
+    found: dict[str, Any] = (await client.get("/openapi.json")).json()
+    return found
 
 
 def operations(doc: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -64,15 +64,13 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
         self.elements.append((tag, dict(attributes)))
 
     def handle_data(self, data: str) -> None:
-        """Note a text."""
         self.texts.append(data.strip())
 
 
-async def test_every_route_is_documented() -> None:
+async def test_every_route_is_documented(doc: dict[str, Any]) -> None:
     """Proves: /openapi.json is 3.1 and has each path and method that the app answers."""
     app = central_app(FakeCentral())
     answered = {
@@ -82,16 +80,14 @@ async def test_every_route_is_documented() -> None:
         for method in route.methods
         if method != "OPTIONS"
     }
-    doc = await document()
     assert doc["openapi"].startswith("3.1")
     documented = {(method, path) for method, path, _ in operations(doc)}
     assert documented == answered - {("GET", "/page.css")}
     assert ("POST", "/request/charge") in documented
 
 
-async def test_every_reference_resolves() -> None:
+async def test_every_reference_resolves(doc: dict[str, Any]) -> None:
     """Proves: a program that follows the document's references finds something at each."""
-    doc = await document()
     found = set(references(doc))
     assert found
     for reference in found:
@@ -101,9 +97,8 @@ async def test_every_reference_resolves() -> None:
         assert isinstance(target, dict)
 
 
-async def test_operations_are_told_apart_and_described() -> None:
+async def test_operations_are_told_apart_and_described(doc: dict[str, Any]) -> None:
     """Proves: each operation has an id of its own, a summary, a description and its parameters."""
-    doc = await document()
     ids = [operation["operationId"] for _, _, operation in operations(doc)]
     assert len(set(ids)) == len(ids)
     for method, path, operation in operations(doc):
@@ -114,22 +109,23 @@ async def test_operations_are_told_apart_and_described() -> None:
         assert any(status.startswith("2") for status in operation["responses"])
 
 
-async def test_a_charge_s_body_has_its_forms() -> None:
-    """Proves: the document refuses and takes the same identifiers in a body as Central does."""
-    operation = (await document())["paths"]["/request/charge"]["post"]
+async def test_a_charge_s_body_has_its_forms(doc: dict[str, Any], client: Client) -> None:
+    """Proves: who reads the document alone knows what to post: it names the fields of a body, and
+    refuses and takes the same identifiers as Central does."""
+    operation = doc["paths"]["/request/charge"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    async with calls(FakeCentral()) as client:
-        for name in ("driver_id", "cp_id", "vehicle_id", "request_id"):
-            for value in ("a", "any", "a" * 32, "a" * 33, "a" * 64, "a" * 65, "", "-a", "a b", "ä"):
-                body = {"driver_id": "d", name: value}
-                status = (await client.post("/request/charge", json=body)).status_code
-                fits = re.search(schema["properties"][name]["pattern"], value) is not None
-                assert fits == (status == 202), (name, value)
+    assert schema["required"] == ["driver_id"]
+    assert set(schema["properties"]) == {"driver_id", "cp_id", "vehicle_id", "request_id"}
+    for name in schema["properties"]:
+        for value in ("a", "any", "a" * 32, "a" * 33, "a" * 64, "a" * 65, "", "-a", "a b", "ä"):
+            body = {"driver_id": "d", name: value}
+            status = (await client.post("/request/charge", json=body)).status_code
+            fits = re.search(schema["properties"][name]["pattern"], value) is not None
+            assert fits == (status == 202), (name, value)
 
 
-async def test_every_error_has_the_one_shape() -> None:
+async def test_every_error_has_the_one_shape(doc: dict[str, Any]) -> None:
     """Proves: each documented error is `error` and `field?`; whatever can fail says so."""
-    doc = await document()
     error = doc["components"]["schemas"]["ErrorBody"]
     assert error["required"] == ["error"]
     assert set(error["properties"]) == {"error", "field"}
@@ -144,17 +140,9 @@ async def test_every_error_has_the_one_shape() -> None:
             assert "400" in operation["responses"], (method, path)
 
 
-async def test_the_body_of_a_request_is_documented() -> None:
-    """Proves: who reads the document alone knows what to post."""
-    operation = (await document())["paths"]["/request/charge"]["post"]
-    schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    assert schema["required"] == ["driver_id"]
-    assert set(schema["properties"]) == {"driver_id", "cp_id", "vehicle_id", "request_id"}
-
-
-async def test_the_bounds_of_parameters_are_documented() -> None:
+async def test_the_bounds_of_parameters_are_documented(doc: dict[str, Any]) -> None:
     """Proves: limit and days are documented as the numbers that they are."""
-    paths = (await document())["paths"]
+    paths = doc["paths"]
     (limit,) = [each for each in paths["/sessions"]["get"]["parameters"] if each["name"] == "limit"]
     shown = {name: limit["schema"][name] for name in ("type", "minimum", "maximum", "default")}
     assert shown == {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
@@ -191,21 +179,19 @@ def fits(value: Any, schema: dict[str, Any], doc: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize(("path", "address"), JSON_PATHS.items())
-async def test_answers_are_as_documented(path: str, address: str) -> None:
+async def test_answers_are_as_documented(
+    doc: dict[str, Any], client: Client, path: str, address: str
+) -> None:
     """Proves: what a call answers is what its documentation says, no field more or less."""
-    doc = await document()
     content = doc["paths"][path]["get"]["responses"]["200"]["content"]
-    async with calls(FakeCentral()) as client:
-        answer = (await client.get(address)).json()
+    answer = (await client.get(address)).json()
     assert fits(answer, content["application/json"]["schema"], doc)
     assert not fits({**answer, "more": 1}, content["application/json"]["schema"], doc)
 
 
-async def test_the_documentation_page_has_every_call() -> None:
+async def test_the_documentation_page_has_every_call(doc: dict[str, Any], client: Client) -> None:
     """Proves: /docs shows each path, its parameters and its forms."""
-    doc = await document()
-    async with calls(FakeCentral()) as client:
-        text = (await client.get("/docs")).text
+    text = (await client.get("/docs")).text
     page = Page(text)
     for path in doc["paths"]:
         assert path in page.texts
@@ -215,39 +201,37 @@ async def test_the_documentation_page_has_every_call() -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_pages_need_nothing_from_elsewhere(path: str) -> None:
+async def test_pages_need_nothing_from_elsewhere(client: Client, path: str) -> None:
     """Proves: a page runs no script, loads from this host alone, and its policy says so."""
-    async with calls(FakeCentral()) as client:
-        answer = await client.get(path)
-        assert answer.headers["content-type"] == "text/html; charset=utf-8"
-        policy = answer.headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-        for tag, attributes in Page(answer.text).elements:
-            assert tag not in ("script", "style", "iframe", "object")
-            assert not [name for name in attributes if name == "style" or name.startswith("on")]
-            for name in ("src", "href"):
-                target = attributes.get(name)
-                assert target is None or re.match(r"/(?!/)|#", target), target
-                if tag == "link" and target is not None:
-                    assert (await client.get(target)).headers["content-type"].startswith("text/css")
+    answer = await client.get(path)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for tag, attributes in Page(answer.text).elements:
+        assert tag not in ("script", "style", "iframe", "object")
+        assert not [name for name in attributes if name == "style" or name.startswith("on")]
+        for name in ("src", "href"):
+            target = attributes.get(name)
+            assert target is None or re.match(r"/(?!/)|#", target), target
+            if tag == "link" and target is not None:
+                assert (await client.get(target)).headers["content-type"].startswith("text/css")
 
 
-async def test_the_page_shows_each_charging_point() -> None:
+async def test_the_page_shows_each_charging_point(client: Client) -> None:
     """Proves: each CP has a row with its id alone in a link to its detail, its state in a word."""
-    async with calls(FakeCentral()) as client:
-        text = (await client.get("/")).text
-        page = Page(text)
-        for cp_id in ("CP-001", "CP-002"):
-            assert cp_id in page.texts
-            assert ("a", {"href": f"/cp/{cp_id}"}) in page.elements
-        assert {"ON", "DISCONNECTED", "driver-alice", "1.500", "0.45"} <= set(page.texts)
-        assert 'http-equiv="refresh"' in text
+    text = (await client.get("/")).text
+    page = Page(text)
+    for cp_id in ("CP-001", "CP-002"):
+        assert cp_id in page.texts
+        assert ("a", {"href": f"/cp/{cp_id}"}) in page.elements
+    assert {"ON", "DISCONNECTED", "driver-alice", "1.500", "0.45"} <= set(page.texts)
+    assert 'http-equiv="refresh"' in text
 
 
 async def test_the_page_says_why_central_can_t_serve() -> None:
     """Proves: who looks at the page sees that requests can't be served, and why."""
-    async with calls(FakeCentral(reason=f"Kafka is away {EVIL}", points=[])) as client:
+    async with Client(FakeCentral(reason=f"Kafka is away {EVIL}", points=[])) as client:
         text = (await client.get("/")).text
         assert f"Kafka is away {EVIL}" in Page(text).texts
         assert "<img" not in text
@@ -263,7 +247,7 @@ async def test_what_others_sent_is_escaped() -> None:
         current_driver=EVIL,
         available=False,
     )
-    async with calls(FakeCentral(points=[point], central_id=EVIL)) as client:
+    async with Client(FakeCentral(points=[point], central_id=EVIL)) as client:
         text = (await client.get("/")).text
     assert "<img" not in text
     assert 'onerror="' not in text

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import struct
 
 import h11
 import pytest
@@ -76,6 +77,18 @@ async def test_what_is_no_http_is_refused_in_json(request_bytes: bytes, expected
             assert b"\r\ncontent-type: application/json\r\n" in head
             assert b"\r\nx-content-type-options: nosniff\r\n" in head
             assert b"\r\nconnection: close" in head
+        assert (await client.get("/")).status_code == 200
+
+
+async def test_a_client_that_leaves_ends_nothing() -> None:
+    """Proves: a reset, before or during an answer, costs only that connection."""
+    async with serving() as served, served.client() as client:
+        for sent in (b"", b"GET", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"):
+            stream = await served.connect()
+            # Close with a reset instead of an end.
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await stream.send_all(sent)
+            await stream.aclose()
         assert (await client.get("/")).status_code == 200
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +15,6 @@ from evd.adapters.files.notebook import NotSaved
 from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_app import driver_app
 from evd.adapters.http.driver_central import DriverCentral
-from evd.adapters.http.serving import serve_app
 from evd.core.driver.events import (
     CancelWanted,
     CurrentSession,
@@ -26,6 +24,7 @@ from evd.core.driver.events import (
     Wanted,
 )
 from evd.core.wire.messages import DriverUpdate, RequestStatus
+from tests.adapters.http.site import served_at
 
 ALICE = "driver-alice"
 WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -65,28 +64,23 @@ class FakeDriver:
     disk_fails: bool = False
 
     def unhealthy(self) -> str | None:
-        """As set."""
         return self.reason
 
     def current(self) -> CurrentSession | None:
-        """As set."""
         return self.session
 
     def notifications(self) -> Sequence[DriverUpdate]:
-        """Two, newest first."""
         accepted = DriverUpdate("req-1", ALICE, "CP-001", RequestStatus.ACCEPTED, "", ts=WALL)
         denied = DriverUpdate("req-0", ALICE, None, RequestStatus.DENIED, "<i>none</i>", ts=WALL)
         return [accepted, denied]
 
     async def ask(self, cp_id: str | None, vehicle_id: str | None) -> str | Refuse:
-        """Remembers."""
         if self.disk_fails:
             raise NotSaved("no space left")
         self.wanted.append((cp_id, vehicle_id))
         return self.refusal or "req-1"
 
     async def want(self, event: Wanted) -> Refuse | None:
-        """Remembers."""
         self.wanted.append(event)
         return self.refusal
 
@@ -99,7 +93,6 @@ class FakeCentral:
     queries: list[str] = attrs.field(factory=list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers one request."""
         self.queries.append(scope["query_string"].decode())
         unknown = (404, {"error": "no such path", "field": "cp_id"})
         status, body = self.answers.get(scope["path"], unknown)
@@ -118,7 +111,6 @@ class Scene:
     stop_central: trio.Event
 
     async def json(self, path: str, status: int = 200) -> Any:
-        """The body of a GET."""
         answer = await self.client.get(path)
         assert answer.status_code == status, answer.text
         return answer.json()
@@ -131,10 +123,10 @@ class Scene:
                 await trio.sleep(0.02)
 
 
-@asynccontextmanager
-async def scene() -> AsyncIterator[Scene]:
+@pytest.fixture
+async def s() -> AsyncIterator[Scene]:
     """The dashboard on a free port."""
-    service = FakeDriver()
+    service, stop_central = FakeDriver(), trio.Event()
     central = FakeCentral(
         {
             "/cp": (200, {"charging_points": POINTS, "active_requests": 0}),
@@ -142,34 +134,27 @@ async def scene() -> AsyncIterator[Scene]:
             "/sessions": (200, {"sessions": [SESSION]}),
         }
     )
-    async with trio.open_nursery() as nursery:
-        stop_central, stopping = trio.Event(), trio.Event()
-        at = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        central_url = f"http://127.0.0.1:{at[0].socket.getsockname()[1]}"
-        nursery.start_soon(lambda: serve_app(central, at, stopping=stop_central))
-        here = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        url = f"http://127.0.0.1:{here[0].socket.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=url) as client:
-            app = driver_app(service, DriverCentral(central_url))
-            nursery.start_soon(lambda: serve_app(app, here, stopping=stopping))
-            yield Scene(client, service, central, stop_central)
-        nursery.cancel_scope.cancel()
+    async with (
+        served_at(central, stop_central) as central_port,
+        served_at(driver_app(service, DriverCentral(f"http://127.0.0.1:{central_port}"))) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        yield Scene(client, service, central, stop_central)
 
 
-async def test_charging_points_as_a_driver_sees_them() -> None:
+async def test_charging_points_as_a_driver_sees_them(s: Scene) -> None:
     """Proves: FREE, OCCUPIED and OFFLINE from what Central shows, and both filters."""
-    async with scene() as s:
-        shown = await s.json("/charging-points")
-        assert shown[0] == {"cp_id": "CP-001", "status": "FREE", **RATES}
-        statuses = ["FREE", "OCCUPIED", "OFFLINE", "OFFLINE"]
-        assert [point["status"] for point in shown] == statuses
-        free = await s.json("/charging-points?only_available=true")
-        assert [point["cp_id"] for point in free] == ["CP-001"]
-        assert len(await s.json("/charging-points?only_available=false")) == len(POINTS)
-        strong = await s.json("/charging-points?min_power_kw=22.5")
-        assert [point["cp_id"] for point in strong] == ["CP-003"]
-        assert (await s.json("/charging-points/CP-001"))["status"] == "FREE"
-        assert (await s.json("/charging-points/CP-404", 404))["field"] == "cp_id"
+    shown = await s.json("/charging-points")
+    assert shown[0] == {"cp_id": "CP-001", "status": "FREE", **RATES}
+    statuses = ["FREE", "OCCUPIED", "OFFLINE", "OFFLINE"]
+    assert [point["status"] for point in shown] == statuses
+    free = await s.json("/charging-points?only_available=true")
+    assert [point["cp_id"] for point in free] == ["CP-001"]
+    assert len(await s.json("/charging-points?only_available=false")) == len(POINTS)
+    strong = await s.json("/charging-points?min_power_kw=22.5")
+    assert [point["cp_id"] for point in strong] == ["CP-003"]
+    assert (await s.json("/charging-points/CP-001"))["status"] == "FREE"
+    assert (await s.json("/charging-points/CP-404", 404))["field"] == "cp_id"
 
 
 @pytest.mark.parametrize(
@@ -188,25 +173,25 @@ async def test_charging_points_as_a_driver_sees_them() -> None:
         ("/nothing/here", 404, None),
     ],
 )
-async def test_wrong_questions_name_the_field(path: str, status: int, field: str | None) -> None:
+async def test_wrong_questions_name_the_field(
+    s: Scene, path: str, status: int, field: str | None
+) -> None:
     """Proves: an error is one sentence and names the field, for unknown paths too."""
-    async with scene() as s:
-        body = await s.json(path, status)
-        assert body["error"]
-        assert body.get("field") == field
+    body = await s.json(path, status)
+    assert body["error"]
+    assert body.get("field") == field
 
 
-async def test_asking_for_a_charge() -> None:
+async def test_asking_for_a_charge(s: Scene) -> None:
     """Proves: 202 with the request's id; null and `any` leave the choice to Central."""
-    async with scene() as s:
-        for wish, asked in (
-            ({"cp_id": "CP-001", "vehicle_id": "car-1"}, ("CP-001", "car-1")),
-            ({"cp_id": None}, (None, None)),
-            ({"cp_id": "any", "more": 1}, (None, None)),
-        ):
-            answer = await s.client.post("/drivers/driver-alice/requests", json=wish)
-            assert (answer.status_code, answer.json()) == (202, {"request_id": "req-1"})
-            assert s.service.wanted.pop() == asked
+    for wish, asked in (
+        ({"cp_id": "CP-001", "vehicle_id": "car-1"}, ("CP-001", "car-1")),
+        ({"cp_id": None}, (None, None)),
+        ({"cp_id": "any", "more": 1}, (None, None)),
+    ):
+        answer = await s.client.post("/drivers/driver-alice/requests", json=wish)
+        assert (answer.status_code, answer.json()) == (202, {"request_id": "req-1"})
+        assert s.service.wanted.pop() == asked
 
 
 @pytest.mark.parametrize(
@@ -221,124 +206,115 @@ async def test_asking_for_a_charge() -> None:
         (b"", None),
     ],
 )
-async def test_a_bad_body_is_refused(body: bytes, field: str | None) -> None:
+async def test_a_bad_body_is_refused(s: Scene, body: bytes, field: str | None) -> None:
     """Proves: 400 with the field's name, and nothing is asked."""
-    async with scene() as s:
-        headers = {"content-type": "application/json"}
-        answer = await s.client.post(
-            "/drivers/driver-alice/requests", content=body, headers=headers
-        )
-        assert (answer.status_code, answer.json().get("field")) == (400, field)
-        assert s.service.wanted == []
+    headers = {"content-type": "application/json"}
+    answer = await s.client.post("/drivers/driver-alice/requests", content=body, headers=headers)
+    assert (answer.status_code, answer.json().get("field")) == (400, field)
+    assert s.service.wanted == []
 
 
-async def test_changes_only_by_json_and_from_here() -> None:
+async def test_changes_only_by_json_and_from_here(s: Scene) -> None:
     """Proves: another content type is 415, a page of another host 403, another driver 404."""
-    async with scene() as s:
-        path = "/drivers/driver-alice/requests"
-        text = await s.client.post(path, content=b"{}", headers={"content-type": "text/plain"})
-        assert text.status_code == 415
-        evil = {"origin": "http://evil.example"}
-        foreign = await s.client.post(path, json={"cp_id": "CP-001"}, headers=evil)
-        assert foreign.status_code == 403
-        assert (await s.client.delete(f"{path}/req-1", headers=evil)).status_code == 403
-        assert (await s.client.post("/drivers/bob/requests", json={})).status_code == 404
-        assert (await s.client.put(path, json={})).status_code == 405
-        own = {"origin": str(s.client.base_url).rstrip("/")}
-        good = await s.client.post(path, json={"cp_id": "CP-001"}, headers=own)
-        assert good.status_code == 202
-        assert s.service.wanted == [("CP-001", None)]
+    path = "/drivers/driver-alice/requests"
+    text = await s.client.post(path, content=b"{}", headers={"content-type": "text/plain"})
+    assert text.status_code == 415
+    evil = {"origin": "http://evil.example"}
+    foreign = await s.client.post(path, json={"cp_id": "CP-001"}, headers=evil)
+    assert foreign.status_code == 403
+    assert (await s.client.delete(f"{path}/req-1", headers=evil)).status_code == 403
+    assert (await s.client.post("/drivers/bob/requests", json={})).status_code == 404
+    assert (await s.client.put(path, json={})).status_code == 405
+    own = {"origin": str(s.client.base_url).rstrip("/")}
+    good = await s.client.post(path, json={"cp_id": "CP-001"}, headers=own)
+    assert good.status_code == 202
+    assert s.service.wanted == [("CP-001", None)]
 
 
-async def test_ending_requests_and_sessions() -> None:
+async def test_ending_requests_and_sessions(s: Scene) -> None:
     """Proves: 204 and 202 for what will be done; 404, 409 and 503 say why it will not."""
-    async with scene() as s:
-        end, stop = (
-            "/drivers/driver-alice/requests/req-1",
-            "/drivers/driver-alice/sessions/session-1/stop",
-        )
-        answer = await s.client.delete(end)
-        assert (answer.status_code, answer.content) == (204, b"")
-        answer = await s.client.post(stop)
-        assert (answer.status_code, answer.json()) == (202, {"session_id": "session-1"})
-        assert s.service.wanted == [CancelWanted("req-1"), StopWanted("session-1")]
-        for obstacle, status in (
-            (Obstacle.UNKNOWN, 404),
-            (Obstacle.OVER, 409),
-            (Obstacle.FULL, 503),
-        ):
-            s.service.refusal = Refuse(obstacle, "it has ended")
-            for refused in (await s.client.delete(end), await s.client.post(stop)):
-                assert (refused.status_code, refused.json()["error"]) == (status, "it has ended")
-        malformed = await s.client.delete("/drivers/driver-alice/requests/-x")
-        assert (malformed.status_code, malformed.json()["field"]) == (400, "request_id")
+    end, stop = (
+        "/drivers/driver-alice/requests/req-1",
+        "/drivers/driver-alice/sessions/session-1/stop",
+    )
+    answer = await s.client.delete(end)
+    assert (answer.status_code, answer.content) == (204, b"")
+    answer = await s.client.post(stop)
+    assert (answer.status_code, answer.json()) == (202, {"session_id": "session-1"})
+    assert s.service.wanted == [CancelWanted("req-1"), StopWanted("session-1")]
+    for obstacle, status in (
+        (Obstacle.UNKNOWN, 404),
+        (Obstacle.OVER, 409),
+        (Obstacle.FULL, 503),
+    ):
+        s.service.refusal = Refuse(obstacle, "it has ended")
+        for refused in (await s.client.delete(end), await s.client.post(stop)):
+            assert (refused.status_code, refused.json()["error"]) == (status, "it has ended")
+    malformed = await s.client.delete("/drivers/driver-alice/requests/-x")
+    assert (malformed.status_code, malformed.json()["field"]) == (400, "request_id")
 
 
-async def test_what_could_not_be_saved_was_not_asked() -> None:
+async def test_what_could_not_be_saved_was_not_asked(s: Scene) -> None:
     """Proves: a driver whose disk refuses answers 503 and does not pretend."""
-    async with scene() as s:
-        s.service.disk_fails = True
-        answer = await s.client.post("/drivers/driver-alice/requests", json={"cp_id": "CP-001"})
-        assert answer.status_code == 503
-        assert "no space left" in answer.json()["error"]
+    s.service.disk_fails = True
+    answer = await s.client.post("/drivers/driver-alice/requests", json={"cp_id": "CP-001"})
+    assert answer.status_code == 503
+    assert "no space left" in answer.json()["error"]
 
 
-async def test_the_drivers_own_knowledge() -> None:
+async def test_the_drivers_own_knowledge(s: Scene) -> None:
     """Proves: session, notifications and health are the driver's own, newest first."""
-    async with scene() as s:
-        await s.central_leaves()
-        current = await s.json("/drivers/driver-alice/sessions/current")
-        assert current == {
-            "session_id": "session-1",
-            "cp_id": "CP-001",
-            "kw": 22.0,
-            "kwh": 0.061,
-            "euros": 0.0183,
-            "started_at": "2026-01-31T12:00:00Z",
-        }
-        s.service.session = None
-        assert await s.json("/drivers/driver-alice/sessions/current") is None
-        told = await s.json("/drivers/driver-alice/notifications")
-        assert [each["status"] for each in told] == ["ACCEPTED", "DENIED"]
-        assert told[0]["ts"] == "2026-01-31T12:00:00Z"
-        assert len(await s.json("/drivers/driver-alice/notifications?limit=1")) == 1
-        assert (await s.json("/health"))["status"] == "healthy"
-        s.service.reason = "Central was not heard for 9 s"
-        assert (await s.json("/health", 503))["error"] == s.service.reason
+    await s.central_leaves()
+    current = await s.json("/drivers/driver-alice/sessions/current")
+    assert current == {
+        "session_id": "session-1",
+        "cp_id": "CP-001",
+        "kw": 22.0,
+        "kwh": 0.061,
+        "euros": 0.0183,
+        "started_at": "2026-01-31T12:00:00Z",
+    }
+    s.service.session = None
+    assert await s.json("/drivers/driver-alice/sessions/current") is None
+    told = await s.json("/drivers/driver-alice/notifications")
+    assert [each["status"] for each in told] == ["ACCEPTED", "DENIED"]
+    assert told[0]["ts"] == "2026-01-31T12:00:00Z"
+    assert len(await s.json("/drivers/driver-alice/notifications?limit=1")) == 1
+    assert (await s.json("/health"))["status"] == "healthy"
+    s.service.reason = "Central was not heard for 9 s"
+    assert (await s.json("/health", 503))["error"] == s.service.reason
 
 
-async def test_history_is_centrals() -> None:
+async def test_history_is_centrals(s: Scene) -> None:
     """Proves: the sessions of this driver alone, page by page, as Central shows them."""
-    async with scene() as s:
-        assert await s.json("/drivers/driver-alice/sessions/history?limit=5&before=session-9") == [
-            SESSION
-        ]
-        assert s.central.queries == ["driver_id=driver-alice&limit=5&before=session-9"]
-        s.central.answers["/sessions"] = (404, {"error": "unknown session", "field": "before"})
-        body = await s.json("/drivers/driver-alice/sessions/history?before=session-9", 404)
-        assert body == {"error": "unknown session", "field": "before"}
+    assert await s.json("/drivers/driver-alice/sessions/history?limit=5&before=session-9") == [
+        SESSION
+    ]
+    assert s.central.queries == ["driver_id=driver-alice&limit=5&before=session-9"]
+    s.central.answers["/sessions"] = (404, {"error": "unknown session", "field": "before"})
+    body = await s.json("/drivers/driver-alice/sessions/history?before=session-9", 404)
+    assert body == {"error": "unknown session", "field": "before"}
 
 
-async def test_while_central_is_away() -> None:
+async def test_while_central_is_away(s: Scene) -> None:
     """Proves: what only Central knows is a 503 or OFFLINE, never shown as if it were true."""
-    async with scene() as s:
-        await s.json("/charging-points")
-        await s.central_leaves()
-        statuses = {point["status"] for point in await s.json("/charging-points")}
-        assert statuses == {"OFFLINE"}
-        assert (await s.json("/charging-points/CP-001"))["status"] == "OFFLINE"
-        for path in (
-            "/charging-points?only_available=true",
-            "/charging-points/CP-404",
-            "/drivers/driver-alice/sessions/history",
-        ):
-            answer = await s.client.get(path)
-            assert answer.status_code == 503
-            assert int(answer.headers["retry-after"]) > 0
-            assert "Central" in answer.json()["error"]
-        page = (await s.client.get("/")).text
-        assert "connection lost" in page
-        assert "OFFLINE" in page
+    await s.json("/charging-points")
+    await s.central_leaves()
+    statuses = {point["status"] for point in await s.json("/charging-points")}
+    assert statuses == {"OFFLINE"}
+    assert (await s.json("/charging-points/CP-001"))["status"] == "OFFLINE"
+    for path in (
+        "/charging-points?only_available=true",
+        "/charging-points/CP-404",
+        "/drivers/driver-alice/sessions/history",
+    ):
+        answer = await s.client.get(path)
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert "Central" in answer.json()["error"]
+    page = (await s.client.get("/")).text
+    assert "connection lost" in page
+    assert "OFFLINE" in page
 
 
 @pytest.mark.parametrize(
@@ -353,11 +329,10 @@ async def test_while_central_is_away() -> None:
         (302, b""),
     ],
 )
-async def test_an_answer_that_is_not_centrals(answer: tuple[int, Any]) -> None:
+async def test_an_answer_that_is_not_centrals(s: Scene, answer: tuple[int, Any]) -> None:
     """Proves: whatever answers in Central's place is taken for its absence."""
-    async with scene() as s:
-        s.central.answers["/cp"] = answer
-        assert (await s.json("/charging-points", 503))["error"]
+    s.central.answers["/cp"] = answer
+    assert (await s.json("/charging-points", 503))["error"]
 
 
 async def test_a_central_that_hangs_is_away() -> None:
@@ -371,25 +346,23 @@ async def test_a_central_that_hangs_is_away() -> None:
         await listener.aclose()
 
 
-async def test_the_page_shows_and_runs_nothing_foreign() -> None:
+async def test_the_page_shows_and_runs_nothing_foreign(s: Scene) -> None:
     """Proves: the page says what counts, escapes what others wrote, and allows no script."""
-    async with scene() as s:
-        answer = await s.client.get("/")
-        assert answer.status_code == 200
-        policy = answer.headers["content-security-policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-        for text in ("FREE", "OCCUPIED", "OFFLINE", 'role="log"', "22.0 kW, 0.061 kWh", "DENIED"):
-            assert text in answer.text
-        assert re.search(r">\s*CP-001\s*</a>", answer.text)
-        for foreign in ("<b>Main", "<i>none", "<script", "http://", "connection lost"):
-            assert foreign not in answer.text
+    answer = await s.client.get("/")
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for text in ("FREE", "OCCUPIED", "OFFLINE", 'role="log"', "22.0 kW, 0.061 kWh", "DENIED"):
+        assert text in answer.text
+    assert re.search(r">\s*CP-001\s*</a>", answer.text)
+    for foreign in ("<b>Main", "<i>none", "<script", "http://", "connection lost"):
+        assert foreign not in answer.text
 
 
-async def test_the_api_describes_itself() -> None:
+async def test_the_api_describes_itself(s: Scene) -> None:
     """Proves: /openapi.json names every route, /docs shows it."""
-    async with scene() as s:
-        document = await s.json("/openapi.json")
-        assert document["openapi"].startswith("3.1")
-        assert len(document["paths"]) >= 9
-        assert (await s.client.get("/docs")).status_code == 200
+    document = await s.json("/openapi.json")
+    assert document["openapi"].startswith("3.1")
+    assert len(document["paths"]) >= 9
+    assert (await s.client.get("/docs")).status_code == 200
