@@ -1,4 +1,4 @@
-"""A real embedded broker for each test that asks for one."""
+"""A real embedded broker, or a small disk, for each test that asks for one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ import pytest
 import trio
 from confluent_kafka import Producer
 
+from tests.network.disks import small_disk
 from tests.network.processes import Program, free_port
 
 
@@ -48,6 +49,13 @@ def broker_in(folder: Path) -> Iterator[BrokerProcess]:
         yield process
     finally:
         process.close()
+
+
+@pytest.fixture(params=["tmpfs", "ext4"])
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A small file system, of both kinds or of the one that the test asks for."""
+    with small_disk(tmp_path / "disk", request.param) as disk:
+        yield disk
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ import itertools
 import logging
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 import orjson
@@ -28,6 +29,7 @@ from evd.adapters.tcp import (
 from evd.core.wire.framing import FRAME_BYTES_MAX, BadFrame, FrameTooLong, encode
 
 HOST = "127.0.0.1"
+Handler = Callable[[FramedStream], Awaitable[None]]
 
 
 async def echo(framed: FramedStream) -> None:
@@ -38,39 +40,26 @@ async def echo(framed: FramedStream) -> None:
                 await framed.send(item)
 
 
-async def serve(
-    nursery: trio.Nursery,
-    handler: Callable[[FramedStream], Awaitable[None]] = echo,
-    *,
-    connections_max: int = 10,
-) -> int:
-    """Serve in the nursery; return the port."""
+@asynccontextmanager
+async def serving(
+    handler: Handler = echo, *, connections_max: int = 10, turn_away: Handler | None = None
+) -> AsyncIterator[int]:
+    """Serve at the port that is yielded, within 5 s, until the end of the block."""
     listeners = await trio.open_tcp_listeners(0, host=HOST)
-
-    async def run(
-        *, task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        await serve_framed(
-            listeners, handler, connections_max=connections_max, task_status=task_status
-        )
-
-    await nursery.start(run)
-    return port_of(listeners[0])
-
-
-def port_of(listener: trio.SocketListener) -> int:
-    """Return the port that the kernel chose."""
-    port: int = listener.socket.getsockname()[1]
-    return port
+    run = partial(serve_framed, connections_max=connections_max, turn_away=turn_away)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run, listeners, handler)
+            yield listeners[0].socket.getsockname()[1]
+            nursery.cancel_scope.cancel()
 
 
 async def still_echoes(port: int) -> None:
     """Fail unless a new connection is served."""
-    with trio.fail_after(5):
-        framed = await dial_framed(HOST, port, 1)
-        await framed.send(b"{}")
-        assert await framed.receive() == [b"{}"]
-        await framed.aclose()
+    framed = await dial_framed(HOST, port, 1)
+    await framed.send(b"{}")
+    assert await framed.receive() == [b"{}"]
+    await framed.aclose()
 
 
 async def test_frames_come_through_in_order() -> None:
@@ -176,14 +165,11 @@ def test_an_object_with_any_fields_is_a_good_frame() -> None:
 
 async def test_a_served_connection_carries_the_longest_frame() -> None:
     """Proves: 65,536 bytes, each of them stuffed, go there and back."""
-    async with trio.open_nursery() as nursery:
-        port = await serve(nursery)
-        with trio.fail_after(5):
-            framed = await dial_framed(HOST, port, 1)
-            await framed.send(b"\x1b" * FRAME_BYTES_MAX)
-            assert await framed.receive() == [b"\x1b" * FRAME_BYTES_MAX]
-            assert framed.peer == f"{HOST}:{port}"
-        nursery.cancel_scope.cancel()
+    async with serving() as port:
+        framed = await dial_framed(HOST, port, 1)
+        await framed.send(b"\x1b" * FRAME_BYTES_MAX)
+        assert await framed.receive() == [b"\x1b" * FRAME_BYTES_MAX]
+        assert framed.peer == f"{HOST}:{port}"
 
 
 async def test_both_ends_send_at_once_and_notice_a_vanished_peer() -> None:
@@ -202,12 +188,9 @@ async def test_both_ends_send_at_once_and_notice_a_vanished_peer() -> None:
         options.append(read(framed))
         served.set()
 
-    async with trio.open_nursery() as nursery:
-        port = await serve(nursery, note_options)
-        with trio.fail_after(5):
-            options.append(read(await dial_framed(HOST, port, 1)))
-            await served.wait()
-        nursery.cancel_scope.cancel()
+    async with serving(note_options) as port:
+        options.append(read(await dial_framed(HOST, port, 1)))
+        await served.wait()
     assert options == [(1, 1, 5, 2, 3, 10_000)] * 2
 
 
@@ -224,16 +207,13 @@ async def test_a_reset_connection_is_over_for_one_handler_only() -> None:
             served.set()
             raise
 
-    async with trio.open_nursery() as nursery:
-        port = await serve(nursery, note_end)
-        with trio.fail_after(5):
-            peer = await trio.open_tcp_stream(HOST, port)
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            await peer.aclose()
-            await served.wait()
-            assert ended == [trio.BrokenResourceError]
-            await still_echoes(port)
-        nursery.cancel_scope.cancel()
+    async with serving(note_end) as port:
+        peer = await trio.open_tcp_stream(HOST, port)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await peer.aclose()
+        await served.wait()
+        assert ended == [trio.BrokenResourceError]
+        await still_echoes(port)
 
 
 async def test_a_handler_with_a_nursery_ends_alike() -> None:
@@ -244,11 +224,9 @@ async def test_a_handler_with_a_nursery_ends_alike() -> None:
             nursery.start_soon(echo, framed)
             nursery.start_soon(trio.sleep_forever)
 
-    async with trio.open_nursery() as nursery:
-        port = await serve(nursery, in_a_nursery)
+    async with serving(in_a_nursery) as port:
         for _ in range(3):
             await still_echoes(port)
-        nursery.cancel_scope.cancel()
 
 
 async def test_a_handlers_own_mistake_is_not_hidden() -> None:
@@ -258,10 +236,9 @@ async def test_a_handlers_own_mistake_is_not_hidden() -> None:
         raise KeyError("a bug")
 
     with pytest.raises(ExceptionGroup) as caught:
-        async with trio.open_nursery() as nursery:
-            port = await serve(nursery, mistaken)
+        async with serving(mistaken) as port:
             await dial_framed(HOST, port, 1)
-            await trio.sleep(5)
+            await trio.sleep_forever()
     assert caught.group_contains(KeyError, match="a bug")
 
 
@@ -269,30 +246,27 @@ async def test_connections_over_the_bound_are_closed_and_room_is_given_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Proves: the bound holds, is told once, costs those within it nothing, and lifts."""
-    async with trio.open_nursery() as nursery:
-        port = await serve(nursery, connections_max=2)
-        with trio.fail_after(5):
-            within = [await dial_framed(HOST, port, 1) for _ in range(2)]
-            for framed in within:
-                await framed.send(b"1")
-                assert await framed.receive() == [b"1"]
-            for _ in range(3):
-                over = await dial_framed(HOST, port, 1)
-                with pytest.raises(CONNECTION_OVER):
-                    await over.receive()
-            assert [record.levelname for record in caplog.records] == ["WARNING"]
-            await within[0].send(b"2")
-            assert await within[0].receive() == [b"2"]
-            await within[1].aclose()
-            while True:
-                framed = await dial_framed(HOST, port, 1)
-                try:
-                    await framed.send(b"3")
-                    assert await framed.receive() == [b"3"]
-                    break
-                except CONNECTION_OVER:
-                    continue
-        nursery.cancel_scope.cancel()
+    async with serving(connections_max=2) as port:
+        within = [await dial_framed(HOST, port, 1) for _ in range(2)]
+        for framed in within:
+            await framed.send(b"1")
+            assert await framed.receive() == [b"1"]
+        for _ in range(3):
+            over = await dial_framed(HOST, port, 1)
+            with pytest.raises(CONNECTION_OVER):
+                await over.receive()
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        await within[0].send(b"2")
+        assert await within[0].receive() == [b"2"]
+        await within[1].aclose()
+        while True:
+            framed = await dial_framed(HOST, port, 1)
+            try:
+                await framed.send(b"3")
+                assert await framed.receive() == [b"3"]
+                break
+            except CONNECTION_OVER:
+                continue
 
 
 async def test_out_of_descriptors_is_two_lines(
@@ -314,14 +288,11 @@ async def test_out_of_descriptors_is_two_lines(
         return await accept(listener)
 
     monkeypatch.setattr(trio.SocketListener, "accept", fail_often)
-    async with trio.open_nursery() as nursery:
-        port = await serve(nursery)
-        with trio.fail_after(5):
-            while failures:
-                await still_echoes(port)
-            while "are accepted again" not in caplog.text:
-                await trio.sleep(0.01)
-        nursery.cancel_scope.cancel()
+    async with serving() as port:
+        while failures:
+            await still_echoes(port)
+        while "are accepted again" not in caplog.text:
+            await trio.sleep(0.01)
     assert [record.getMessage() for record in caplog.records] == [
         "No framed connections can be accepted: out of resources",
         "Framed connections are accepted again",
@@ -390,21 +361,17 @@ async def test_a_connection_to_itself_is_recognised() -> None:
         await alone.bind((HOST, 0))
         await alone.connect(alone.getsockname())
         assert _is_own_echo(trio.SocketStream(alone))
-    async with trio.open_nursery() as nursery:
-        port = await serve(nursery)
+    async with serving() as port:
         assert not _is_own_echo(await trio.open_tcp_stream(HOST, port))
-        nursery.cancel_scope.cancel()
 
 
 async def test_cancelling_the_server_closes_its_port_and_its_connections() -> None:
     """Proves: a stop leaves nothing open, and a peer sees the end at once."""
     with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            port = await serve(nursery)
+        async with serving() as port:
             framed = await dial_framed(HOST, port, 1)
             await framed.send(b"{}")
             assert await framed.receive() == [b"{}"]
-            nursery.cancel_scope.cancel()
         with pytest.raises(CONNECTION_OVER):
             await framed.receive()
         with pytest.raises(DialRefused):
@@ -419,21 +386,15 @@ async def test_a_connection_over_the_bound_is_answered(caplog: pytest.LogCapture
     async def turn_away(framed: FramedStream) -> None:
         await framed.send(b"full")
 
-    async with trio.open_nursery() as nursery:
-        listeners = await trio.open_tcp_listeners(0, host=HOST)
-        task = partial(serve_framed, connections_max=2, turn_away=turn_away)
-        await nursery.start(task, listeners, echo)
-        port = port_of(listeners[0])
-        with trio.fail_after(5):
-            within = [await dial_framed(HOST, port, 1) for _ in range(2)]
-            for framed in within:
-                await framed.send(b"1")
-                assert await framed.receive() == [b"1"]
-            for _ in range(20):
-                assert await (await dial_framed(HOST, port, 1)).receive() == [b"full"]
-            await within[0].aclose()
-            while len(caplog.records) < 2:
-                await trio.sleep(0.01)
-            await still_echoes(port)
-        nursery.cancel_scope.cancel()
+    async with serving(connections_max=2, turn_away=turn_away) as port:
+        within = [await dial_framed(HOST, port, 1) for _ in range(2)]
+        for framed in within:
+            await framed.send(b"1")
+            assert await framed.receive() == [b"1"]
+        for _ in range(20):
+            assert await (await dial_framed(HOST, port, 1)).receive() == [b"full"]
+        await within[0].aclose()
+        while len(caplog.records) < 2:
+            await trio.sleep(0.01)
+        await still_echoes(port)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

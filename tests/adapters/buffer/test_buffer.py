@@ -196,12 +196,10 @@ class SlowDatabase(SessionDatabase):
         self.slow_s = 0.0
 
     def save(self, effect: object) -> tuple[str, ...]:
-        """Take a while."""
         time.sleep(self.slow_s)
         return self.inner.save(effect)  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Close the file."""
         self.inner.close()
 
 

@@ -1,6 +1,5 @@
 """A disk that fills up, or can't be written, under an engine's sessions: small file systems."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,8 @@ from evd.adapters.buffer import BufferFailed, open_buffer
 from evd.adapters.buffer.buffer import FILE_NAME, RESERVE_NAME
 from evd.core.engine.events import ReserveRoom, SaveConfirmed, SaveMeter, SaveRecord, SaveRun
 from tests.adapters.buffer.test_buffer import found, run_of
-from tests.network.disks import cut_power, fill, read_only, restore_power, small_disk
+from tests.network.disks import cut_power, fill, read_only, restore_power
 from tests.unit.engine.rig import CP_ID, record_of
-
-
-@pytest.fixture(params=["tmpfs", "ext4"])
-def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A small file system."""
-    with small_disk(tmp_path / "disk", request.param) as disk:
-        yield disk
 
 
 async def test_a_disk_that_fills_in_mid_session_does_not_take_its_record(small: Path) -> None:

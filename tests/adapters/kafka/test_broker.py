@@ -51,14 +51,6 @@ def test_sigterm_ends_it_cleanly_and_soon(broker: BrokerProcess) -> None:
     assert time.monotonic() - began_s < 1
 
 
-def test_a_port_in_use_is_one_clear_line(broker: BrokerProcess) -> None:
-    """Proves: two brokers on one port end in an error that names the flag, not in a traceback."""
-    second = run_broker("--listen-port", str(broker.port))
-    assert second.returncode == 2
-    assert len(second.stderr.splitlines()) == 1
-    assert "--listen-port" in second.stderr
-
-
 def test_an_address_of_another_machine_is_one_clear_line() -> None:
     """Proves: a host that can't be listened on is named by its own flag."""
     result = run_broker("--listen-host", "192.0.2.1", "--listen-port", str(free_port()))
@@ -86,14 +78,6 @@ def test_two_brokers_on_one_machine(tmp_path: Path) -> None:
         second.start_now()
         ids = {metadata_of(each.bootstrap).cluster_id for each in (first, second)}
         assert len(ids) == 2
-
-
-def test_a_restart_is_another_cluster(broker: BrokerProcess) -> None:
-    """Proves: readers can tell a broker that has lost its data by its cluster id."""
-    before = metadata_of(broker.bootstrap).cluster_id
-    broker.kill()
-    broker.start_now()
-    assert metadata_of(broker.bootstrap).cluster_id != before
 
 
 def test_on_all_addresses_it_names_one_that_can_be_reached() -> None:

@@ -27,17 +27,14 @@ class Client:
         self.assigned: list[int] = []
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
-        """The offsets that the coordinator knows."""
         if self.offset is None:
             raise KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
         return [TopicPartition(each.topic, each.partition, self.offset) for each in places]
 
     def assign(self, places: list[TopicPartition]) -> None:
-        """Take notice of the offsets."""
         self.assigned = [each.offset for each in places]
 
     def unassign(self) -> None:
-        """Take notice of it."""
         self.assigned = []
 
 

@@ -14,7 +14,6 @@ from evd.adapters.kafka.messenger import SHOWN_MAX, Messenger
 from evd.adapters.kafka.mock_cluster import MockCluster, bound_socket
 from evd.adapters.kafka.producer import QUEUE_MESSAGES_MAX
 from evd.core.wire.messages import DEAD_LETTERS
-from evd.core.wire.partition import partition_for
 from tests.adapters.conftest import BrokerProcess
 from tests.adapters.kafka.delivery import delivered
 from tests.network.tap import Tap
@@ -65,23 +64,6 @@ async def test_keeps_the_order_of_a_partition(steady_broker: BrokerProcess, topi
         assert own == list(range(cp, 2000, 7))
     assert p.delivered_count == 2000
     assert p.in_flight == 0
-
-
-async def test_writes_a_key_to_the_partition_that_readers_expect(
-    steady_broker: BrokerProcess, topic: str
-) -> None:
-    """Proves: a reader of one key's partition finds its messages there."""
-    keys = [f"CP-{number:03}" for number in range(50)]
-    async with (
-        everything_of(steady_broker.bootstrap, topic) as read,
-        open_producer(steady_broker.bootstrap, "p") as p,
-    ):
-        for key in keys:
-            assert await delivered(p, topic, key, b"{}")
-        await until_there_are(read, len(keys))
-    for message in read:
-        assert message.key is not None
-        assert message.partition == partition_for(message.key, 4)
 
 
 async def test_carries_any_bytes(steady_broker: BrokerProcess, topic: str) -> None:

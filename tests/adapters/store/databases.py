@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -81,6 +82,16 @@ def _wait_until_ready(directory: Path) -> None:
 def connect(directory: Path, name: str) -> "psycopg.Connection[tuple[object, ...]]":
     """A connection as an operator has it."""
     return psycopg.connect(host=str(directory), dbname=name, user=_USER, autocommit=True)
+
+
+def url_of(path: Path) -> str:
+    """The --db-url of an SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def python(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """A process that runs `program`."""
+    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
 
 
 def new_postgres_url(directory: Path, *, by_tcp: bool = False) -> str:

@@ -5,9 +5,6 @@ import errno
 import os
 import re
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +15,9 @@ from sqlalchemy.engine import make_url
 from evd.adapters.store import Store, StoreFailed, StoreInUse, StoreRefused, open_store
 from evd.adapters.store.lock import FileLock
 from evd.adapters.store.postgresql import Postgresql
-from tests.adapters.store.databases import connect, new_postgres_url, postgres_server
+from tests.adapters.store.databases import connect, new_postgres_url, python, url_of
 from tests.adapters.store.rows import a_charging_point, a_fault, a_session
-from tests.network.disks import fill, read_only, small_disk
+from tests.network.disks import fill, read_only
 
 COMMITTER = """
 import sys, trio
@@ -40,28 +37,12 @@ trio.run(commit)
 """
 
 
-def python(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
-    """A process that runs `program`."""
-    return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
-
-
-def url_of(path: Path) -> str:
-    """The --db-url of a file."""
-    return f"sqlite:///{path}"
-
-
-@pytest.fixture
-def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A small file system, of the kind that the test asks for."""
-    with small_disk(tmp_path / "disk", getattr(request, "param", "tmpfs")) as disk:
-        yield disk
-
-
 async def session_ids(store: Store) -> set[str]:
     """The sessions that are stored."""
     return {session.session_id for session in await store.sessions(limit=1000)}
 
 
+@pytest.mark.parametrize("small", ["tmpfs"], indirect=True)
 async def test_a_full_disk(small: Path) -> None:
     """Proves: on a full disk nothing of a batch is stored, nothing earlier is lost, and when there
     is room again the same store works again."""
@@ -82,6 +63,7 @@ async def test_a_full_disk(small: Path) -> None:
         assert not store.meta.recovering
 
 
+@pytest.mark.parametrize("small", ["tmpfs"], indirect=True)
 async def test_a_disk_that_is_full_at_the_start(small: Path) -> None:
     """Proves: a new Central on a full disk says so in one sentence that names the flag."""
     filler = fill(small)
@@ -139,12 +121,16 @@ async def test_a_database_that_another_program_holds(tmp_path: Path) -> None:
 
 
 async def test_what_was_said_to_be_stored_outlives_a_kill(tmp_path: Path) -> None:
-    """Proves: every commit that returned is there after a SIGKILL, and no half of any other."""
+    """Proves: every commit that returned is there after a SIGKILL, and no half of any other; while
+    another process has the database it is named, and killed it leaves no lock behind."""
     path = tmp_path / "central.db"
     with python(COMMITTER, url_of(path), str(tmp_path)) as committer:
         assert committer.stdout is not None
         for _ in range(50):
             await trio.to_thread.run_sync(committer.stdout.readline)
+        with pytest.raises(StoreInUse, match=f"process {committer.pid}"):
+            async with open_store(url_of(path), tmp_path):
+                pass
         committer.kill()
         rest = await trio.to_thread.run_sync(committer.stdout.read)
     stored_count = 50 + rest.count(b"\n")
@@ -215,13 +201,6 @@ async def test_a_database_replaced_under_way(tmp_path: Path) -> None:
         copy.replace(path)
         with pytest.raises(StoreInUse, match="put back from a copy"):
             await store.commit([a_session(2)])
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Path]:
-    """A server whose connections can be cut."""
-    with postgres_server() as directory:
-        yield directory
 
 
 def cut_connections(directory: Path, url: str) -> None:
@@ -308,7 +287,6 @@ class AnswerLost:
         self._error = error
 
     def cursor(self) -> "AnswerLost":
-        """Itself."""
         self._cursor = self._connection.cursor()
         return self
 
@@ -320,7 +298,6 @@ class AnswerLost:
             raise self._error
 
     def executemany(self, *arguments: object) -> None:
-        """Carry them out."""
         self._cursor.executemany(*arguments)
 
     def close(self) -> None:

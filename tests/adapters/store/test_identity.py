@@ -4,8 +4,6 @@ import errno
 import logging
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,31 +11,8 @@ import trio
 
 from evd.adapters.store import StoreFailed, StoreInUse, StoreRefused, backup, open_store, restore
 from evd.adapters.store.epoch_file import FILE_NAME, EpochFile, Progress
+from tests.adapters.store.databases import url_of
 from tests.adapters.store.rows import a_charging_point, a_session, stored_session
-
-HOLDER = """
-import sys, trio
-from pathlib import Path
-from evd.adapters.store import open_store
-
-async def hold():
-    async with open_store(sys.argv[1], Path(sys.argv[2])):
-        print("open", flush=True)
-        await trio.sleep_forever()
-
-trio.run(hold)
-"""
-
-
-def hold(url: str, state_dir: Path) -> "subprocess.Popen[bytes]":
-    """A process that has the database open."""
-    command = [sys.executable, "-c", HOLDER, url, str(state_dir)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
-
-
-def url_of(path: Path) -> str:
-    """The --db-url of a file."""
-    return f"sqlite:///{path}"
 
 
 async def test_one_database_one_central(tmp_path: Path) -> None:
@@ -59,20 +34,6 @@ async def test_a_second_name_is_the_same_database(tmp_path: Path) -> None:
         with pytest.raises(StoreInUse):
             async with open_store(url_of(tmp_path / "other.db"), tmp_path):
                 pass
-
-
-async def test_a_killed_central_leaves_no_lock(tmp_path: Path) -> None:
-    """Proves: after a SIGKILL the next Central opens the database at once."""
-    url = url_of(tmp_path / "central.db")
-    with hold(url, tmp_path) as holder:
-        assert holder.stdout is not None
-        assert await trio.to_thread.run_sync(holder.stdout.readline) == b"open\n"
-        with pytest.raises(StoreInUse, match=f"process {holder.pid}"):
-            async with open_store(url, tmp_path):
-                pass
-        holder.kill()
-    async with open_store(url, tmp_path) as store:
-        await store.begin_epoch()
 
 
 async def a_network(url: str, state_dir: Path, copy: Path) -> str:

@@ -32,7 +32,6 @@ from evd.core.central.rows import (
     Session,
     SessionStatus,
 )
-from tests.adapters.store.databases import new_postgres_url, postgres_server
 from tests.adapters.store.rows import (
     a_charging_point,
     a_fault,
@@ -131,24 +130,14 @@ def test_what_is_shown_is_what_is_billed(connection: sqlite3.Connection, change:
         connection.execute(f"UPDATE charging_sessions SET {change}")
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Path]:
-    """A server."""
-    with postgres_server() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture
+def database(db_url: str) -> Database:
     """A database of either kind, its tables at head."""
-    if request.param == "sqlite":
-        database = database_at(f"sqlite:///{tmp_path / 'central.db'}")
-    else:
-        database = database_at(new_postgres_url(request.getfixturevalue("postgres")))
+    database = database_at(db_url)
     with contextlib.closing(database.connect_writer()) as connection:
         bring_to_head(database, connection)
         assert database.schema_version(connection) == SCHEMA_HEAD
-    yield database
+    return database
 
 
 def test_the_steps_lead_to_the_tables(database: Database) -> None:
@@ -179,18 +168,19 @@ def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert names == {"cp_health_history"}
 
 
-async def test_sessions_of_before_are_known_as_stray(database: Database, tmp_path: Path) -> None:
+async def test_sessions_of_before_are_known_as_stray(
+    database: Database, db_url: str, tmp_path: Path
+) -> None:
     """Proves: an update to a release that knows stray sessions finds those that were stored."""
-    url = database.url.render_as_string(hide_password=False)
     rows = [a_session(1), attrs.evolve(an_ended_session(2), billable=False, stray=True)]
-    async with open_store(url, tmp_path) as store:
+    async with open_store(db_url, tmp_path) as store:
         await store.commit(rows)
     with contextlib.closing(database.connect_writer()) as connection:
         cursor = connection.cursor()
         for name in ("stray", "suspect", "confirmed_seq", "recorded_cents"):
             cursor.execute(f"ALTER TABLE charging_sessions DROP COLUMN {name}")
         cursor.execute("UPDATE alembic_version SET version_num = '0001'")
-    async with open_store(url, tmp_path) as store:
+    async with open_store(db_url, tmp_path) as store:
         _, found = await store.lookup([], ["session-1", "session-2"])
     assert sorted(found, key=lambda row: row.session_id) == rows
 

@@ -1,6 +1,6 @@
 """Central's database: what is stored, found and kept, the same in SQLite and in PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from evd.core.central.rows import (
 )
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import RequestStatus
-from tests.adapters.store.databases import new_postgres_url, postgres_server
 from tests.adapters.store.rows import (
     NOON,
     a_charging_point,
@@ -33,21 +32,6 @@ from tests.adapters.store.rows import (
     an_ended_session,
     stored_session,
 )
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Path]:
-    """One server for all tests of a run."""
-    with postgres_server() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of either kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'central.db'}"
-    return new_postgres_url(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture

@@ -43,15 +43,12 @@ class Place:
 
     @property
     def added(self) -> Path:
-        """Where added units stand."""
         return self.supervisord.var / "supervisord.d"
 
     def pids(self) -> dict[str, int | None]:
-        """The processes by name."""
         return {each.name: each.pid for each in self.supervisord.status()}
 
     def ctl(self, *arguments: str) -> str:
-        """The answer of supervisorctl."""
         program = Path(sys.executable).with_name("supervisorctl")
         command: list[str | Path] = [program, "-c", self.supervisord.conf, *arguments]
         return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False).stdout
@@ -64,11 +61,9 @@ class Place:
             return True
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
-        """Until it holds."""
         wait_until(condition, BOUND_S, what)
 
     def wait_until_running(self, count: int) -> None:
-        """Until so many processes run."""
         self.wait(
             f"{count} processes run",
             lambda: (
@@ -111,57 +106,59 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield found
 
 
-def test_names(place: Place) -> None:
-    """Proves: each process has the name that operators know, with supervisorctl too."""
+@pytest.fixture
+def started(place: Place) -> Place:
+    """The same, with its five programs."""
     place.supervisord.up()
     place.wait_until_running(5)
+    return place
+
+
+def test_names(started: Place) -> None:
+    """Proves: each process has the name that operators know, with supervisorctl too."""
     members = [f"{part}:{cp}" for part in ("engine", "monitor") for cp in ("CP-001", "CP-002")]
     names = {"evd-central", *(f"evd-{member}" for member in members)}
-    assert place.pids().keys() == names
-    assert {each.name for each in place.supervisord.programs()} == names
-    assert place.ctl("stop", "evd-monitor:CP-001") == "evd-monitor:CP-001: stopped\n"
+    assert started.pids().keys() == names
+    assert {each.name for each in started.supervisord.programs()} == names
+    assert started.ctl("stop", "evd-monitor:CP-001") == "evd-monitor:CP-001: stopped\n"
 
 
-def test_adding_and_removing_touch_nothing_else(place: Place) -> None:
+def test_adding_and_removing_touch_nothing_else(started: Place) -> None:
     """Proves: a unit's file is taken up and given up without a restart of any other process, also
     by `supervisorctl update`."""
-    place.supervisord.up()
-    place.wait_until_running(5)
-    before = place.pids()
-    file = place.added / "cp-CP-007.conf"
+    before = started.pids()
+    file = started.added / "cp-CP-007.conf"
     file.write_text(
         section("evd-engine", "CP-007", "sleep 1000") + section("evd-driver", "zoe", "sleep 1000")
     )
-    assert place.supervisord.drift() == Sync(added=("evd-driver:zoe", "evd-engine:CP-007"))
-    assert place.supervisord.sync().added == ("evd-driver:zoe", "evd-engine:CP-007")
-    place.wait_until_running(7)
-    place.ctl("update")
-    assert before.items() <= place.pids().items()
+    assert started.supervisord.drift() == Sync(added=("evd-driver:zoe", "evd-engine:CP-007"))
+    assert started.supervisord.sync().added == ("evd-driver:zoe", "evd-engine:CP-007")
+    started.wait_until_running(7)
+    started.ctl("update")
+    assert before.items() <= started.pids().items()
     file.unlink()
-    running = place.supervisord.sync()
+    running = started.supervisord.sync()
     assert running == Sync(orphaned=("evd-driver:zoe", "evd-engine:CP-007"))
-    place.supervisord.stop(running.orphaned)
-    assert place.supervisord.sync().removed == ("evd-driver:zoe", "evd-engine:CP-007")
-    assert place.pids() == before
+    started.supervisord.stop(running.orphaned)
+    assert started.supervisord.sync().removed == ("evd-driver:zoe", "evd-engine:CP-007")
+    assert started.pids() == before
 
 
-def test_a_unit_of_the_checkout_can_be_removed(place: Place) -> None:
+def test_a_unit_of_the_checkout_can_be_removed(started: Place) -> None:
     """Proves: what came with the checkout is hidden, not edited, and can come back."""
-    place.supervisord.up()
-    place.wait_until_running(5)
-    shipped = place.supervisord.conf.parent / "supervisord.d" / "cp-CP-002.conf"
+    shipped = started.supervisord.conf.parent / "supervisord.d" / "cp-CP-002.conf"
     content = shipped.read_text()
-    place.supervisord.stop(["evd-engine:CP-002", "evd-monitor:CP-002"])
-    place.supervisord.remove("cp-CP-002")
-    place.supervisord.sync()
+    started.supervisord.stop(["evd-engine:CP-002", "evd-monitor:CP-002"])
+    started.supervisord.remove("cp-CP-002")
+    started.supervisord.sync()
     assert shipped.read_text() == content
-    assert not place.supervisord.has("cp-CP-002")
-    assert place.pids().keys() == {"evd-central", "evd-engine:CP-001", "evd-monitor:CP-001"}
+    assert not started.supervisord.has("cp-CP-002")
+    assert started.pids().keys() == {"evd-central", "evd-engine:CP-001", "evd-monitor:CP-001"}
     # It stays away after a restart of everything.
-    assert {each.member for each in place.supervisord.programs()} == {None, "CP-001"}
+    assert {each.member for each in started.supervisord.programs()} == {None, "CP-001"}
     engine = Program("evd-engine", "CP-002", ("--cp-id", "CP-002", "--kw-rate", "11"))
-    place.supervisord.add("cp-CP-002", [engine])
-    again = {each.name: each for each in place.supervisord.programs()}
+    started.supervisord.add("cp-CP-002", [engine])
+    again = {each.name: each for each in started.supervisord.programs()}
     assert again["evd-engine:CP-002"].arguments == engine.arguments
 
 
@@ -189,15 +186,13 @@ def test_the_wait_of_a_crash_loop_has_a_bound() -> None:
     assert process.delay <= time.time() + BACKOFF_S_MAX
 
 
-def test_kill_and_restart(place: Place) -> None:
+def test_kill_and_restart(started: Place) -> None:
     """Proves: a killed process is started again by supervisord, under the same name."""
-    place.supervisord.up()
-    place.wait_until_running(5)
     name = "evd-engine:CP-001"
-    pid = place.supervisord.kill(name)
+    pid = started.supervisord.kill(name)
     # supervisord takes a moment to see that it is dead.
-    place.wait("another process has its name", lambda: place.pids()[name] not in (None, pid))
-    place.wait_until_running(5)
+    started.wait("another process has its name", lambda: started.pids()[name] not in (None, pid))
+    started.wait_until_running(5)
 
 
 def test_the_child_ends_with_its_parent(place: Place, tmp_path: Path) -> None:
@@ -250,23 +245,21 @@ def test_nobody_there(place: Place) -> None:
         place.supervisord.status()
 
 
-def test_one_that_was_killed(place: Place) -> None:
+def test_one_that_was_killed(started: Place) -> None:
     """Proves: whoever asks a killed supervisord of anything is told of what it left running, and
     that `evd down` stops it, and not to start another one."""
-    place.supervisord.up()
-    place.wait_until_running(5)
-    pid, left = place.supervisord.pid(), [each for each in place.pids().values() if each]
+    pid, left = started.supervisord.pid(), [each for each in started.pids().values() if each]
     assert pid is not None
     # A new process is a copy of supervisord for a moment, without the mark by which it is known.
-    place.wait(
+    started.wait(
         "each has become its program",
         lambda: all(Path(f"/proc/{each}/cmdline").read_bytes()[:5] == b"sleep" for each in left),
     )
     try:
         os.kill(pid, signal.SIGKILL)
-        place.wait("it is dead", lambda: place.supervisord.pid() is None)
+        started.wait("it is dead", lambda: started.supervisord.pid() is None)
         with pytest.raises(Killed, match="5 of its processes still run: `evd down` stops them"):
-            place.supervisord.status()
+            started.supervisord.status()
     finally:
         for each in left:
             os.kill(each, signal.SIGKILL)
@@ -329,15 +322,13 @@ def test_a_path_too_long(tmp_path: Path) -> None:
         Supervisord(conf).make_folders()
 
 
-def test_a_broken_file(place: Place) -> None:
+def test_a_broken_file(started: Place) -> None:
     """Proves: a unit's file that supervisord can't read is named, and what runs is left alone."""
-    place.supervisord.up()
-    place.wait_until_running(5)
-    before = place.pids()
-    (place.added / "cp-CP-007.conf").write_text("[program:evd-engine-CP-007]\nnumprocs = x\n")
+    before = started.pids()
+    (started.added / "cp-CP-007.conf").write_text("[program:evd-engine-CP-007]\nnumprocs = x\n")
     with pytest.raises(SupervisorFailed, match="CP-007"):
-        place.supervisord.sync()
-    assert place.pids() == before
+        started.supervisord.sync()
+    assert started.pids() == before
 
 
 def test_arguments_survive_the_file(place: Place) -> None:
