@@ -1,7 +1,7 @@
 """The promises that a network at rest must keep, checked on what its parts wrote down themselves:
 Central's database, the sessions on the engines' disks, and the lines that each driver printed.
 
-`unrest` lists what has still to come; `violations` lists each broken promise.
+`unrest` lists what has still to come; `findings` lists each broken promise.
 """
 
 import re
@@ -90,7 +90,6 @@ class Facts:
 
     @property
     def kept(self) -> list[Kept]:
-        """The records of every disk."""
         return [each for disk in self.disks.values() for each in disk.kept]
 
 
@@ -145,11 +144,6 @@ def read_told(printed: str) -> dict[str, list[Told]]:
     return dict(told)
 
 
-def read_asked(logged: str) -> set[str]:
-    """The requests that a driver has made, by its log."""
-    return set(_ASKED.findall(logged))
-
-
 def gather(
     database: Path, engines: Mapping[str, Path], drivers: Mapping[str, tuple[str, str]]
 ) -> Facts:
@@ -161,7 +155,7 @@ def gather(
         requests,
         {name: read_disk(state_dir) for name, state_dir in engines.items()},
         {name: read_told(printed) for name, (printed, _) in drivers.items()},
-        {name: read_asked(logged) for name, (_, logged) in drivers.items()},
+        {name: set(_ASKED.findall(logged)) for name, (_, logged) in drivers.items()},
     )
 
 
@@ -218,22 +212,14 @@ def unrest(facts: Facts) -> list[str]:
     return [text for _, text in (*open_sessions(facts), *open_requests(facts))]
 
 
-def violations(
+def findings(
     facts: Facts, *, disks_lost: Collection[str] = (), central_lost: bool = False
-) -> list[str]:
-    """The broken promises, each by what breaks it.
+) -> dict[Promise, list[str]]:
+    """The broken promises, each with what breaks it; each promise is there, also where it holds.
 
     `disks_lost`: charging points whose engine's disk was thrown away, and who may have estimates.
     `central_lost`: Central's database was, and what it had decided is only known to drivers.
     """
-    found = findings(facts, disks_lost=disks_lost, central_lost=central_lost)
-    return [text for promise in Promise for text in found[promise]]
-
-
-def findings(
-    facts: Facts, *, disks_lost: Collection[str] = (), central_lost: bool = False
-) -> dict[Promise, list[str]]:
-    """The violations by promise; each promise is there, also where it holds."""
     found: dict[Promise, list[str]] = {promise: [] for promise in Promise}
     for promise, text in (
         *_lost_sessions(facts, disks_lost),
@@ -371,7 +357,9 @@ def check(
     """Wait until `network` is at rest, then hold it to its promises; what it wrote down."""
     wait_until_none(lambda: unrest(facts_of(network)), within_s, "at rest", LOOK_S)
     facts = facts_of(network)
-    broken = violations(facts, disks_lost=disks_lost, central_lost=central_lost)
-    broken += [f"{promise}: {text}" for promise, text in _ended_or_repeated(network, facts)]
+    found = findings(facts, disks_lost=disks_lost, central_lost=central_lost)
+    for promise, text in _ended_or_repeated(network, facts):
+        found[promise].append(text)
+    broken = [f"{promise}: {text}" for promise, texts in found.items() for text in texts]
     assert not broken, "\n".join(broken)
     return facts

@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+import attrs
 import httpx
 
 from tests.network import brokers
@@ -19,17 +19,15 @@ READY_S_MAX = brokers.READY_S_MAX
 Fields = dict[str, Any]
 
 
+@attrs.frozen
 class ChargingPoint:
     """An engine and its monitor."""
 
-    def __init__(self, cp_id: str, engine: Program, monitor: Program, state_dir: Path) -> None:
-        self.cp_id = cp_id
-        self.engine = engine
-        self.monitor = monitor
-        self.engine_state_dir = state_dir
+    engine: Program
+    monitor: Program
+    engine_state_dir: Path
 
     def start(self) -> "ChargingPoint":
-        """Start the engine, and then its monitor."""
         self.engine.start()
         self.monitor.start()
         return self
@@ -66,20 +64,11 @@ class Network:
     def __enter__(self) -> "Network":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.http.close()
         for program in self.programs.values():
             program.end()
-        if kind is not None:
-            self._tell_story()
-
-    def _tell_story(self) -> None:
-        for program in self.programs.values():
+        for program in self.programs.values() if kind is not None else ():
             tail = program.logged()[-3000:]
             print(f"----- {program.name}\n{tail}{program.printed()[-1500:]}")
 
@@ -149,7 +138,7 @@ class Network:
             *("--state-dir", str(self.folder / "monitors" / name)),
             *monitor_flags,
         )
-        self.points[name] = ChargingPoint(cp_id, engine, monitor, state_dir)
+        self.points[name] = ChargingPoint(engine, monitor, state_dir)
         return self.points[name]
 
     def driver(self, driver_id: str, *requests: str, flags: Sequence[str] = ()) -> Program:
@@ -179,7 +168,6 @@ class Network:
         return self
 
     def get(self, path: str, **params: Any) -> Fields:
-        """Central's answer to a GET, which must succeed."""
         answer = self.http.get(path, params=params)
         answer.raise_for_status()
         fields: Fields = answer.json()
@@ -211,7 +199,6 @@ class Network:
         )
 
     def wait_state(self, cp_id: str, state: str, within_s: float) -> Fields:
-        """Wait until Central shows a charging point as `state`."""
         return wait_until(
             lambda: shown if (shown := self.cp(cp_id)).get("state") == state else None,
             within_s,
@@ -219,7 +206,6 @@ class Network:
         )
 
     def ask(self, driver_id: str, cp_id: str | None, **more: Any) -> httpx.Response:
-        """POST /request/charge."""
         return self.http.post(
             "/request/charge", json={"driver_id": driver_id, "cp_id": cp_id, **more}
         )
@@ -233,11 +219,9 @@ class Network:
         return request_id
 
     def request(self, request_id: str) -> Fields:
-        """A request as Central stores it."""
         return self.get(f"/requests/{request_id}")
 
     def wait_request(self, request_id: str, *statuses: str, within_s: float = 20.0) -> Fields:
-        """Wait until a request has one of these statuses."""
         return wait_until(
             lambda: row if (row := self.request(request_id))["status"] in statuses else None,
             within_s,
@@ -271,7 +255,6 @@ class Network:
             return 0
 
     def wait_healthy(self, within_s: float = READY_S_MAX) -> None:
-        """Wait until Central says that it can serve."""
         wait_until(lambda: self.health() == 200, within_s, "Central is healthy")
 
     @contextmanager
@@ -284,14 +267,6 @@ class Network:
         assert after == before, set(after.items()) ^ set(before.items())
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """The rows that a query finds in Central's database, as any other reader sees them."""
         path = self.folder / "central" / "central.db"
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
             return database.execute(query, values).fetchall()
-
-
-@contextmanager
-def network(folder: Path, *cp_ids: str, **kwargs: Any) -> Iterator[Network]:
-    """A network that is up, with these charging points available."""
-    with Network(folder) as made:
-        yield made.up(*cp_ids, **kwargs)

@@ -34,20 +34,16 @@ class Pair:
 
     @property
     def values(self) -> list[bytes]:
-        """The values that were read, in order."""
         return [message.value for message in self.read]
 
     async def collect(self) -> None:
-        """Reads until cancelled."""
         async for batch in self.consumer.batches:
             self.read.extend(batch)
 
     async def until_read(self, *values: bytes, within_s: float | None = None) -> None:
-        """Waits until all of them have been read."""
         await eventually(lambda: set(values) <= set(self.values), within_s or self.within_s)
 
     async def send(self, value: bytes, key: str = "CP-001", within_s: float | None = None) -> None:
-        """Sends it until the brokers have it."""
         with trio.fail_after(within_s or self.within_s):
             while not await self.delivered(key, value):
                 await trio.sleep(GAP_S)
@@ -105,7 +101,6 @@ class Stream:
     failed_count: int = 0
 
     async def run(self) -> None:
-        """Sends until cancelled."""
         for first in itertools.count(step=BURST):
             values = [b"%d" % number for number in range(first, first + BURST)]
             if await self.pair.delivered(f"CP-{first % 47:03d}", *values):
@@ -115,7 +110,6 @@ class Stream:
             await trio.sleep(GAP_S)
 
     async def assert_nothing_is_lost(self) -> None:
-        """All that was confirmed is read, once, and no send ever failed."""
         await self.pair.until_read(*self.confirmed)
         assert self.failed_count == 0
         assert self.pair.consumer.logs_lost_count == 0

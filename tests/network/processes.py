@@ -77,7 +77,6 @@ class Program:
         self.starts_count = 0
 
     def start(self) -> "Program":
-        """Start it; what it prints is appended to its files."""
         if self.alive:
             raise RuntimeError(f"{self.name} runs already")
         self.starts_count += 1
@@ -109,14 +108,12 @@ class Program:
 
     @property
     def process(self) -> "subprocess.Popen[bytes]":
-        """The process, running or ended."""
         if self._process is None:
             raise RuntimeError(f"{self.name} was never started")
         return self._process
 
     @property
     def pid(self) -> int:
-        """Its process id."""
         return self.process.pid
 
     @property
@@ -131,13 +128,11 @@ class Program:
 
     @property
     def resident_mb(self) -> float:
-        """The memory that it holds, in MiB."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         kb = next(each for each in status.splitlines() if each.startswith("VmRSS")).split()[1]
         return int(kb) / 1024
 
     def flag(self, name: str) -> str:
-        """The value of one of its flags."""
         return self.argv[self.argv.index(name) + 1]
 
     def set_flag(self, name: str, value: object) -> None:
@@ -154,7 +149,6 @@ class Program:
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self, within_s: float = STOP_S_MAX) -> int:
@@ -163,11 +157,9 @@ class Program:
         return self.wait(within_s)
 
     def wait(self, within_s: float = STOP_S_MAX) -> int:
-        """Wait for its end; its exit code."""
         return self.process.wait(within_s)
 
     def restart(self) -> None:
-        """SIGKILL and start again, as a supervisor does."""
         self.end()
         self.start()
 
@@ -177,11 +169,9 @@ class Program:
             self.kill()
 
     def printed(self) -> str:
-        """All that it wrote to stdout so far."""
         return self.out.read_text(errors="replace") if self.out.exists() else ""
 
     def logged(self) -> str:
-        """All that it wrote to stderr so far."""
         return self.err.read_text(errors="replace") if self.err.exists() else ""
 
     def wait_for_line(self, text: str, within_s: float = 10.0, *, since: int = 0) -> str:

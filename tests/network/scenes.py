@@ -75,7 +75,6 @@ class Scene:
                 part.restart()
 
     def only(self, *names: str) -> AbstractContextManager[None]:
-        """Let nobody but these parts end or be restarted inside the block."""
         return self.network.only(*(self.parts[name] for name in names))
 
     def finals(self) -> list[checker.Told]:
@@ -83,12 +82,10 @@ class Scene:
         return [told[0] for told in checker.read_told(self.driver.printed()).values()]
 
     def wait_finals(self, count: int, within_s: float = FINAL_S_MAX) -> list[checker.Told]:
-        """Wait until so many of the driver's requests have ended."""
         wait_until(lambda: len(self.finals()) >= count, within_s, f"{count} final lines")
         return self.finals()
 
     def wait_final(self, status: str, within_s: float = FINAL_S_MAX) -> checker.Told:
-        """Wait for the end of the driver's one request, which must be `status`."""
         (final,) = self.wait_finals(1, within_s)
         assert final.status == status, final
         return final
@@ -99,7 +96,6 @@ class Scene:
         return checker.check(self.network, **lost)
 
     def charge_again(self) -> None:
-        """Prove that the charging point is free, and charges."""
         row = self._charge()
         if row["reason"] == RESTARTED_BEFORE:
             # Central could not know yet of its engine's end when it was asked.

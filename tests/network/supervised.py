@@ -28,16 +28,13 @@ class Network:
 
     @property
     def conf(self) -> Path:
-        """Its supervisord.conf."""
         return self.root / "etc" / "supervisord.conf"
 
     def command(self, *arguments: str) -> list[str]:
-        """The tool's command line for this network."""
         return [str(BIN / "evd"), "--config", str(self.conf), *arguments]
 
     @property
     def supervisord(self) -> Supervisord:
-        """Its supervisor, which may not run."""
         return Supervisord(self.conf)
 
     def evd(self, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -45,7 +42,6 @@ class Network:
         return run(self.command(*arguments), {**os.environ, **env})
 
     def ctl(self, *arguments: str) -> str:
-        """The output of supervisorctl."""
         done = run([str(BIN / "supervisorctl"), "-c", str(self.conf), *arguments], os.environ)
         return done.stdout + done.stderr
 
@@ -54,10 +50,6 @@ class Network:
         for path in (self.root / "etc" / "supervisord.d").glob("*.conf"):
             if path.stem not in units:
                 path.unlink()
-
-    def write_unit(self, unit: str, text: str) -> None:
-        """Write a unit's file beside those of the checkout."""
-        (self.root / "etc" / "supervisord.d" / f"{unit}.conf").write_text(text)
 
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":

@@ -4,7 +4,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any
 
 import attrs
@@ -45,11 +44,9 @@ class Tap:
             raise AssertionError(f"{left} messages did not reach {topic}")
 
     def values(self, topic: str) -> list[bytes]:
-        """The messages that lie on a topic now."""
         return [each.value for each in self.read(topic) if each.value]
 
     def read(self, topic: str) -> list[Heard]:
-        """Everything that lies on a topic now."""
         consumer = new_consumer(self._bootstrap)
         try:
             found: list[Heard] = []
@@ -89,7 +86,6 @@ class Follower:
         self._newest: dict[str, Any] = {}
 
     def next(self) -> dict[str, Any]:
-        """The next message; waits for it."""
         found = self._poll(ANSWER_S_MAX)
         if found is None:
             raise TimeoutError("nothing came")
@@ -111,7 +107,6 @@ class Follower:
         return fields
 
     def close(self) -> None:
-        """Leave the broker."""
         self._consumer.close()
 
 
@@ -133,12 +128,7 @@ class Echo:
             raise AssertionError("the broker did not answer")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join(ANSWER_S_MAX)
 

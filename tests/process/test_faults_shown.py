@@ -61,18 +61,6 @@ def test_an_engine_that_is_restarted_at_once_is_a_fault_and_a_recovery_too(tmp_p
         here.finish()
 
 
-def test_health_says_no_while_the_work_can_not_be_done(tmp_path: Path) -> None:
-    """Proves: without a broker Central's health is a 503 that says why, and takes no request; it is
-    a 200 again by itself."""
-    with scene(tmp_path) as here:
-        here.parts["broker"].kill()
-        wait_until(lambda: here.network.health() == 503, 15.0)
-        assert "Kafka" in here.network.http.get("/health").text
-        here.parts["broker"].start()
-        here.network.wait_healthy(20.0)
-        here.finish()
-
-
 def test_central_is_after_a_crash_what_it_was(tmp_path: Path) -> None:
     """Proves: registry, session, open request, stops by the operator and an open breaker are
     read back from disk by a Central that was killed."""

@@ -96,13 +96,6 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
     ]
 
 
-def test_the_state_directory_is_made(tmp_path: Path) -> None:
-    """Proves: a daemon on a fresh machine makes the place for its state."""
-    with started("returns", tmp_path) as daemon:
-        assert daemon.ended()[0] == 0
-    assert (tmp_path / "state").is_dir()
-
-
 def test_it_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
     """Proves: a thousand monitors do not end at a shell's usual limit of open files."""
     before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -118,9 +111,11 @@ def test_it_may_open_as_many_files_as_the_system_allows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("way", "expected"), [("returns", 0), ("returns_a_code", 7)])
 def test_an_end_of_its_own(tmp_path: Path, way: str, expected: int) -> None:
-    """Proves: a daemon that has been shut down ends with 0, so that nobody restarts it."""
+    """Proves: a daemon that has been shut down ends with 0, so that nobody restarts it, and on a
+    fresh machine it makes the place for its state."""
     with started(way, tmp_path) as daemon:
         assert daemon.ended()[0] == expected
+    assert (tmp_path / "state").is_dir()
 
 
 def test_a_crash_is_told_once(tmp_path: Path) -> None:
@@ -152,17 +147,6 @@ def test_what_an_operator_must_correct(
     assert code == 2
     assert len(lines) == 1
     assert named in lines[0]
-
-
-def test_a_port_in_use(tmp_path: Path) -> None:
-    """Proves: a port that another program holds is code 2 and one line that names the flag."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        with started("binds", tmp_path, "--health-port", str(port)) as daemon:
-            code, lines = daemon.ended()
-    assert code == 2
-    (line,) = lines
-    assert line.endswith(f"--health-port: 127.0.0.1:{port} is in use by another program")
 
 
 def test_a_host_that_is_not_here(tmp_path: Path) -> None:

@@ -12,72 +12,33 @@ from pathlib import Path
 import attrs
 import trio
 
-from evd.adapters.tcp import CONNECTION_OVER, FramedStream, serve_framed
-from evd.core.wire import codec
-from evd.core.wire.control import Ack, Bye, Heartbeat, MonitorMessage, Ping, Pong, Register
-from evd.core.wire.framing import BadFrame
-from evd.core.wire.messages import CpState
+from evd.adapters.tcp import serve_framed
+from evd.core.wire.control import Bye, Heartbeat, Register
+from tests.network.peers import Central, answer_pings
 
 PROGRAM = str(Path(sys.executable).with_name("evd-monitor"))
 BOUND_S = 20.0
 
 
-@attrs.define
+@attrs.frozen
 class Peers:
     """An engine and a Central, on ports of their own."""
 
-    engine_port: int = 0
-    central_port: int = 0
-    news: trio.MemoryReceiveChannel[MonitorMessage] = attrs.field(init=False)
-    _tell: trio.MemorySendChannel[MonitorMessage] = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._tell, self.news = trio.open_memory_channel[MonitorMessage](1000)
-
-    async def serve(self, nursery: trio.Nursery) -> None:
-        """Listen on both ports."""
-        for talk, name in ((self._engine, "engine_port"), (self._central, "central_port")):
-            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            setattr(self, name, listeners[0].socket.getsockname()[1])
-            await nursery.start(serve_framed, listeners, talk)
-
-    async def hear(self, kind: type[MonitorMessage]) -> MonitorMessage:
-        """The next message of that class."""
-        with trio.fail_after(BOUND_S):
-            async for message in self.news:
-                if type(message) is kind:
-                    return message
-        raise AssertionError("the channel was closed")
-
-    async def _engine(self, stream: FramedStream) -> None:
-        while True:
-            for frame in await stream.receive():
-                assert not isinstance(frame, BadFrame)
-                ping = codec.decode_health(frame)
-                assert isinstance(ping, Ping)
-                pong = Pong(
-                    ping.seq, "CP-001", CpState.ACTIVATED, None, 22.0, 0.3, None, "b", 1.0, 5
-                )
-                await stream.send(codec.encode_control(pong))
-
-    async def _central(self, stream: FramedStream) -> None:
-        with contextlib.suppress(*CONNECTION_OVER):
-            while True:
-                for frame in await stream.receive():
-                    assert not isinstance(frame, BadFrame)
-                    message = codec.structure_monitor(codec.load_object(frame))
-                    await self._tell.send(message)
-                    ack = Ack(message.seq, "central-1", heartbeat_s=1.0)
-                    await stream.send(codec.encode_control(ack))
+    engine_port: int
+    central_port: int
+    central: Central
 
 
 @contextlib.asynccontextmanager
 async def peers() -> AsyncIterator[Peers]:
     """An engine and a Central that serve for as long as the block."""
+    central, ports = Central(), []
     async with trio.open_nursery() as nursery:
-        found = Peers()
-        await found.serve(nursery)
-        yield found
+        for talk in (answer_pings, central.talk):
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            ports.append(listeners[0].socket.getsockname()[1])
+            await nursery.start(serve_framed, listeners, talk)
+        yield Peers(ports[0], ports[1], central)
         nursery.cancel_scope.cancel()
 
 
@@ -117,15 +78,16 @@ async def test_a_life(tmp_path: Path) -> None:
     async with peers() as found:
         began_s = time.monotonic()
         async with started(tmp_path, found) as process:
-            first = await found.hear(Register)
+            first = await found.central.hear(Register)
             assert time.monotonic() - began_s < 5
             process.kill()
+        found.central.heard.clear()
         async with started(tmp_path, found) as process:
-            second = await found.hear(Register)
+            second = await found.central.hear(Register)
             # Only who has read the answer to REGISTER goes on to heartbeats.
-            await found.hear(Heartbeat)
+            await found.central.hear(Heartbeat)
             process.send_signal(signal.SIGTERM)
-            await found.hear(Bye)
+            await found.central.hear(Bye)
             assert await process.wait() == 0
             log = await stderr_of(process)
     assert isinstance(first, Register) and isinstance(second, Register)
@@ -137,7 +99,7 @@ async def test_one_state_directory_one_monitor(tmp_path: Path) -> None:
     """Proves: a second monitor on the same state directory ends with 2 and one line that says so,
     so that two processes never share an identity."""
     async with peers() as found, started(tmp_path, found):
-        await found.hear(Register)
+        await found.central.hear(Register)
         async with started(tmp_path, found) as second:
             log = await stderr_of(second)
         assert second.returncode == 2
@@ -150,7 +112,7 @@ async def test_one_state_directory_one_monitor(tmp_path: Path) -> None:
 async def test_it_is_small(tmp_path: Path) -> None:
     """Proves: a monitor loads no Kafka client and no database, and fits into 36 MB."""
     async with peers() as found, started(tmp_path, found) as process:
-        await found.hear(Register)
+        await found.central.hear(Register)
         status = await trio.Path(f"/proc/{process.pid}/status").read_text()
         maps = await trio.Path(f"/proc/{process.pid}/maps").read_text()
     resident_kb = next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)

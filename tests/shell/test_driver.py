@@ -61,7 +61,6 @@ class FakeConsumer:
         self._offset = 0
 
     def put(self, *values: Message | bytes) -> None:
-        """One batch."""
         batch = []
         for value in values:
             raw = value if isinstance(value, bytes) else codec.encode(value, WALL, "m-1")
@@ -70,7 +69,6 @@ class FakeConsumer:
         self._send.send_nowait(batch)
 
     def commit(self, offsets: dict[tuple[str, int], int]) -> None:
-        """Remembers."""
         self.committed.update(offsets)
 
 
@@ -81,7 +79,6 @@ class FakeProducer:
         self.posted: list[tuple[str, bytes]] = []
 
     def post(self, topic: str, key: object, value: bytes, headers: object = None) -> bool:
-        """Remembers."""
         self.posted.append((topic, value))
         return True
 
@@ -94,7 +91,6 @@ class Disk:
     refuses: bool = False
 
     async def save(self, disk: DriverDisk) -> None:
-        """Keeps it, after a moment, or refuses."""
         await trio.sleep(0.01)
         if self.refuses:
             raise NotSaved("No space left on device")
@@ -133,7 +129,6 @@ class World:
         )
 
     async def start(self, nursery: trio.Nursery) -> None:
-        """Start the loop and the tasks of the daemon."""
         await self.loop.start()
         nursery.start_soon(feed_ticks, self.loop)
         nursery.start_soon(feed_updates, self.loop, cast(Consumer, self.updates), self.messenger)
@@ -157,13 +152,11 @@ class World:
         return [(status, cp_id, text) for _, status, _, cp_id, text in split]
 
     def metric(self, line: str) -> float:
-        """The value of one series."""
         rendered = self.metrics.render().decode().splitlines()
         [found] = [each for each in rendered if each.startswith(line + " ")]
         return float(found.rpartition(" ")[2])
 
     def close(self) -> None:
-        """The pipe is closed."""
         os.close(self.stdout)
         os.close(self._written)
 

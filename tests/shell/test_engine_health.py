@@ -22,7 +22,6 @@ class Ready:
         self.settled: set[str] = set()
 
     def pong(self, ping: Ping, peer: str, is_settled: bool) -> Pong:
-        """The answer of an engine that waits for a car."""
         if is_settled:
             self.settled.add(peer)
         return Pong(ping.seq, "CP-001", CpState.ACTIVATED, None, 22.0, 0.3, None, "b", 1.0, 5)

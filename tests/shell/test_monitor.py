@@ -13,16 +13,14 @@ from evd.adapters.tcp import CONNECTION_OVER, DialRefused, FramedStream
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import Close, Dial, EngineAnswered, EngineGarbled, Peer
 from evd.core.wire import codec
-from evd.core.wire.control import Ack, Bye, Fault, MonitorMessage, Ping, Pong, Register
-from evd.core.wire.framing import BadFrame
-from evd.core.wire.messages import CpState
+from evd.core.wire.control import Bye, Fault, Ping, Register
 from evd.daemons.lifecycle import Lifecycle
 from evd.daemons.monitor.program import watch
 from evd.daemons.monitor.steps import in_order, received
+from tests.network.peers import Central, answer_pings, pong
 
 pytestmark = pytest.mark.deterministic_trio
 SETTINGS = MonitorSettings("CP-001", 1.0, 3, 2.0)
-BOUND_S = 60.0
 
 Talk = Callable[[FramedStream], Awaitable[None]]
 
@@ -57,53 +55,6 @@ class Place:
 
 
 @attrs.define
-class Engine:
-    """Answers each PING."""
-
-    async def talk(self, stream: FramedStream) -> None:
-        while True:
-            for frame in await stream.receive():
-                assert not isinstance(frame, BadFrame)
-                ping = codec.decode_health(frame)
-                assert isinstance(ping, Ping)
-                await stream.send(codec.encode_control(pong(ping.seq)))
-
-
-@attrs.define
-class Central:
-    """Takes each message and keeps it."""
-
-    heard: list[MonitorMessage] = attrs.field(factory=list)
-    _news: trio.Event = attrs.field(factory=trio.Event)
-
-    async def talk(self, stream: FramedStream) -> None:
-        while True:
-            for frame in await stream.receive():
-                assert not isinstance(frame, BadFrame)
-                message = codec.structure_monitor(codec.load_object(frame))
-                self.heard.append(message)
-                first = 1.0 if isinstance(message, Register) else None
-                ack = Ack(message.seq, "central-1", heartbeat_s=first)
-                await stream.send(codec.encode_control(ack))
-                self._news.set()
-
-    async def hear(self, kind: type[MonitorMessage], count: int = 1) -> MonitorMessage:
-        """The newest message of exactly that class, once there are `count`."""
-        with trio.fail_after(BOUND_S):
-            while True:
-                found = [message for message in self.heard if type(message) is kind]
-                if len(found) >= count:
-                    return found[-1]
-                self._news = trio.Event()
-                await self._news.wait()
-
-
-def pong(seq: int) -> Pong:
-    """The engine's answer to the PING `seq`."""
-    return Pong(seq, "CP-001", CpState.ACTIVATED, None, 22.0, 0.3, None, "boot-1", 1.0, 5)
-
-
-@attrs.define
 class World:
     """A running monitor, and the two that it talks to."""
 
@@ -120,7 +71,7 @@ async def watching(engine_talk: Talk | None = None) -> AsyncIterator[World]:
     async with trio.open_nursery() as nursery:
         ears = Central()
         world = World(
-            Place(nursery, engine_talk or Engine().talk),
+            Place(nursery, engine_talk or answer_pings),
             Place(nursery, ears.talk),
             ears,
             Lifecycle(),
