@@ -37,7 +37,6 @@ class LogFile:
         self.fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 
     def lines(self) -> list[str]:
-        """The lines that have been logged."""
         return self._path.read_text().splitlines()
 
 

@@ -34,6 +34,7 @@ from evd.core.central.rows import (
     Row,
     Session,
 )
+from evd.core.central.views import CpView
 from evd.core.effects import Note, Now, Send
 from evd.core.wire.control import EngineStatus, Fault, Heartbeat, KoCause, Recovered, Register
 from evd.core.wire.messages import (
@@ -63,7 +64,7 @@ class Network:
     def __init__(self, image: Image | None = None, **settings: Any) -> None:
         self.clock_s = 1000.0
         self.settings = CentralSettings(**settings)
-        self.rows: dict[tuple[type, str], Row] = {}
+        self.rows: dict[tuple[type, str], Any] = {}
         self.effects: list[Effect] = []
         self.connections: dict[str, int] = {}
         self.boots: dict[str, str] = {}
@@ -79,15 +80,14 @@ class Network:
 
     @property
     def now(self) -> Now:
-        """This moment."""
         return Now(self.clock_s, START + timedelta(seconds=self.clock_s - 1000.0))
 
     def tell(self, *events: Event) -> list[Effect]:
         """Hand in events that came together; what Central does."""
         requests, sessions = self.core.missing(events)
         self.core.remember(
-            [self.rows[Request, key] for key in requests if (Request, key) in self.rows],  # type: ignore[misc]
-            [self.rows[Session, key] for key in sessions if (Session, key) in self.rows],  # type: ignore[misc]
+            [self.rows[Request, key] for key in requests if (Request, key) in self.rows],
+            [self.rows[Session, key] for key in sessions if (Session, key) in self.rows],
         )
         effects: list[Effect] = []
         for event in (*events, Polled()):
@@ -114,8 +114,7 @@ class Network:
             self.rows[Meta, ""] = self.meta = row
         elif isinstance(row, Reading):
             session = self.rows[Session, row.session_id]
-            if isinstance(session, Session):
-                self._store(attrs.evolve(session, energy_mwh=row.energy_mwh))
+            self._store(attrs.evolve(session, energy_mwh=row.energy_mwh))
 
     def run(self, seconds: float, *, broker_up: bool = True, beat: bool = True) -> list[Effect]:
         """Let time go by in ticks of 0.25 s, all connected monitors beating."""
@@ -209,11 +208,9 @@ class Network:
         return self.heartbeat(cp_id, Recovered)
 
     def leave(self, cp_id: str = "CP-001") -> list[Effect]:
-        """A monitor's connection closes."""
         return self.tell(MonitorLeft(self.connections.pop(cp_id)))
 
     def status(self, cp_id: str = "CP-001", **fields: Any) -> list[Effect]:
-        """An engine reports."""
         self.seqs[cp_id] = self.seqs.get(cp_id, 0) + 1
         said = CpStatus(
             cp_id=cp_id,
@@ -229,7 +226,6 @@ class Network:
         return self.tell(said)
 
     def supplying(self, session: Session, cp_id: str = "") -> list[Effect]:
-        """The engine reports that it runs a session."""
         return self.status(
             cp_id or session.cp_id,
             state=CpState.SUPPLYING,
@@ -239,7 +235,6 @@ class Network:
         )
 
     def meter(self, session: Session, kwh: float, **fields: Any) -> list[Effect]:
-        """The engine sends its meter."""
         said = Telemetry(
             cp_id=session.cp_id,
             boot_id=session.boot_id or "",
@@ -253,7 +248,6 @@ class Network:
         return self.tell(attrs.evolve(said, **fields))
 
     def record(self, session: Session, **fields: Any) -> list[Effect]:
-        """The engine sends its record of a session."""
         fields = {
             "session_id": session.session_id,
             "request_id": session.request_id,
@@ -284,12 +278,10 @@ class Network:
         driver_id: str = "driver-alice",
         **fields: Any,
     ) -> list[Effect]:
-        """A driver asks."""
         fields.setdefault("seen", self.seen())
         return self.tell(DriverRequest(request_id, driver_id, cp_id, **fields))
 
     def cancel(self, request_id: str = "req-1", driver_id: str = "driver-alice") -> list[Effect]:
-        """A driver gives up."""
         return self.tell(DriverRequest(request_id, driver_id, "CP-001", Action.CANCEL))
 
     def call(self, asked: Asked) -> Refused | None:
@@ -303,18 +295,19 @@ class Network:
         return refused.refusal if refused is not None else None
 
     def request(self, request_id: str = "req-1") -> Request:
-        """A request as it is stored."""
-        row = self.rows[Request, request_id]
-        if not isinstance(row, Request):
-            raise TypeError(request_id)
+        row: Request = self.rows[Request, request_id]
         return row
 
     def session(self, request_id: str = "req-1") -> Session:
-        """The session of a request, as it is stored."""
-        row = self.rows[Session, self.request(request_id).session_id or ""]
-        if not isinstance(row, Session):
-            raise TypeError(request_id)
+        row: Session = self.rows[Session, self.request(request_id).session_id or ""]
         return row
+
+    def point(self, cp_id: str = "CP-001") -> ChargingPoint:
+        row: ChargingPoint = self.rows[ChargingPoint, cp_id]
+        return row
+
+    def view(self, cp_id: str = "CP-001") -> CpView:
+        return self.core.view(cp_id, self.now)
 
 
 def ready(*cp_ids: str, image: Image | None = None, **settings: Any) -> Network:
@@ -325,6 +318,20 @@ def ready(*cp_ids: str, image: Image | None = None, **settings: Any) -> Network:
         network.status(cp_id)
     network.run(3.25)
     return network
+
+
+def asked(*cp_ids: str, **settings: Any) -> Network:
+    """The same, and driver-alice has the session of req-1 at CP-001, not confirmed yet."""
+    network = ready(*cp_ids, **settings)
+    network.ask()
+    return network
+
+
+def begun(*cp_ids: str, **settings: Any) -> tuple[Network, Session]:
+    """The same, and the engine has confirmed the session."""
+    network = asked(*cp_ids, **settings)
+    network.supplying(network.session())
+    return network, network.session()
 
 
 def updates(effects: Iterable[Effect]) -> list[DriverUpdate]:

@@ -5,7 +5,7 @@ import pytest
 from evd.core.central.core import TICK_S
 from evd.core.central.events import Polled, Save, Ticked
 from evd.core.machine import Saved, SaveFailed
-from tests.unit.central.network import ready
+from tests.unit.central.network import asked, ready
 
 
 def test_a_save_that_succeeded_changes_nothing() -> None:
@@ -20,8 +20,7 @@ def test_a_save_that_succeeded_changes_nothing() -> None:
 def test_after_a_save_that_failed_the_core_is_spent() -> None:
     """Proves: what the database may not hold is never acted upon: nothing is said any more, and a
     shell that goes on with this core is found at once."""
-    network = ready()
-    network.ask()
+    network = asked()
     assert network.core.handle(SaveFailed("disk full"), network.now) == []
     with pytest.raises(RuntimeError, match="spent"):
         network.core.handle(Ticked(True), network.now)

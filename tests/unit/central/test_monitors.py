@@ -19,7 +19,16 @@ from evd.core.central.rows import ChargingPoint, ShownState
 from evd.core.effects import Send
 from evd.core.wire.control import Ack, Bye, EngineStatus, Heartbeat, KoCause, Nack, NackCode
 from evd.core.wire.messages import Beacon, CpState, RequestStatus, ResumeCp, Shutdown, StopCp
-from tests.unit.central.network import Network, answers, commands, events, ready, updates
+from tests.unit.central.network import (
+    Network,
+    answers,
+    asked,
+    begun,
+    commands,
+    events,
+    ready,
+    updates,
+)
 
 
 def beacons(effects: list[Any]) -> list[Beacon]:
@@ -51,9 +60,9 @@ def test_the_status_matrix(
     """Proves: monitor OK shows ON or BROKEN; monitor KO shows DISCONNECTED whatever the engine."""
     network = Network()
     network.register(engine_status=engine_status, ko_cause=ko_cause)
-    assert network.core.view("CP-001", network.now).state is state
+    assert network.view().state is state
     network.leave()
-    assert network.core.view("CP-001", network.now).state is ShownState.DISCONNECTED
+    assert network.view().state is ShownState.DISCONNECTED
 
 
 def test_a_silent_monitor_is_hung_up_on() -> None:
@@ -75,9 +84,7 @@ def test_a_fault_and_a_recovery_are_told_once() -> None:
 
 def test_an_engine_restarted_within_the_verdict_is_a_fault_and_a_recovery() -> None:
     """Proves: a supervisor quicker than the monitor hides nothing."""
-    network = ready()
-    network.ask()
-    network.supplying(network.session())
+    network, _ = begun()
     network.boots["CP-001"], network.seqs["CP-001"] = "boot-2", 0
     effects = network.heartbeat()
     assert events(effects) == ["FAULT", "RECOVERY"]
@@ -157,9 +164,7 @@ def test_what_comes_before_register_or_for_another_point_is_refused() -> None:
 
 def test_goodbye_is_disconnected_at_once() -> None:
     """Proves: an intended stop is shown at once, with its reason; charging goes on."""
-    network = ready()
-    network.ask()
-    network.supplying(network.session())
+    network, _ = begun()
     number = network.connections["CP-001"]
     effects = network.tell(MonitorSaid(number, Bye("CP-001", 3, "SIGTERM")))
     assert events(effects) == ["DISCONNECTED"]
@@ -178,7 +183,7 @@ def test_after_goodbye_a_connection_is_over() -> None:
     network.register(connection=first + 1, instance_id="monitor-2")
     (nack,) = answers(network.tell(bye))
     assert nack.code == NackCode.NOT_REGISTERED
-    assert network.core.view("CP-001", network.now).state is ShownState.ON
+    assert network.view().state is ShownState.ON
     network.leave()
     network.call(CpRemovalAsked(1, "CP-001"))
     bad = FrameRefused(first, NackCode.BAD_FIELD, 4, "kw_rate: must be a number")
@@ -202,7 +207,7 @@ def test_reports_of_another_boot_change_nothing_and_raise_a_fault() -> None:
         network.status()
         effects += network.status(boot_id="boot-twin", seq=number, state=CpState.STOPPED)
     assert events(effects) == ["FAULT"]
-    assert network.core.view("CP-001", network.now).engine_state is CpState.ACTIVATED
+    assert network.view().engine_state is CpState.ACTIVATED
 
 
 def test_an_old_report_changes_nothing() -> None:
@@ -210,25 +215,25 @@ def test_an_old_report_changes_nothing() -> None:
     network = ready()
     network.status(seq=50, state=CpState.STOPPED)
     network.status(seq=49, state=CpState.ACTIVATED)
-    assert network.core.view("CP-001", network.now).engine_state is CpState.STOPPED
+    assert network.view().engine_state is CpState.STOPPED
 
 
 def test_stop_and_resume_are_repeated_until_the_engine_reports_them() -> None:
     """Proves: an admin stop is stored, survives Central's restart, and is level, not edge."""
     network = ready()
     assert network.refusal(CpStopAsked(1, "CP-404")) is Refusal.UNKNOWN
-    assert not network.core.view("CP-001", network.now).stopped
+    assert not network.view().stopped
     assert network.call(CpStopAsked(2, "CP-001")) is None
-    assert network.core.view("CP-001", network.now).stopped
+    assert network.view().stopped
     assert len(commands(network.run(2), StopCp)) == 2
     network.status(state=CpState.STOPPED)
     assert not commands(network.run(2, beat=False), StopCp)
     network.restart()
     network.register(engine_state=CpState.ACTIVATED)
-    assert network.core.view("CP-001", network.now).stopped
+    assert network.view().stopped
     assert commands(network.run(2), StopCp)
     assert network.call(CpResumeAsked(3, "CP-001")) is None
-    assert not network.core.view("CP-001", network.now).stopped
+    assert not network.view().stopped
     network.status(state=CpState.STOPPED, seq=90)
     assert commands(network.run(2, beat=False), ResumeCp)
 
@@ -260,8 +265,7 @@ def test_a_charging_point_is_removed_only_when_nothing_is_lost_by_it() -> None:
 
 def test_a_charging_point_with_an_open_session_is_not_removed() -> None:
     """Proves: what may still charge stays on the list until its record is here."""
-    network = ready()
-    network.ask()
+    network = asked()
     network.leave()
     assert network.refusal(CpRemovalAsked(1, "CP-001")) is Refusal.CONFLICT
     network.record(network.session())

@@ -23,7 +23,7 @@ from evd.core.wire.messages import (
     StartSupply,
     StopSupply,
 )
-from tests.unit.central.network import Network, commands, ready, updates
+from tests.unit.central.network import Network, asked, begun, commands, ready, updates
 
 
 def test_a_request_is_stored_answered_and_begun_in_this_order() -> None:
@@ -52,8 +52,7 @@ def test_the_lease_of_a_start_is_the_engines_last_uptime_and_five_seconds() -> N
 
 def test_a_repeated_request_gets_the_stored_answer_and_no_second_start() -> None:
     """Proves: asked again, Central answers again, and carries nothing out a second time."""
-    network = ready()
-    network.ask()
+    network = asked()
     effects = network.ask()
     assert [update.status for update in updates(effects)] == [RequestStatus.ACCEPTED]
     assert not commands(effects, StartSupply)
@@ -112,9 +111,7 @@ def test_a_cancel_of_an_unknown_request_is_stored_as_its_end() -> None:
 
 def test_a_cancelled_session_is_stray_and_not_billed() -> None:
     """Proves: what began although its driver had given up is stopped and costs nothing."""
-    network = ready()
-    network.ask()
-    network.supplying(network.session())
+    network, _ = begun()
     effects = network.cancel()
     assert [u.status for u in updates(effects)] == [RequestStatus.FAILED]
     (stop,) = commands(effects, StopSupply)
@@ -129,8 +126,7 @@ def test_a_cancelled_session_is_stray_and_not_billed() -> None:
 
 def test_a_driver_has_one_open_request() -> None:
     """Proves: a driver with an open request is DENIED another, and told which it is."""
-    network = ready("CP-001", "CP-002")
-    network.ask()
+    network = asked("CP-001", "CP-002")
     (update,) = updates(network.ask("req-2", "CP-002"))
     assert update.status is RequestStatus.DENIED
     assert "req-1" in update.reason
@@ -138,8 +134,7 @@ def test_a_driver_has_one_open_request() -> None:
 
 def test_a_charging_point_has_one_session() -> None:
     """Proves: an occupied charging point is not given to a second driver."""
-    network = ready()
-    network.ask()
+    network = asked()
     (update,) = updates(network.ask("req-2", driver_id="driver-bob"))
     assert update.status is RequestStatus.DENIED
     assert "occupied" in update.reason
@@ -147,8 +142,7 @@ def test_a_charging_point_has_one_session() -> None:
 
 def test_a_request_of_another_driver_is_not_answered() -> None:
     """Proves: nobody can ask about, or end, another driver's request."""
-    network = ready()
-    network.ask()
+    network = asked()
     assert not updates(network.ask(driver_id="driver-bob"))
     assert not updates(network.cancel(driver_id="driver-bob"))
     assert network.request().status is RequestStatus.ACCEPTED
@@ -254,8 +248,7 @@ def test_what_memory_let_go_of_is_not_carried_out_again(monkeypatch: pytest.Monk
 def test_a_stray_that_memory_let_go_of_is_not_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: a session that ended long ago is known by the database, and is stopped unbilled."""
     monkeypatch.setattr("evd.core.central.ledger.ENDED_MAX", 1)
-    network = ready()
-    network.ask()
+    network = asked()
     session = network.session()
     network.cancel()
     network.record(session, bill=False, outcome=Outcome.FAILED, reason="x")
@@ -331,9 +324,7 @@ def test_an_end_cancels_what_has_not_begun_and_stops_what_has() -> None:
 def test_an_end_of_a_request_that_has_ended_is_refused() -> None:
     """Proves: nobody is told that something is being ended which is over, whether it was charged,
     DENIED or cancelled; and a call that is repeated changes and tells nothing."""
-    network = ready("CP-001", "CP-002")
-    network.ask()
-    network.supplying(network.session())
+    network, _ = begun("CP-001", "CP-002")
     network.record(network.session())
     network.ask("req-2", "CP-404", "driver-bob")
     network.ask("req-3", "CP-002", "driver-carol")
@@ -361,9 +352,7 @@ def test_a_session_is_stopped_by_the_operator_once() -> None:
 
 def test_a_stop_by_the_driver_is_billed() -> None:
     """Proves: a driver that has had enough gets COMPLETED with the totals."""
-    network = ready()
-    network.ask()
-    network.supplying(network.session())
+    network, _ = begun()
     effects = network.ask(action=Action.STOP)
     (stop,) = commands(effects, StopSupply)
     assert stop.bill is True

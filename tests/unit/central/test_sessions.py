@@ -3,7 +3,7 @@
 import pytest
 
 from evd.core.central.events import Ticked
-from evd.core.central.rows import BreakerState, ChargingPoint, Session, SessionStatus
+from evd.core.central.rows import BreakerState, Session, SessionStatus
 from evd.core.wire.control import KoCause
 from evd.core.wire.messages import (
     CpState,
@@ -13,20 +13,12 @@ from evd.core.wire.messages import (
     StartSupply,
     StopSupply,
 )
-from tests.unit.central.network import Network, commands, ready, saved, updates
-
-
-def begun(network: Network, request_id: str = "req-1", driver_id: str = "driver-alice") -> Session:
-    """A session that its engine has confirmed."""
-    network.ask(request_id, driver_id=driver_id)
-    network.supplying(network.session(request_id))
-    return network.session(request_id)
+from tests.unit.central.network import asked, begun, commands, ready, saved, updates
 
 
 def test_a_start_is_repeated_each_second_for_five_then_stopped() -> None:
     """Proves: START each second until the time-out, then STOP each second until the record."""
-    network = ready()
-    network.ask()
+    network = asked()
     effects = network.run(5)
     assert len(commands(effects, StartSupply)) == 5
     effects = network.run(3)
@@ -48,8 +40,7 @@ def test_a_start_is_repeated_each_second_for_five_then_stopped() -> None:
 
 def test_a_confirmed_session_is_left_alone_and_its_driver_sees_it() -> None:
     """Proves: telemetry becomes IN_PROGRESS with kW, kWh and euros."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     assert network.request().status is RequestStatus.IN_PROGRESS
     (update,) = updates(network.meter(session, 0.006111))
     assert (update.status, update.kw, update.kwh) == (RequestStatus.IN_PROGRESS, 22.0, 0.006111)
@@ -60,8 +51,7 @@ def test_a_confirmed_session_is_left_alone_and_its_driver_sees_it() -> None:
 
 def test_a_record_settles_once_and_is_confirmed_each_time() -> None:
     """Proves: at-least-once delivery gives one bill, and SESSION_RECORDED as often as asked."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     effects = network.record(session)
     (update,) = updates(effects)
     assert (update.status, update.kwh, update.euros) == (RequestStatus.COMPLETED, 0.061111, 0.02)
@@ -75,8 +65,7 @@ def test_a_record_settles_once_and_is_confirmed_each_time() -> None:
 
 def test_a_record_of_an_unknown_request_is_stored_and_nobody_is_told() -> None:
     """Proves: no session is lost with Central's database, and no driver hears of a stranger's."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.rows.clear()
     other = ready()
     effects = other.record(session)
@@ -90,8 +79,7 @@ def test_a_record_of_an_unknown_request_is_stored_and_nobody_is_told() -> None:
 def test_an_engine_gone_for_thirty_seconds_ends_its_session_as_an_estimate() -> None:
     """Proves: 30 s of a refusing port close the session, with the last telemetry and no bill; a
     record that comes later settles it, once, and gives no second final status."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.meter(session, 0.03)
     effects = network.engine_gone()
     (told,) = updates(effects)
@@ -115,8 +103,7 @@ def test_an_engine_gone_for_thirty_seconds_ends_its_session_as_an_estimate() -> 
 def test_the_driver_of_an_estimated_session_charges_elsewhere() -> None:
     """Proves: once Central has closed a session whose engine is gone, that engine's last report
     holds its driver up no longer."""
-    network = ready("CP-001", "CP-002", engine_gone_after_s=5.0)
-    begun(network)
+    network, _ = begun("CP-001", "CP-002", engine_gone_after_s=5.0)
     for _ in range(7):
         network.engine_gone()
         network.heartbeat("CP-002")
@@ -128,8 +115,7 @@ def test_the_driver_of_an_estimated_session_charges_elsewhere() -> None:
 
 def test_a_refusing_port_of_another_boot_proves_nothing() -> None:
     """Proves: `refused` counts only for the boot that this monitor has had a PONG from."""
-    network = ready()
-    begun(network)
+    network, _ = begun()
     network.boots["CP-001"] = "boot-of-somebody-else"
     for _ in range(40):
         network.clock_s += 1
@@ -140,8 +126,7 @@ def test_a_refusing_port_of_another_boot_proves_nothing() -> None:
 
 def test_a_hanging_engine_keeps_its_session() -> None:
     """Proves: an engine that does not answer may still charge: only 15 minutes end that."""
-    network = ready()
-    begun(network)
+    network, _ = begun()
     for _ in range(60):
         network.clock_s += 1
         network.engine_gone(cause=KoCause.TIMEOUT)
@@ -151,8 +136,7 @@ def test_a_hanging_engine_keeps_its_session() -> None:
 
 def test_a_session_that_nobody_hears_of_ends_at_the_bound() -> None:
     """Proves: after session-lost-after without any report the driver is free again."""
-    network = ready(session_lost_after_s=60.0)
-    begun(network)
+    network, _ = begun(session_lost_after_s=60.0)
     network.leave()
     network.run(59)
     assert network.session().status is SessionStatus.ACTIVE
@@ -163,8 +147,7 @@ def test_a_session_that_nobody_hears_of_ends_at_the_bound() -> None:
 @pytest.mark.parametrize("away", ["broker", "stall"])
 def test_centrals_own_absence_counts_towards_no_bound(away: str) -> None:
     """Proves: silence while Central was cut off, or stood still, proves nothing."""
-    network = ready(session_lost_after_s=60.0)
-    begun(network)
+    network, _ = begun(session_lost_after_s=60.0)
     network.leave()
     network.run(50)
     if away == "broker":
@@ -180,8 +163,7 @@ def test_centrals_own_absence_counts_towards_no_bound(away: str) -> None:
 def test_an_engine_that_says_the_session_is_over_is_asked_for_the_record() -> None:
     """Proves: a record that was lost on the way is asked for each second, once nobody has spoken
     of the session for some seconds: one forged report stops no car that still meters."""
-    network = ready()
-    begun(network)
+    network, _ = begun()
     network.status(state=CpState.ACTIVATED)
     assert not commands(network.run(2.5), StopSupply)
     effects = network.run(3)
@@ -190,8 +172,7 @@ def test_an_engine_that_says_the_session_is_over_is_asked_for_the_record() -> No
 
 def test_a_session_that_is_metered_is_not_judged_by_an_older_report() -> None:
     """Proves: a report that is late behind the telemetry of its session does not end it."""
-    network = ready()
-    network.ask()
+    network = asked()
     network.leave()
     for _ in range(3):
         network.meter(network.session(), 0.001)
@@ -202,8 +183,7 @@ def test_a_session_that_is_metered_is_not_judged_by_an_older_report() -> None:
 
 def test_a_new_boot_that_never_began_is_asked_at_once() -> None:
     """Proves: a START for a boot that is gone is not repeated to the next one."""
-    network = ready()
-    network.ask()
+    network = asked()
     network.engine_back(boot_id="boot-2")
     effects = network.run(1.25)
     assert not commands(effects, StartSupply)
@@ -213,8 +193,7 @@ def test_a_new_boot_that_never_began_is_asked_at_once() -> None:
 
 def test_a_running_session_that_is_unknown_is_taken_in() -> None:
     """Proves: a car that charges after the database was lost gets a row, and its bill."""
-    lost = ready()
-    session = begun(lost)
+    _, session = begun()
     network = ready()
     network.supplying(session)
     assert network.session().status is SessionStatus.ACTIVE
@@ -225,15 +204,13 @@ def test_a_running_session_that_is_unknown_is_taken_in() -> None:
 
 def test_a_running_session_whose_request_has_ended_is_stopped_unbilled() -> None:
     """Proves: no car charges for a request that its driver was told has failed."""
-    lost = ready()
-    session = begun(lost)
+    _, session = begun()
     network = ready()
     network.cancel()
     effects = network.supplying(session) + network.run(1.25)
     (stop, *_) = commands(effects, StopSupply)
     assert stop.bill is False
     row = network.rows[Session, session.session_id]
-    assert isinstance(row, Session)
     assert (row.stray, row.reason) == (True, "stray: its request had ended")
 
 
@@ -248,9 +225,7 @@ def test_five_failed_starts_in_a_row_open_the_breaker() -> None:
             network.status()
         network.record(network.session(request_id), started_at=None, kwh=0.0, euros=0.0)
         network.status()
-    row = network.rows[ChargingPoint, "CP-001"]
-    assert isinstance(row, ChargingPoint)
-    assert row.breaker is BreakerState.OPEN
+    assert network.point().breaker is BreakerState.OPEN
     (update,) = updates(network.ask("req-9"))
     assert "circuit breaker" in update.reason
 
@@ -265,9 +240,7 @@ def test_a_lost_broker_opens_no_breaker() -> None:
         network.run(7)
         network.record(network.session(request_id), started_at=None, kwh=0.0, euros=0.0)
         network.heartbeat()
-    row = network.rows[ChargingPoint, "CP-001"]
-    assert isinstance(row, ChargingPoint)
-    assert row.breaker is BreakerState.CLOSED
+    assert network.point().breaker is BreakerState.CLOSED
 
 
 @pytest.mark.parametrize(("boot_id", "failures"), [("", 1), ("boot-2", 0)])
@@ -279,15 +252,12 @@ def test_the_reports_of_a_boot_that_is_gone_prove_no_failure(boot_id: str, failu
     network.engine_back(boot_id=boot_id)
     network.ask()
     network.run(2.5)
-    row = network.rows[ChargingPoint, "CP-001"]
-    assert isinstance(row, ChargingPoint)
-    assert row.breaker_failures == failures
+    assert network.point().breaker_failures == failures
 
 
 def test_sessions_and_requests_survive_a_restart() -> None:
     """Proves: Central back: open requests and sessions are as they were, the driver is answered."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.meter(session, 0.02)
     network.restart()
     network.register(engine_state=CpState.SUPPLYING, session_id=session.session_id)

@@ -13,14 +13,7 @@ from evd.core.wire.messages import (
     SessionRecorded,
     StopSupply,
 )
-from tests.unit.central.network import START, Network, commands, ready
-
-
-def begun(network: Network, cp_id: str = "CP-001") -> Session:
-    """A session that its engine has confirmed."""
-    network.ask(cp_id=cp_id)
-    network.supplying(network.session())
-    return network.session()
+from tests.unit.central.network import START, asked, begun, commands, ready
 
 
 def unknown(number: int) -> Session:
@@ -32,8 +25,7 @@ def unknown(number: int) -> Session:
 def test_a_stop_keeps_the_meter_that_was_stored() -> None:
     """Proves: the last telemetry stays in the row whatever else changes in it, so that a session
     whose engine never comes back ends as an estimate with that reading, after a restart too."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.run(600)
     network.meter(session, 3.0)
     network.ask(action=Action.STOP, seen=None)
@@ -53,14 +45,13 @@ def test_old_records_say_nothing_of_a_charging_point_today() -> None:
     for number in range(6):
         network.record(unknown(number), outcome=Outcome.FAILED, reason="x", fault=True)
     network.heartbeat()
-    assert network.core.view("CP-001", network.now).breaker is BreakerState.CLOSED
-    assert network.core.view("CP-001", network.now).available
+    assert network.view().breaker is BreakerState.CLOSED
+    assert network.view().available
 
 
 def test_a_settled_session_keeps_its_driver_no_longer() -> None:
     """Proves: an engine that dies between its record and its next report leaves its driver free."""
-    network = ready("CP-001", "CP-002")
-    session = begun(network)
+    network, session = begun("CP-001", "CP-002")
     network.record(session)
     network.engine_gone()
     network.run(2)
@@ -70,8 +61,7 @@ def test_a_settled_session_keeps_its_driver_no_longer() -> None:
 
 def test_a_session_that_another_charging_point_runs_is_stopped_there() -> None:
     """Proves: a stray is told to the one that runs it, not to the one of its row."""
-    network = ready("CP-001", "CP-002")
-    session = begun(network)
+    network, session = begun("CP-001", "CP-002")
     network.record(session)
     network.status()
     network.supplying(session, "CP-002")
@@ -83,8 +73,7 @@ def test_a_session_that_another_charging_point_runs_is_stopped_there() -> None:
 def test_a_record_from_elsewhere_settles_and_says_so() -> None:
     """Proves: what another charging point delivered for a session is billed once; the row keeps
     its charging point, and names the other."""
-    network = ready("CP-001", "CP-002")
-    session = begun(network)
+    network, session = begun("CP-001", "CP-002")
     network.status()
     effects = network.record(session, cp_id="CP-002", kwh=0.03, euros=0.01)
     row = network.session()
@@ -94,8 +83,7 @@ def test_a_record_from_elsewhere_settles_and_says_so() -> None:
 
 def test_the_longest_reason_still_fits() -> None:
     """Proves: a record whose reason is as long as one may be ends its session like any other."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.cancel()
     network.record(
         session, bill=False, reason="x" * 1000, outcome=Outcome.FAILED, ended_at=START + MINUTE
@@ -107,8 +95,7 @@ def test_the_longest_reason_still_fits() -> None:
 
 def test_a_cancelled_session_that_never_began_costs_nothing() -> None:
     """Proves: a stray costs 0, also where nothing of it was delivered."""
-    network = ready()
-    network.ask()
+    network = asked()
     session = network.session()
     network.cancel()
     network.record(session, started_at=None, kwh=0.0, euros=0.0, outcome=Outcome.FAILED, reason="x")
@@ -124,8 +111,7 @@ def test_a_cancelled_session_is_stray_whatever_its_engine_says() -> None:
         ("x", "x"),
         (None, "cancelled by its driver"),
     ):
-        network = ready()
-        begun(network)
+        network, _ = begun()
         network.cancel()
         running = network.session()
         assert (running.stray, running.reason) == (True, "stray: cancelled by its driver")
@@ -141,15 +127,13 @@ def test_a_record_without_a_bill_is_a_stray_in_a_lost_database() -> None:
     network = ready()
     network.record(unknown(1), bill=False, reason="stray: cancelled by its driver")
     row = network.rows[Session, unknown(1).session_id]
-    assert isinstance(row, Session)
     assert (row.stray, row.billable, row.cost_cents) == (True, False, 0)
     assert row.reason == "stray: cancelled by its driver"
 
 
 def test_a_word_in_a_reason_makes_no_stray() -> None:
     """Proves: a sentence of an engine is shown, and decides nothing."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.record(session, reason="stray voltage")
     row = network.session()
     assert (row.stray, row.cost_cents, row.reason) == (False, 2, "stray voltage")
@@ -157,8 +141,7 @@ def test_a_word_in_a_reason_makes_no_stray() -> None:
 
 def test_a_stray_that_nobody_hears_of_is_an_estimate_that_says_so() -> None:
     """Proves: a stray stays one when Central closes it without a record."""
-    network = ready(session_lost_after_s=60.0)
-    begun(network)
+    network, _ = begun(session_lost_after_s=60.0)
     network.cancel()
     network.leave()
     network.run(62)
@@ -169,8 +152,7 @@ def test_a_stray_that_nobody_hears_of_is_an_estimate_that_says_so() -> None:
 
 def test_a_stray_is_stopped_also_while_its_monitor_is_away() -> None:
     """Proves: an engine whose reports come through is told what to end, monitor or not."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.leave()
     network.cancel()
     network.record(session, bill=False, outcome=Outcome.FAILED, reason="x")
@@ -181,8 +163,7 @@ def test_a_stray_is_stopped_also_while_its_monitor_is_away() -> None:
 def test_an_engine_that_hangs_is_told_nothing() -> None:
     """Proves: commands are repeated to an engine that is heard, not into a queue that nobody
     reads."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.record(session)
     network.supplying(session)
     network.engine_gone(cause=KoCause.TIMEOUT)

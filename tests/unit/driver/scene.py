@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.disk import BLANK_DISK, DriverDisk
 from evd.core.driver.events import (
+    AskWanted,
     CurrentSession,
     Effect,
     Event,
@@ -81,6 +82,14 @@ class Scene:
 
     def beacon(self, up_s: float = 1.0, epoch: int = 1) -> list[Effect]:
         return self.tell(Beacon("central-1", epoch, up_s))
+
+
+def asking(cp_id: str | None = "CP-001") -> Scene:
+    """A driver that has heard Central and asked it for a charge by req-a."""
+    scene = Scene()
+    scene.beacon()
+    scene.tell(AskWanted("req-a", cp_id, None))
+    return scene
 
 
 def update(

@@ -25,6 +25,7 @@ from tests.unit.driver.scene import (
     Scene,
     accepted,
     actions,
+    asking,
     completed,
     progress,
     sent,
@@ -82,9 +83,7 @@ def test_repeated_each_second_until_answered_then_every_three() -> None:
 
 def test_an_accepted_request_is_never_given_up() -> None:
     """Proves: after ACCEPTED the driver waits for Central however long, also after a restart."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tell(accepted("req-a"))
     assert not told(scene.tick(100.0))
     scene.restart()
@@ -96,9 +95,7 @@ def test_an_accepted_request_is_never_given_up() -> None:
 
 def test_without_any_answer_it_fails_and_is_cancelled_until_that_is_heard() -> None:
     """Proves: FAILED `no coordinator` after the time-out, saved first, then CANCEL every 3 s."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tick(9.5)
     effects = scene.tick(0.5)
     assert [type(e) for e in effects if not isinstance(e, Note)] == [Save, Tell, Send]
@@ -126,9 +123,7 @@ def test_no_coordinator_is_told_without_any_beacon_too() -> None:
 
 def test_updates_of_a_given_up_request_tell_nothing_more() -> None:
     """Proves: one final status, also when Central accepts or even completes what was given up."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tick(10.0)
     assert not told(scene.tell(accepted("req-a")))
     assert not told(scene.tell(progress("req-a", 0.01)))
@@ -140,9 +135,7 @@ def test_updates_of_a_given_up_request_tell_nothing_more() -> None:
 
 def test_a_final_status_is_told_once() -> None:
     """Proves: a repeated final status prints nothing, also after a restart."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     assert told(scene.tell(completed("req-a"))) == [("req-a", RequestStatus.COMPLETED)]
     assert not told(scene.tell(completed("req-a")))
     scene.tick()
@@ -152,9 +145,7 @@ def test_a_final_status_is_told_once() -> None:
 
 def test_a_final_status_not_yet_told_at_a_crash_is_told_again() -> None:
     """Proves: a crash between the save and the telling costs no final status."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tell(completed("req-a"))
     assert told(scene.restart()) == [("req-a", RequestStatus.COMPLETED)]
     scene.tick()
@@ -163,9 +154,7 @@ def test_a_final_status_not_yet_told_at_a_crash_is_told_again() -> None:
 
 def test_a_clean_stop_tells_nothing_twice() -> None:
     """Proves: a driver that is stopped right after a final status does not repeat it later."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tell(completed("req-a"))
     assert [type(effect) for effect in scene.tell(StopAsked())] == [Save]
     assert not told(scene.restart() + scene.tick(2.0))
@@ -173,9 +162,7 @@ def test_a_clean_stop_tells_nothing_twice() -> None:
 
 def test_progress_is_told_as_it_changes_and_repeated_answers_are_not() -> None:
     """Proves: one line for each news; an answer to a repeated START, or an old reading, is none."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     trouble = update("req-a", RequestStatus.IN_PROGRESS, "CP-001 is disconnected")
     incoming = [
         (accepted("req-a"), True),
@@ -194,18 +181,14 @@ def test_progress_is_told_as_it_changes_and_repeated_answers_are_not() -> None:
 
 def test_a_pending_request_is_no_news() -> None:
     """Proves: Central's own first status is not told to the driver, and ends no waiting."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     assert scene.tell(update("req-a", RequestStatus.PENDING)) == []
     assert told(scene.tick(10.0)) == [("req-a", RequestStatus.FAILED)]
 
 
 def test_stop_is_asked_until_the_end_and_start_no_longer() -> None:
     """Proves: STOP every 3 s until the final status, also after a restart; no START beside it."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", None, None))
+    scene = asking(None)
     scene.tell(accepted("req-a"))
     [stop] = [e for e in scene.tell(StopWanted(SESSION)) if isinstance(e, Send)]
     assert (stop.key, actions([stop])) == (ALICE, [Action.STOP])
@@ -234,18 +217,14 @@ def test_a_cancel_before_any_answer_waits_for_central_but_not_for_ever() -> None
 
 def test_cancelling_what_charges_stops_it() -> None:
     """Proves: after ACCEPTED the driver's cancel is a STOP, which is billed."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tell(accepted("req-a"))
     assert actions(scene.tell(CancelWanted("req-a"))) == [Action.STOP]
 
 
 def test_wishes_about_what_is_unknown_or_over_are_refused() -> None:
     """Proves: a refusal says whether nobody knows the id or it has ended, and changes nothing."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tell(completed("req-a"))
     scene.tick()
     for wish, obstacle in (
@@ -261,9 +240,7 @@ def test_wishes_about_what_is_unknown_or_over_are_refused() -> None:
 
 def test_a_second_request_is_asked_too_and_has_its_own_end() -> None:
     """Proves: it is Central that denies a second request; each has one final status."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", "CP-001", None))
+    scene = asking()
     scene.tell(accepted("req-a"))
     assert [m.request_id for m in sent(scene.tell(AskWanted("req-b", "CP-002", None)))] == ["req-b"]
     denied = update("req-b", RequestStatus.DENIED, "driver-alice charges with req-a already")
@@ -368,9 +345,7 @@ def test_what_others_asked_is_forgotten_when_nothing_is_heard_of_it() -> None:
 
 def test_the_current_session_is_known_after_a_restart() -> None:
     """Proves: the session's id, place and start are kept; its meter comes with the next reading."""
-    scene = Scene()
-    scene.beacon()
-    scene.tell(AskWanted("req-a", None, None))
+    scene = asking(None)
     assert scene.current() is None
     scene.tell(attrs.evolve(accepted("req-a"), ts=WALL))
     scene.restart()

@@ -87,7 +87,6 @@ class Disk:
     saves: list[Save] = attrs.field(factory=list)
 
     def save(self, effect: Save) -> None:
-        """Keep it."""
         self.saves.append(effect)
         match effect:
             case ReserveRoom():
@@ -111,7 +110,6 @@ class Disk:
                 self.confirmed.clear()
 
     def load(self) -> EngineDisk:
-        """The rows that an engine finds at its start."""
         return EngineDisk(
             self.central_id,
             self.run,
@@ -150,7 +148,6 @@ class Rig:
 
     @property
     def now(self) -> Now:
-        """Both clocks."""
         wall = WALL + timedelta(seconds=self.now_s - 1000.0 + self.wall_shift_s)
         return Now(self.now_s, wall)
 
@@ -164,12 +161,10 @@ class Rig:
 
     @property
     def boot_id(self) -> str:
-        """The present life's."""
         return f"boot-{self.boots}"
 
     @property
     def up_s(self) -> float:
-        """The present life's uptime."""
         return self.now_s - self.started_s
 
     def do(self, event: Event) -> list[Effect]:
@@ -199,7 +194,6 @@ class Rig:
             self._carry_out(self.engine.handle(outcome, self.now))
 
     def tick(self) -> list[Effect]:
-        """Look at the clock, as it is now."""
         return self.do(Ticked(self.connected, self.logs_lost_count))
 
     def wait(self, seconds: float) -> list[Effect]:
@@ -224,6 +218,12 @@ class Rig:
         self.beacon()
         return self
 
+    def charging(self, for_s: float = 0.0) -> "Rig":
+        """Ready, and `for_s` after the start of the session s1."""
+        self.ready().start()
+        self.wait(for_s)
+        return self
+
     def charged(self, *session_ids: str) -> "Rig":
         """After these sessions have run, one after the other."""
         for session_id in session_ids:
@@ -233,7 +233,6 @@ class Rig:
         return self
 
     def beacon(self, central_id: str = CENTRAL, epoch: int = 1) -> list[Effect]:
-        """A Central says that it is there."""
         return self.do(BeaconRead(Beacon(central_id=central_id, epoch=epoch, up_s=1.0)))
 
     def ping(self, central_id: str, *, is_settled: bool = False) -> list[Effect]:
@@ -246,7 +245,6 @@ class Rig:
         return self.ping(central_id)
 
     def command(self, payload: Payload, central_id: str = CENTRAL) -> list[Effect]:
-        """Central commands."""
         return self.do(CommandRead(Command(cp_id=CP_ID, central_id=central_id, payload=payload)))
 
     def start(
@@ -268,16 +266,13 @@ class Rig:
 
     @property
     def state(self) -> CpState:
-        """The state in the newest report."""
         return self.report.state
 
     def shows(self, state: CpState) -> bool:
-        """Whether the newest report has this state."""
         return self.state is state
 
     @property
     def report(self) -> CpStatus:
-        """The newest report."""
         return messages(self.effects, CpStatus)[-1]
 
 

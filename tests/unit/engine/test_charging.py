@@ -46,8 +46,7 @@ def test_a_start_is_saved_and_then_reported() -> None:
 def test_a_session_runs_for_its_time_and_is_billed_to_the_cent() -> None:
     """Proves: energy is power times the monotonic time, the bill energy times the rate, and the
     record is kept, said and counted as not yet confirmed."""
-    rig = Rig().ready()
-    rig.start()
+    rig = Rig().charging()
     effects = rig.wait(10)
     (record,) = records(effects)
     # 36 kW for 10 s are 0.1 kWh, at 0.50 a kWh.
@@ -64,8 +63,7 @@ def test_a_session_runs_for_its_time_and_is_billed_to_the_cent() -> None:
 
 def test_each_reading_is_saved_before_it_is_told() -> None:
     """Proves: telemetry comes once an interval, and never tells what is not on disk."""
-    rig = Rig().ready()
-    rig.start()
+    rig = Rig().charging()
     effects = rig.wait(9.5)
     told = messages(effects, Telemetry)
     assert [each.kwh for each in told] == [n / 100 for n in range(1, 10)]
@@ -92,9 +90,7 @@ def test_reports_come_every_two_seconds_and_rise() -> None:
 def test_a_crash_costs_one_interval_at_most() -> None:
     """Proves: after a crash the session is closed once with its last saved meter and the time of
     that, as the charging point's own failure, at the price of its start, and is not begun again."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(4.9)
+    rig = Rig().charging(4.9)
     rig.settings = attrs.evolve(rig.settings, euro_rate=9.0, kw_rate=1.0)
     rig.now_s += 3600
     before = len(rig.effects)
@@ -115,9 +111,7 @@ def test_a_crash_costs_one_interval_at_most() -> None:
 def test_a_stepped_wall_clock_changes_nothing_but_what_is_written() -> None:
     """Proves: with the clock an hour back in mid-session, energy, end and bill are the same, and
     the record does not end before it began."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(3)
+    rig = Rig().charging(3)
     rig.wall_shift_s = -3600.0
     (record,) = records(rig.wait(7))
     assert (record.kwh, record.outcome) == (0.1, Outcome.COMPLETED)
@@ -127,9 +121,7 @@ def test_a_stepped_wall_clock_changes_nothing_but_what_is_written() -> None:
 
 def test_time_that_the_process_was_stopped_is_energy_too() -> None:
     """Proves: after a SIGSTOP the car has been charging all the while, and is billed for it."""
-    rig = Rig(session_seconds=100.0).ready()
-    rig.start()
-    rig.wait(2)
+    rig = Rig(session_seconds=100.0).charging(2)
     rig.now_s += 60
     rig.tick()
     assert messages(rig.effects, Telemetry)[-1].kwh == 0.62
@@ -139,9 +131,7 @@ def test_time_that_the_process_was_stopped_is_energy_too() -> None:
 
 def test_a_pong_tells_the_newest_report() -> None:
     """Proves: what the monitor passes on is what the engine has told, with the uptime of now."""
-    rig = Rig(location="Car park").ready()
-    rig.start()
-    rig.wait(0.1)
+    rig = Rig(location="Car park").charging(0.1)
     pong = rig.engine.pong(Ping(7, None), rig.now)
     assert (pong.seq, pong.cp_id, pong.boot_id) == (7, CP_ID, "boot-1")
     assert (pong.state, pong.session_id) == (CpState.SUPPLYING, "s1")
@@ -170,9 +160,7 @@ def test_while_a_save_is_out_nothing_else_is_handled() -> None:
 
 def test_the_log_tells_the_life_of_a_session() -> None:
     """Proves: an operator reads who charged, how much, and how it ended."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(10)
+    rig = Rig().charging(10)
     told = notes(rig.effects)
     assert "INFO Session s1 started for driver-alice" in told
     assert "INFO Session s1 COMPLETED, 0.100 kWh" in told

@@ -35,9 +35,7 @@ def test_a_meter_unsaved_for_5_s_ends_the_session() -> None:
     """Proves: a session whose meter can't be kept ends as the charging point's own fault; its
     record is held, said only once it is on disk, and FAULT is left only when the disk has proved
     itself."""
-    rig = Rig(session_seconds=60.0).ready()
-    rig.start()
-    rig.wait(2)
+    rig = Rig(session_seconds=60.0).charging(2)
     rig.disk.failing = FULL
     effects = rig.wait(5.9)
     assert rig.shows(CpState.SUPPLYING)
@@ -61,28 +59,9 @@ def test_a_meter_unsaved_for_5_s_ends_the_session() -> None:
     assert rig.shows(CpState.ACTIVATED)
 
 
-def test_a_disk_that_failed_its_meter_must_prove_itself() -> None:
-    """Proves: FAULT outlives the save of the record that the lost meter ended: one save that
-    worked is no proof."""
-    rig = Rig(session_seconds=60.0).ready()
-    rig.start()
-    rig.wait(2)
-    rig.save_s, rig.disk.failing = 0.1, FULL
-    rig.wait(5.9)
-    assert rig.shows(CpState.SUPPLYING)
-    rig.disk.failing = ""
-    (record,) = records(rig.wait(0.8))
-    assert record.fault
-    assert rig.shows(CpState.FAULT)
-    rig.wait(1.2)
-    assert rig.shows(CpState.ACTIVATED)
-
-
 def test_a_stop_tries_once_more_to_save_what_ended() -> None:
     """Proves: an engine that stops as its disk works again leaves no ended session behind."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(9.5)
+    rig = Rig().charging(9.5)
     rig.disk.failing = FULL
     rig.wait(1)
     rig.disk.failing = ""
@@ -94,8 +73,7 @@ def test_a_stop_tries_once_more_to_save_what_ended() -> None:
 
 def test_a_meter_that_is_late_by_less_ends_nothing() -> None:
     """Proves: a disk that was away for some seconds costs no session."""
-    rig = Rig(session_seconds=60.0).ready()
-    rig.start()
+    rig = Rig(session_seconds=60.0).charging()
     for _ in range(3):
         rig.disk.failing = FULL
         rig.wait(4.5)
@@ -107,8 +85,7 @@ def test_a_meter_that_is_late_by_less_ends_nothing() -> None:
 
 def test_an_own_stall_is_no_failure_of_the_meter() -> None:
     """Proves: a process that was stopped after one failed save gives the disk its 5 s again."""
-    rig = Rig(session_seconds=600.0).ready()
-    rig.start()
+    rig = Rig(session_seconds=600.0).charging()
     rig.disk.failing = FULL
     rig.wait(2)
     rig.now_s += 60
@@ -123,9 +100,7 @@ def test_an_own_stall_is_no_failure_of_the_meter() -> None:
 def test_a_record_that_can_not_be_saved_is_tried_each_second() -> None:
     """Proves: the end of a session is never lost to a full disk, nor said before it is kept, and
     what ended while it was full is not doubled."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(9.5)
+    rig = Rig().charging(9.5)
     rig.disk.failing = FULL
     effects = rig.wait(5)
     assert len([effect for effect in effects if isinstance(effect, SaveRecord)]) >= 4
@@ -142,9 +117,7 @@ def test_a_record_that_can_not_be_saved_is_tried_each_second() -> None:
 def test_the_end_of_a_crashed_session_waits_for_the_disk() -> None:
     """Proves: an engine that starts on a full disk runs, shows FAULT, and closes the old session
     when it can."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(3)
+    rig = Rig().charging(3)
     rig.disk.failing = FULL
     rig.boot()
     rig.wait(2)
@@ -168,8 +141,7 @@ def test_no_room_for_the_next_record_is_a_fault_before_anybody_asks() -> None:
 
 def test_between_two_sessions_it_is_never_shown_free_without_room() -> None:
     """Proves: after a session's end the room comes first, then the report that it is free."""
-    rig = Rig().ready()
-    rig.start()
+    rig = Rig().charging()
     effects = rig.wait(10)
     room = effects.index(ReserveRoom())
     assert all(each.state is CpState.SUPPLYING for each in messages(effects[:room], CpStatus))
@@ -178,9 +150,7 @@ def test_between_two_sessions_it_is_never_shown_free_without_room() -> None:
 
 def test_a_confirmation_that_can_not_be_saved_is_asked_for_again() -> None:
     """Proves: an unsaved confirmation did not happen: the record stays and is sent again."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(10)
+    rig = Rig().charging(10)
     rig.disk.failing = FULL
     rig.recorded()
     assert (rig.state, rig.report.unconfirmed) == (CpState.FAULT, 1)
@@ -190,9 +160,7 @@ def test_a_confirmation_that_can_not_be_saved_is_asked_for_again() -> None:
 
 def test_a_disk_that_fails_beside_the_meter_ends_no_session() -> None:
     """Proves: while a car charges, only its meter decides whether it may go on."""
-    rig = Rig().ready()
-    rig.start("s1")
-    rig.wait(10)
+    rig = Rig().charging(10)
     rig.start("s2")
     rig.disk.failing = FULL
     rig.recorded("s1")
@@ -216,9 +184,7 @@ def test_a_disk_that_can_not_be_read_is_a_fault() -> None:
 def test_a_stop_on_a_failing_disk_ends_all_the_same() -> None:
     """Proves: SIGTERM is never held up by a disk; what can't be saved is closed at the next start
     with its last saved meter."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(2.1)
+    rig = Rig().charging(2.1)
     rig.disk.failing = FULL
     effects = rig.do(StopAsked())
     assert effects[-1] == Exit()
@@ -231,8 +197,7 @@ def test_a_stop_on_a_failing_disk_ends_all_the_same() -> None:
 
 def test_an_operators_stop_outlives_a_fault() -> None:
     """Proves: FAULT takes no stop back."""
-    rig = Rig().ready()
-    rig.start()
+    rig = Rig().charging()
     rig.disk.failing = FULL
     rig.command(StopCp("repairs"))
     assert rig.shows(CpState.FAULT)
@@ -256,8 +221,7 @@ def test_a_start_that_the_disk_held_up_too_long_does_not_begin() -> None:
 def test_a_disk_that_only_times_out_ends_the_session_too() -> None:
     """Proves: a disk that hangs is no stall of the engine: each save takes its time-out, and the
     meter is given up all the same."""
-    rig = Rig(session_seconds=60.0).ready()
-    rig.start()
+    rig = Rig(session_seconds=60.0).charging()
     rig.save_s, rig.disk.failing = 2.5, "disk did not answer within 2.5 s"
     rig.wait(12)
     assert rig.shows(CpState.FAULT)

@@ -37,8 +37,7 @@ def test_an_unconfirmed_record_is_sent_again_within_the_retry_interval() -> None
 def test_records_are_sent_when_central_is_heard_again() -> None:
     """Proves: what ended while Central was away is logged as buffered, and sent at its first
     beacon; and again at a beacon of a new start of it."""
-    rig = Rig().ready()
-    rig.start("s1")
+    rig = Rig().charging()
     rig.central_up = False
     effects = rig.wait(12)
     said = [line for line in notes(effects) if "Central" in line]
@@ -55,9 +54,7 @@ def test_records_are_sent_when_central_is_heard_again() -> None:
 
 def test_a_session_that_central_missed_by_a_moment_is_logged_as_buffered_too() -> None:
     """Proves: one that ended just before Central's silence was noticed is told once, like all."""
-    rig = Rig().ready()
-    rig.start("s1")
-    rig.wait(9.5)
+    rig = Rig().charging(9.5)
     rig.central_up = False
     told = notes(rig.wait(20))
     assert told.count("INFO Session s1 buffered (1/100)") == 1

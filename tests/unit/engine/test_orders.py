@@ -70,9 +70,7 @@ def refused(rig: Rig, effects: list[Effect], why: str) -> bool:
 
 def test_a_repeated_start_is_answered_by_a_report() -> None:
     """Proves: a START whose confirmation was lost is confirmed again, and begins nothing twice."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(1)
+    rig = Rig().charging(1)
     effects = rig.start()
     (report,) = messages(effects, CpStatus)
     assert (report.state, report.session_id) == (CpState.SUPPLYING, "s1")
@@ -82,9 +80,7 @@ def test_a_repeated_start_is_answered_by_a_report() -> None:
 def test_a_start_of_a_session_that_is_kept_is_answered_by_its_record() -> None:
     """Proves: no session is begun again once there is a record of it, confirmed or not, whatever
     boot is named."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(10)
+    rig = Rig().charging(10)
     assert sent_again(rig.start()) == ["s1"]
     rig.recorded()
     assert sent_again(rig.start(boot_id="boot-9")) == ["s1"]
@@ -111,8 +107,7 @@ def test_a_start_is_good_until_its_uptime() -> None:
 
 def test_a_refused_session_never_begins() -> None:
     """Proves: a refusal is for good, and is repeated with the same fields."""
-    rig = Rig().ready()
-    rig.start("s1")
+    rig = Rig().charging()
     (first,) = records(rig.start("s2"))
     assert "busy" in first.reason
     rig.wait(10)
@@ -135,9 +130,7 @@ def test_refusals_are_remembered_up_to_a_bound() -> None:
 @pytest.mark.parametrize("bill", [True, False])
 def test_a_stop_ends_the_session_as_completed(bill: bool) -> None:
     """Proves: a STOP gives its reason to the record, and says whether it is a bill."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(4)
+    rig = Rig().charging(4)
     (record,) = records(rig.stop(bill=bill))
     assert (record.outcome, record.reason, record.bill) == (Outcome.COMPLETED, "enough", bill)
     assert record.kwh == 0.04
@@ -157,8 +150,7 @@ def test_a_stop_of_an_unknown_session_is_answered_with_a_record(bill: bool) -> N
 
 def test_a_running_session_is_stopped_whatever_boot_is_named() -> None:
     """Proves: a session that runs is answered by its end."""
-    rig = Rig().ready()
-    rig.start()
+    rig = Rig().charging()
     (record,) = records(rig.stop(boot_id="boot-0"))
     assert record.session_id == "s1"
 
@@ -166,9 +158,7 @@ def test_a_running_session_is_stopped_whatever_boot_is_named() -> None:
 def test_the_operators_stop_ends_the_session_first() -> None:
     """Proves: STOP_CP bills what was delivered, then takes the charging point out of service, is
     idempotent, and RESUME_CP puts it back."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(2)
+    rig = Rig().charging(2)
     effects = rig.command(StopCp("repairs"))
     (record,) = records(effects)
     assert (record.outcome, record.reason, record.bill) == (Outcome.COMPLETED, "repairs", True)
@@ -185,9 +175,7 @@ def test_the_operators_stop_ends_the_session_first() -> None:
 def test_sigterm_ends_the_session_and_then_the_engine() -> None:
     """Proves: an engine that is told to stop saves and says its session as failed, but not by its
     own failure, shows that it is no longer there to be used, and ends."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(2)
+    rig = Rig().charging(2)
     effects = rig.do(StopAsked())
     (record,) = records(effects)
     assert (record.outcome, record.reason) == (Outcome.FAILED, "engine stopped")

@@ -54,19 +54,12 @@ def test_every_state_is_reached_from_every_other() -> None:
         assert reached == set(CpState)
 
 
-def in_service(**facts: Any) -> States:
-    """A charging point that can begin a session, but for `facts`."""
-    return States(**{"buffer_size": 100, "unconfirmed": 99, "state": CpState.ACTIVATED, **facts})
-
-
-def test_guards_say_nothing_where_nothing_hinders() -> None:
-    """Proves: the last moment of a START and the last place of the buffer are still good."""
-    assert in_service().hindrance(up_s=5.0, until_up_s=5.0) == ""
-
-
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
+        # The last moment of a START and the last place of the buffer are still good.
+        ({}, ""),
+        ({"up_s": 7.5}, "START came 2.5 s too late"),
         ({"running_session_id": "s1"}, "charging point is busy with another session"),
         ({"stopped": "repairs"}, "charging point is stopped: repairs"),
         ({"stopped": ""}, "charging point is stopped"),
@@ -80,13 +73,11 @@ def test_guards_say_nothing_where_nothing_hinders() -> None:
     ],
 )
 def test_each_hindrance_names_its_own_reason(facts: dict[str, Any], reason: str) -> None:
-    """Proves: every fact that keeps a session from beginning does so, and says it in words."""
-    assert in_service(**facts).hindrance(up_s=1.0, until_up_s=5.0) == reason
-
-
-def test_a_start_that_came_too_late_is_told_by_how_much() -> None:
-    """Proves: the age of a START is a hindrance of its own."""
-    assert in_service().hindrance(up_s=7.5, until_up_s=5.0) == "START came 2.5 s too late"
+    """Proves: every fact that keeps a session from beginning does so, and says it in words; where
+    nothing hinders nothing is said."""
+    up_s = facts.pop("up_s", 5.0)
+    service = {"buffer_size": 100, "unconfirmed": 99, "state": CpState.ACTIVATED}
+    assert States(**{**service, **facts}).hindrance(up_s=up_s, until_up_s=5.0) == reason
 
 
 def test_a_full_buffer_stops_and_resumes_by_itself() -> None:
@@ -168,9 +159,7 @@ def test_a_command_that_is_read_proves_the_place() -> None:
 
 def test_an_own_stall_is_no_silence_of_others() -> None:
     """Proves: after a SIGSTOP of the engine neither Central nor the broker is held for away."""
-    rig = Rig().ready()
-    rig.start()
-    rig.wait(9.9)
+    rig = Rig().charging(9.9)
     rig.connected = False
     rig.central_up = False
     rig.tick()

@@ -108,7 +108,6 @@ class World:
         return None
 
     def acked(self, message: MonitorMessage) -> CentralAnswered:
-        """Central's ACK of a message."""
         first = self.heartbeat_s if isinstance(message, Register) else None
         ack = Ack(message.seq, "central-1", heartbeat_s=first)
         return CentralAnswered(self._central_connection, ack)
@@ -131,7 +130,6 @@ class World:
         self.happen(Lost(Peer.CENTRAL, self._central_connection, "connection closed"))
 
     def all(self, kind: type[E]) -> list[E]:
-        """The effects of one class, in order."""
         return [effect for _, effect in self.story if isinstance(effect, kind)]
 
     def dials(self, peer: Peer) -> list[float]:
