@@ -41,7 +41,6 @@ class Diary:
         self._path = path
 
     def __call__(self, text: str) -> None:
-        """Print a line, and keep it."""
         print(text, flush=True)
         if self._path.parent.exists():
             with self._path.open("a") as file:

@@ -51,26 +51,21 @@ class ChaosNetwork:
 
     @property
     def root(self) -> Path:
-        """The folder of everything."""
         return self.files.root
 
     @property
     def supervisord(self) -> Supervisord:
-        """The supervisor of all programs."""
         return self.files.supervisord
 
     @property
     def logs(self) -> Path:
-        """The folder of every program's log."""
         return self.supervisord.log.parent
 
     @property
     def central(self) -> Central:
-        """Central's HTTP."""
         return Central(f"http://127.0.0.1:{self.files.ports[8000]}")
 
     def wait_until_up(self) -> None:
-        """Return once every charging point is ON."""
         wait_until_none(self.lame, UP_S_MAX, "all is up", LOOK_S)
 
     def lame(self) -> dict[str, str]:
@@ -99,7 +94,6 @@ class ChaosNetwork:
 
     @property
     def program_names(self) -> list[str]:
-        """Every program, by the name that its supervisor has for it."""
         return [program.name for unit in self.units.values() for program in unit]
 
     def pid(self, name: str) -> int | None:
@@ -115,7 +109,6 @@ class ChaosNetwork:
 
     @staticmethod
     def wake(pid: int) -> None:
-        """SIGCONT, if it is still there."""
         _signalled(pid, signal.SIGCONT)
 
     def hold(self, name: str) -> None:
@@ -128,7 +121,6 @@ class ChaosNetwork:
             self.supervisord.stop([name])
 
     def release(self, name: str) -> None:
-        """Start what was held down."""
         self.supervisord.start([name])
 
     def leave(self, who: str) -> None:
@@ -140,7 +132,6 @@ class ChaosNetwork:
                 remove_charging_point(self.supervisord, who, False, lambda _: None)
 
     def join(self, who: str) -> None:
-        """Add one that was removed, as it was."""
         unit = f"driver-{who}" if who in DRIVER_IDS else f"cp-{who}"
         with changing(self.supervisord):
             self.supervisord.add(unit, self.units[unit])
@@ -169,17 +160,14 @@ class ChaosNetwork:
         return self.root / f"{driver_id}.txt"
 
     def write_requests(self, seed: int) -> None:
-        """Write what the drivers ask for."""
         for driver_id in DRIVER_IDS:
             lines = request_lines(seed, driver_id)
             self._requests_file(driver_id).write_text("\n".join(lines) + "\n")
 
     def sessions(self) -> list[checker.Row]:
-        """The rows of Central's sessions."""
         return checker.read_central(self._database)[0]
 
     def facts(self) -> checker.Facts:
-        """All that Central, the engines and the drivers wrote down."""
         logs = {each: self.logs / f"evd-driver-{each}" for each in DRIVER_IDS}
         return checker.gather(
             self._database,
@@ -198,7 +186,6 @@ class ChaosNetwork:
         return found
 
     def crashes(self) -> list[str]:
-        """The ends of programs that nobody had wished for."""
         log = _text(self.supervisord.log.with_suffix(""), ".log")
         return [line for line in log.splitlines() if _CRASHED.search(line)]
 

@@ -39,7 +39,6 @@ class BillWatch:
         self._settled: dict[str, tuple[object, ...]] = {}
 
     def look(self, sessions: Iterable[Row]) -> None:
-        """Compare the bills with those of the looks before."""
         for row in sessions:
             if not row["settled"]:
                 continue

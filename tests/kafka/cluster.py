@@ -49,7 +49,6 @@ class KafkaNode(Program):
 
     @property
     def address(self) -> str:
-        """Where clients reach it."""
         return f"{HOST}:{self.port}"
 
     def wait_until_up(self, end_s: float) -> Cluster:
@@ -72,7 +71,6 @@ class ForgetfulNode(KafkaNode):
     """A node whose disk is another one at each start."""
 
     def start(self) -> Program:
-        """Start it, with nothing."""
         if self.data_dir.exists():
             self.wipe()
         return super().start()
@@ -118,7 +116,6 @@ class KafkaCluster:
         return [node.wait_until_up(end_s) for node in self.nodes if node.alive][-1]
 
     def kill(self) -> None:
-        """SIGKILL to all."""
         for node in self.nodes:
             node.end()
 
@@ -129,7 +126,6 @@ class KafkaCluster:
         self._agree()
 
     def restart(self) -> Cluster:
-        """SIGKILL to all, and start them again."""
         self.kill()
         return self.start()
 

@@ -58,7 +58,6 @@ class Coordinator:
         return self.answer(request.request_id)
 
     def answer(self, request_id: str) -> DriverUpdate:
-        """Return the stored status of one request."""
         return DriverUpdate(
             request_id,
             ALICE,
@@ -85,7 +84,6 @@ class World:
         self.start()
 
     def start(self) -> None:
-        """Start another process, with what is on disk."""
         self.heard = False
         self.driver = Driver(
             DriverSettings(
@@ -100,7 +98,6 @@ class World:
         self.follow(self.driver.start(Now(self.mono_s, WALL)))
 
     def fresh_id(self) -> str:
-        """A request id that was never used."""
         self.made += 1
         return f"req-{self.made}"
 
@@ -113,7 +110,6 @@ class World:
     def follow(
         self, effects: list[Effect], crash_after: int | None = None, disk_full: bool = False
     ) -> None:
-        """Carry out effects in order, up to a crash or a save that fails."""
         for number, effect in enumerate(effects):
             if number == crash_after:
                 break
@@ -129,7 +125,6 @@ class World:
                 self.send(effect)
 
     def save(self, disk: DriverDisk) -> None:
-        """Check and keep what is saved."""
         ids = [request.request_id for request in disk.requests]
         assert len(ids) == len(set(ids)) <= REQUESTS_MAX
         self.asked.update(ids)
@@ -200,7 +195,6 @@ class World:
                 self.to_driver.append(self.central.answer(request_id))
 
     def heal(self) -> None:
-        """Everything works from now on, and sessions end."""
         for _ in range(400):
             self.mono_s += 0.25
             self.heard = True

@@ -44,7 +44,6 @@ class AnyLife(RuleBasedStateMachine):
 
     @initialize(heard=st.booleans())
     def hear(self, heard: bool) -> None:
-        """Most engines know their Central."""
         if heard:
             self.rig.ready()
 
@@ -62,7 +61,6 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(seconds=SECONDS)
     def time_passes(self, seconds: float) -> None:
-        """Time passes with all ticks."""
         self.step(self.rig.wait, seconds)
 
     @rule(seconds=SECONDS)
@@ -73,7 +71,6 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(shift_s=st.sampled_from([-3600.0, 0.0, 3600.0]))
     def clock_is_stepped(self, shift_s: float) -> None:
-        """The wall clock alone."""
         self.rig.wall_shift_s = shift_s
 
     @rule(session_id=SESSION_IDS, good_for_s=st.sampled_from([-1.0, 0.0, 1.0, 5.0]))
@@ -118,48 +115,39 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(session_id=SESSION_IDS)
     def recorded(self, session_id: str) -> None:
-        """Central stores what it was sent."""
         if session_id in self.ended:
             self.step(self.rig.recorded, session_id)
 
     @rule(central_id=CENTRALS, epoch=st.integers(min_value=1, max_value=3))
     def beacon(self, central_id: str, epoch: int) -> None:
-        """A beacon of the obeyed Central, or of another."""
         self.step(self.rig.beacon, central_id, epoch)
 
     @rule(central_id=CENTRALS)
     def ping(self, central_id: str) -> None:
-        """The monitor may be registered elsewhere."""
         self.step(self.rig.ping, central_id)
 
     @rule(payload=st.sampled_from([StopCp("repairs"), ResumeCp(), ResumeCp()]))
     def operator(self, payload: StopCp | ResumeCp) -> None:
-        """The operator takes it out of service, and back."""
         self.step(self.rig.command, payload)
 
     @rule(connected=st.booleans())
     def broker(self, connected: bool) -> None:
-        """The broker goes and comes."""
         self.rig.connected = connected
 
     @rule(up=st.booleans())
     def central(self, up: bool) -> None:
-        """Central's beacons stop and begin again."""
         self.rig.central_up = up
 
     @rule(failing=st.sampled_from(["", "", "disk is full"]))
     def disk(self, failing: str) -> None:
-        """The disk fails and heals."""
         self.rig.disk.failing = failing
 
     @rule(save_s=st.sampled_from([0.0, 0.0, 0.5, 2.4]))
     def slow_disk(self, save_s: float) -> None:
-        """The disk takes its time."""
         self.rig.save_s = save_s
 
     @rule(by_central=st.booleans())
     def stop_engine(self, by_central: bool) -> None:
-        """SIGTERM, or SHUTDOWN."""
         if by_central:
             self.step(self.rig.command, Shutdown(self.rig.boot_id))
         else:

@@ -58,7 +58,6 @@ class Scene:
         return time.monotonic() - since_s
 
     def all_in_service(self, cp_ids: Sequence[str] = CP_IDS) -> bool:
-        """Whether each of these is ON and could take a driver."""
         shown = self.network.shown()
         return all(_in_service(shown.get(cp_id, {})) for cp_id in cp_ids)
 
@@ -73,7 +72,6 @@ class Scene:
         return requests
 
     def driver_asks(self, cp_id: str) -> str:
-        """Have the driver ask for a charge; the request's id."""
         url = f"http://127.0.0.1:{self.driver.flag('--http-port')}/drivers/{DRIVER}/requests"
         answer = self.network.http.post(url, json={"cp_id": cp_id})
         answer.raise_for_status()
@@ -87,16 +85,13 @@ class Scene:
         return next((status for status in found if status in statuses), None)
 
     def buffered(self, cp_id: str) -> int:
-        """The number of sessions that an engine keeps and Central has not confirmed."""
         port = self.network.points[cp_id].engine.flag("--metrics-port")
         return int(self.network.metric("evd_sessions_buffered", int(port)))
 
     def wait_buffered(self, cp_ids: Sequence[str]) -> None:
-        """Wait until the session at each of these is over, and waits for Central."""
         wait_until_none(lambda: [each for each in cp_ids if not self.buffered(each)], PATIENCE_S)
 
     def wait_confirmed(self, cp_ids: Sequence[str]) -> None:
-        """Wait until no engine keeps a session that Central has not confirmed."""
         wait_until_none(lambda: [each for each in cp_ids if self.buffered(each)], PATIENCE_S)
 
 
