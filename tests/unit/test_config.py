@@ -36,6 +36,12 @@ PARSERS: dict[str, tuple[Parse, list[str]]] = {
     "monitor": (monitor_config, ["--cp-id", "CP-001"]),
     "driver": (driver_config, ["--driver-id", "driver-alice"]),
 }
+DATABASES = (
+    "sqlite:////var/lib/evd/c.db",
+    "postgresql+psycopg://u:p@h/evd",
+    "postgresql+psycopg://u:a/b#c?d@[::1]:5432/evd?sslmode=require",
+    "postgresql+psycopg:///evd?host=/run/postgresql",
+)
 TABLES = (BrokerConfig, CentralConfig, EngineConfig, MonitorConfig, DriverConfig)
 
 
@@ -101,66 +107,37 @@ def test_systemd_gives_the_state_directory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "value"),
+    ("name", "flag", "text", "value"),
     [
-        (
-            "central",
-            ["--kafka-bootstrap", "a:1, b.example:9092,[::1]:9"],
-            "a:1,b.example:9092,[::1]:9",
-        ),
-        ("central", ["--listen-host", "::1"], "::1"),
-        ("central", ["--listen-host", "0.0.0.0"], "0.0.0.0"),
-        ("central", ["--http-host", "::"], "::"),
-        ("central", ["--http-host", "fe80::1%eth0"], "fe80::1%eth0"),
-        ("central", ["--http-host", "::ffff:192.0.2.1"], "::ffff:192.0.2.1"),
-        ("central", ["--http-host", "evd_central-1.example."], "evd_central-1.example."),
-        ("central", ["--http-host", "4you.2b"], "4you.2b"),
-        ("central", ["--kafka-bootstrap", "[fe80::1%eth0]:9"], "[fe80::1%eth0]:9"),
-        (
-            "central",
-            ["--feed-origins", "http://h:80,https://h:443,http://h:443,http://[0:0::1]:80"],
-            ("http://h", "https://h", "http://h:443", "http://[::1]"),
-        ),
-        ("driver", ["--http-hosts", "Grid.example., ::1,plant"], ("Grid.example.", "::1", "plant")),
-        ("central", ["--db-url", "sqlite:////var/lib/evd/c.db"], "sqlite:////var/lib/evd/c.db"),
-        ("driver", ["--central-url", "http://[::1]:8000/"], "http://[::1]:8000"),
-        ("driver", ["--central-url", "https://central.example."], "https://central.example."),
-        (
-            "central",
-            ["--feed-origins", "https://A.example:8443,http://b"],
-            ("https://a.example:8443", "http://b"),
-        ),
-        (
-            "central",
-            ["--db-url", "postgresql+psycopg://u:p@h/evd"],
-            "postgresql+psycopg://u:p@h/evd",
-        ),
-        (
-            "central",
-            ["--db-url", "postgresql+psycopg://u:a/b#c?d@[::1]:5432/evd?sslmode=require"],
-            "postgresql+psycopg://u:a/b#c?d@[::1]:5432/evd?sslmode=require",
-        ),
-        (
-            "central",
-            ["--db-url", "postgresql+psycopg:///evd?host=/run/postgresql"],
-            "postgresql+psycopg:///evd?host=/run/postgresql",
-        ),
-        ("central", ["--restart-grace", "0"], 0.0),
-        ("engine", ["--euro-rate", "0"], 0.0),
-        ("engine", ["--location", "Málaga, C/ Larios 5"], "Málaga, C/ Larios 5"),
-        (
-            "driver",
-            ["--central-url", "https://central.example/evd/"],
-            "https://central.example/evd",
-        ),
-        ("driver", ["--request-interval", "0"], 0.0),
+        ("central", "--listen-host", "::1", "::1"),
+        ("central", "--listen-host", "0.0.0.0", "0.0.0.0"),
+        ("central", "--http-host", "::", "::"),
+        ("central", "--http-host", "fe80::1%eth0", "fe80::1%eth0"),
+        ("central", "--http-host", "::ffff:192.0.2.1", "::ffff:192.0.2.1"),
+        ("central", "--http-host", "evd_central-1.example.", "evd_central-1.example."),
+        ("central", "--http-host", "4you.2b", "4you.2b"),
+        ("central", "--kafka-bootstrap", "a:1, b.example:9,[::1]:9", "a:1,b.example:9,[::1]:9"),
+        ("central", "--kafka-bootstrap", "[fe80::1%eth0]:9", "[fe80::1%eth0]:9"),
+        ("central", "--feed-origins", "http://h:80,https://h:443", ("http://h", "https://h")),
+        ("central", "--feed-origins", "http://h:443,http://b", ("http://h:443", "http://b")),
+        ("central", "--feed-origins", "https://A.example:8443", ("https://a.example:8443",)),
+        ("central", "--feed-origins", "http://[0:0::1]:80", ("http://[::1]",)),
+        ("driver", "--http-hosts", "Grid.example., ::1,plant", ("Grid.example.", "::1", "plant")),
+        *(("central", "--db-url", url, url) for url in DATABASES),
+        ("central", "--restart-grace", "0", 0.0),
+        ("driver", "--central-url", "http://[::1]:8000/", "http://[::1]:8000"),
+        ("driver", "--central-url", "https://central.example.", "https://central.example."),
+        ("driver", "--central-url", "https://c.example/evd/", "https://c.example/evd"),
+        ("driver", "--request-interval", "0", 0.0),
+        ("engine", "--euro-rate", "0", 0.0),
+        ("engine", "--location", "Málaga, C/ Larios 5", "Málaga, C/ Larios 5"),
     ],
 )
-def test_good_values(name: str, given: list[str], value: object) -> None:
+def test_good_values(name: str, flag: str, text: str, value: object) -> None:
     """Proves: what is right is taken, and brought into one form."""
     parse, required = PARSERS[name]
-    field = given[0].removeprefix("--").replace("-", "_")
-    config = attributes(parse([*required, *given], {}))
+    field = flag.removeprefix("--").replace("-", "_")
+    config = attributes(parse([*required, flag, text], {}))
     assert config.get(field, config.get(field + "_s")) == value
 
 
@@ -204,6 +181,7 @@ BAD = [
     ("driver", "--central-url", ["http://h\u00f6st", "http://::1", "http://[::1", "http://h:80:80"]),
     ("driver", "--central-url", ["http://h:x", "http://h:", "http://1.2.3", "http://h\\@x"]),
     ("driver", "--requests-file", [""]),
+    ("driver", "--color", ["blue", ""]),
     ("broker", "--listen-port", ["0", "99999"]),
     ("broker", "--log-level", ["loud", ""]),
     ("broker", "--log-format", ["xml"]),

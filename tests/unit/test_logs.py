@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from evd import logs
@@ -29,23 +30,26 @@ def _root_logger() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
+@attrs.frozen
 class LogFile:
-    """A file that is logged to, and its lines."""
+    """A file that is logged to; `fd` takes each line."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    path: Path
+    fd: int
+
+    def configure(self, level: str = "INFO", form: str = "text", **env: str) -> None:
+        logs.configure(COMPONENT, level, form, env=env, fd=self.fd)
 
     def lines(self) -> list[str]:
-        return self._path.read_text().splitlines()
+        return self.path.read_text().splitlines()
 
 
 @pytest.fixture
 def log_file(tmp_path: Path) -> Iterator[LogFile]:
-    """The descriptor of a file that takes each line."""
-    file = LogFile(tmp_path / "log")
-    yield file
-    os.close(file.fd)
+    """A new log."""
+    path = tmp_path / "log"
+    with path.open("ab") as file:
+        yield LogFile(path, file.fileno())
 
 
 def fail() -> None:
@@ -55,7 +59,7 @@ def fail() -> None:
 
 def test_text_lines(log_file: LogFile) -> None:
     """Proves: a line is time in UTC, level, component and text, with bars between them."""
-    logs.configure(COMPONENT, env={}, fd=log_file.fd)
+    log_file.configure()
     logger.info("Session %s buffered (%d/%d)", "session-1", 1, 100)
     logger.debug("not at this level")
     (line,) = log_file.lines()
@@ -79,7 +83,7 @@ def test_the_time_is_utc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_json_lines(log_file: LogFile) -> None:
     """Proves: --log-format json gives one object a line, a traceback within it."""
-    logs.configure(COMPONENT, "DEBUG", "json", env={}, fd=log_file.fd)
+    log_file.configure("DEBUG", "json")
     logger.debug("two\nlines")
     try:
         fail()
@@ -95,8 +99,7 @@ def test_json_lines(log_file: LogFile) -> None:
 def test_journal_lines(log_file: LogFile) -> None:
     """Proves: under journald there is no time, and each line has its priority before it."""
     status = os.fstat(log_file.fd)
-    env = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
-    logs.configure(COMPONENT, "DEBUG", env=env, fd=log_file.fd)
+    log_file.configure("DEBUG", JOURNAL_STREAM=f"{status.st_dev}:{status.st_ino}")
     for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
         logger.log(level, "text")
     assert log_file.lines() == [
@@ -122,7 +125,7 @@ def test_another_stream_is_not_the_journal(log_file: LogFile, stream: str) -> No
 
 def test_a_text_cannot_forge_a_line(log_file: LogFile) -> None:
     """Proves: line breaks and terminal codes from outside are shown, not carried out."""
-    logs.configure(COMPONENT, env={}, fd=log_file.fd)
+    log_file.configure()
     logger.info("reason: %s", "x\n2026-01-31 12:00:00 | INFO | Central | forged\x1b[2J\u2028")
     (line,) = log_file.lines()
     assert line.endswith(r"x\n2026-01-31 12:00:00 | INFO | Central | forged\x1b[2J\u2028")
@@ -130,7 +133,7 @@ def test_a_text_cannot_forge_a_line(log_file: LogFile) -> None:
 
 def test_a_wrong_format_is_still_logged(log_file: LogFile) -> None:
     """Proves: a mistake in a log call costs neither the line nor the daemon."""
-    logs.configure(COMPONENT, env={}, fd=log_file.fd)
+    log_file.configure()
     logger.info("one %s and %d", "only")
     (line,) = log_file.lines()
     assert line.endswith("one %s and %d ('only',)")
@@ -166,7 +169,7 @@ def test_a_reader_that_stops_reading_holds_nothing_up() -> None:
 
 def test_a_long_line_comes_whole(log_file: LogFile) -> None:
     """Proves: what is longer than one piece is written in several, in order."""
-    logs.configure(COMPONENT, env={}, fd=log_file.fd)
+    log_file.configure()
     text = "".join(str(number) for number in range(5000))
     logger.info(text)
     (line,) = log_file.lines()

@@ -46,6 +46,7 @@ from evd.core.wire.messages import (
     DriverUpdate,
     Outcome,
     Payload,
+    RequestStatus,
     Seen,
     SessionRecord,
     Telemetry,
@@ -341,6 +342,13 @@ def updates(effects: Iterable[Effect]) -> list[DriverUpdate]:
         for effect in effects
         if isinstance(effect, Send) and isinstance(effect.message, DriverUpdate)
     ]
+
+
+def denial(effects: Iterable[Effect]) -> str:
+    """Return why the one driver who is told anything is DENIED."""
+    (update,) = updates(effects)
+    assert update.status is RequestStatus.DENIED
+    return update.reason
 
 
 def commands(effects: Iterable[Effect], kind: type[P]) -> list[P]:

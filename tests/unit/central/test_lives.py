@@ -57,11 +57,6 @@ def pending(network: Network) -> None:
     assert network.request().status is RequestStatus.PENDING
 
 
-def accepted(network: Network) -> None:
-    """req-1 has a session that has not been confirmed."""
-    network.ask()
-
-
 def running(network: Network) -> None:
     """The session of req-1 runs."""
     network.ask()
@@ -91,6 +86,8 @@ def never_began(network: Network) -> None:
     network.record(unknown(), started_at=None, kwh=0.0, euros=0.0, outcome=Outcome.FAILED)
 
 
+# req-1 has a session that has not been confirmed.
+accepted: Way = Network.ask
 OPEN: tuple[Way, ...] = (nothing, pending, accepted, running)
 ENDS: tuple[Way, ...] = (
     lambda network: network.cancel(),

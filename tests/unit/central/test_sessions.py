@@ -113,23 +113,18 @@ def test_the_driver_of_an_estimated_session_charges_elsewhere() -> None:
     assert network.request("req-2").status is RequestStatus.ACCEPTED
 
 
-def test_a_refusing_port_of_another_boot_proves_nothing() -> None:
-    """Proves: `refused` counts only for the boot that this monitor has had a PONG from."""
+@pytest.mark.parametrize(
+    ("boot_id", "cause"),
+    [("boot-of-somebody-else", KoCause.REFUSED), ("boot-CP-001-1", KoCause.TIMEOUT)],
+)
+def test_an_engine_that_may_still_charge_keeps_its_session(boot_id: str, cause: KoCause) -> None:
+    """Proves: `refused` counts only for the boot that this monitor has had a PONG from, and an
+    engine that does not answer may still charge: only 15 minutes end that."""
     network, _ = begun()
-    network.boots["CP-001"] = "boot-of-somebody-else"
-    for _ in range(40):
-        network.clock_s += 1
-        network.engine_gone()
-        network.tell(Ticked(True))
-    assert network.session().status is SessionStatus.ACTIVE
-
-
-def test_a_hanging_engine_keeps_its_session() -> None:
-    """Proves: an engine that does not answer may still charge: only 15 minutes end that."""
-    network, _ = begun()
+    network.boots["CP-001"] = boot_id
     for _ in range(60):
         network.clock_s += 1
-        network.engine_gone(cause=KoCause.TIMEOUT)
+        network.engine_gone(cause=cause)
         network.tell(Ticked(True))
     assert network.session().status is SessionStatus.ACTIVE
 

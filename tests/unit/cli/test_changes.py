@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -73,8 +72,7 @@ def asked(answers: Answers) -> list[str]:
 def test_ctrl_c_while_a_session_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: an interrupted removal puts the charging point back into service, stops nothing, and
     says that nothing was removed."""
-    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=interrupt)
-    monkeypatch.setattr("evd.cli.cp.time", clock)
+    monkeypatch.setattr("evd.cli.cp.time.sleep", interrupt)
     answers = Answers([ON, ON, ACCEPTED, SESSION, ACCEPTED])
     with answering(answers) as central:
         supervisor = supervised(central)
@@ -113,9 +111,7 @@ def test_a_central_that_can_not_be_told(monkeypatch: pytest.MonkeyPatch) -> None
     said: list[str] = []
     with answering(Answers([ON, ON, ACCEPTED, SESSION])) as central:
         supervisor = supervised(central)
-        monkeypatch.setattr(
-            "evd.cli.cp.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=interrupt)
-        )
+        monkeypatch.setattr("evd.cli.cp.time.sleep", interrupt)
         # Nobody listens at this port.
         monkeypatch.setattr(
             Central, "resume_cp", lambda _, cp_id: Central("http://127.0.0.1:1").stop_cp(cp_id)

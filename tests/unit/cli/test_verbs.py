@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import evd.cli
-from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.central_client import CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
 from evd.cli.broker import _node_at
 from evd.cli.command_line import CommandLineWrong
@@ -255,25 +255,6 @@ def test_a_request_is_followed_through_a_failing_database() -> None:
     gone = Answers([(404, {"error": "request_id req-1 is not known"}, {})])
     with answering(gone) as central, pytest.raises(CentralRefused, match="not known"):
         follow(central, "req-1", None)
-
-
-def test_central_says_no() -> None:
-    """Proves: Central's own sentence reaches the operator."""
-    answers = Answers([(409, {"error": "it is connected"}, {})])
-    with (
-        answering(answers) as central,
-        pytest.raises(CentralRefused, match="it is connected") as caught,
-    ):
-        central.forget_cp("CP-001")
-    assert caught.value.status == 409
-
-
-def test_central_is_away() -> None:
-    """Proves: a Central that is not there, or is not Central, is a sentence."""
-    with socket.socket() as unheard:
-        unheard.bind(("127.0.0.1", 0))
-        with pytest.raises(CentralAway, match="can't be reached"):
-            Central(f"http://127.0.0.1:{unheard.getsockname()[1]}").health()
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,12 @@ from evd.core.wire.control import (
     Register,
 )
 from evd.core.wire.messages import CpState
-from tests.unit.monitor.world import PONG, SETTINGS, World
+from tests.unit.monitor.world import PONG, SETTINGS, World, after
 
 
 def test_a_healthy_start() -> None:
     """Proves: with engine and Central there, it is registered at once, with the engine's rates."""
-    world = World()
-    world.pass_time(0)
+    world = after(0)
     ((at_s, register),) = world.told(Register)
     assert at_s == 0
     assert register == Register(
@@ -60,8 +59,7 @@ def test_a_healthy_start() -> None:
 
 def test_pings_name_the_central() -> None:
     """Proves: the engine is told which Central it is to obey as soon as that one has answered."""
-    world = World()
-    world.pass_time(1.5)
+    world = after(1.5)
     first, second = world.all(SendPing)
     assert first.message.central_id is None
     assert second.message.central_id == "central-1"
@@ -70,8 +68,7 @@ def test_pings_name_the_central() -> None:
 
 def test_an_engine_that_starts_with_its_monitor_has_no_fault() -> None:
     """Proves: Central hears nothing before the first verdict, which comes with the first answer."""
-    world = World(engine="refuses")
-    world.pass_time(0.5)
+    world = after(0.5, engine="refuses")
     assert world.told(Register) == []
     world.engine = "answers"
     world.pass_time(0.2)
@@ -95,8 +92,7 @@ def test_a_dead_engine_at_the_start() -> None:
 def test_a_crash_is_told_within_three_intervals() -> None:
     """Proves: a closed connection is a failed check at once, one an interval counts, and the third
     is a FAULT with the last boot that was seen."""
-    world = World()
-    world.pass_time(1.3)
+    world = after(1.3)
     world.kill_engine()
     world.pass_time(2.5)
     ((at_s, fault),) = world.told(Fault)
@@ -112,8 +108,7 @@ def test_a_crash_is_told_within_three_intervals() -> None:
 
 def test_a_hang_is_told_within_five_seconds() -> None:
     """Proves: an engine that takes connections and answers nothing is KO by time-out."""
-    world = World()
-    world.pass_time(1.01)
+    world = after(1.01)
     world.engine = "hangs"
     world.pass_time(5)
     ((at_s, fault),) = world.told(Fault)
@@ -124,8 +119,7 @@ def test_a_hang_is_told_within_five_seconds() -> None:
 
 def test_recovery_is_seen_at_once() -> None:
     """Proves: a KO engine is asked every 0.2 s, and one answer is a RECOVERED with its new boot."""
-    world = World(engine="refuses")
-    world.pass_time(5)
+    world = after(5, engine="refuses")
     before = len(world.dials(Peer.ENGINE))
     world.pass_time(2)
     assert 9 <= len(world.dials(Peer.ENGINE)) - before <= 11
@@ -139,8 +133,7 @@ def test_recovery_is_seen_at_once() -> None:
 
 def test_a_hung_engine_that_wakes_on_its_connection() -> None:
     """Proves: the answer to the present PING on the old connection ends the fault."""
-    world = World()
-    world.pass_time(0.5)
+    world = after(0.5)
     world.engine = "hangs"
     world.pass_time(4.2)
     world.engine = "answers"
@@ -151,8 +144,7 @@ def test_a_hung_engine_that_wakes_on_its_connection() -> None:
 
 def test_a_dead_link_is_dialed_anew() -> None:
     """Proves: after three PINGs without an answer a new connection is tried."""
-    world = World()
-    world.pass_time(0.5)
+    world = after(0.5)
     world.engine = "hangs"
     world.pass_time(4)
     assert len(world.dials(Peer.ENGINE)) == 2
@@ -161,8 +153,7 @@ def test_a_dead_link_is_dialed_anew() -> None:
 def test_an_old_answer_is_no_answer() -> None:
     """Proves: a PONG to another PING, or on another connection, is not taken for the engine's
     present state."""
-    world = World(engine="hangs")
-    world.pass_time(0.1)
+    world = after(0.1, engine="hangs")
     ping = world.all(SendPing)[-1].message
     world.happen(EngineAnswered(world._engine_connection, attrs.evolve(PONG, seq=ping.seq - 1)))
     world.happen(EngineAnswered(world._engine_connection + 1, attrs.evolve(PONG, seq=ping.seq)))
@@ -171,8 +162,7 @@ def test_an_old_answer_is_no_answer() -> None:
 
 def test_another_engine_on_the_port() -> None:
     """Proves: an engine of another charging point is a failed check, and the log says so."""
-    world = World(pong=attrs.evolve(PONG, cp_id="CP-002"))
-    world.pass_time(2.9)
+    world = after(2.9, pong=attrs.evolve(PONG, cp_id="CP-002"))
     ((_, register),) = world.told(Register)
     assert register.engine_status is EngineStatus.KO
     assert register.ko_cause is KoCause.TIMEOUT
@@ -183,8 +173,7 @@ def test_another_engine_on_the_port() -> None:
 
 def test_heartbeats_keep_the_pace() -> None:
     """Proves: with nothing to tell, a frame is sent within the time that Central gave."""
-    world = World(heartbeat_s=0.5)
-    world.pass_time(10)
+    world = after(10, heartbeat_s=0.5)
     at = [at_s for at_s, _ in world.told(Heartbeat)]
     gaps = [later - earlier for earlier, later in itertools.pairwise(at)]
     assert max(gaps) <= 0.5
@@ -194,8 +183,7 @@ def test_heartbeats_keep_the_pace() -> None:
 def test_what_changes_is_told_with_the_check_that_shows_it() -> None:
     """Proves: a new state of the engine reaches Central with the next check, not a heartbeat
     later."""
-    world = World(heartbeat_s=60.0)
-    world.pass_time(2.5)
+    world = after(2.5, heartbeat_s=60.0)
     world.pong = attrs.evolve(PONG, state=CpState.SUPPLYING, session_id="session-1", report=6)
     world.pass_time(1)
     ((at_s, heartbeat),) = world.told(Heartbeat)
@@ -217,8 +205,7 @@ def test_changes_are_told_ten_times_a_second_at_most() -> None:
 
 def test_new_rates_are_registered() -> None:
     """Proves: an engine restarted with other rates is registered again on the same connection."""
-    world = World()
-    world.pass_time(1.5)
+    world = after(1.5)
     world.pong = attrs.evolve(PONG, boot_id="boot-2", kw_rate=50.0, location="Pier 7")
     world.pass_time(1)
     first, second = (message for _, message in world.told(Register))
@@ -229,8 +216,7 @@ def test_new_rates_are_registered() -> None:
 def test_first_rates_come_with_the_recovery() -> None:
     """Proves: an engine that was dead when its monitor registered brings its rates, and then its
     recovery."""
-    world = World(engine="refuses")
-    world.pass_time(4)
+    world = after(4, engine="refuses")
     world.engine = "answers"
     world.pass_time(0.3)
     kinds = [type(effect.message) for effect in world.all(TellCentral)]
@@ -241,8 +227,7 @@ def test_first_rates_come_with_the_recovery() -> None:
 def test_a_lost_connection_is_dialed_at_once() -> None:
     """Proves: Central sees the monitor again within 0.2 s of a connection that broke, registered
     with what is true then."""
-    world = World()
-    world.pass_time(3.3)
+    world = after(3.3)
     world.lose_central(then="acks")
     world.pass_time(0.21)
     assert len(world.told(Register)) == 2
@@ -252,8 +237,7 @@ def test_a_lost_connection_is_dialed_at_once() -> None:
 def test_central_away_for_long() -> None:
     """Proves: Central is dialed for ever, ever more slowly up to the longest delay, with two lines
     a minute in the log; and found again within that delay."""
-    world = World()
-    world.pass_time(1.0)
+    world = after(1.0)
     world.lose_central(then="refuses")
     world.pass_time(120)
     at = world.dials(Peer.CENTRAL)[1:]
@@ -270,8 +254,7 @@ def test_central_away_for_long() -> None:
 
 def test_a_silent_central_is_given_up() -> None:
     """Proves: without an ACK for three heartbeats the connection is dropped and dialed again."""
-    world = World()
-    world.pass_time(2.0)
+    world = after(2.0)
     world.central = "hears nothing"
     world.pass_time(3.3)
     assert len(world.all(Close)) == 1
@@ -280,8 +263,7 @@ def test_a_silent_central_is_given_up() -> None:
 
 def test_a_dial_that_is_never_answered() -> None:
     """Proves: a cut link is tried with new connections, so that it is used when it is whole."""
-    world = World(central="vanished")
-    world.pass_time(10)
+    world = after(10, central="vanished")
     assert 3 <= len(world.dials(Peer.CENTRAL)) <= 8
     world.central = "acks"
     world.pass_time(3.1)
@@ -292,8 +274,7 @@ def test_a_dial_that_is_never_answered() -> None:
 def test_a_lasting_refusal_waits_and_warns(code: NackCode) -> None:
     """Proves: a monitor that Central refuses for a lasting reason closes, comes back at its longest
     delay, and says so each time; it goes by the code, whatever the sentence is."""
-    world = World(central="nacks go away", nack_code=code)
-    world.pass_time(9)
+    world = after(9, central="nacks go away", nack_code=code)
     assert world.dials(Peer.CENTRAL) == pytest.approx([0, 2, 4, 6, 8])
     warnings = world.notes(Level.WARNING)
     assert sum("go away" in text for text in warnings) == 5
@@ -306,8 +287,7 @@ def test_a_lasting_refusal_waits_and_warns(code: NackCode) -> None:
 def test_any_other_refusal_backs_off(code: str | None) -> None:
     """Proves: a NACK without a code (an older Central) or with any other one is told with its
     reason and tried again, ever more slowly; its sentence steers nothing."""
-    world = World(central="nacks duplicate", nack_code=code)
-    world.pass_time(20)
+    world = after(20, central="nacks duplicate", nack_code=code)
     at = world.dials(Peer.CENTRAL)
     assert at[1] <= 0.4
     assert 11 < len(at) <= 20
@@ -316,8 +296,7 @@ def test_any_other_refusal_backs_off(code: str | None) -> None:
 
 def test_an_unread_frame_is_no_end() -> None:
     """Proves: a frame that was damaged on its way costs a line in the log, not the connection."""
-    world = World()
-    world.pass_time(1.0)
+    world = after(1.0)
     world.happen(CentralAnswered(world._central_connection, Nack(None, "bad frame: lrc")))
     assert world.monitor.report.registered
     assert "bad frame: lrc" in world.notes(Level.WARNING)[0]
@@ -325,8 +304,7 @@ def test_an_unread_frame_is_no_end() -> None:
 
 def test_a_verdict_that_changed_on_the_way() -> None:
     """Proves: what became of the engine while Central was away is told with the REGISTER."""
-    world = World()
-    world.pass_time(1.0)
+    world = after(1.0)
     world.lose_central(then="refuses")
     world.kill_engine()
     world.pass_time(5)
@@ -340,8 +318,7 @@ def test_a_verdict_that_changed_on_the_way() -> None:
 
 def test_a_stop_of_its_own_accuses_nobody() -> None:
     """Proves: a monitor stopped by a signal for a minute raises no fault and drops no Central."""
-    world = World()
-    world.pass_time(2.5)
+    world = after(2.5)
     world.engine = "hangs"
     world.pass_time(0.6)
     world.mono_s += 60
@@ -357,8 +334,7 @@ def test_a_stop_of_its_own_accuses_nobody() -> None:
 
 def test_bye() -> None:
     """Proves: an intended stop says BYE with its reason and ends with Central's answer."""
-    world = World()
-    world.pass_time(1.0)
+    world = after(1.0)
     world.happen(StopAsked("stopped"))
     ((_, bye),) = world.told(Bye)
     assert bye.reason == "stopped"
@@ -368,8 +344,7 @@ def test_bye() -> None:
 def test_bye_before_the_answer_to_register() -> None:
     """Proves: a stop between REGISTER and its answer says BYE too, since Central has taken it for
     there; and that late answer is not taken for the one to BYE."""
-    world = World(central="hears nothing")
-    world.pass_time(0.2)
+    world = after(0.2, central="hears nothing")
     ((_, register),) = world.told(Register)
     world.happen(StopAsked("stopped"))
     ((_, bye),) = world.told(Bye)
@@ -382,8 +357,7 @@ def test_bye_before_the_answer_to_register() -> None:
 
 def test_a_monitor_that_leaves_accuses_nobody() -> None:
     """Proves: an engine that is stopped together with its monitor is not told as failing."""
-    world = World()
-    world.pass_time(1.0)
+    world = after(1.0)
     world.central = "hears nothing"
     world.happen(StopAsked("stopped"))
     world.kill_engine()
@@ -393,8 +367,7 @@ def test_a_monitor_that_leaves_accuses_nobody() -> None:
 
 def test_bye_that_nobody_answers() -> None:
     """Proves: the stop waits half a second for Central, and not at all where there is none."""
-    world = World()
-    world.pass_time(1.0)
+    world = after(1.0)
     world.central = "hears nothing"
     world.happen(StopAsked("stopped"))
     world.pass_time(0.45)

@@ -1,7 +1,7 @@
 """A monitor's core between an engine and a Central that a test plays."""
 
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -148,3 +148,10 @@ class World:
 
     def notes(self, level: Level) -> list[str]:
         return [note.text for note in self.all(Note) if note.level is level]
+
+
+def after(seconds: float, **world: Any) -> World:
+    """A new world in which so much time has gone by."""
+    made = World(**world)
+    made.pass_time(seconds)
+    return made
