@@ -42,16 +42,12 @@ _CRASHED: Final = re.compile(r"exit status [1-9]|exited: .*terminated by SIG(?!K
 
 @attrs.frozen
 class ChaosNetwork:
-    """A network with the handles by which it is struck.  `root` holds its files and its state."""
+    """A network with the handles by which it is struck."""
 
     files: supervised.Network
     units: Mapping[str, Sequence[Program]]
     # By charging point: the link between its monitor and Central.
     relays: Mapping[str, Relay]
-
-    @property
-    def root(self) -> Path:
-        return self.files.root
 
     @property
     def supervisord(self) -> Supervisord:
@@ -64,9 +60,6 @@ class ChaosNetwork:
     @property
     def central(self) -> Central:
         return Central(f"http://127.0.0.1:{self.files.ports[8000]}")
-
-    def wait_until_up(self) -> None:
-        wait_until_none(self.lame, UP_S_MAX, "all is up", LOOK_S)
 
     def lame(self) -> dict[str, str]:
         """The programs that do not run, and the charging points that are not shown as free or
@@ -103,25 +96,18 @@ class ChaosNetwork:
     def freeze(self, name: str) -> int | None:
         """SIGSTOP; the process that now hangs."""
         pid = self.pid(name)
-        if pid is not None and _signalled(pid, signal.SIGSTOP):
+        if pid is not None and signalled(pid, signal.SIGSTOP):
             return pid
         return None
 
-    @staticmethod
-    def wake(pid: int) -> None:
-        _signalled(pid, signal.SIGCONT)
-
     def hold(self, name: str) -> None:
-        """SIGKILL, without a new start until `release`."""
+        """SIGKILL, without a new start until the supervisor is told to start it."""
         # A stop begins with SIGTERM, which a process that hangs does not hear before it is killed.
         pid = self.freeze(name)
         if pid is None:
             raise SupervisorFailed(f"{name} does not run")
         with _soon_killed(pid):
             self.supervisord.stop([name])
-
-    def release(self, name: str) -> None:
-        self.supervisord.start([name])
 
     def leave(self, who: str) -> None:
         """Remove a charging point or a driver; ToolFailed where it can't be done without a loss."""
@@ -157,7 +143,7 @@ class ChaosNetwork:
         self.supervisord.start(names)
 
     def _requests_file(self, driver_id: str) -> Path:
-        return self.root / f"{driver_id}.txt"
+        return self.files.root / f"{driver_id}.txt"
 
     def write_requests(self, seed: int) -> None:
         for driver_id in DRIVER_IDS:
@@ -201,7 +187,8 @@ def _text(stem: Path, suffix: str) -> str:
     return "".join(each.read_text(errors="replace") for each in (*rotated, path) if each.exists())
 
 
-def _signalled(pid: int, number: int) -> bool:
+def signalled(pid: int, number: int) -> bool:
+    """Signal a process; whether it is still there."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -212,7 +199,7 @@ def _signalled(pid: int, number: int) -> bool:
 @contextlib.contextmanager
 def _soon_killed(pid: int) -> Iterator[None]:
     """SIGKILL the process while the block waits for its end."""
-    killer = threading.Timer(0.1, _signalled, (pid, signal.SIGKILL))
+    killer = threading.Timer(0.1, signalled, (pid, signal.SIGKILL))
     killer.start()
     try:
         yield
@@ -262,5 +249,5 @@ def chaos_network(root: Path, seed: int) -> Iterator[ChaosNetwork]:
         network.write_requests(seed)
         # It ends with this process, however that ends.
         files.supervisord.launch()
-        network.wait_until_up()
+        wait_until_none(network.lame, UP_S_MAX, "all is up", LOOK_S)
         yield network

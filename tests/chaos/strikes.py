@@ -1,5 +1,6 @@
 """Faults carried out: each in a thread of its own, which also undoes it."""
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -9,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import SupervisorFailed
 from evd.cli.errors import ToolFailed
-from tests.chaos.network import ChaosNetwork
+from tests.chaos.network import ChaosNetwork, signalled
 from tests.chaos.plan import CP_IDS, Fault, Kind
 
 THREADS_MAX = 64
@@ -67,12 +68,10 @@ class Storm:
     def _tell(self, text: str) -> None:
         self._say(f"{time.monotonic() - self._began_s:7.2f} s  {text}")
 
-    def _happened(self, fault: Fault) -> None:
+    def _happened(self, fault: Fault, lasts_s: float = 0.0) -> None:
         self.struck[fault.kind] += 1
         self._tell(str(fault))
-
-    def _pause(self, fault: Fault) -> None:
-        self._peace.wait(fault.lasts_s)
+        self._peace.wait(lasts_s)
 
     def _kill(self, fault: Fault) -> None:
         killed = 0
@@ -90,33 +89,29 @@ class Storm:
         (name,) = fault.targets
         try:
             self.network.hold(name)
-            self._happened(fault)
-            self._pause(fault)
+            self._happened(fault, fault.lasts_s)
         finally:
-            self.network.release(name)
+            self.network.supervisord.start([name])
 
     def _hang(self, fault: Fault) -> None:
         (name,) = fault.targets
         pid = self.network.freeze(name)
         if pid is None:
             raise NotThere("it does not run")
-        self._happened(fault)
-        self._pause(fault)
-        self.network.wake(pid)
+        self._happened(fault, fault.lasts_s)
+        signalled(pid, signal.SIGCONT)
 
     def _cut(self, fault: Fault) -> None:
         relay = self.network.relays[fault.targets[0]]
         relay.freeze()
-        self._happened(fault)
-        self._pause(fault)
+        self._happened(fault, fault.lasts_s)
         relay.thaw()
 
     def _stop(self, fault: Fault) -> None:
         (cp_id,) = fault.targets
         try:
             self.network.central.stop_cp(cp_id)
-            self._happened(fault)
-            self._pause(fault)
+            self._happened(fault, fault.lasts_s)
         finally:
             # An answer that never came does not say that nothing was done.
             self._resume(cp_id)
@@ -143,8 +138,7 @@ class Storm:
         (who,) = fault.targets
         try:
             self.network.leave(who)
-            self._happened(fault)
-            self._pause(fault)
+            self._happened(fault, fault.lasts_s)
             self.network.join(who)
         finally:
             # To make a charging point ready to go it was stopped.

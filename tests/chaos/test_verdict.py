@@ -1,38 +1,30 @@
 """The count can fail: each kind of damage is found, and only that."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import attrs
 
 from evd.core.central.ledger import session_id_for
-from evd.core.wire.messages import Outcome, SessionRecord
 from tests.chaos.verdict import BillWatch, Verdict, judge, last_line
 from tests.network.checker import Disk, Facts, Kept, Told
+from tests.unit.engine.rig import CP_ID, WALL, record_of
 
-BEGAN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 REQUEST = "req-" + "1" * 32
 SESSION = session_id_for(REQUEST)
-DRIVER, CP = "driver-1", "CP-001"
-RECORD = SessionRecord(
-    session_id=SESSION,
+DRIVER = "driver-1"
+RECORD = attrs.evolve(
+    record_of(SESSION),
     request_id=REQUEST,
-    cp_id=CP,
     driver_id=DRIVER,
-    boot_id="boot-1",
-    started_at=BEGAN,
-    ended_at=BEGAN + timedelta(seconds=3),
+    ended_at=WALL + timedelta(seconds=3),
     kwh=0.5,
     euros=0.15,
-    outcome=Outcome.COMPLETED,
-    reason="",
-    fault=False,
-    bill=True,
 )
 ROW: dict[str, Any] = {
     "session_id": SESSION,
     "request_id": REQUEST,
-    "cp_id": CP,
+    "cp_id": CP_ID,
     "driver_id": DRIVER,
     "status": "COMPLETED",
     "settled": 1,
@@ -55,7 +47,7 @@ def facts(
     return Facts(
         sessions=rows,
         requests={REQUEST: {"request_id": REQUEST, "status": stored}},
-        disks={CP: Disk(kept, ())},
+        disks={CP_ID: Disk(kept, ())},
         told={DRIVER: {REQUEST: told} if told else {}},
         asked={DRIVER: {REQUEST}},
     )
@@ -118,7 +110,7 @@ def test_a_car_that_starts_long_after_its_request_failed_is_found() -> None:
     for before_s, found in ((9, 0), (11, 1)):
         verdict = judge(
             facts(row, kept=(Kept(stray, True),), told=told, stored="FAILED"),
-            failed_at={REQUEST: BEGAN - timedelta(seconds=before_s)},
+            failed_at={REQUEST: WALL - timedelta(seconds=before_s)},
         )
         assert counts(verdict) == (0, 0, 0, 0, found)
 

@@ -55,19 +55,6 @@ async def test_a_message_wakes_its_reader(kafka: KafkaCluster) -> None:
         assert statistics.median(await round_trips(pair, 40)) < LATENCY_S_MAX
 
 
-async def test_a_reader_goes_on_where_it_committed(kafka: KafkaCluster) -> None:
-    """Proves: a committed message is not read again, and the next one is."""
-    async with open_pair(kafka.bootstrap, group_id="committing") as pair:
-        await pair.send(b"done")
-        await pair.until_read(b"done")
-        done = next(message for message in pair.read if message.value == b"done")
-        pair.consumer.commit({(TOPIC, done.partition): done.offset + 1})
-    async with open_pair(kafka.bootstrap, group_id="committing") as pair:
-        await pair.send(b"new")
-        await pair.until_read(b"new")
-        assert b"done" not in pair.values
-
-
 async def test_keys_lie_where_java_puts_them(
     kafka: KafkaCluster, installed_kafka: Installation
 ) -> None:

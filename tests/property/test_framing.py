@@ -150,8 +150,10 @@ def test_data_on_the_wire_has_no_delimiter(data: bytes) -> None:
 @example(b"\x02\x1b\x03\x02\x02b\x03b", [2])
 @example(b"\x02\x02\x03\x02\x1b\x02b\x03b", [1])
 def test_the_fast_reader_keeps_the_rules(stream: bytes, places: list[int]) -> None:
-    """Proves: whatever arrives, in whatever chunks, the result is what the rules say."""
-    assert deframed(cut(stream, places)) == by_rule(stream)
+    """Proves: whatever arrives, in whatever chunks, also of one byte each, the result is what the
+    rules say."""
+    by_bytes = deframed(bytes([byte]) for byte in stream)
+    assert deframed(cut(stream, places)) == by_bytes == by_rule(stream)
 
 
 # The slow reader takes 20 ms for each of these.
@@ -162,12 +164,6 @@ def test_the_fast_reader_keeps_the_rules_at_the_bound(
 ) -> None:
     """Proves: a frame at or over the bound is judged by the rules too, and only once."""
     assert deframed(cut(long + stream, places)) == by_rule(long + stream)
-
-
-@given(STREAM)
-def test_chunks_of_one_byte_keep_the_rules(stream: bytes) -> None:
-    """Proves: nothing depends on two bytes arriving together."""
-    assert deframed(bytes([byte]) for byte in stream) == by_rule(stream)
 
 
 @given(STREAM, DATA, PLACES)
