@@ -228,19 +228,6 @@ async def test_a_file_is_worked_through(autojump_clock: trio.testing.MockClock) 
             nursery.cancel_scope.cancel()
 
 
-async def test_no_coordinator_in_bounded_time(autojump_clock: trio.testing.MockClock) -> None:
-    """Proves: with nobody there the request fails after its time-out, and nothing was sent."""
-    with world(file="CP-001\n") as w:
-        async with trio.open_nursery() as nursery:
-            await w.start(nursery)
-            await trio.sleep(9.5)
-            assert w.lines() == []
-            await trio.sleep(1)
-            assert w.columns() == [("FAILED", "CP-001", "no coordinator")]
-            assert w.sent() == []
-            nursery.cancel_scope.cancel()
-
-
 async def test_a_disk_that_refuses_holds_news_back_and_loses_none(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -387,17 +374,6 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
             line = _refused(tmp_path, flag, str(port))
             assert flag in line
             assert str(port) in line
-
-
-def test_a_requests_file_is_checked(tmp_path: Path) -> None:
-    """Proves: exit code 2 with the file and the line that is wrong."""
-    path = tmp_path / "requests.txt"
-    path.write_text("CP-001\n# fine\nCP 2\n")
-    line = _refused(tmp_path, "--requests-file", str(path))
-    assert str(path) in line
-    assert "line 3" in line
-    assert "--requests-file" in _refused(tmp_path, "--requests-file", str(tmp_path / "none"))
-    assert "--color" in _refused(tmp_path, "--color", "blue")
 
 
 def test_a_state_directory_is_one_drivers_and_one_processs(tmp_path: Path) -> None:

@@ -111,18 +111,6 @@ async def test_a_dead_engine_is_told(autojump_clock: trio.testing.MockClock) -> 
         assert len(world.central.streams) == 1
 
 
-async def test_central_comes_back(autojump_clock: trio.testing.MockClock) -> None:
-    """Proves: a Central that was away for a minute is found again within the longest delay."""
-    async with watching() as world:
-        await world.ears.hear(Register)
-        await world.central.shut()
-        await trio.sleep(60)
-        world.central.open = True
-        at_s = trio.current_time()
-        await world.ears.hear(Register, 2)
-        assert trio.current_time() - at_s <= 2.1
-
-
 async def test_an_engine_that_answers_nonsense(autojump_clock: trio.testing.MockClock) -> None:
     """Proves: an answer that is no PONG is a missing answer, and ends nothing."""
 

@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +9,6 @@ import attrs
 import pytest
 
 from evd.adapters.files.notebook import FILE_NAME, ForeignNotebook, Notebook, NotSaved
-from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
 from evd.core.driver.disk import BLANK_DISK, FINALS_MAX, REQUESTS_MAX, DriverDisk, OpenRequest
 from evd.core.wire.messages import Action, DriverUpdate, RequestStatus
 
@@ -112,25 +109,3 @@ def test_a_disk_that_refuses_keeps_the_page_before(
         with pytest.raises(NotSaved, match="No space left"):
             notebook.write(attrs.evolve(full_disk(), file_line=8))
     assert notebook.read() == full_disk()
-
-
-def test_a_state_directory_has_one_process(tmp_path: Path) -> None:
-    """Proves: a second process is kept out, and let in once the first has ended."""
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from evd.adapters.files.state_dir import held_state_dir\n"
-        "with held_state_dir(Path(sys.argv[1])):\n"
-        "    print('held', flush=True); sys.stdin.read()\n"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(StateDirInUse), held_state_dir(tmp_path):
-            pass
-        holder.kill()
-    with held_state_dir(tmp_path):
-        pass

@@ -186,38 +186,6 @@ def test_the_wait_of_a_crash_loop_has_a_bound() -> None:
     assert process.delay <= time.time() + BACKOFF_S_MAX
 
 
-def test_kill_and_restart(started: Place) -> None:
-    """Proves: a killed process is started again by supervisord, under the same name."""
-    name = "evd-engine:CP-001"
-    pid = started.supervisord.kill(name)
-    # supervisord takes a moment to see that it is dead.
-    started.wait("another process has its name", lambda: started.pids()[name] not in (None, pid))
-    started.wait_until_running(5)
-
-
-def test_the_child_ends_with_its_parent(place: Place, tmp_path: Path) -> None:
-    """Proves: a supervisord in the foreground stops everything when who started it is killed."""
-    script = tmp_path / "parent.py"
-    script.write_text(
-        "import sys, time\nfrom pathlib import Path\n"
-        "from evd.adapters.supervisor.supervisord import Supervisord\n"
-        "print(Supervisord(Path(sys.argv[1])).launch().pid, flush=True)\ntime.sleep(1000)\n"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, str(script), str(place.supervisord.conf)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert parent.stdout is not None
-    with parent:
-        pid = int(parent.stdout.readline())
-        place.wait_until_running(5)
-        pids = [*place.pids().values()]
-        parent.kill()
-    place.wait("supervisord ends", lambda: not Path(f"/proc/{pid}").exists())
-    assert not any(Path(f"/proc/{each}").exists() for each in pids)
-
-
 def test_one_that_is_still_busy_is_waited_for(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
