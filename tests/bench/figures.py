@@ -20,3 +20,16 @@ def line(name: str, figure: str, goal: str = "", holds: bool | None = None) -> N
     """Print one figure; `holds`: whether it meets its goal."""
     verdict = {True: "  holds", False: "  MISSED", None: ""}[holds]
     print(f"{name:46} {figure}{f'  goal: {goal}' if goal else ''}{verdict}", flush=True)
+
+
+def goal_line(
+    name: str, values: Sequence[float], unit: str, digits: int, **goal: float | None
+) -> None:
+    """Print the figure of some runs; `goal`: `least` or `most`, that its median is held against."""
+    ((bound, value),) = goal.items()
+    if value is None:
+        line(name, spread(values, unit, digits))
+        return
+    median = statistics.median(values)
+    holds = median >= value if bound == "least" else median <= value
+    line(name, spread(values, unit, digits), f"at {bound} {value:,g} {unit}".rstrip(), holds)

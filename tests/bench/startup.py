@@ -1,10 +1,9 @@
 """Start-up time, until READY is told to the supervisor, and resident memory."""
 
-import statistics
 import time
 from pathlib import Path
 
-from tests.bench.figures import line, spread
+from tests.bench.figures import goal_line
 from tests.network.network import Network
 
 RUNS = 5
@@ -30,15 +29,5 @@ def measure(folder: Path) -> None:
                 program.kill()
     for name, (seconds_all, megabytes) in figures.items():
         goal_s, goal_mb = GOALS.get(name, (None, None))
-        line(
-            f"{name} ready after",
-            spread(seconds_all, "s", 2),
-            f"{goal_s} s" if goal_s else "",
-            statistics.median(seconds_all) <= goal_s if goal_s else None,
-        )
-        line(
-            f"{name} resident",
-            spread(megabytes, "MB"),
-            f"{goal_mb} MB" if goal_mb else "",
-            statistics.median(megabytes) <= goal_mb if goal_mb else None,
-        )
+        goal_line(f"{name} ready after", seconds_all, "s", 2, most=goal_s)
+        goal_line(f"{name} resident", megabytes, "MB", 1, most=goal_mb)

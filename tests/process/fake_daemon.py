@@ -17,6 +17,8 @@ from evd.daemons.lifecycle import Lifecycle, listen, run_program
 
 FOREVER_S = 3600
 
+Way = Callable[[EngineConfig, Lifecycle], Awaitable[int | None]]
+
 
 async def stops_when_told(_: EngineConfig, life: Lifecycle) -> None:
     """Work until told, as every daemon should."""
@@ -94,24 +96,8 @@ def shorten_the_bounds() -> None:
     lifecycle.LAST_END_S = 2.0
 
 
-WAYS: dict[str, Callable[[EngineConfig, Lifecycle], Awaitable[int | None]]] = {
-    way.__name__: way
-    for way in (
-        stops_when_told,
-        returns,
-        returns_a_code,
-        crashes,
-        binds,
-        ignores,
-        shields,
-        blocks,
-        hangs,
-        lingers,
-    )
-}
-
 if __name__ == "__main__":
-    way = WAYS[sys.argv.pop(1)]
+    way: Way = globals()[sys.argv.pop(1)]
     if "EVD_TEST_SHORT_STOP" in os.environ:
         shorten_the_bounds()
     run_program(engine_config, way)

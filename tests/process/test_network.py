@@ -98,7 +98,8 @@ def test_a_bad_flag_is_one_line_and_exit_code_2(tmp_path: Path, argv: list[str],
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2(shared: Network) -> None:
-    """Proves: a second Central, engine or broker on the same port says which flag, and ends."""
+    """Proves: a second Central, engine, driver or broker on the same port says which flag, and
+    ends."""
     port = str(shared.http_port)
     state = str(shared.folder / "second")
     listens = ("--listen-port", str(free_port()), "--feed-port", str(free_port()))
@@ -106,6 +107,8 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(shared: Network) -> None:
         ("c2", ["evd-central", "--http-port", port, *listens], "--http-port"),
         ("b2", ["evd-broker", "--listen-port", port], "--listen-port"),
         ("e2", ["evd-engine", "--cp-id", "CP-9", "--health-port", port], "--health-port"),
+        ("d2", ["evd-driver", "--driver-id", "d", "--http-port", port], "--http-port"),
+        ("d3", ["evd-driver", "--driver-id", "d", "--metrics-port", port], "--metrics-port"),
     ):
         more = [] if name == "b2" else ["--state-dir", state]
         program = shared.program(name, *argv, *more).start()

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import select
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -364,16 +363,6 @@ def _refused(tmp_path: Path, *flags: str, **env: str) -> str:
     assert done.stdout == ""
     [line] = done.stderr.splitlines()
     return line
-
-
-def test_a_port_in_use_is_named(tmp_path: Path) -> None:
-    """Proves: exit code 2 and one line that names the flag of the port."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        for flag in ("--http-port", "--metrics-port"):
-            line = _refused(tmp_path, flag, str(port))
-            assert flag in line
-            assert str(port) in line
 
 
 def test_a_state_directory_is_one_drivers_and_one_processs(tmp_path: Path) -> None:

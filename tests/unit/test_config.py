@@ -24,7 +24,7 @@ from evd.config import (
     monitor_config,
     read_requests_file,
 )
-from evd.flags import ConfigError, flags_of, parse_or_exit, refuse
+from evd.flags import ConfigError, flags_of, refuse
 from tests import docs
 
 Parse = Callable[[Sequence[str], Mapping[str, str]], Any]
@@ -271,17 +271,6 @@ def test_help_shows_variable_default_and_unit(
         assert f"[{flag.variable}, {default}]" in shown
         if flag.field.endswith("_s"):
             assert flag.default.endswith(" s")
-
-
-def test_one_line_and_code_2(capfd: pytest.CaptureFixture[str]) -> None:
-    """Proves: what is wrong is said in exactly one line on stderr, and the exit code is 2."""
-    with pytest.raises(SystemExit) as caught:
-        parse_or_exit(engine_config, ["--cp-id", "CP\n001"], {})
-    assert caught.value.code == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert "--cp-id: " in err
 
 
 def test_a_newline_in_an_error_stays_in_its_line(capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,12 +7,11 @@ from types import ModuleType
 from typing import Any, cast
 
 import attrs
-import httpx
 import orjson
 import pytest
 
-from evd.adapters.http.central_app import central_app
 from evd.core.wire import codec, control, framing, messages
+from tests.adapters.http.fake_central import Client, FakeCentral
 
 DOCS = Path(__file__).parents[2] / "docs"
 # The parts that all messages of a kind share; the page has them once, above the others.
@@ -155,9 +154,8 @@ def test_every_choice_is_on_the_page() -> None:
 
 
 async def document() -> dict[str, Any]:
-    """The OpenAPI document of Central's HTTP; it asks nothing of a Central."""
-    transport = httpx.ASGITransport(app=cast(Any, central_app(cast(Any, None))))
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+    """The OpenAPI document of Central's HTTP."""
+    async with Client(FakeCentral()) as client:
         found: dict[str, Any] = (await client.get("/openapi.json")).json()
         return found
 

@@ -51,7 +51,8 @@ async def test_health_is_503_with_the_reason() -> None:
 
 
 async def test_charging_points_have_every_field(client: Client) -> None:
-    """Proves: a CP is shown with all its fields, times in UTC, null where nothing is known."""
+    """Proves: a CP is shown with all its fields, times in UTC, null where nothing is known; an
+    unknown one is a 404 that names the field."""
     answer = (await client.get("/cp")).json()
     assert answer["active_requests"] == 3
     supplying, never_seen = answer["charging_points"]
@@ -85,10 +86,6 @@ async def test_charging_points_have_every_field(client: Client) -> None:
     assert never_seen["telemetry"] is None
     assert (await client.get("/cp/CP-001")).json() == supplying
     assert (await client.get("/cp/CP-002")).json() == never_seen
-
-
-async def test_an_unknown_charging_point_is_404(client: Client) -> None:
-    """Proves: a CP that nobody knows is a 404 that names the field."""
     assert "CP-999" in assert_error(await client.get("/cp/CP-999"), 404, "cp_id")
 
 

@@ -1,5 +1,6 @@
 """Partners of the tool: a Central that answers as it is told, a supervisor without processes."""
 
+import contextlib
 import http.server
 import json
 import subprocess
@@ -14,8 +15,8 @@ import attrs
 from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program, Sync
 
-# A status, a body and headers.
-Answer = tuple[int, dict[str, Any], dict[str, str]]
+# A status, a body (fields, or bytes as they are) and headers.
+Answer = tuple[int, Any, dict[str, str]]
 
 
 @attrs.define
@@ -33,15 +34,16 @@ def answering(answers: Answers) -> Iterator[Central]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             size = int(self.headers.get("Content-Length", 0))
-            body = json.loads(self.rfile.read(size)) if size else None
-            answers.asked.append((self.command, self.path, body))
+            asked = json.loads(self.rfile.read(size)) if size else None
+            answers.asked.append((self.command, self.path, asked))
             last = len(answers.answers) == 1
-            status, fields, headers = answers.answers[0] if last else answers.answers.pop(0)
+            status, body, headers = answers.answers[0] if last else answers.answers.pop(0)
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(json.dumps(fields).encode())
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
         do_POST = do_GET  # noqa: N815
         do_DELETE = do_GET  # noqa: N815

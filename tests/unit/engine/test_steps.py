@@ -33,6 +33,7 @@ from evd.core.wire.messages import (
 from evd.daemons.engine import steps
 from evd.daemons.engine.steps import DiskFailed, Found, Kept, Read, Step, Steps, events_of
 from evd.daemons.engine.steps import Outcome as DiskOutcome
+from tests.sim.drive import drive
 from tests.unit.engine.rig import CENTRAL, CP_ID, clock, record_of
 
 BEACON = Beacon(central_id=CENTRAL, epoch=1, up_s=1.0)
@@ -57,14 +58,13 @@ def all_well(step: Save | Read) -> DiskOutcome:
 def carried_out(generator: Steps, answer: Answer = all_well) -> list[Step]:
     """The steps in their order; `answer` tells how each one that uses the disk ends."""
     done: list[Step] = []
-    outcome = None
-    while True:
-        try:
-            step = generator.send(outcome)
-        except StopIteration:
-            return done
+
+    def carry_out(step: Step) -> DiskOutcome | None:
         done.append(step)
-        outcome = None if isinstance(step, Send | Note | Exit) else answer(step)
+        return None if isinstance(step, Send | Note | Exit) else answer(step)
+
+    drive(generator, carry_out)
+    return done
 
 
 def engine(disk: EngineDisk) -> Engine:

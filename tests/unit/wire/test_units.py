@@ -10,15 +10,10 @@ KWH = st.integers(min_value=0, max_value=10**12)
 RATES = st.integers(min_value=0, max_value=10_000).map(lambda thousandths: thousandths / 1000)
 
 
-@given(KWH)
-def test_energy_survives_the_wire(energy_mwh: int) -> None:
-    """Proves: mWh to a message's kWh and back is the same number."""
+@given(KWH, st.integers(min_value=0, max_value=10**11))
+def test_energy_and_money_survive_the_wire(energy_mwh: int, cents: int) -> None:
+    """Proves: mWh to a message's kWh and back is the same number, and so are cents by euros."""
     assert units.mwh_from_kwh(units.kwh_from_mwh(energy_mwh)) == energy_mwh
-
-
-@given(st.integers(min_value=0, max_value=10**11))
-def test_money_survives_the_wire(cents: int) -> None:
-    """Proves: cents to a message's euros and back is the same number."""
     assert units.cents_from_euros(units.euros_from_cents(cents)) == cents
 
 
