@@ -13,32 +13,18 @@ from tests.network.disks import small_disk
 from tests.network.processes import Program, free_port
 
 
-class BrokerProcess:
-    """evd-broker in a process of its own, on one port over all its lives."""
+class BrokerProcess(Program):
+    """evd-broker in a process of its own, on one port over all its lives, empty at each start."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         argv = ("evd-broker", "--listen-port", str(self.port))
-        self._program = Program(f"broker-{self.port}", argv, folder)
-        # Each ends it, gives its exit code, or hangs and wakes it.
-        self.kill, self.terminate = self._program.kill, self._program.stop
-        self.pause, self.resume = self._program.freeze, self._program.thaw
-        self.close = self._program.end
+        super().__init__(f"broker-{self.port}", argv, folder)
 
-    def start_now(self, *flags: str) -> None:
-        """Starts it, empty, and returns when it listens."""
-        self._program.argv += flags
-        self._program.start_until_ready()
-
-    async def start(self) -> None:
-        """`start_now` beside the running tasks."""
-        await trio.to_thread.run_sync(self.start_now)
-
-    async def restart(self) -> None:
-        """It dies, and another one with no data takes its place."""
-        self.kill()
-        await self.start()
+    async def come_up(self) -> None:
+        """Start beside the running tasks, and return when it listens."""
+        await trio.to_thread.run_sync(self.start_until_ready)
 
 
 @contextmanager
@@ -48,7 +34,7 @@ def broker_in(folder: Path) -> Iterator[BrokerProcess]:
     try:
         yield process
     finally:
-        process.close()
+        process.end()
 
 
 @pytest.fixture(params=["tmpfs", "ext4"])
@@ -68,7 +54,7 @@ def absent_broker(tmp_path: Path) -> Iterator[BrokerProcess]:
 @pytest.fixture
 def broker(absent_broker: BrokerProcess) -> BrokerProcess:
     """A started broker."""
-    absent_broker.start_now()
+    absent_broker.start_until_ready()
     return absent_broker
 
 
@@ -76,7 +62,7 @@ def broker(absent_broker: BrokerProcess) -> BrokerProcess:
 def steady_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProcess]:
     """A broker for all tests that leave it alone."""
     with broker_in(tmp_path_factory.mktemp("broker")) as process:
-        process.start_now()
+        process.start_until_ready()
         yield process
 
 

@@ -8,25 +8,12 @@ from pathlib import Path
 import pytest
 
 from evd.kafka_node.installation import SETTINGS_DIR, Installation
+from tests.network.supervised import run
 
 pytestmark = pytest.mark.kafka
 
 COMMAND = (sys.executable, str(SETTINGS_DIR / "install.py"))
-INSTALL_S_MAX = 60.0
 QUICK_S_MAX = 10.0
-
-
-def run_install(env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """The command, to its end."""
-    return subprocess.run(
-        COMMAND,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_S_MAX,
-        check=False,
-        env=env,
-        cwd="/",
-    )
 
 
 def folder_with(folder: Path, *programs: str) -> Path:
@@ -44,7 +31,7 @@ def test_what_is_missing_is_one_line(there: tuple[str, ...], tmp_path: Path) -> 
     what to install, and nothing is left behind."""
     path = folder_with(tmp_path / "bin", *there)
     env = {"PATH": str(path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
-    done = run_install(env)
+    done = run(COMMAND, env)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "apt install default-jre-headless maven" in line
@@ -60,7 +47,7 @@ def test_a_failed_apt_is_said_and_what_it_said(tmp_path: Path) -> None:
     (path / "sh").symlink_to("/bin/sh")
     (path / "apt-get").write_text("#!/bin/sh\necho E: no network; exit 100\n")
     env = {"PATH": str(path), "XDG_CACHE_HOME": str(tmp_path / "cache"), "HOME": str(tmp_path)}
-    done = run_install(env)
+    done = run(COMMAND, env)
     assert done.returncode == 1
     assert done.stderr.splitlines()[0] == "E: no network"
     assert "apt-get" in done.stderr.splitlines()[-1]
@@ -88,6 +75,6 @@ def test_a_jar_that_was_changed_is_not_used(installed_kafka: Installation, tmp_p
     path = folder_with(tmp_path / "bin", "mvn")
     (path / "java").symlink_to(installed_kafka.java.program)
     env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "XDG_CACHE_HOME": str(tmp_path)}
-    done = run_install(env)
+    done = run(COMMAND, env)
     assert done.returncode == 1
     assert "mvn" in done.stderr

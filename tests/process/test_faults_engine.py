@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evd.adapters.buffer.buffer import FILE_NAME
 from tests.network import checker
 from tests.network.scenes import CP_ID, Scene, scene
 from tests.network.waiting import BUSY_S_MAX, never_for, wait_until
@@ -105,6 +106,44 @@ def test_an_engine_whose_disk_is_lost_leaves_an_estimate(tmp_path: Path) -> None
         assert (row["estimated"], row["total_cost"]) == (True, None)
         assert row["total_kwh"] >= metered
         here.finish(disks_lost=[CP_ID])
+
+
+def test_a_torn_last_write_of_an_engine_costs_no_record(tmp_path: Path) -> None:
+    """Proves: an engine whose disk has half a page behind its last commit closes its session with
+    its last saved meter."""
+    with scene(tmp_path, engine_flags=LONG, at="in mid-session") as here:
+        here.point.engine.kill()
+        log = here.point.engine_state_dir / f"{FILE_NAME}-wal"
+        with log.open("ab") as file:
+            file.write(log.read_bytes()[32:1500])
+        here.point.engine.set_flag("--session-seconds", 2)
+        here.point.engine.start()
+        assert "engine restarted" in here.wait_final("FAILED").text
+        assert only_session(here)["total_kwh"] > 0
+        here.finish()
+
+
+def test_a_damaged_file_of_an_engine_is_put_aside_and_its_records_are_carried_over(
+    tmp_path: Path,
+) -> None:
+    """Proves: bytes that rot under the engine's sessions end no engine; it says what it did, the
+    damaged file is kept, every record is still there, and the charging point charges."""
+    with scene(tmp_path, engine_flags=("--session-seconds", "2"), at="idle") as here:
+        checker.check(here.network)
+        assert here.point.engine.stop() == 0
+        folder = here.point.engine_state_dir
+        before = {each.record.session_id for each in checker.read_disk(folder).kept}
+        assert before
+        path = folder / FILE_NAME
+        content = bytearray(path.read_bytes())
+        content[-2048:] = b"\xa5" * 2048
+        path.write_bytes(content)
+        here.point.engine.start()
+        here.point.engine.wait_for_line("is damaged", 10.0)
+        assert list(folder.glob(f"{FILE_NAME}.corrupt-*"))
+        here.charge_again()
+        assert before < {each.record.session_id for each in checker.read_disk(folder).kept}
+        checker.check(here.network)
 
 
 def test_a_second_engine_that_no_monitor_sees_changes_nothing(tmp_path: Path) -> None:

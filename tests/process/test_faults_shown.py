@@ -52,6 +52,15 @@ def test_a_fault_and_its_recovery_are_logged_stored_counted_and_timed(tmp_path: 
         here.finish()
 
 
+def test_an_engine_that_is_restarted_at_once_is_a_fault_and_a_recovery_too(tmp_path: Path) -> None:
+    """Proves: a supervisor that is quicker than the verdict hides nothing: the new boot shows."""
+    with scene(tmp_path) as here:
+        here.point.engine.restart()
+        wait_until(lambda: len(here.network.faults(CP_ID)) == 2, 10.0)
+        assert [row["event_type"] for row in here.network.faults(CP_ID)] == ["RECOVERY", "FAULT"]
+        here.finish()
+
+
 def test_central_is_after_a_crash_what_it_was(tmp_path: Path) -> None:
     """Proves: registry, session, open request, stops by the operator and an open breaker are
     read back from disk by a Central that was killed."""

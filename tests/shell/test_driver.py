@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -35,7 +34,6 @@ from evd.core.wire.messages import (
     Action,
     Beacon,
     DriverRequest,
-    DriverUpdate,
     Message,
     RequestStatus,
 )
@@ -44,9 +42,8 @@ from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.program import feed_beacons, feed_ticks, feed_updates
 from evd.daemons.driver.screen import LINES_WAITING_MAX, Screen, hold_stdout, wants_color
 from evd.daemons.driver.steps import MarkRead, Rest, Take, in_order, read_updates
+from tests.unit.driver.scene import ALICE, WALL, accepted, completed, update
 
-ALICE = "driver-alice"
-WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EVD_DRIVER = Path(sys.executable).with_name("evd-driver")
 
 
@@ -170,19 +167,6 @@ def world(disk: Disk | None = None, file: str = "") -> Iterator[World]:
         made.close()
 
 
-def update(request_id: str, status: RequestStatus, reason: str = "", **more: float) -> DriverUpdate:
-    """An update for Alice from CP-001."""
-    return DriverUpdate(
-        request_id,
-        ALICE,
-        "CP-001",
-        status,
-        reason,
-        session_id="session-1",
-        **more,  # type: ignore[arg-type]
-    )
-
-
 async def until(condition: Callable[[], object]) -> None:
     """Wait on the virtual clock until `condition` holds."""
     with trio.fail_after(60):
@@ -204,13 +188,13 @@ async def test_a_file_is_worked_through(autojump_clock: trio.testing.MockClock) 
             assert start.seen is not None
             assert (start.action, start.cp_id, start.seen.up_s) == (Action.START, "CP-001", 8.0)
             w.updates.put(
-                update(start.request_id, RequestStatus.ACCEPTED),
+                accepted(start.request_id),
                 attrs.evolve(update("req-x", RequestStatus.FAILED), driver_id="driver-bob"),
                 update(
                     start.request_id, RequestStatus.IN_PROGRESS, kw=22.0, kwh=0.061, euros=0.0183
                 ),
             )
-            w.updates.put(update(start.request_id, RequestStatus.COMPLETED, kwh=0.061, euros=0.02))
+            w.updates.put(completed(start.request_id))
             await until(lambda: w.updates.committed.get((UPDATES, 0)) == 4)
             assert w.disk.kept.finals[0].status is RequestStatus.COMPLETED
             assert w.columns() == [

@@ -44,19 +44,6 @@ async def test_a_disk_that_fills_in_mid_session_does_not_take_its_record(small: 
         await buffer.save(SaveRun(run_of("s2")))
 
 
-async def test_a_crashed_session_is_closed_on_a_full_disk(small: Path) -> None:
-    """Proves: the room outlives the process, and the next start closes the session in it."""
-    async with open_buffer(small, CP_ID) as buffer:
-        await buffer.save(ReserveRoom())
-        await buffer.save(SaveRun(run_of("s1")))
-        await buffer.save(SaveMeter("s1", 5, 1.0))
-    fill(small)
-    async with open_buffer(small, CP_ID) as buffer:
-        assert buffer.disk.run is not None
-        await buffer.save(SaveRecord(record_of("s1")))
-    assert (await found(small)).unconfirmed == ("s1",)
-
-
 @pytest.mark.parametrize("small", ["ext4"], indirect=True)
 async def test_a_file_that_can_not_be_written_fails_and_heals(small: Path) -> None:
     """Proves: a file made read-only under its owner is a failure in words, told by each probe, and

@@ -9,8 +9,10 @@ import httpx
 
 from evd.adapters.http.central_app import central_app
 from evd.core.central.events import Accepted, Asked, Reply
+from evd.core.central.point import Point
 from evd.core.central.rows import (
     BreakerState,
+    ChargingPoint,
     EventType,
     FaultEvent,
     HealthSnapshot,
@@ -47,25 +49,7 @@ SUPPLYING = CpView(
     monitor_last_seen=NOON,
     telemetry=METER,
 )
-NEVER_SEEN = CpView(
-    cp_id="CP-002",
-    state=ShownState.DISCONNECTED,
-    available=False,
-    unavailable_reason="its monitor is not connected",
-    stopped=False,
-    engine_state=None,
-    engine_status=None,
-    monitor_status=EngineStatus.KO,
-    breaker=BreakerState.CLOSED,
-    current_driver=None,
-    current_session=None,
-    kw_rate=None,
-    euro_rate=None,
-    location=None,
-    last_update=None,
-    monitor_last_seen=None,
-    telemetry=None,
-)
+NEVER_SEEN = Point(ChargingPoint("CP-002"), 0.0).view(None, 0.0)
 ENDED = Session(
     session_id="session-1",
     request_id="req-1",

@@ -47,7 +47,7 @@ def test_topics_are_there_from_the_start(broker: BrokerProcess) -> None:
 def test_sigterm_ends_it_cleanly_and_soon(broker: BrokerProcess) -> None:
     """Proves: a supervisor that stops the broker gets exit code 0 within a second."""
     began_s = time.monotonic()
-    assert broker.terminate() == 0
+    assert broker.stop() == 0
     assert time.monotonic() - began_s < 1
 
 
@@ -62,7 +62,8 @@ def test_an_address_of_another_machine_is_one_clear_line() -> None:
 def test_health_and_metrics(absent_broker: BrokerProcess) -> None:
     """Proves: the broker tells whoever watches that it answers, and counts from 0."""
     metrics_port = free_port()
-    absent_broker.start_now("--metrics-port", str(metrics_port))
+    absent_broker.argv += ["--metrics-port", str(metrics_port)]
+    absent_broker.start_until_ready()
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/health", timeout=5) as answer:
         assert answer.status == 200
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as answer:
@@ -74,8 +75,8 @@ def test_health_and_metrics(absent_broker: BrokerProcess) -> None:
 def test_two_brokers_on_one_machine(tmp_path: Path) -> None:
     """Proves: brokers on different ports know nothing of each other."""
     with broker_in(tmp_path) as first, broker_in(tmp_path) as second:
-        first.start_now()
-        second.start_now()
+        first.start_until_ready()
+        second.start_until_ready()
         ids = {metadata_of(each.bootstrap).cluster_id for each in (first, second)}
         assert len(ids) == 2
 

@@ -49,7 +49,7 @@ async def test_a_broker_that_comes_later_is_found(absent_broker: BrokerProcess) 
     """Proves: daemons may start before their broker, in any order."""
     async with open_pair(absent_broker.bootstrap) as pair:
         assert pair.producer.post(TOPIC, KEY, b"early")
-        await absent_broker.start()
+        await absent_broker.come_up()
         with trio.fail_after(RECOVERY_S_MAX):
             await pair.consumer.placed.wait()
         await pair.send(b"late")
@@ -65,7 +65,8 @@ async def test_a_broker_that_lost_everything(broker: BrokerProcess, start: Start
         for number in range(20):
             await pair.send(b"old %d" % number)
         await pair.until_read(b"old 19")
-        await broker.restart()
+        broker.kill()
+        await broker.come_up()
         began_s = time.monotonic()
         # Lower offsets than the reader's: it may not wait for the log to reach them again.
         await pair.send(b"new 0")
@@ -86,7 +87,7 @@ async def test_a_new_log_that_has_outgrown_the_old_place(broker: BrokerProcess) 
             await pair.send(b"old %d" % number)
         await pair.until_read(b"old 4")
         broker.kill()
-        await broker.start()
+        await broker.come_up()
         writer = confluent_kafka.Producer(
             {"bootstrap.servers": broker.bootstrap, "partitioner": "murmur2_random"}
         )
@@ -105,7 +106,8 @@ async def test_a_commit_of_the_old_log_is_not_stored_in_the_new(broker: BrokerPr
             await pair.send(b"old %d" % number)
         await pair.until_read(b"old 19")
         stale = pair.read[-1]
-        await broker.restart()
+        broker.kill()
+        await broker.come_up()
         await until_lost(pair.consumer)
         pair.consumer.commit({(stale.topic, stale.partition): stale.offset + 1})
         for number in range(30):
@@ -121,11 +123,11 @@ async def test_a_commit_during_an_outage_is_stored_after_it(broker: BrokerProces
         for number in range(10):
             await pair.send(b"%d" % number)
         await pair.until_read(b"9")
-        broker.pause()
+        broker.freeze()
         last = pair.read[-1]
         pair.consumer.commit({(last.topic, last.partition): last.offset + 1})
         await trio.sleep(0.5)
-        broker.resume()
+        broker.thaw()
         await pair.send(b"mark")
         await pair.until_read(b"mark")
     async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
@@ -140,10 +142,10 @@ async def test_a_dead_and_a_hanging_broker_are_noticed(broker: BrokerProcess) ->
             await pair.consumer.placed.wait()
         await pair.send(b"x")
         await until_health_is(pair, good=True, timeout_s=RECOVERY_S_MAX)
-        broker.pause()
+        broker.freeze()
         pair.producer.post(TOPIC, KEY, b"y")
         await until_health_is(pair, good=False, timeout_s=HANG_S_MAX)
-        broker.resume()
+        broker.thaw()
         await until_health_is(pair, good=True, timeout_s=RECOVERY_S_MAX)
         broker.kill()
         await until_health_is(pair, good=False, timeout_s=RECOVERY_S_MAX)
@@ -161,7 +163,7 @@ async def test_what_waits_is_delivered_when_the_broker_is_back(broker: BrokerPro
         await until_health_is(pair, good=False, timeout_s=RECOVERY_S_MAX)
         for number in range(100):
             assert pair.producer.post(TOPIC, KEY, b"%d" % number)
-        await broker.start()
+        await broker.come_up()
         # Until the log is found to be another one, the old place in it may be behind its start.
         await until_lost(pair.consumer)
         waited = [b"%d" % number for number in range(100)]

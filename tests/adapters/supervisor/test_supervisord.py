@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,15 +60,12 @@ class Place:
         except SupervisorFailed:
             return True
 
-    def wait(self, what: str, condition: Callable[[], bool]) -> None:
-        wait_until(condition, BOUND_S, what)
-
     def wait_until_running(self, count: int) -> None:
-        self.wait(
+        running = [ProcessState.RUNNING] * count
+        wait_until(
+            lambda: [each.state for each in self.supervisord.status()] == running,
+            BOUND_S,
             f"{count} processes run",
-            lambda: (
-                [each.state for each in self.supervisord.status()] == [ProcessState.RUNNING] * count
-            ),
         )
 
 
@@ -172,7 +169,7 @@ def test_a_crash_loop_is_bounded_and_visible(place: Place) -> None:
     def starts() -> int:
         return place.supervisord.starts(60).get("evd-engine:CP-009", 0)
 
-    place.wait("two starts", lambda: starts() >= 2)
+    wait_until(lambda: starts() >= 2, BOUND_S, "two starts")
     states = {each.name: each.state for each in place.supervisord.status()}
     assert states["evd-engine:CP-009"] in (ProcessState.FAILING, ProcessState.STARTING)
     assert starts() <= 5
@@ -219,13 +216,14 @@ def test_one_that_was_killed(started: Place) -> None:
     pid, left = started.supervisord.pid(), [each for each in started.pids().values() if each]
     assert pid is not None
     # A new process is a copy of supervisord for a moment, without the mark by which it is known.
-    started.wait(
-        "each has become its program",
+    wait_until(
         lambda: all(Path(f"/proc/{each}/cmdline").read_bytes()[:5] == b"sleep" for each in left),
+        BOUND_S,
+        "each has become its program",
     )
     try:
         os.kill(pid, signal.SIGKILL)
-        started.wait("it is dead", lambda: started.supervisord.pid() is None)
+        wait_until(lambda: started.supervisord.pid() is None, BOUND_S, "it is dead")
         with pytest.raises(Killed, match="5 of its processes still run: `evd down` stops them"):
             started.supervisord.status()
     finally:
@@ -246,7 +244,7 @@ def test_one_that_is_being_stopped(place: Place) -> None:
         while True:
             place.supervisord.status()
     assert str(caught.value) == "The network is being stopped."
-    place.wait("it has ended", lambda: not place.is_there())
+    wait_until(lambda: not place.is_there(), BOUND_S, "it has ended")
 
 
 def test_it_starts_from_a_fresh_clone(place: Place) -> None:
@@ -261,7 +259,7 @@ def test_it_starts_from_a_fresh_clone(place: Place) -> None:
         path.write_bytes((CHECKOUT / name).read_bytes())
     done = subprocess.run(place.supervisord._command(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    place.wait("it answers", place.is_there)
+    wait_until(place.is_there, BOUND_S, "it answers")
     place.wait_until_running(5)
     place.supervisord.make_folders()
     log = place.supervisord.log.parent
@@ -426,7 +424,7 @@ def test_a_log_that_somebody_took_away(place: Place, by: str) -> None:
     file.write_text(section("evd-engine", "CP-001", command).replace("NONE", str(log), 1))
     place.supervisord.up()
     place.wait_until_running(4)
-    place.wait("it writes", lambda: log.exists() and log.stat().st_size > 0)
+    wait_until(lambda: log.exists() and log.stat().st_size > 0, BOUND_S, "it writes")
     before = place.pids()
     assert place.supervisord.drift() == Sync()
     for path in (log, place.supervisord.log):
@@ -436,7 +434,7 @@ def test_a_log_that_somebody_took_away(place: Place, by: str) -> None:
     assert place.supervisord.drift() == Sync(logless=("evd-engine:CP-001", "supervisord"))
     place.supervisord.up()
     assert place.supervisord.drift() == Sync()
-    place.wait("it writes again", lambda: log.stat().st_size > 0)
+    wait_until(lambda: log.stat().st_size > 0, BOUND_S, "it writes again")
     assert place.supervisord.log.exists()
     assert place.pids() == before
 
