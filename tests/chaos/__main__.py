@@ -92,10 +92,7 @@ def _run(root: Path, seed: int, faults: Sequence[Fault]) -> bool:
         bills.look(network.sessions())
         facts = network.facts()
         verdict = judge(
-            facts,
-            changed=bills.changed,
-            failed_at=network.failed_at(),
-            crashes=network.crashes(),
+            facts, changed=bills.changed, failed_at=network.failed_at(), crashes=network.crashes()
         )
         _tell(facts, verdict, storm, network.logs)
     for text in (*left, *unserved):

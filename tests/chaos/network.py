@@ -90,7 +90,6 @@ class ChaosNetwork:
         return [program.name for unit in self.units.values() for program in unit]
 
     def pid(self, name: str) -> int | None:
-        """The process of a program, None while it has none."""
         return next((each.pid for each in self.supervisord.status() if each.name == name), None)
 
     def freeze(self, name: str) -> int | None:
@@ -135,7 +134,6 @@ class ChaosNetwork:
             raise CentralAway(str(error)) from None
 
     def ask_no_more(self) -> None:
-        """Have every driver finish what is open, and begin nothing."""
         for driver_id in DRIVER_IDS:
             self._requests_file(driver_id).write_text("# Enough.\n")
         names = [f"evd-driver:{driver_id}" for driver_id in DRIVER_IDS]

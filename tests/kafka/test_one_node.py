@@ -106,10 +106,7 @@ async def test_a_kill_loses_nothing_that_was_confirmed(kafka_network: KafkaNetwo
 async def test_a_wiped_node_is_taken_for_another_log(kafka_network: KafkaNetwork) -> None:
     """Proves: with all data gone topics are made again, and readers go on as they are told to."""
     cluster = await trio.to_thread.run_sync(kafka_network)
-    async with (
-        open_pair(cluster.bootstrap) as earliest,
-        open_pair(cluster.bootstrap, "end") as end,
-    ):
+    async with open_pair(cluster.bootstrap) as earliest, open_pair(cluster.bootstrap, "end") as end:
         old = [b"old %d" % number for number in range(20)]
         for value in old:
             await earliest.send(value, key=value.decode())
@@ -153,8 +150,7 @@ async def test_an_idle_reader_gets_its_questions_answered(
     monkeypatch.setattr("evd.adapters.kafka.consumer.REVIEW_INTERVAL_S", REVIEW_RETRY_S)
     cluster = await trio.to_thread.run_sync(kafka_network)
     async with open_consumer(cluster.bootstrap, "reader", {TOPIC: "all"}, start="end") as consumer:
-        with trio.fail_after(SEEN_S_MAX):
-            await consumer.placed.wait()
+        await eventually(consumer.placed.is_set, SEEN_S_MAX)
         # Many questions long: by now one of them has met a fetch at its beginning.
         await trio.sleep(6)
         await trio.to_thread.run_sync(ensure_topics, cluster.bootstrap, 8)
@@ -192,8 +188,7 @@ async def test_more_partitions_are_taken_up(kafka_network: KafkaNetwork) -> None
         open_producer(cluster.bootstrap, "writer") as producer,
         open_consumer(cluster.bootstrap, "reader", {TOPIC: key}, start="end") as consumer,
     ):
-        with trio.fail_after(SEEN_S_MAX):
-            await consumer.placed.wait()
+        await eventually(consumer.placed.is_set, SEEN_S_MAX)
         await trio.to_thread.run_sync(ensure_topics, cluster.bootstrap, 8)
         with trio.fail_after(SEEN_S_MAX):
             while partition_for(key.encode(), 8) not in read:

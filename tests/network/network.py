@@ -234,13 +234,11 @@ class Network:
         return rows
 
     def faults(self, cp_id: str | None = None) -> list[Fields]:
-        """The history of faults, newest first."""
         params = {"cp_id": cp_id} if cp_id else {}
         rows: list[Fields] = self.get("/faults", limit=1000, **params)["faults"]
         return rows
 
     def metric(self, series: str, port: int | None = None) -> float:
-        """A metric's value at Central, or at another program's `port`."""
         text = self.http.get(f"http://127.0.0.1:{port or self.http_port}/metrics").text
         found = re.search(rf"^{re.escape(series)} (\S+)$", text, re.MULTILINE)
         if found is None:

@@ -7,14 +7,8 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from evd.adapters.kafka import (
-    Consumer,
-    Producer,
-    RawMessage,
-    Start,
-    open_consumer,
-    open_producer,
-)
+from evd.adapters.kafka import Consumer, Producer, RawMessage, Start, open_consumer, open_producer
+from evd.adapters.kafka.producer import Headers
 
 TOPIC = "cp.sessions"
 READ_S_MAX = 20.0
@@ -49,14 +43,25 @@ class Pair:
                 await trio.sleep(GAP_S)
 
     async def delivered(self, key: str, *values: bytes) -> bool:
-        """Sends these; whether the brokers have confirmed each, as long as nobody else sends."""
-        failed_count = self.producer.failed_count
-        posted = [self.producer.post(TOPIC, key, value) for value in values]
-        flushed = await self.producer.flush(READ_S_MAX)
-        return all(posted) and flushed and self.producer.failed_count == failed_count
+        return await delivered(self.producer, TOPIC, key, *values)
 
 
-async def eventually(condition: Callable[[], bool], within_s: float) -> None:
+async def delivered(
+    producer: Producer,
+    topic: str,
+    key: str | bytes | None,
+    *values: bytes,
+    headers: Headers | None = None,
+    within_s: float = READ_S_MAX,
+) -> bool:
+    """Post these; whether the brokers have confirmed each, as long as nobody else sends."""
+    failed_count = producer.failed_count
+    posted = [producer.post(topic, key, value, headers) for value in values]
+    flushed = await producer.flush(within_s)
+    return all(posted) and flushed and producer.failed_count == failed_count
+
+
+async def eventually(condition: Callable[[], object], within_s: float) -> None:
     """Waits until the condition holds; raises trio.TooSlowError after `within_s`."""
     with trio.fail_after(within_s):
         while not condition():
@@ -85,8 +90,7 @@ async def open_pair(
         pair = Pair(producer, consumer, within_s)
         nursery.start_soon(pair.collect)
         if placed:
-            with trio.fail_after(READ_S_MAX):
-                await consumer.placed.wait()
+            await eventually(consumer.placed.is_set, READ_S_MAX)
         yield pair
         nursery.cancel_scope.cancel()
 
@@ -117,6 +121,5 @@ class Stream:
         assert len(values) == len(set(values)), "an idempotent producer never doubles"
 
     async def until_confirmed(self, count: int, within_s: float = READ_S_MAX) -> None:
-        """Waits until so many more have been confirmed."""
         wanted = len(self.confirmed) + count
         await eventually(lambda: len(self.confirmed) >= wanted, within_s)

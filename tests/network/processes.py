@@ -60,11 +60,7 @@ class Program:
     """A program of ours with its flags; `name` is for its files and for messages."""
 
     def __init__(
-        self,
-        name: str,
-        argv: Sequence[str],
-        folder: Path,
-        env: Mapping[str, str] | None = None,
+        self, name: str, argv: Sequence[str], folder: Path, env: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
         self.argv = [str(BIN / argv[0]), *argv[1:]]
@@ -164,7 +160,6 @@ class Program:
         self.start()
 
     def end(self) -> None:
-        """Make sure that it is gone, whatever state it is in."""
         if self.alive:
             self.kill()
 

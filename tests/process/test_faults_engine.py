@@ -154,8 +154,7 @@ def test_a_second_engine_that_no_monitor_sees_changes_nothing(tmp_path: Path) ->
         twin.engine.start()
         here.reach("in mid-session")
         wait_until(
-            lambda: any("duplicate engine" in f["reason"] for f in here.network.faults(CP_ID)),
-            15.0,
+            lambda: any("duplicate engine" in f["reason"] for f in here.network.faults(CP_ID)), 15.0
         )
         here.wait_final("COMPLETED")
         assert here.network.cp(CP_ID)["state"] == "ON"

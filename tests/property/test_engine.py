@@ -65,7 +65,6 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(seconds=SECONDS)
     def engine_is_stopped_for_a_while(self, seconds: float) -> None:
-        """Time passes without any tick."""
         self.rig.now_s += seconds
         self.step(self.rig.tick)
 
@@ -108,7 +107,6 @@ class AnyLife(RuleBasedStateMachine):
 
     @rule(session_id=SESSION_IDS)
     def old_start(self, session_id: str) -> None:
-        """A START for another boot begins nothing."""
         before = len(self.rig.disk.saves)
         self.step(self.rig.start, session_id, "boot-0")
         assert not any(isinstance(save, SaveRun) for save in self.rig.disk.saves[before:])
@@ -156,7 +154,6 @@ class AnyLife(RuleBasedStateMachine):
     @precondition(lambda self: self.rig.fuse is None)
     @rule(effects=st.integers(min_value=0, max_value=6))
     def kill(self, effects: int) -> None:
-        """The engine is killed between any two of the next effects."""
         self.rig.fuse = effects
 
     @invariant()

@@ -46,10 +46,7 @@ def engine_crashes(scene: Scene, trial: int) -> Figures:
         ready_s = engine.start_until_ready()
         _until_in_service(scene, cp_id, ready_s)
         scene.network.wait_request(request_id, "FAILED", within_s=PATIENCE_S)
-        return {
-            "engine crash shown": detected_s,
-            "engine normal again": time.monotonic() - ready_s,
-        }
+        return {"engine crash shown": detected_s, "engine normal again": time.monotonic() - ready_s}
 
 
 def engine_hangs(scene: Scene, trial: int) -> Figures:

@@ -14,8 +14,7 @@ from evd.daemons.drive import drive
 
 NOW = Now(100.0, datetime(2026, 1, 31, 12, tzinfo=UTC))
 REGISTER = MonitorSaid(
-    1,
-    Register("CP-001", 1, EngineStatus.OK, None, instance_id="m-1", kw_rate=22.0, euro_rate=0.3),
+    1, Register("CP-001", 1, EngineStatus.OK, None, instance_id="m-1", kw_rate=22.0, euro_rate=0.3)
 )
 OLD = Request("req-1", "driver-1", None, None, RequestStatus.DENIED, "old", NOW.wall, NOW.wall)
 AGAIN = DriverRequest("req-1", "driver-1", None, Action.START, seen=Seen("central-1", 1, 99.0))

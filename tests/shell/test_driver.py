@@ -6,7 +6,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
@@ -42,6 +42,7 @@ from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.program import feed_beacons, feed_ticks, feed_updates
 from evd.daemons.driver.screen import LINES_WAITING_MAX, Screen, hold_stdout, wants_color
 from evd.daemons.driver.steps import MarkRead, Rest, Take, in_order, read_updates
+from tests.network.pairs import eventually
 from tests.unit.driver.scene import ALICE, WALL, accepted, completed, update
 
 EVD_DRIVER = Path(sys.executable).with_name("evd-driver")
@@ -167,13 +168,6 @@ def world(disk: Disk | None = None, file: str = "") -> Iterator[World]:
         made.close()
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait on the virtual clock until `condition` holds."""
-    with trio.fail_after(60):
-        while not condition():
-            await trio.sleep(0.05)
-
-
 async def test_a_file_is_worked_through(autojump_clock: trio.testing.MockClock) -> None:
     """Proves: asked after the first beacon, told line by line, the next after the interval, the
     offset committed only after what it changed was saved."""
@@ -195,7 +189,7 @@ async def test_a_file_is_worked_through(autojump_clock: trio.testing.MockClock) 
                 ),
             )
             w.updates.put(completed(start.request_id))
-            await until(lambda: w.updates.committed.get((UPDATES, 0)) == 4)
+            await eventually(lambda: w.updates.committed.get((UPDATES, 0)) == 4, 60)
             assert w.disk.kept.finals[0].status is RequestStatus.COMPLETED
             assert w.columns() == [
                 ("ACCEPTED", "CP-001", "session-1"),
@@ -228,7 +222,7 @@ async def test_a_disk_that_refuses_holds_news_back_and_loses_none(
             with pytest.raises(NotSaved):
                 await w.loop.ask("CP-002", None)
             w.disk.refuses = False
-            await until(lambda: w.updates.committed)
+            await eventually(lambda: w.updates.committed, 60)
             assert w.columns() == [("DENIED", "CP-001", "busy")]
             assert w.disk.kept.requests == ()
             assert w.metric("evd_driver_save_failures_total") > 0
@@ -242,7 +236,7 @@ async def test_bad_messages_are_put_aside(autojump_clock: trio.testing.MockClock
             await w.start(nursery)
             w.beacons.put(b"\xff", b"{}", Beacon("central-1", 1, 7.0))
             w.updates.put(b"[]", update("req-x", RequestStatus.DENIED, "busy"))
-            await until(lambda: w.updates.committed.get((UPDATES, 0)) == 2)
+            await eventually(lambda: w.updates.committed.get((UPDATES, 0)) == 2, 60)
             assert [topic for topic, _ in w.producer.posted] == [DEAD_LETTERS] * 3
             assert w.metric('evd_dead_letters_total{topic="central.beacons"}') == 2
             assert w.metric('evd_dead_letters_total{topic="driver.updates"}') == 1

@@ -189,8 +189,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(
-    ("name", "flag", "text"),
-    [(name, flag, text) for name, flag, texts in BAD for text in texts],
+    ("name", "flag", "text"), [(name, flag, text) for name, flag, texts in BAD for text in texts]
 )
 def test_bad_values_name_the_flag_or_the_variable(name: str, flag: str, text: str) -> None:
     """Proves: a value out of its form is refused where it enters, by the name that was used."""

@@ -112,10 +112,7 @@ def is_imported(path: Path, names: set[str]) -> bool:
 
 
 # The simulation runs what orders a daemon's reads, saves and sends too.
-PURE_MODULES = [
-    *modules("core"),
-    *(path for path in modules("daemons") if path.name == "steps.py"),
-]
+PURE_MODULES = [*modules("core"), *(path for path in modules("daemons") if path.name == "steps.py")]
 
 
 @pytest.mark.parametrize("path", PURE_MODULES, ids=name_of)

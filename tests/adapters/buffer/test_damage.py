@@ -63,25 +63,21 @@ def overwrite(path: Path, page: int, content: bytes) -> None:
         file.write(content)
 
 
-def one_page(path: Path) -> None:
+def broken(path: Path, damage: Callable[[Path], None]) -> bytes:
+    """Damage the file; what it holds then."""
+    damage(path)
+    return path.read_bytes()
+
+
+def lose_a_page(path: Path) -> None:
     """A page of zeros in the middle: a sector that was lost."""
     overwrite(path, pages(path) // 2, bytes(PAGE_BYTES))
 
 
-def some_pages(path: Path) -> None:
+def lose_several(path: Path) -> None:
     """Noise in several places."""
     for part in (3, 5, 7):
         overwrite(path, pages(path) * part // 9, b"\xa5" * PAGE_BYTES)
-
-
-def cut_off(path: Path) -> None:
-    """The second half is missing."""
-    os.truncate(path, pages(path) // 2 * PAGE_BYTES)
-
-
-def no_header(path: Path) -> None:
-    """Not SQLite's any more."""
-    overwrite(path, 0, b"\x00" * 100)
 
 
 def all_noise(path: Path) -> None:
@@ -89,15 +85,16 @@ def all_noise(path: Path) -> None:
     path.write_bytes(b"\xff" * path.stat().st_size)
 
 
-def broken(path: Path, damage: Callable[[Path], None]) -> bytes:
-    """Damage the file; what it holds then."""
-    damage(path)
-    return path.read_bytes()
-
-
 @pytest.mark.parametrize(
     ("damage", "kept_min"),
-    [(one_page, 280), (some_pages, 200), (cut_off, 50), (no_header, 0), (all_noise, 0)],
+    [
+        (lose_a_page, 280),
+        (lose_several, 200),
+        (lambda path: os.truncate(path, pages(path) // 2 * PAGE_BYTES), 50),
+        (lambda path: overwrite(path, 0, b"\x00" * 100), 0),
+        (all_noise, 0),
+    ],
+    ids=["one page", "several pages", "cut off", "no header", "nothing is left"],
 )
 async def test_what_can_be_read_is_carried_over(
     path: Path,
@@ -177,7 +174,7 @@ async def test_a_repair_that_had_not_finished_reading_begins_again(
     path: Path, tmp_path: Path
 ) -> None:
     """Proves: half of a salvaged copy is never taken for the whole."""
-    one_page(path)
+    lose_a_page(path)
     (tmp_path / f"{FILE_NAME}.salvaging").write_bytes(b"\xff" * 100)
     disk = await found(tmp_path)
     assert len(disk.unconfirmed) >= 230

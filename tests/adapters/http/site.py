@@ -12,7 +12,7 @@ import trio.testing
 
 from evd.adapters.http.connection import Bounds
 from evd.adapters.http.hosts import Hosts
-from evd.adapters.http.serving import serve_app
+from evd.adapters.http.serving import DEFAULT_BOUNDS, serve_app
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -108,12 +108,15 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served_at(app: Any, stopping: trio.Event | None = None) -> AsyncIterator[int]:
-    """The free port at which an app is served until the end of the block, or until `stopping`."""
+async def served_at(
+    app: Any, stopping: trio.Event | None = None, bounds: Bounds = DEFAULT_BOUNDS
+) -> AsyncIterator[int]:
+    """The free port at which an app is served until the end of the block cancels it, or until
+    `stopping`."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         until = trio.Event() if stopping is None else stopping
-        nursery.start_soon(lambda: serve_app(app, listeners, stopping=until))
+        nursery.start_soon(lambda: serve_app(app, listeners, stopping=until, bounds=bounds))
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
 

@@ -192,11 +192,7 @@ async def test_sessions_are_shown_in_kwh_and_euros(client: Client) -> None:
         "stray": False,
         "suspect": False,
     }
-    assert (running["total_kwh"], running["total_cost"], running["end_time"]) == (
-        1.5,
-        None,
-        None,
-    )
+    assert (running["total_kwh"], running["total_cost"], running["end_time"]) == (1.5, None, None)
     assert client.service.queries == [("sessions", None, None, None, 100, None, None, None)]
 
 

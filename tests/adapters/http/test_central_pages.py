@@ -13,18 +13,11 @@ from evd.adapters.http.central_app import central_app
 from tests.adapters.http.fake_central import SUPPLYING, Client, FakeCentral
 
 PAGES = ("/", "/docs")
-# Paths that answer in JSON, and an address of each.
-JSON_PATHS = {
-    "/health": "/health",
-    "/cp": "/cp",
-    "/cp/{cp_id}": "/cp/CP-001",
-    "/requests/{request_id}": "/requests/req-1",
-    "/sessions": "/sessions",
-    "/telemetry": "/telemetry",
-    "/faults": "/faults",
-    "/faults/statistics": "/faults/statistics",
-    "/health/history": "/health/history",
-}
+# Paths that answer in JSON.
+JSON_PATHS = (
+    *("/health", "/cp", "/cp/{cp_id}", "/requests/{request_id}", "/sessions", "/telemetry"),
+    *("/faults", "/faults/statistics", "/health/history"),
+)
 EVIL = '<img src=x onerror="alert(1)">&\''
 
 
@@ -178,13 +171,11 @@ def fits(value: Any, schema: dict[str, Any], doc: dict[str, Any]) -> bool:
     return type(value) in kinds[schema["type"]]
 
 
-@pytest.mark.parametrize(("path", "address"), JSON_PATHS.items())
-async def test_answers_are_as_documented(
-    doc: dict[str, Any], client: Client, path: str, address: str
-) -> None:
+@pytest.mark.parametrize("path", JSON_PATHS)
+async def test_answers_are_as_documented(doc: dict[str, Any], client: Client, path: str) -> None:
     """Proves: what a call answers is what its documentation says, no field more or less."""
     content = doc["paths"][path]["get"]["responses"]["200"]["content"]
-    answer = (await client.get(address)).json()
+    answer = (await client.get(path.format(cp_id="CP-001", request_id="req-1"))).json()
     assert fits(answer, content["application/json"]["schema"], doc)
     assert not fits({**answer, "more": 1}, content["application/json"]["schema"], doc)
 

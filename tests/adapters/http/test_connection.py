@@ -38,9 +38,9 @@ async def test_an_answer_carries_the_safe_headers() -> None:
 
 async def test_a_head_is_a_get_without_a_body() -> None:
     """Proves: HEAD is possible wherever GET is, and sends no body."""
-    async with serving() as served, await served.connect() as stream:
-        await stream.send_all(b"HEAD / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
-        head, _, body = (await read_all(stream)).partition(b"\r\n\r\n")
+    async with serving() as served:
+        request = b"HEAD / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+        head, _, body = (await served.exchange(request)).partition(b"\r\n\r\n")
         assert b"x-method: GET" in head
         assert body == b""
 
@@ -68,15 +68,13 @@ async def test_what_is_no_http_is_refused_in_json(request_bytes: bytes, expected
     """Proves: what breaks HTTP's own rules, in its head or its body, gets an error as all others
     are, with the headers that all answers have, and costs its own connection alone."""
     async with serving() as served, served.client() as client:
-        async with await served.connect() as stream:
-            await stream.send_all(request_bytes)
-            answer = await read_all(stream)
-            status, body = parsed(answer)
-            assert (status, list(body)) == (expected, ["error"])
-            head = answer.lower().partition(b"\r\n\r\n")[0]
-            assert b"\r\ncontent-type: application/json\r\n" in head
-            assert b"\r\nx-content-type-options: nosniff\r\n" in head
-            assert b"\r\nconnection: close" in head
+        answer = await served.exchange(request_bytes)
+        status, body = parsed(answer)
+        assert (status, list(body)) == (expected, ["error"])
+        head = answer.lower().partition(b"\r\n\r\n")[0]
+        assert b"\r\ncontent-type: application/json\r\n" in head
+        assert b"\r\nx-content-type-options: nosniff\r\n" in head
+        assert b"\r\nconnection: close" in head
         assert (await client.get("/")).status_code == 200
 
 

@@ -12,7 +12,6 @@ import pytest
 import trio
 
 from evd.adapters.files.notebook import NotSaved
-from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_app import driver_app
 from evd.adapters.http.driver_central import DriverCentral
 from evd.core.driver.events import (
@@ -242,11 +241,7 @@ async def test_ending_requests_and_sessions(s: Scene) -> None:
     answer = await s.client.post(stop)
     assert (answer.status_code, answer.json()) == (202, {"session_id": "session-1"})
     assert s.service.wanted == [CancelWanted("req-1"), StopWanted("session-1")]
-    for obstacle, status in (
-        (Obstacle.UNKNOWN, 404),
-        (Obstacle.OVER, 409),
-        (Obstacle.FULL, 503),
-    ):
+    for obstacle, status in ((Obstacle.UNKNOWN, 404), (Obstacle.OVER, 409), (Obstacle.FULL, 503)):
         s.service.refusal = Refuse(obstacle, "it has ended")
         for refused in (await s.client.delete(end), await s.client.post(stop)):
             assert (refused.status_code, refused.json()["error"]) == (status, "it has ended")
@@ -331,17 +326,6 @@ async def test_an_answer_that_is_not_centrals(s: Scene, answer: tuple[int, Any])
     test_central_client refuses."""
     s.central.answers["/cp"] = answer
     assert (await s.json("/charging-points", 503))["error"]
-
-
-async def test_a_central_that_hangs_is_away() -> None:
-    """Proves: a Central that accepts and never answers costs a bounded time."""
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listeners[0].socket.getsockname()[1]
-    central = DriverCentral(f"http://127.0.0.1:{port}", answer_s_max=0.3)
-    with trio.fail_after(5), pytest.raises(CentralAway, match="does not answer"):
-        await central.charging_points()
-    for listener in listeners:
-        await listener.aclose()
 
 
 async def test_the_page_shows_and_runs_nothing_foreign(s: Scene) -> None:

@@ -22,6 +22,7 @@ from tests.adapters.http.site import (
     drip,
     parsed,
     read_all,
+    served_at,
     serving,
 )
 
@@ -62,9 +63,9 @@ async def test_a_body_in_chunks_is_bounded_too() -> None:
 
 async def test_a_body_that_does_not_come_is_not_awaited() -> None:
     """Proves: a client that drips its body holds its place for seconds only."""
-    async with serving() as served, await served.connect() as stream:
-        await stream.send_all(b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nx")
-        status, body = parsed(await read_all(stream))
+    async with serving() as served:
+        request = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nx"
+        status, body = parsed(await served.exchange(request))
         assert status == 408
         assert "body" in body["error"]
 
@@ -73,9 +74,8 @@ async def test_a_client_that_says_nothing_is_dropped() -> None:
     """Proves: who connects, or stays connected, and sends nothing gives its place back."""
     async with serving() as served, await served.connect() as silent:
         assert await read_all(silent) == b""
-        async with await served.connect() as stream:
-            await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert (await read_all(stream)).startswith(b"HTTP/1.1 200 OK\r\n")
+        answer = await served.exchange(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 @pytest.mark.parametrize("start", [b"GET / HTT", b"GET / HTTP/1.1\r\nX-Slow: "])
@@ -163,8 +163,9 @@ async def test_many_addresses_share_all_places() -> None:
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE])
 async def test_no_free_file_is_waited_out(code: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Proves: a process without a free file goes on, says so once, and accepts again;
-    the end of the shortage is told when it has lasted, as at the framed port."""
+    """Proves: a process without a free file goes on, says so once, and accepts again; the end of
+    the shortage is told when it has lasted, as at the framed port. The server needs no socket, but
+    serves whatever carries bytes both ways, such as TLS."""
     caplog.set_level(logging.INFO)
     ours, theirs = trio.testing.memory_stream_pair()
     accepted = [OSError(code, "no file is free"), OSError(code, "no file is free"), theirs]
@@ -203,12 +204,6 @@ async def test_a_connection_has_so_many_requests() -> None:
         assert answers.lower().count(b"connection: close") == 1
 
 
-async def test_the_server_needs_a_stream_and_no_socket() -> None:
-    """Proves: it serves whatever carries bytes both ways, such as TLS."""
-    ours, theirs = trio.testing.memory_stream_pair()
-    await asked_over(ours, Accepting([theirs]))
-
-
 @pytest.mark.parametrize("path", ["/large", "/slow"])
 async def test_a_stop_does_not_wait_for_a_client(path: str) -> None:
     """Proves: neither a client that does not read nor an answer that does not come holds a stop."""
@@ -223,19 +218,12 @@ async def test_a_stop_does_not_wait_for_a_client(path: str) -> None:
 
 async def test_a_cancellation_ends_it_at_once() -> None:
     """Proves: what cancels a daemon is not held up by a client that does not read."""
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     site = Site()
     with trio.fail_after(WAIT_S_MAX):
-        async with trio.open_nursery() as nursery:
-
-            async def serve() -> None:
-                await serve_app(site, listeners, stopping=trio.Event(), bounds=PATIENT, hosts=HERE)
-
-            nursery.start_soon(serve)
-            port = listeners[0].socket.getsockname()[1]
-            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-                await stream.send_all(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n")
-                await site.begun.wait()
-                nursery.cancel_scope.cancel()
+        async with served_at(site, bounds=PATIENT) as port:
+            stream = await trio.open_tcp_stream("127.0.0.1", port)
+            await stream.send_all(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await site.begun.wait()
+    await stream.aclose()
     with pytest.raises(OSError, match=r".*"):
         await trio.open_tcp_stream("127.0.0.1", port)

@@ -8,7 +8,7 @@ import trio
 from evd.adapters.kafka import Batch, Consumer, RawMessage, open_consumer, open_producer
 from evd.core.wire.partition import partition_for
 from tests.adapters.conftest import BrokerProcess
-from tests.adapters.kafka.delivery import delivered
+from tests.network.pairs import delivered, eventually
 
 TOPIC = "driver.updates"
 OTHER_TOPIC = "central.commands"
@@ -36,8 +36,7 @@ async def test_from_the_end_it_reads_what_comes_after(
     """Proves: once placed, a reader from the end misses nothing and gets nothing older."""
     await write(steady_broker.bootstrap, topic, b"old")
     async with open_consumer(steady_broker.bootstrap, "c", {topic: "all"}, start="end") as consumer:
-        with trio.fail_after(5):
-            await consumer.placed.wait()
+        await eventually(consumer.placed.is_set, 5)
         assert consumer.healthy
         await write(steady_broker.bootstrap, topic, b"new")
         assert [message.value for message in await read_all(consumer, 1)] == [b"new"]
@@ -121,9 +120,7 @@ async def test_a_slow_reader_loses_nothing(steady_broker: BrokerProcess, topic: 
         for number in range(3000):
             producer.post(topic, "CP-001", b"%d" % number)
         assert await producer.flush(5)
-        with trio.fail_after(5):
-            while consumer.batches.statistics().tasks_waiting_send == 0:
-                await trio.sleep(0.01)
+        await eventually(lambda: consumer.batches.statistics().tasks_waiting_send > 0, 5)
         read = await read_all(consumer, 3000)
     assert [int(message.value) for message in read] == list(range(3000))
 
@@ -146,8 +143,6 @@ async def test_the_end_is_quick_while_nobody_takes_a_batch(
     ) as consumer:
         await consumer.placed.wait()
         await write(steady_broker.bootstrap, topic, *(b"x" for _ in range(10)))
-        with trio.fail_after(5):
-            while consumer.batches.statistics().tasks_waiting_send == 0:
-                await trio.sleep(0.01)
+        await eventually(lambda: consumer.batches.statistics().tasks_waiting_send > 0, 5)
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 1

@@ -15,7 +15,7 @@ from evd.adapters.kafka.mock_cluster import MockCluster, bound_socket
 from evd.adapters.kafka.producer import QUEUE_MESSAGES_MAX
 from evd.core.wire.messages import DEAD_LETTERS
 from tests.adapters.conftest import BrokerProcess
-from tests.adapters.kafka.delivery import delivered
+from tests.network.pairs import delivered, eventually
 from tests.network.tap import Tap
 
 TOPIC = "cp.status"
@@ -42,13 +42,6 @@ async def everything_of(bootstrap: str, topic: str) -> AsyncIterator[list[RawMes
         nursery.cancel_scope.cancel()
 
 
-async def until_there_are(read: list[RawMessage], count: int) -> None:
-    """Waits for so many messages."""
-    with trio.fail_after(5):
-        while len(read) < count:
-            await trio.sleep(0.005)
-
-
 async def test_keeps_the_order_of_a_partition(steady_broker: BrokerProcess, topic: str) -> None:
     """Proves: messages of one key arrive once each and in the order in which they were sent."""
     async with (
@@ -57,7 +50,7 @@ async def test_keeps_the_order_of_a_partition(steady_broker: BrokerProcess, topi
     ):
         for number in range(2000):
             assert p.post(topic, f"CP-{number % 7}", b"%d" % number)
-        await until_there_are(read, 2000)
+        await eventually(lambda: len(read) >= 2000, 5)
         assert await p.flush(5)
     for cp in range(7):
         own = [int(message.value) for message in read if message.key == b"CP-%d" % cp]
@@ -72,10 +65,10 @@ async def test_carries_any_bytes(steady_broker: BrokerProcess, topic: str) -> No
         everything_of(steady_broker.bootstrap, topic) as read,
         open_producer(steady_broker.bootstrap, "p") as p,
     ):
-        assert await delivered(p, topic, b"\xff\x00", b"\x80", {"error": b"\xfe"})
+        assert await delivered(p, topic, b"\xff\x00", b"\x80", headers={"error": b"\xfe"})
         assert await delivered(p, topic, None, b"")
         assert await delivered(p, topic, "\udc80", b"x")
-        await until_there_are(read, 3)
+        await eventually(lambda: len(read) >= 3, 5)
     assert {(message.key, message.value) for message in read} == {
         (b"\xff\x00", b"\x80"),
         (None, b""),
@@ -87,7 +80,7 @@ async def test_dead_letters_keep_their_headers(steady_broker: BrokerProcess) -> 
     """Proves: the headers of a message arrive as they were given."""
     async with open_producer(steady_broker.bootstrap, "p") as producer:
         assert await delivered(
-            producer, "evd.dead-letters", None, b"?", {"topic": b"cp.status", "error": b"x"}
+            producer, "evd.dead-letters", None, b"?", headers={"topic": b"cp.status", "error": b"x"}
         )
     settings = {"bootstrap.servers": steady_broker.bootstrap, "group.id": "any"}
     reader = confluent_kafka.Consumer(settings)
@@ -162,7 +155,7 @@ async def test_the_end_sends_what_is_queued(steady_broker: BrokerProcess, topic:
             assert await delivered(producer, topic, "CP-001", b"first")
             for _ in range(500):
                 producer.post(topic, "CP-001", b"x")
-        await until_there_are(read, 501)
+        await eventually(lambda: len(read) >= 501, 5)
     assert producer.delivered_count == 501
 
 
@@ -177,7 +170,7 @@ async def test_a_stop_from_outside_sends_what_is_queued(
                 producer.post(topic, "CP-001", b"last")
                 scope.cancel()
                 await trio.sleep_forever()
-        await until_there_are(read, 2)
+        await eventually(lambda: len(read) >= 2, 5)
 
 
 async def test_a_client_that_cannot_go_on_is_replaced() -> None:
@@ -212,7 +205,7 @@ async def test_a_bad_message_that_is_too_large_is_cut(
         Messenger(producer, list[str]().append).put_aside(raw, "no JSON object")
         assert await producer.flush(5.0)
         assert (producer.delivered_count, producer.dropped_count) == (1, 0)
-        await until_there_are(read, 1)
+        await eventually(lambda: read, 5)
     value = read[0].value
     assert 2_000_000 < len(value) < 2_097_152
     letters = Tap(steady_broker.bootstrap).read(DEAD_LETTERS)

@@ -49,11 +49,7 @@ def postgres_server() -> Iterator[Path]:
     address = f"127.{1 + len(_addresses)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
     _addresses[directory] = address
     # Nobody reads these files after a power cut: flushing them would only make its stop slow.
-    settings = (
-        "fsync=off",
-        f"listen_addresses={address}",
-        f"unix_socket_directories={directory}",
-    )
+    settings = ("fsync=off", f"listen_addresses={address}", f"unix_socket_directories={directory}")
     flags = [part for setting in settings for part in ("-c", setting)]
     server = subprocess.Popen(
         [postgres, "-D", data, *flags], user=user, cwd=directory, stdout=quiet, stderr=quiet

@@ -15,17 +15,6 @@ from tests.adapters.store.databases import url_of
 from tests.adapters.store.rows import a_charging_point, a_session, stored_session
 
 
-async def test_one_database_one_central(tmp_path: Path) -> None:
-    """Proves: a second Central is refused while the first lives, and not after it."""
-    url = url_of(tmp_path / "central.db")
-    async with open_store(url, tmp_path):
-        with pytest.raises(StoreInUse, match=rf"^--db-url: .* in use .*process {os.getpid()}\)$"):
-            async with open_store(url, tmp_path):
-                pass
-    async with open_store(url, tmp_path):
-        pass
-
-
 async def test_a_second_name_is_the_same_database(tmp_path: Path) -> None:
     """Proves: a symbolic link does not let two Centrals write into one file."""
     path = tmp_path / "central.db"

@@ -386,32 +386,30 @@ def test_another_user_is_denied() -> None:
         assert place.pids() == before
 
 
-def test_what_is_new_about_a_program(place: Place) -> None:
+def test_what_is_new_about_a_program(started: Place) -> None:
     """Proves: a changed section is told, is taken up once its program is stopped, and touches no
     other; a program that an operator had stopped stays stopped."""
-    place.supervisord.up()
-    place.wait_until_running(5)
-    before = place.pids()
-    file = place.supervisord.conf.parent / "supervisord.d" / "cp-CP-001.conf"
+    before = started.pids()
+    file = started.supervisord.conf.parent / "supervisord.d" / "cp-CP-001.conf"
     file.write_text(
         section("evd-engine", "CP-001", "sleep 2000") + section("evd-monitor", "CP-001", "sleep 3")
     )
     name = "evd-engine:CP-001"
-    assert place.supervisord.drift() == Sync(changed=(name, "evd-monitor:CP-001"))
-    assert place.supervisord.sync() == Sync(changed=(name, "evd-monitor:CP-001"))
-    assert place.pids() == before
-    place.supervisord.stop([name])
-    place.supervisord.sync([])
-    assert place.supervisord.drift().changed == (name, "evd-monitor:CP-001")
-    place.supervisord.sync([name])
-    assert place.supervisord.drift().changed == ("evd-monitor:CP-001",)
-    assert place.pids() == before | {name: None}
-    place.supervisord.start([name])
-    place.wait_until_running(5)
-    pid = place.pids()[name]
+    assert started.supervisord.drift() == Sync(changed=(name, "evd-monitor:CP-001"))
+    assert started.supervisord.sync() == Sync(changed=(name, "evd-monitor:CP-001"))
+    assert started.pids() == before
+    started.supervisord.stop([name])
+    started.supervisord.sync([])
+    assert started.supervisord.drift().changed == (name, "evd-monitor:CP-001")
+    started.supervisord.sync([name])
+    assert started.supervisord.drift().changed == ("evd-monitor:CP-001",)
+    assert started.pids() == before | {name: None}
+    started.supervisord.start([name])
+    started.wait_until_running(5)
+    pid = started.pids()[name]
     assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x002000\0"
-    assert "evd-engine:CP-001: ERROR" not in place.ctl("update")
-    assert place.pids() == before | {name: pid}
+    assert "evd-engine:CP-001: ERROR" not in started.ctl("update")
+    assert started.pids() == before | {name: pid}
 
 
 @pytest.mark.parametrize("by", ["rm", "mv"])

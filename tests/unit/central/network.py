@@ -129,7 +129,6 @@ class Network:
         return effects
 
     def restart(self, **meta: Any) -> None:
-        """Central's process dies and begins anew on the same database."""
         self.connections.clear()
         tables: dict[type, list[Any]] = {Request: [], Session: [], ChargingPoint: []}
         for (kind, _), row in self.rows.items():
@@ -202,7 +201,6 @@ class Network:
         return self.heartbeat(cp_id, Fault, engine_status=EngineStatus.KO, ko_cause=cause)
 
     def engine_back(self, cp_id: str = "CP-001", boot_id: str = "") -> list[Effect]:
-        """A monitor finds that its engine answers again, with a new boot if one is named."""
         if boot_id:
             self.boots[cp_id] = boot_id
             self.seqs[cp_id] = 0

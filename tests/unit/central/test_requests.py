@@ -3,13 +3,7 @@
 import attrs
 import pytest
 
-from evd.core.central.events import (
-    ChargeAsked,
-    Refusal,
-    RequestEndAsked,
-    Save,
-    SessionStopAsked,
-)
+from evd.core.central.events import ChargeAsked, Refusal, RequestEndAsked, Save, SessionStopAsked
 from evd.core.central.ledger import session_id_for
 from evd.core.central.rows import Image, Meta, Request, SessionStatus
 from evd.core.effects import Send

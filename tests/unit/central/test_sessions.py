@@ -248,14 +248,3 @@ def test_the_reports_of_a_boot_that_is_gone_prove_no_failure(boot_id: str, failu
     network.ask()
     network.run(2.5)
     assert network.point().breaker_failures == failures
-
-
-def test_sessions_and_requests_survive_a_restart() -> None:
-    """Proves: Central back: open requests and sessions are as they were, the driver is answered."""
-    network, session = begun()
-    network.meter(session, 0.02)
-    network.restart()
-    network.register(engine_state=CpState.SUPPLYING, session_id=session.session_id)
-    assert [u.status for u in updates(network.ask())] == [RequestStatus.IN_PROGRESS]
-    (update,) = updates(network.record(session))
-    assert update.status is RequestStatus.COMPLETED

@@ -24,14 +24,7 @@ from evd.cli.doctor import Finding, _central, charging_points, wrong_flags
 from evd.cli.driver import add_drivers, remove_driver
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import wait_until_none
-from tests.unit.cli.scene import (
-    Answer,
-    Answers,
-    Supervised,
-    answering,
-    central_at,
-    port_of,
-)
+from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at, port_of
 
 CP = "CP-007"
 NAMES = ("evd-monitor:CP-007", "evd-engine:CP-007")

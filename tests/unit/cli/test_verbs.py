@@ -41,26 +41,20 @@ def test_names_of_charging_points(names: list[str], count: int, expected: list[s
     assert new_cp_ids(names, count) == expected
 
 
-@pytest.mark.parametrize(
-    ("names", "count"),
-    [(["depot-A"], 2), (["a b"], 1), (["../x"], 1), (["7", "CP-007"], 1), (["9" * 5000], 1)],
-)
-def test_names_that_cannot_be(names: list[str], count: int) -> None:
-    """Proves: an id that no program would take is refused before anything is written."""
-    with pytest.raises(ToolFailed) as caught:
-        new_cp_ids(names, count)
-    assert caught.value.exit_code == 2
-
-
 def test_names_twice_or_of_programs() -> None:
     """Proves: what is removed may be named twice; what is added may not be named twice, nor like a
-    program or like the wish for any charging point; each is one sentence that fits."""
+    program or like the wish for any charging point, nor as no program would take it; each is one
+    sentence that fits, before anything is written."""
     assert cp_ids_from(["5", "CP-005", "evd-engine"]) == ["CP-005", "evd-engine"]
     for names, count, why in (
         (["evd-engine"], 1, "what begins with 'evd-' is a program"),
         (["any"], 1, "'any' can't be an id: in a request it means any charging point"),
         (["5", "5"], 1, "Each can be added once"),
+        (["7", "CP-007"], 1, "Each can be added once"),
         (["depot"], 2, "one id that ends in a number, such as CP-007"),
+        (["a b"], 1, "must be 1 to 32"),
+        (["../x"], 1, "must be 1 to 32"),
+        (["9" * 5000], 1, "must be 1 to 32"),
     ):
         with pytest.raises(ToolFailed, match=why) as caught:
             new_cp_ids(names, count)

@@ -4,15 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.disk import BLANK_DISK, DriverDisk
-from evd.core.driver.events import (
-    AskWanted,
-    CurrentSession,
-    Effect,
-    Event,
-    Save,
-    Tell,
-    Ticked,
-)
+from evd.core.driver.events import AskWanted, CurrentSession, Effect, Event, Save, Tell, Ticked
 from evd.core.driver.requests_file import parse_requests
 from evd.core.effects import Now, Send
 from evd.core.machine import Saved

@@ -152,7 +152,6 @@ class Rig:
         return Now(self.now_s, wall)
 
     def boot(self) -> None:
-        """Begin another life over what is on disk."""
         self.boots += 1
         self.started_s = self.now_s
         self.exited = False
@@ -196,6 +195,11 @@ class Rig:
     def tick(self) -> list[Effect]:
         return self.do(Ticked(self.connected, self.logs_lost_count))
 
+    def repaired(self, seconds: float = 1.0) -> list[Effect]:
+        """The disk works again; what follows in that time."""
+        self.disk.failing = ""
+        return self.wait(seconds)
+
     def wait(self, seconds: float) -> list[Effect]:
         """Let time pass, with all its ticks; returns what follows from them."""
         before, until_s = len(self.effects), self.now_s + seconds
@@ -236,7 +240,6 @@ class Rig:
         return self.do(BeaconRead(Beacon(central_id=central_id, epoch=epoch, up_s=1.0)))
 
     def ping(self, central_id: str, *, is_settled: bool = False) -> list[Effect]:
-        """A PING names its Central."""
         return self.do(CentralNamed(central_id, "127.0.0.1:5", is_settled))
 
     def renamed(self, central_id: str) -> list[Effect]:
@@ -261,7 +264,6 @@ class Rig:
         return self.command(StopSupply(session_id, "r1", "driver-alice", boot_id, "enough", bill))
 
     def recorded(self, session_id: str = "s1") -> list[Effect]:
-        """Central has stored the record."""
         return self.command(SessionRecorded(session_id))
 
     @property

@@ -22,8 +22,7 @@ def test_a_session_that_can_not_be_saved_does_not_begin() -> None:
     rig.wait(5)
     (again,) = records(rig.start("s2"))
     assert FULL in again.reason
-    rig.disk.failing = ""
-    rig.wait(1)
+    rig.repaired()
     assert rig.shows(CpState.ACTIVATED)
     assert rig.start("s1")
     assert rig.shows(CpState.ACTIVATED)
@@ -46,8 +45,7 @@ def test_a_meter_unsaved_for_5_s_ends_the_session() -> None:
     rig.wait(10)
     assert records(rig.effects) == []
     assert rig.stop() == []
-    rig.disk.failing = ""
-    effects = rig.wait(1)
+    effects = rig.repaired()
     (record,) = records(effects)
     assert (record.outcome, record.fault, record.bill) == (Outcome.FAILED, True, True)
     assert "meter" in record.reason
@@ -77,8 +75,7 @@ def test_a_meter_that_is_late_by_less_ends_nothing() -> None:
     for _ in range(3):
         rig.disk.failing = FULL
         rig.wait(4.5)
-        rig.disk.failing = ""
-        rig.wait(2)
+        rig.repaired(2)
     assert rig.shows(CpState.SUPPLYING)
     assert messages(rig.effects, Telemetry)[-1].kwh == pytest.approx(0.195, abs=0.01)
 
@@ -91,8 +88,7 @@ def test_an_own_stall_is_no_failure_of_the_meter() -> None:
     rig.now_s += 60
     rig.tick()
     assert rig.shows(CpState.SUPPLYING)
-    rig.disk.failing = ""
-    rig.wait(2)
+    rig.repaired(2)
     assert rig.shows(CpState.SUPPLYING)
     assert messages(rig.effects, Telemetry)[-1].kwh > 0.6
 
@@ -107,8 +103,7 @@ def test_a_record_that_can_not_be_saved_is_tried_each_second() -> None:
     assert records(effects) == []
     assert (rig.state, rig.report.unconfirmed) == (CpState.FAULT, 1)
     assert rig.start() == []
-    rig.disk.failing = ""
-    (record,) = records(rig.wait(1))
+    (record,) = records(rig.repaired())
     assert (record.outcome, record.fault) == (Outcome.COMPLETED, False)
     assert record.kwh == pytest.approx(0.1, abs=0.001)
     assert records(rig.wait(5)) == []
@@ -122,8 +117,7 @@ def test_the_end_of_a_crashed_session_waits_for_the_disk() -> None:
     rig.boot()
     rig.wait(2)
     assert (rig.state, rig.report.unconfirmed) == (CpState.FAULT, 1)
-    rig.disk.failing = ""
-    (record,) = records(rig.wait(1))
+    (record,) = records(rig.repaired())
     assert record.reason == "engine restarted"
     rig.wait(1)
     assert rig.shows(CpState.ACTIVATED)
@@ -134,8 +128,7 @@ def test_no_room_for_the_next_record_is_a_fault_before_anybody_asks() -> None:
     rig = Rig(Disk(failing=FULL))
     rig.tick()
     assert rig.shows(CpState.FAULT)
-    rig.disk.failing = ""
-    rig.wait(1)
+    rig.repaired()
     assert rig.shows(CpState.ACTIVATED)
 
 
@@ -154,8 +147,7 @@ def test_a_confirmation_that_can_not_be_saved_is_asked_for_again() -> None:
     rig.disk.failing = FULL
     rig.recorded()
     assert (rig.state, rig.report.unconfirmed) == (CpState.FAULT, 1)
-    rig.disk.failing = ""
-    assert sent_again(rig.wait(30)) == ["s1"]
+    assert sent_again(rig.repaired(30)) == ["s1"]
 
 
 def test_a_disk_that_fails_beside_the_meter_ends_no_session() -> None:
@@ -165,8 +157,7 @@ def test_a_disk_that_fails_beside_the_meter_ends_no_session() -> None:
     rig.disk.failing = FULL
     rig.recorded("s1")
     rig.renamed("central-2")
-    rig.disk.failing = ""
-    rig.wait(1)
+    rig.repaired()
     assert rig.shows(CpState.SUPPLYING)
     assert rig.report.unconfirmed == 1
 
@@ -201,8 +192,7 @@ def test_an_operators_stop_outlives_a_fault() -> None:
     rig.disk.failing = FULL
     rig.command(StopCp("repairs"))
     assert rig.shows(CpState.FAULT)
-    rig.disk.failing = ""
-    rig.wait(3)
+    rig.repaired(3)
     assert (rig.state, rig.report.reason) == (CpState.STOPPED, "repairs")
 
 

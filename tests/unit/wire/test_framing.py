@@ -90,16 +90,6 @@ def test_a_frame_over_the_bound_is_reported_before_it_ends() -> None:
     assert reader.held_bytes == 0
 
 
-def test_bytes_outside_frames_are_skipped_silently() -> None:
-    """Proves: noise between frames is no frame, an ETX or ESC among it neither."""
-    assert decode(b"noise\x03\x1b" + GOOD + b"\r\n\x1b\x03" + GOOD) == [b'{"seq":7}'] * 2
-
-
-def test_an_unfinished_frame_is_nothing() -> None:
-    """Proves: what a closed connection cut short is neither a good frame nor a bad one."""
-    assert all(decode(GOOD[:end]) == [] for end in range(len(GOOD)))
-
-
 def test_a_connection_ends_at_ten_bad_frames_in_a_row() -> None:
     """Proves: one good frame among them begins the count anew."""
     streak = BadFrameStreak()
