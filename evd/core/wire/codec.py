@@ -101,11 +101,12 @@ def _make_converter() -> cattrs.Converter:
 _converter = _make_converter()
 
 
-def _null_is_ours(fields: Mapping[str, Any], cls: type) -> None:
-    for attribute in attrs.fields(cls):
-        name = attribute.name
-        if fields.get(name, attribute) is None and attribute.metadata.get("optional"):
-            raise BadMessage(name, "must not be null: leave it out")
+def _without_nulls(fields: Mapping[str, Any], cls: type) -> Mapping[str, Any]:
+    """Return the fields without the nulls of those that may be left out."""
+    optional = {each.name for each in attrs.fields(cls) if each.default is not attrs.NOTHING}
+    return {
+        name: value for name, value in fields.items() if value is not None or name not in optional
+    }
 
 
 def _culprit(cls: type, fields: Mapping[str, Any], prefix: str) -> BadMessage:
@@ -130,7 +131,7 @@ def _culprit(cls: type, fields: Mapping[str, Any], prefix: str) -> BadMessage:
 
 def structure(cls: type[T], fields: Mapping[str, Any], prefix: str = "") -> T:
     """A `cls` from the fields of a JSON object; `BadMessage` names the field with `prefix`."""
-    _null_is_ours(fields, cls)
+    fields = _without_nulls(fields, cls)
     if cls is DriverRequest and "seen" in fields:
         fields = {**fields, "seen": _nested(Seen, fields, "seen")}
     try:
