@@ -61,6 +61,7 @@ CLOCK_S_MAX: Final = 5.0
 IDLE_S: Final = 2.0
 # The most that Central lists at once.
 SESSIONS_MAX: Final = 1000
+PAGES_MAX: Final = 100
 
 # A metric without labels, as Prometheus' text has it.
 _METRIC: Final = re.compile(r"^(evd_\w+) (\S+)$", re.MULTILINE)
@@ -421,20 +422,27 @@ def _idle(central: Central, cp_ids: Collection[str]) -> Iterator[Finding]:
 
 
 def suspect_sessions(supervisor: Supervisor) -> Iterator[Finding]:
-    """Sessions that wait for the operator's judgement, of the newest that Central has."""
-    try:
-        sessions = central_of(supervisor).sessions(limit=SESSIONS_MAX)
-    except (CentralAway, CentralRefused):
-        # `_central` has told of it.
-        return
-    for session in sessions:
-        if session["suspect"]:
-            session_id = session["session_id"]
-            yield Finding(
-                f"{session_id} at {session['cp_id']} has no bill: {session['reason']}.",
-                f"Bill it as recorded: evd session accept {session_id};"
-                f" or at 0: evd session void {session_id}",
-            )
+    """Sessions that wait for the operator's judgement, of the newest SESSIONS_MAX * PAGES_MAX."""
+    before: str | None = None
+    for _ in range(PAGES_MAX):
+        try:
+            sessions = central_of(supervisor).sessions(limit=SESSIONS_MAX, before=before)
+        except (CentralAway, CentralRefused):
+            # `_central` has told of it.
+            return
+        yield from (_suspect(session) for session in sessions if session["suspect"])
+        if len(sessions) < SESSIONS_MAX:
+            return
+        before = sessions[-1]["session_id"]
+
+
+def _suspect(session: dict[str, Any]) -> Finding:
+    session_id = session["session_id"]
+    return Finding(
+        f"{session_id} at {session['cp_id']} has no bill: {session['reason']}.",
+        f"Bill it as recorded: evd session accept {session_id};"
+        f" or at 0: evd session void {session_id}",
+    )
 
 
 def _charging_point(view: dict[str, Any], *, is_ours: bool) -> Iterator[Finding]:

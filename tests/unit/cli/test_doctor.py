@@ -53,6 +53,17 @@ def test_suspect_sessions_are_named_and_judged(capsys: pytest.CaptureFixture[str
             options.run(supervisor, options)
 
 
+def test_a_suspect_session_is_named_behind_many_newer_ones() -> None:
+    """Proves: no number of newer sessions hides one that waits for the operator."""
+    row = {"session_id": "session-2", "cp_id": "CP-001", "reason": "suspect: x", "suspect": False}
+    newest, older = [row] * doctor.SESSIONS_MAX, [{**row, "suspect": True}]
+    answers = Answers([(200, {"sessions": page}, {}) for page in (newest, older)])
+    with answering(answers) as central:
+        found = [*suspect_sessions(Supervised(defined=[central_at(central)]))]
+    assert len(found) == 1
+    assert answers.asked[-1][1] == "/sessions?limit=1000&before=session-2"
+
+
 async def test_the_doctor_reads_what_was_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: bad messages of the last minutes are a finding that names the programs which read
     them, and so are monitors that find no place; without either there is none."""
