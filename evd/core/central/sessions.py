@@ -388,7 +388,7 @@ class Sessions:
         now_s = state.now.mono_s
         self.watches[session.session_id] = Watch(now_s, now_s, now_s)
         text = f"CP {point.cp_id} runs {session.session_id}, unknown here: taken in"
-        note = Note(Level.WARNING, text)
+        note = Note(Level.WARNING, text, about=f"CP {point.cp_id}")
         request = state.ledger.requests.get(report.request_id)
         if request is not None and request.status.final:
             reason = stray_reason("its request had ended")

@@ -105,7 +105,7 @@ class Settlement:
                 f"CP {record.cp_id} sent a second, different record of {record.session_id}: "
                 "the first one stands"
             )
-            effects.append(Note(Level.WARNING, text))
+            effects.append(Note(Level.WARNING, text, about=f"CP {record.cp_id}"))
         return [*effects, *state.command(record.cp_id, SessionRecorded(record.session_id))]
 
     def _from_elsewhere(self, session: Session, cp_id: str) -> str:
@@ -205,7 +205,7 @@ class Settlement:
             return self._close(settled, SessionStep.RECORDED, record.reason, done=done)
         text = f"Session {session.session_id} at CP {record.cp_id} waits for the operator: {doubt}"
         closed = self._close(settled, SessionStep.SUSPECTED, settled.reason, done=done)
-        return [Note(Level.WARNING, text), *closed]
+        return [Note(Level.WARNING, text, about=f"CP {record.cp_id}"), *closed]
 
     def _doubt(self, record: SessionRecord) -> str:
         point = self.state.points.get(record.cp_id)

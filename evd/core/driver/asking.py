@@ -52,7 +52,8 @@ class Asking:
         self._beacon, self._beacon_s = beacon, now_s
         if known:
             return []
-        return [Note(Level.INFO, f"Central {beacon.central_id} heard, epoch {beacon.epoch}")]
+        text = f"Central {beacon.central_id} heard, epoch {beacon.epoch}"
+        return [Note(Level.INFO, text, about="Central")]
 
     def on_stall(self, now_s: float) -> None:
         """Begin each wait for an answer anew: this process itself was stopped."""

@@ -188,7 +188,8 @@ class Orders:
         if len(self._refused) >= REFUSALS_MAX:
             del self._refused[next(iter(self._refused))]
         self._refused[said.session_id] = said
-        note = Note(Level.INFO, f"Session {said.session_id} refused: {why}")
+        text = f"Session {said.session_id} refused: {why}"
+        note = Note(Level.INFO, text, about="Refused sessions")
         return [note, Send(SESSIONS, said.cp_id, said)]
 
     def _hear(self, now: Now, epoch: int | None = None) -> list[SendRecords]:

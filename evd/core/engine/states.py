@@ -102,7 +102,9 @@ class States:
             before, self.state = self.state, after(self.state, trigger)
             level = Level.ERROR if self.state is CpState.FAULT else Level.INFO
             reason = f" ({self.reason})" if self.reason else ""
-            notes.append(Note(level, f"State {before} -> {self.state}{reason}"))
+            # Each session has its lines; all other changes may come with each command.
+            about = "" if CpState.SUPPLYING in (before, self.state) else "State"
+            notes.append(Note(level, f"State {before} -> {self.state}{reason}", about))
         return notes
 
     def _next_trigger(self, now_s: float) -> Trigger | None:

@@ -102,6 +102,7 @@ class Loop:
                 outcome = await drive(in_order(self._core, decide(), now), self._carry_out)
             self._screen.flush()
             self._metrics.refresh(self._core)
+            self._notes.log_rest()
         if isinstance(outcome, SaveFailed):
             raise NotSaved(outcome.reason)
         return outcome

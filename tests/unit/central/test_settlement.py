@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from evd.core.central.ledger import session_id_for
 from evd.core.central.rows import BreakerState, Session, SessionStatus
+from evd.core.effects import Note
 from evd.core.wire.control import KoCause
 from evd.core.wire.messages import (
     Action,
@@ -79,6 +80,16 @@ def test_a_record_from_elsewhere_settles_and_says_so() -> None:
     row = network.session()
     assert (row.cp_id, row.cost_cents, row.reason) == ("CP-001", 1, "delivered by CP-002")
     assert commands(effects, SessionRecorded) == [SessionRecorded(session.session_id)]
+
+
+def test_other_records_of_one_session_flood_no_log() -> None:
+    """Proves: the lines about the records of one charging point share one bound."""
+    network = ready()
+    session = begun(network)
+    network.record(session, kwh=0.01)
+    for kwh in (0.02, 0.03):
+        (note,) = (each for each in network.record(session, kwh=kwh) if isinstance(each, Note))
+        assert note.about == "CP CP-001"
 
 
 def test_the_longest_reason_still_fits() -> None:

@@ -17,7 +17,14 @@ from evd.core.driver.events import (
 )
 from evd.core.effects import Level, Note, Send
 from evd.core.machine import SaveFailed
-from evd.core.wire.messages import REQUESTS, Action, DriverRequest, RequestStatus, Seen
+from evd.core.wire.messages import (
+    REQUESTS,
+    Action,
+    Beacon,
+    DriverRequest,
+    RequestStatus,
+    Seen,
+)
 from tests.unit.driver.scene import (
     ALICE,
     SESSION,
@@ -282,6 +289,15 @@ def test_the_newest_beacon_is_echoed() -> None:
     assert {message.seen for message in sent(scene.tick(2.0))} == {Seen("central-1", 1, 5.0)}
     scene.beacon(0.5, epoch=2)
     assert {message.seen for message in sent(scene.tick(2.0))} == {Seen("central-1", 2, 0.5)}
+
+
+def test_new_epochs_without_end_flood_no_log() -> None:
+    """Proves: the lines about Centrals that are heard share one bound."""
+    scene = Scene()
+    for number in range(3):
+        (note,) = scene.tell(Beacon(f"central-{number}", number, 1.0))
+        assert isinstance(note, Note)
+        assert note.about == "Central"
 
 
 def test_a_failed_save_takes_the_step_back() -> None:

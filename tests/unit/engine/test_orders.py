@@ -2,6 +2,7 @@
 
 import pytest
 
+from evd.core.effects import Note
 from evd.core.engine.events import ConfirmationsRead, Effect, Exit, SaveObeyed, SaveRun, StopAsked
 from evd.core.engine.orders import REFUSALS_MAX
 from evd.core.engine.pingers import Pingers
@@ -125,6 +126,18 @@ def test_refusals_are_remembered_up_to_a_bound() -> None:
     (again,) = records(rig.stop(f"s{REFUSALS_MAX}"))
     assert again.reason == "session never began: enough"
     assert len(rig.engine._orders._refused) == REFUSALS_MAX
+
+
+def test_orders_without_end_flood_no_log() -> None:
+    """Proves: the lines of refusals share one bound, and those of being stopped and resumed."""
+    rig = Rig().ready()
+    for effects, about in (
+        (rig.stop("unknown"), "Refused sessions"),
+        (rig.command(StopCp("works")), "State"),
+        (rig.command(ResumeCp()), "State"),
+    ):
+        assert {note.about for note in effects if isinstance(note, Note)} == {about}
+    assert all(not note.about for note in rig.start() if isinstance(note, Note))
 
 
 @pytest.mark.parametrize("bill", [True, False])
