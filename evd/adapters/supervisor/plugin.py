@@ -10,6 +10,7 @@ other process notices.
 It also bounds what a crash loop waits: supervisord adds a second with each failed start, for ever.
 """
 
+import copy
 import os
 import time
 from collections import deque
@@ -28,6 +29,16 @@ from supervisor.xmlrpc import Faults, RPCError  # type: ignore[import-untyped]
 # A part whose fault is repaired is back within this, however long the fault lasted.
 BACKOFF_S_MAX = 5.0
 STARTS_KEPT = 100
+
+# The variables of the network's file that only one group reads; all other variables are for all.
+VARIABLES = {
+    "evd-broker": "EVD_BROKER_",
+    "evd-kafka": "EVD_KAFKA_",
+    "evd-central": "CENTRAL_",
+    "evd-engine": "CP_ENGINE_",
+    "evd-monitor": "CP_MONITOR_",
+    "evd-driver": "DRIVER_",
+}
 
 
 class GrowingGroup(ProcessGroupConfig):  # type: ignore[misc]
@@ -98,6 +109,22 @@ class Difference:
         return Difference(
             **{what: [each for each in found[what] if each[0] in names] for what in found}
         )
+
+
+def _is_changed(group: str, present: Any, wanted: Any) -> bool:
+    """Whether a process of `group` would run otherwise; another group's variables are no change."""
+    if group not in VARIABLES:
+        return bool(present != wanted)
+    foreign = tuple(prefix for name, prefix in VARIABLES.items() if name != group)
+
+    def own(config: Any) -> Any:
+        variables = config.environment or {}
+        kept = {name: value for name, value in variables.items() if not name.startswith(foreign)}
+        copied = copy.copy(config)
+        copied.environment = kept
+        return copied
+
+    return bool(own(present) != own(wanted))
 
 
 def _lost_logs(logger: Any) -> Iterator[Any]:
@@ -216,7 +243,7 @@ class GroupsInterface:
                 name = make_namespec(config.name, each.name)
                 if each.name not in present:
                     difference.added.append((name, (config, each)))
-                elif each != present[each.name]:
+                elif _is_changed(config.name, present[each.name], each):
                     difference.changed.append((name, (config, each)))
         for group_name, group in groups.items():
             config = wanted.get(group_name)
