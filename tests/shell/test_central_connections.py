@@ -108,11 +108,12 @@ async def test_a_monitor_without_a_place_is_told(
     sent: bytes, seq: int | None, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Proves: a connection over the limit is answered NACK `full`, with the number of its first
-    frame if it has sent one, and then closed."""
+    frame if it has sent one, counted, and then closed."""
+    counted: list[Nack] = []
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
         connections = Connections(Inbox(), lambda: True, 30.0)
-        nursery.start_soon(connections.turn_away, FramedStream(theirs))
+        nursery.start_soon(connections.turn_away, FramedStream(theirs), counted.append)
         if sent:
             await ours.send_all(sent)
         with trio.fail_after(5):
@@ -120,3 +121,4 @@ async def test_a_monitor_without_a_place_is_told(
     assert isinstance(frame, bytes)
     answer = codec.decode_central(frame)
     assert isinstance(answer, Nack) and (answer.seq, answer.code) == (seq, NackCode.FULL)
+    assert counted == [answer]

@@ -62,13 +62,17 @@ class Connections:
             del self._answers[number]
         await self._inbox.put(MonitorLeft(number))
 
-    async def turn_away(self, stream: FramedStream) -> None:
-        """Answer a connection for which there is no place with NACK `full`, and be done with it."""
+    async def turn_away(self, stream: FramedStream, count: Callable[[Nack], None]) -> None:
+        """Answer a connection for which there is no place with NACK `full`, and be done with it.
+
+        `count` is called with the answer.
+        """
         seq = None
         with trio.move_on_after(TURN_AWAY_S):
             (frame, *_) = await stream.receive()
             seq = _seq_of(frame if isinstance(frame, BadFrame) else decode_object(frame))
         nack = Nack(seq, "Central has no place for one more monitor", code=NackCode.FULL)
+        count(nack)
         await stream.send(codec.encode_control(nack))
         await stream.send_end()
         with trio.move_on_after(TURN_AWAY_S):

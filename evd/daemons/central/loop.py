@@ -172,7 +172,7 @@ class Loop:
     async def turn_away(self, stream: FramedStream) -> None:
         """Answer and count a monitor for which there is no place."""
         self._metrics.turned_away.inc()
-        await self.connections.turn_away(stream)
+        await self.connections.turn_away(stream, self._metrics.count_answer)
 
     async def tick(self) -> None:
         """Tell the core, a few times a second, that time goes by."""
