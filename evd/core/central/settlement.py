@@ -200,11 +200,12 @@ class Settlement:
         )
         # A session of a request that has no status yet ends as its record says, but never as
         # COMPLETED where nothing is billed.
-        done = record.outcome is Outcome.COMPLETED and billable
         if not doubt:
+            done = record.outcome is Outcome.COMPLETED and billable
             return self._close(settled, SessionStep.RECORDED, record.reason, done=done)
         text = f"Session {session.session_id} at CP {record.cp_id} waits for the operator: {doubt}"
-        closed = self._close(settled, SessionStep.SUSPECTED, settled.reason, done=done)
+        # Its driver has charged; the operator alone judges the bill.
+        closed = self._close(settled, SessionStep.SUSPECTED, settled.reason, done=True)
         return [Note(Level.WARNING, text, about=f"CP {record.cp_id}"), *closed]
 
     def _doubt(self, record: SessionRecord) -> str:

@@ -51,6 +51,8 @@ BEACONS_MAX = 16
 UNCONFIRM_S = 30.0
 UNCONFIRM_BURST = 3
 DOUBT_LOGGED_S = 30.0
+# Central makes an order good for 5 s of the uptime that it last heard of; the rest is rounding.
+ORDER_S_MAX = 5.1
 # Evict the oldest beyond it: its START has expired, so it can't be repeated.
 REFUSALS_MAX = 1_000
 
@@ -214,8 +216,8 @@ class Orders:
         if order.boot_id is None or order.until_up_s is None:
             self.undated_count += 1
             return True
-        is_late = self._reports.up_s(now) > order.until_up_s
-        return order.boot_id == self._reports.boot_id and not is_late
+        good_for_s = order.until_up_s - self._reports.up_s(now)
+        return order.boot_id == self._reports.boot_id and 0 <= good_for_s <= ORDER_S_MAX
 
     def _on_cp_order(self, order: StopCp | ResumeCp, now: Now) -> list[Effect]:
         if isinstance(order, ResumeCp):

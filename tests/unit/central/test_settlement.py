@@ -84,8 +84,7 @@ def test_a_record_from_elsewhere_settles_and_says_so() -> None:
 
 def test_other_records_of_one_session_flood_no_log() -> None:
     """Proves: the lines about the records of one charging point share one bound."""
-    network = ready()
-    session = begun(network)
+    network, session = begun()
     network.record(session, kwh=0.01)
     for kwh in (0.02, 0.03):
         (note,) = (each for each in network.record(session, kwh=kwh) if isinstance(each, Note))

@@ -28,7 +28,7 @@ from evd.core.wire.messages import (
     SessionRecorded,
     StopSupply,
 )
-from tests.unit.central.network import START, Network, commands, notes, ready, saved, updates
+from tests.unit.central.network import START, Network, begun, commands, notes, ready, saved, updates
 
 NEVER = {"started_at": None, "kwh": 0.0, "euros": 0.0, "outcome": Outcome.FAILED, "reason": "x"}
 LIES: Sequence[dict[str, Any]] = (
@@ -39,14 +39,6 @@ LIES: Sequence[dict[str, Any]] = (
     {"cp_id": "CP-404"},
     {"cp_id": "CP-002"},
 )
-
-
-def begun(*cp_ids: str) -> tuple[Network, Session]:
-    """A network and a session at CP-001 that its engine has confirmed."""
-    network = ready(*cp_ids)
-    network.ask()
-    network.supplying(network.session())
-    return network, network.session()
 
 
 def put_aside(effects: Sequence[Effect]) -> list[str]:
