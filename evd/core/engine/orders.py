@@ -49,7 +49,7 @@ BEACONS_MAX = 16
 # Confirmed records are sent again to another Central at most once in this time; to Centrals that
 # are heard and new, as after restores one upon the other, so many times at once.
 UNCONFIRM_S = 30.0
-UNCONFIRM_BURST = 3
+UNCONFIRM_BURST = 10
 DOUBT_LOGGED_S = 30.0
 # Central makes an order good for 5 s of the uptime that it last heard of; the rest is rounding.
 ORDER_S_MAX = 5.1
