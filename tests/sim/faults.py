@@ -248,6 +248,7 @@ class Storm:
         state = self.rng.choice([CpState.ACTIVATED, CpState.STOPPED, CpState.FAULT])
         lie = CpStatus(engine.cp_id, engine.boot_id, COUNT_MAX, 1e9, state, 1, "a lie")
         self._tell(f"{engine.name} is said to be {state}")
+        self.network.checker.lied_of.add(engine.boot_id)
         raw = codec.encode(lie, self.world.now(HOST).wall, "lie")
         self.network.broker.append(place_of(STATUS, engine.cp_id), raw)
         return True

@@ -65,6 +65,8 @@ class Checker:
     """Keeps what it has seen of cars, rows and drivers, and reports each broken promise."""
 
     def __init__(self, world: World, store: CentralStore) -> None:
+        # The boots of engines in whose name somebody else has reported.
+        self.lied_of: set[str] = set()
         self.world = world
         self.store = store
         self.charges: dict[str, list[Charge]] = defaultdict(list)
@@ -223,7 +225,10 @@ class Checker:
 
     def _on_metered(self, engine: EnginePart, effect: SaveMeter | SaveRecord) -> None:
         if isinstance(effect, SaveRecord) and is_cut_short(effect.record):
-            self.world.violate(7, "it was stopped, and nobody asked", effect.record.session_id)
+            if engine.boot_id in self.lied_of:
+                self.world.allow("a report in its engine's name said that it was over")
+            else:
+                self.world.violate(7, "it was stopped, and nobody asked", effect.record.session_id)
         record = effect.record if isinstance(effect, SaveRecord) else effect
         for charge in self.charges.get(record.session_id, ()):
             if charge.engine is not engine:
