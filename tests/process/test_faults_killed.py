@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.network.checker import check
 from tests.network.scenes import CP_ID, IDLE_S, MOMENTS, scene
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -39,8 +40,7 @@ def test_a_killed_part_costs_no_session_and_no_bill(
         with here.only(*parts):
             here.strike(parts, moment)
             finals = here.wait_finals(len(requests))
-            if not idle:
-                facts = here.finish()
+            facts = check(here.network) if idle else here.finish()
         assert finals[0].status in may_end(parts, moment)
         assert {final.status for final in finals[1:]} <= {"COMPLETED"}
         assert not [row for row in facts.sessions if row["estimated"]]

@@ -84,7 +84,8 @@ def test_a_monitor_that_flaps_fills_no_log(tmp_path: Path) -> None:
         other.say(register("CP-010"))
         assert isinstance(other.hear(1)[0], Ack)
         lines = network.central().logged().splitlines()
-        assert len([each for each in lines if "CP CP-009" in each]) <= 30
+        # Thirty lines a minute, and the one that says that it changes too often.
+        assert len([each for each in lines if "CP CP-009" in each]) <= 31
         assert [each for each in lines if "CP CP-010 registered" in each]
 
 
