@@ -23,6 +23,10 @@ class NotThere(Exception):
     """A fault had nothing to strike at its time."""
 
 
+# A fault that meets none whom it could hit, or a Central or supervisor that is down, is left out.
+LEFT_OUT = (NotThere, SupervisorFailed, ToolFailed, CentralAway, CentralRefused)
+
+
 class Storm:
     """The faults of a plan, each at its time; `say` gets a line about each."""
 
@@ -62,7 +66,7 @@ class Storm:
     def _strike(self, fault: Fault) -> None:
         try:
             self._carry_out[fault.kind](fault)
-        except (NotThere, SupervisorFailed, ToolFailed) as error:
+        except LEFT_OUT as error:
             self._tell(f"{fault}: left out: {error}")
 
     def _tell(self, text: str) -> None:
