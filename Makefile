@@ -43,7 +43,7 @@ run: install
 	@exec $(BIN)/evd run
 
 test: install
-	@$(BIN)/pytest -n $$(( $$(nproc) < 4 ? $$(nproc) + 1 : 4 )) --dist loadfile -m "not slow and not kafka and not hosts" $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not hosts" $(ARGS)
 
 test-slow: install
 	@$(BIN)/pytest -n 4 -m "slow and not kafka and not hosts" $(ARGS)

@@ -407,7 +407,12 @@ def test_what_is_new_about_a_program(started: Place) -> None:
     started.supervisord.start([name])
     started.wait_until_running(5)
     pid = started.pids()[name]
-    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x002000\0"
+    # A new process is a copy of supervisord for a moment.
+    wait_until(
+        lambda: Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x002000\0",
+        BOUND_S,
+        "it runs with its new arguments",
+    )
     assert "evd-engine:CP-001: ERROR" not in started.ctl("update")
     assert started.pids() == before | {name: pid}
 
