@@ -203,7 +203,7 @@ def refuse(error: ConfigError) -> int:
     """Say on stderr, in exactly one line, what to correct; the exit code for it."""
     # A newline inside a value must not make two lines of one error.
     line = f"{Path(sys.argv[0]).name}: {printable(str(error))}\n"
-    # Where nobody reads stderr, the exit code alone tells.
+    # The exit code tells alone where nobody reads stderr.
     with contextlib.suppress(OSError):
         os.write(2, line.encode(errors="backslashreplace"))
     return 2

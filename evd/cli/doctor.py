@@ -39,7 +39,6 @@ from evd.cli.ports import (
 from evd.cli.programs import (
     BROKER,
     CENTRAL,
-    ENGINE,
     KAFKA,
     MONITOR,
     Config,
@@ -247,8 +246,6 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
             )
         elif answer.status != 200:
             unable.setdefault(_reason(answer.body), []).append(program.name)
-        elif program.group == ENGINE:
-            yield from _unreadable(program, config)
     # Programs that lack the same share one finding.
     for reason, names in unable.items():
         yield Finding(
@@ -257,18 +254,8 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
         )
 
 
-def _unreadable(program: Program, config: MetricsConfig) -> Iterator[Finding]:
-    metrics = fetch(url_of(config.metrics_host, config.metrics_port), "/metrics")
-    found = metrics and re.search(rb"^evd_sessions_unreadable ([1-9].*)$", metrics.body, re.M)
-    if found:
-        yield Finding(
-            f"{program.name} has {float(found[1]):.0f} sessions whose record can't be read.",
-            f"Central closes them as estimates. See which: evd logs {program.name}",
-        )
-
-
 def counted(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
-    """Findings of the metrics: bad messages that come in, monitors that find no place."""
+    """Findings of the metrics: sessions put aside, bad messages, monitors that find no place."""
     running = {each.name for each in status if each.state is ProcessState.RUNNING}
     letters: dict[str, int] = {}
     for program in programs:
@@ -276,6 +263,11 @@ def counted(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Ite
         if page is None:
             continue
         letters[program.name] = int(page.get("evd_dead_letters_recent", 0))
+        if unreadable := page.get("evd_sessions_unreadable", 0):
+            yield Finding(
+                f"{program.name} has {unreadable:.0f} sessions whose record can't be read.",
+                f"Central closes them as estimates. See which: evd logs {program.name}",
+            )
         taken, places = (page.get(f"evd_monitor_connections{end}", 0) for end in ("", "_max"))
         if places and taken >= places:
             yield Finding(

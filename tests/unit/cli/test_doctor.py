@@ -9,7 +9,7 @@ from evd.adapters.http.central_client import HttpAnswer
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
 from evd.cli import doctor
-from evd.cli.doctor import Finding, hung, suspect_sessions
+from evd.cli.doctor import Finding, suspect_sessions
 from evd.cli.errors import ToolFailed
 from evd.daemons.central.metrics import CentralMetrics
 from tests.unit.cli.scene import Answers, Supervised, answering, central_at
@@ -25,7 +25,7 @@ def test_the_doctor_names_sessions_that_cannot_be_read(
     status = [ProcessStatus(engine.name, ProcessState.RUNNING, 1, 60.0, "")]
     body = f"# HELP evd_sessions_unreadable x\nevd_sessions_unreadable {count}\n".encode()
     monkeypatch.setattr(doctor, "fetch", lambda *_: HttpAnswer(200, HTTPMessage(), body))
-    found = [*hung([engine], status)]
+    found = [*doctor.counted([engine], status)]
     assert len(found) == findings
     assert all("evd-engine:CP-001 has 2 sessions" in each.what for each in found)
 
