@@ -14,12 +14,12 @@ that knew a session.
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import attrs
 
 from evd.core.central.events import RequestEndAsked
 from evd.core.central.ledger import session_id_for
+from evd.core.central.point import HEARD_LATELY_S
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
@@ -37,6 +37,7 @@ from evd.core.wire.messages import (
     RequestStatus,
     ResumeCp,
     StopCp,
+    Telemetry,
 )
 from evd.core.wire.units import kwh_from_mwh, mwh_from_kwh
 from tests.sim.charges import Charge, is_cut_short
@@ -44,9 +45,6 @@ from tests.sim.disks import CentralStore, Health
 from tests.sim.parts_driver import Requester
 from tests.sim.parts_engine import EnginePart
 from tests.sim.world import World
-
-if TYPE_CHECKING:
-    pass
 
 # An echo is good for 5 s, and the START that it led to for 5 s more.
 STALE_S = 10.0
@@ -67,6 +65,9 @@ class Checker:
     def __init__(self, world: World, store: CentralStore) -> None:
         # The boots of engines in whose name somebody else has reported.
         self.lied_of: set[str] = set()
+        # Each session's time at which Central last read its meter, and those that it missed.
+        self._read_s: dict[str, float] = {}
+        self._quiet: set[str] = set()
         self.world = world
         self.store = store
         self.charges: dict[str, list[Charge]] = defaultdict(list)
@@ -117,12 +118,25 @@ class Checker:
         """Note that Central hears of a charging point."""
         self._contact_s[cp_id] = self.world.t_s
 
-    def on_read(self, message: DriverRequest | RequestEndAsked) -> None:
-        """Note that Central has read a demand about a request."""
-        if isinstance(message, RequestEndAsked):
+    def on_read(self, message: DriverRequest | RequestEndAsked | Telemetry) -> None:
+        """Note that Central has read a demand about a request, or a meter's reading."""
+        if isinstance(message, Telemetry):
+            self._on_reading(message.session_id)
+        elif isinstance(message, RequestEndAsked):
             self.end_asked.add(message.request_id)
         elif message.action is Action.CANCEL:
             self.cancel_read_s.setdefault(message.request_id, self.world.t_s)
+
+    def _on_reading(self, session_id: str) -> None:
+        if self._was_quiet(session_id):
+            self._quiet.add(session_id)
+        self._read_s[session_id] = self.world.t_s
+
+    def _was_quiet(self, session_id: str) -> bool:
+        """Whether Central has missed this session's meter for so long that a report counts."""
+        began_s = [charge.began_s for charge in self.charges.get(session_id, ())]
+        read_s = self._read_s.get(session_id, max(began_s, default=0.0))
+        return session_id in self._quiet or self.world.t_s - read_s >= HEARD_LATELY_S
 
     def _charging(self) -> list[Charge]:
         return [
@@ -225,7 +239,7 @@ class Checker:
 
     def _on_metered(self, engine: EnginePart, effect: SaveMeter | SaveRecord) -> None:
         if isinstance(effect, SaveRecord) and is_cut_short(effect.record):
-            if engine.boot_id in self.lied_of:
+            if engine.boot_id in self.lied_of and self._was_quiet(effect.record.session_id):
                 self.world.allow("a report in its engine's name said that it was over")
             else:
                 self.world.violate(7, "it was stopped, and nobody asked", effect.record.session_id)

@@ -90,8 +90,8 @@ class CentralPart(Process):
         self.dead_letters = self.telemetry_refused = 0
         # Called with each charging point that Central hears of.
         self.on_contact: Callable[[str], None] = lambda _: None
-        # Called with each demand about a request, once it is dealt with.
-        self.on_read: Callable[[DriverRequest | RequestEndAsked], None] = lambda _: None
+        # Called with each demand about a request and each reading, once it is dealt with.
+        self.on_read: Callable[[DriverRequest | RequestEndAsked | Telemetry], None] = lambda _: None
 
     def boot(self) -> None:
         """Start a process with nothing in its memory."""
@@ -171,7 +171,7 @@ class CentralPart(Process):
             self._stop_serving()
             return
         for event in handled:
-            if isinstance(event, DriverRequest | RequestEndAsked):
+            if isinstance(event, DriverRequest | RequestEndAsked | Telemetry):
                 self.on_read(event)
 
     def _carry_out(self, step: Step) -> Found | None:
