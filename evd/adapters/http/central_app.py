@@ -28,6 +28,7 @@ from evd.adapters.http.parameters import (
     SessionIdInPath,
     Since,
     Until,
+    parse_span,
 )
 from evd.adapters.http.refused import Refused
 from evd.adapters.http.replies import RETRY_S, check_accepted
@@ -63,7 +64,7 @@ from evd.core.central.events import (
 )
 from evd.core.central.rows import Request
 from evd.core.central.views import CpView
-from evd.core.wire.fields import check_cp_id, check_id, parse_time
+from evd.core.wire.fields import check_cp_id, check_id
 
 SERVICE: Final = "evd-central"
 
@@ -228,10 +229,7 @@ async def list_sessions(
     until: Until = None,
 ) -> Sessions:
     """By start, then by id; the next page is what is `before` the last session of this one."""
-    span = [
-        None if text is None else parse_time(text, name)
-        for name, text in (("since", since), ("until", until))
-    ]
+    span = parse_span(since, until)
     try:
         rows = await service.store.sessions(cp_id, driver_id, status, limit, before, *span)
     except UnknownSession:

@@ -3,13 +3,14 @@
 `title` ends the sentence `<name> must be ...` that a wrong value is answered with.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Parameter
 
 from evd.core.central.rows import SessionStatus
-from evd.core.wire.fields import CP_ID_FORM, ID_FORM
+from evd.core.wire.fields import CP_ID_FORM, ID_FORM, FieldError, parse_time
 
 LIMIT_MAX: Final = 1000
 LIMIT_DEFAULT: Final = 100
@@ -67,6 +68,10 @@ OfStatus = Annotated[SessionStatus | None, _choice("only with this status", *Ses
 Before = Annotated[str | None, _other_id("only what stands behind this session in the list")]
 Since = Annotated[str | None, _time("only what began then or later")]
 Until = Annotated[str | None, _time("only what began before then")]
+Format = Annotated[
+    Literal["json", "csv"] | None,
+    _choice("of the answer; else the Accept header decides, json before csv", "json", "csv"),
+]
 Limit = Annotated[int, _whole(LIMIT_MAX, "at most so many")]
 Days = Annotated[int, _whole(DAYS_MAX, "over so many days until now")]
 OnlyAvailable = Annotated[
@@ -81,3 +86,13 @@ MinPower = Annotated[
         le=KW_MAX,
     ),
 ]
+
+
+def parse_span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """The times that a call's `since` and `until` stand for; FieldError where they end before they
+    begin."""
+    first = None if since is None else parse_time(since, "since")
+    last = None if until is None else parse_time(until, "until")
+    if first is not None and last is not None and first > last:
+        raise FieldError("since", "must not be after until")
+    return first, last

@@ -135,6 +135,7 @@ async def test_a_limit_out_of_bounds(client: Client, path: str, limit: str) -> N
         ("/sessions?since=2026-01-31T12:00:00", "since"),
         ("/sessions?until=", "until"),
         ("/sessions?until=1769860800", "until"),
+        ("/sessions?since=2026-02-01T00:00:00Z&until=2026-01-31T12:00:00Z", "since"),
         ("/faults/statistics?days=0", "days"),
         ("/faults/statistics?days=3651", "days"),
         *((f"{path}?cp_id=", "cp_id") for path in ("/sessions", "/faults", "/health/history")),
