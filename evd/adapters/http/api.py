@@ -41,10 +41,12 @@ Decorator = Callable[[AnyCallable], HTTPRouteHandler]
 
 
 class Routes:
-    """Collects the routes of an API, each with its documentation."""
+    """Collects the routes of an API, each with its documentation, after those of `parts`."""
 
-    def __init__(self) -> None:
-        self.handlers: list[HTTPRouteHandler] = []
+    def __init__(self, *parts: "Routes") -> None:
+        self.handlers: list[HTTPRouteHandler] = [
+            handler for part in parts for handler in part.handlers
+        ]
 
     def _add(
         self,

@@ -5,51 +5,38 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from litestar import Litestar, Response
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from evd.adapters.http.api import HTML, Routes, json_api
 from evd.adapters.http.body import Body
-from evd.adapters.http.central_service import CentralService
+from evd.adapters.http.central_lists import routes as list_routes
+from evd.adapters.http.central_service import CentralService, ServiceHere
 from evd.adapters.http.errors import AnyRequest, answering
 from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.pages import html_response, network_page
 from evd.adapters.http.parameters import (
     DAYS_DEFAULT,
-    LIMIT_DEFAULT,
-    Before,
     CpIdInPath,
     Days,
-    Limit,
     OfCp,
-    OfDriver,
-    OfStatus,
     RequestIdInPath,
     SessionIdInPath,
-    Since,
-    Until,
-    parse_span,
 )
 from evd.adapters.http.refused import Refused
 from evd.adapters.http.replies import RETRY_S, check_accepted
 from evd.adapters.http.schemas import (
     ChargingPoints,
     CpTaken,
-    Faults,
     HealthShown,
-    History,
     Meters,
     MeterShown,
     RecoveryTaken,
     RequestTaken,
-    Sessions,
-    SessionShown,
     SessionTaken,
     Statistics,
     UnhealthyShown,
     shown,
 )
-from evd.adapters.store.failures import StoreFailed, UnknownSession
+from evd.adapters.store.failures import StoreFailed
 from evd.core.central.events import (
     Asked,
     ChargeAsked,
@@ -68,7 +55,6 @@ from evd.core.wire.fields import check_cp_id, check_id
 
 SERVICE: Final = "evd-central"
 
-ServiceHere = NamedDependency[SkipValidation[CentralService]]
 T = TypeVar("T")
 
 routes: Final = Routes()
@@ -80,7 +66,7 @@ def central_app(service: CentralService) -> Litestar:
         title="Central of an EV charging network",
         description="Charging points, requests, sessions, faults. An error is"
         ' {"error": sentence, "field"?: name}. Lists are newest first.',
-        routes=routes,
+        routes=Routes(routes, list_routes),
         dependencies={"service": service},
         exception_handlers={StoreFailed: answering(_refuse_without_store)},
     )
@@ -217,26 +203,6 @@ async def end_request(service: ServiceHere, request_id: RequestIdInPath) -> Requ
     )
 
 
-@routes.get("/sessions", "Sessions", "Newest first", 404, 503)
-async def list_sessions(
-    service: ServiceHere,
-    cp_id: OfCp = None,
-    driver_id: OfDriver = None,
-    status: OfStatus = None,
-    limit: Limit = LIMIT_DEFAULT,
-    before: Before = None,
-    since: Since = None,
-    until: Until = None,
-) -> Sessions:
-    """By start, then by id; the next page is what is `before` the last session of this one."""
-    span = parse_span(since, until)
-    try:
-        rows = await service.store.sessions(cp_id, driver_id, status, limit, before, *span)
-    except UnknownSession:
-        raise Refused(404, f"session {before} is not known", field="before") from None
-    return Sessions([SessionShown.of(row) for row in rows])
-
-
 @routes.post("/sessions/{session_id:str}/stop", "Stop a session", "It is being stopped", 404, 409)
 async def stop_session(service: ServiceHere, session_id: SessionIdInPath) -> SessionTaken:
     """It is billed for its reading; 409 for one that has ended."""
@@ -272,14 +238,6 @@ async def list_telemetry(service: ServiceHere) -> Meters:
     return Meters([shown(MeterShown, meter) for meter in service.telemetry()])
 
 
-@routes.get("/faults", "Faults", "Newest first", 503)
-async def list_faults(
-    service: ServiceHere, cp_id: OfCp = None, limit: Limit = LIMIT_DEFAULT
-) -> Faults:
-    """Faults and recoveries of engines, connections lost and found again."""
-    return Faults(list(await service.store.faults(cp_id, limit)))
-
-
 @routes.get(
     "/faults/statistics",
     "How reliable each charging point is",
@@ -291,14 +249,6 @@ async def list_fault_statistics(
 ) -> Statistics:
     """Null where nothing can be said."""
     return Statistics(list(await service.store.fault_statistics(cp_id, days, datetime.now(UTC))))
-
-
-@routes.get("/health/history", "How charging points stood", "Newest first", 503)
-async def list_health_history(
-    service: ServiceHere, cp_id: OfCp = None, limit: Limit = LIMIT_DEFAULT
-) -> History:
-    """An entry at each change and every 60 s."""
-    return History(list(await service.store.health_history(cp_id, limit)))
 
 
 @routes.get(

@@ -3,10 +3,14 @@
 A call that reads memory is plain; one that decides, or reads the database, is awaited.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from evd.adapters.store.page import Page
 from evd.core.central.events import Asked, Reply
 from evd.core.central.rows import FaultEvent, HealthSnapshot, Request, Session, SessionStatus
 from evd.core.central.statistics import FaultStatistics
@@ -30,18 +34,18 @@ class StoredHistory(Protocol):
         since: datetime | None,
         until: datetime | None,
     ) -> Sequence[Session]:
-        """Sessions that began in the span, newest first, behind `before`; or UnknownSession."""
+        """Sessions that began in the span, newest first, behind `before`; or UnknownRow."""
 
-    async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
-        """Fault events, newest first."""
+    async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
+        """Fault events by their ids, newest first; or UnknownRow."""
 
     async def fault_statistics(
         self, cp_id: str | None, days: int, now: datetime
     ) -> Sequence[FaultStatistics]:
         """Each charging point's faults over the last `days` before `now`."""
 
-    async def health_history(self, cp_id: str | None, limit: int) -> Sequence[HealthSnapshot]:
-        """Health snapshots, newest first."""
+    async def health_history(self, cp_id: str | None, page: Page) -> Mapping[int, HealthSnapshot]:
+        """Health snapshots, as `faults`."""
 
 
 class CentralService(Protocol):
@@ -89,3 +93,6 @@ class CentralService(Protocol):
     @property
     def store(self) -> StoredHistory:
         """The open database; StoreFailed while there is none."""
+
+
+ServiceHere = NamedDependency[SkipValidation[CentralService]]

@@ -5,7 +5,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 from urllib.parse import urlsplit
 
 import attrs
@@ -62,7 +62,8 @@ async def refuse_bad_call(request: AnyRequest) -> None:
         if len(request.query_params.getall(name)) > 1:
             raise FieldError(name, "stands there twice")
         # Litestar would take 1.0 and 1e2 for whole numbers, and the word null for nothing.
-        if (parameter.annotation is int and not value.isdecimal()) or value == "null":
+        is_whole = int in (parameter.annotation, *get_args(parameter.annotation))
+        if (is_whole and not value.isdecimal()) or value == "null":
             raise _bad_parameter(request, name)
 
 

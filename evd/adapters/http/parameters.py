@@ -10,7 +10,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Parameter
 
 from evd.core.central.rows import SessionStatus
-from evd.core.wire.fields import CP_ID_FORM, ID_FORM, FieldError, parse_time
+from evd.core.wire.fields import COUNT_MAX, CP_ID_FORM, ID_FORM, FieldError, parse_time
 
 LIMIT_MAX: Final = 1000
 LIMIT_DEFAULT: Final = 100
@@ -41,7 +41,7 @@ def _other_id(description: str) -> Any:
 def _whole(maximum: int, description: str) -> Any:
     title = f"a whole number from 1 to {maximum}"
     # A bound of Litestar's own is shown as 1000.0.
-    shown = {"minimum": 1, "maximum": maximum}
+    shown = {"type": OpenAPIType.INTEGER, "one_of": None, "minimum": 1, "maximum": maximum}
     return Parameter(title=title, description=description, ge=1, le=maximum, schema_extra=shown)
 
 
@@ -66,8 +66,9 @@ OfCp = Annotated[str | None, _cp_id("only of this charging point")]
 OfDriver = Annotated[str | None, _other_id("only of this driver")]
 OfStatus = Annotated[SessionStatus | None, _choice("only with this status", *SessionStatus)]
 Before = Annotated[str | None, _other_id("only what stands behind this session in the list")]
-Since = Annotated[str | None, _time("only what began then or later")]
-Until = Annotated[str | None, _time("only what began before then")]
+BeforeRow = Annotated[int | None, _whole(COUNT_MAX, "only what stands behind this id in the list")]
+Since = Annotated[str | None, _time("only what was then or later")]
+Until = Annotated[str | None, _time("only what was before then")]
 Format = Annotated[
     Literal["json", "csv"] | None,
     _choice("of the answer; else the Accept header decides, json before csv", "json", "csv"),

@@ -1,7 +1,7 @@
 """The JSON of Central's HTTP: what each answer contains.
 
-`CpView`, `Request`, `FaultEvent`, `HealthSnapshot` and `FaultStatistics` are shown with the very
-fields that they have; the classes here are for what looks different outside.
+`CpView`, `Request` and `FaultStatistics` are shown with the very fields that they have; the classes
+here are for what looks different outside.
 """
 
 from datetime import datetime
@@ -117,10 +117,17 @@ class Meters:
 
 
 @attrs.frozen
+class FaultShown(FaultEvent):
+    """A fault event, and its number in the list."""
+
+    id: int = attrs.field(kw_only=True)
+
+
+@attrs.frozen
 class Faults:
     """Fault events, newest first."""
 
-    faults: list[FaultEvent]
+    faults: list[FaultShown]
 
 
 @attrs.frozen
@@ -131,10 +138,17 @@ class Statistics:
 
 
 @attrs.frozen
+class SnapshotShown(HealthSnapshot):
+    """How a charging point stood at a moment, and the entry's number in the list."""
+
+    id: int = attrs.field(kw_only=True)
+
+
+@attrs.frozen
 class History:
     """How charging points stood, newest first."""
 
-    history: list[HealthSnapshot]
+    history: list[SnapshotShown]
 
 
 @attrs.frozen

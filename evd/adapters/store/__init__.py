@@ -5,17 +5,19 @@ disk when it returns; one that fails stores nothing.
 """
 
 from evd.adapters.store.backup import backup, restore
-from evd.adapters.store.failures import StoreFailed, StoreInUse, StoreRefused, UnknownSession
+from evd.adapters.store.failures import StoreFailed, StoreInUse, StoreRefused, UnknownRow
+from evd.adapters.store.page import Page
 from evd.adapters.store.store import Store, open_store
 from evd.adapters.store.writer import Retention
 
 __all__ = [
+    "Page",
     "Retention",
     "Store",
     "StoreFailed",
     "StoreInUse",
     "StoreRefused",
-    "UnknownSession",
+    "UnknownRow",
     "backup",
     "open_store",
     "restore",

@@ -25,5 +25,5 @@ class StoreInUse(StoreRefused):
     """Another Central has the database."""
 
 
-class UnknownSession(LookupError):
-    """No session has this id."""
+class UnknownRow(LookupError):
+    """No row of the list has this key."""

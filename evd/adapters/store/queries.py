@@ -8,9 +8,9 @@ import attrs
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from evd.adapters.store.database import Database
-from evd.adapters.store.failures import UnknownSession
-from evd.adapters.store.statements import Statements
-from evd.core.central.rows import EventType, Request, Row, Session
+from evd.adapters.store.failures import UnknownRow
+from evd.adapters.store.statements import Listed, Statements
+from evd.core.central.rows import EventType, Request, Row
 from evd.core.central.statistics import FaultStatistics, Opening, fault_statistics
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
@@ -51,26 +51,25 @@ class Queries:
             found += self._sql.by_ids(row_class, count).ask(cursor, **named)
         return found
 
-    def sessions(
-        self,
-        cursor: DBAPICursor,
-        filters: Mapping[str, Any],
-        limit: int,
-    ) -> list[Session]:
-        """At most `limit` sessions for which the filters of `some_sessions` hold, newest first.
+    def newest(
+        self, cursor: DBAPICursor, row_class: type[R], filters: Mapping[str, Any], limit: int
+    ) -> list[Listed[R]]:
+        """At most `limit` rows for which the filters of `Statements.newest` hold, newest first.
 
-        Raises UnknownSession for a `before` that is no session.
+        Raises UnknownRow for a `before` that no row has, unless `before_time` comes with it.
         """
         values = {
             name: self._database.time_to_column(value) if isinstance(value, datetime) else value
             for name, value in filters.items()
         }
-        if "before" in filters:
-            found = next(self._sql.session_start.ask(cursor, session_id=filters["before"]), None)
+        if "before" in values and "before_time" not in values:
+            found = next(self._sql.time_of(row_class).ask(cursor, **values), None)
             if found is None:
-                raise UnknownSession(filters["before"])
-            (values["before_start"],) = found
-        question = self._sql.some_sessions(tuple(filters))
+                raise UnknownRow(values["before"])
+            (values["before_time"],) = found
+        question = self._sql.newest(
+            row_class, tuple(name for name in filters if name != "before_time")
+        )
         return list(question.ask(cursor, **values, count=limit))
 
     def aged(self, row_class: type[Row], cutoff: datetime) -> Excess:

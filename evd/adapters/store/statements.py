@@ -40,10 +40,12 @@ R = TypeVar("R", bound=attrs.AttrsInstance)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _ROWS_AT_ONCE = 1000
-_SESSION_FILTERS = {
-    "since": "start_time >= :since",
-    "until": "start_time < :until",
-    "before": "(start_time, session_id) < (:before_start, :before)",
+# The key and the time by which the rows of a table are ordered.
+_ORDERS: Mapping[type, tuple[str, str]] = {
+    FaultEvent: ("id", "timestamp"),
+    HealthSnapshot: ("id", "timestamp"),
+    Request: ("request_id", "updated_at"),
+    Session: ("session_id", "start_time"),
 }
 
 
@@ -70,6 +72,16 @@ class Question(Statement, Generic[T]):
         self.run(cursor, **values)
         while found := cursor.fetchmany(_ROWS_AT_ONCE):
             yield from (each for each in map(self.answer, found) if each is not None)
+
+
+@attrs.frozen(slots=True)
+class Listed(Generic[R]):
+    """A row in a list: its key, its time as it is stored, and the row, None where it can't be
+    read."""
+
+    key: Any
+    time: Any
+    row: R | None
 
 
 @attrs.frozen
@@ -198,30 +210,35 @@ class Statements:
         ids = ", ".join(f":id_{number}" for number in range(count))
         return self._rows(row_class, f"WHERE {key} IN ({ids})")
 
-    @cached_property
-    def session_start(self) -> Question[Sequence[Any]]:
-        """The start of the session `session_id`, as it is stored."""
-        sql = "SELECT start_time FROM charging_sessions WHERE session_id = :session_id"
-        return self._values(sql)
+    @_made_once
+    def time_of(self, row_class: type) -> Question[Sequence[Any]]:
+        """The time of the row with the key `before`, as it is stored."""
+        key, time = _ORDERS[row_class]
+        return self._values(f"SELECT {time} FROM {TABLES[row_class]} WHERE {key} = :before")
 
     @_made_once
-    def some_sessions(self, filters: Collection[str]) -> Question[Session]:
-        """The newest `count` sessions for which these hold, by start and then by id.
+    def newest(self, row_class: type[R], filters: Collection[str]) -> Question[Listed[R]]:
+        """The newest `count` rows for which these hold, by time and then by key.
 
         A filter is a column, which must have the value of its name; `since` or `until`; or
-        `before`: behind the session `before`, which began at `before_start`.
+        `before`: behind the row with this key, whose time is `before_time`.
         """
-        conditions = [_SESSION_FILTERS.get(name, f"{name} = :{name}") for name in filters]
+        key, time = _ORDERS[row_class]
+        spans = {
+            "since": f"{time} >= :since",
+            "until": f"{time} < :until",
+            "before": f"({time}, {key}) < (:before_time, :before)",
+        }
+        conditions = [spans.get(name, f"{name} = :{name}") for name in filters]
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        return self._rows(
-            Session, f"{where} ORDER BY start_time DESC, session_id DESC LIMIT :count"
+        sql = (
+            f"SELECT {key}, {time}, {', '.join(_fields(row_class))} FROM {TABLES[row_class]}"
+            f" {where} ORDER BY {time} DESC, {key} DESC LIMIT :count"
         )
-
-    @_made_once
-    def newest(self, row_class: type[R], of_one: bool) -> Question[R]:
-        """The newest `count` rows of a history, of all or of `cp_id`, newest first."""
-        where = "WHERE cp_id = :cp_id" if of_one else ""
-        return self._rows(row_class, f"{where} ORDER BY timestamp DESC, id DESC LIMIT :count")
+        read = RowForm(row_class, self._database).read
+        return Question(
+            *self._compiled(sql), lambda values: Listed(values[0], values[1], read(values[2:]))
+        )
 
     @_made_once
     def faults_since(self, of_one: bool) -> Question[FaultEvent]:
@@ -304,9 +321,8 @@ def _upsert(table: str, values: Mapping[str, str], fixed: Collection[str] = ()) 
 
 def _pruned(row_class: type[Row], of_one: bool) -> tuple[str, str, str]:
     """The key, the time and the condition of rows that are not kept for ever."""
-    if row_class is Request:
-        return "request_id", "updated_at", REQUEST_ALONE
-    return "id", "timestamp", "cp_id = :cp_id" if of_one else "1 = 1"
+    which = "cp_id = :cp_id" if of_one else "1 = 1"
+    return *_ORDERS[row_class], REQUEST_ALONE if row_class is Request else which
 
 
 def _snapshot_time(cp_id: str, which: str) -> str:

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 import trio
@@ -16,6 +16,7 @@ from evd.adapters.store.backup import copy_database
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.failures import StoreFailed
+from evd.adapters.store.page import Page
 from evd.adapters.store.queries import Excess, Queries
 from evd.adapters.store.reader import Readers
 from evd.adapters.store.schema import bring_to_head
@@ -38,6 +39,7 @@ R = TypeVar("R", bound=attrs.AttrsInstance)
 # For those who look at lists; Central's own look-ups have a connection of their own.
 LIST_READERS_MAX = 2
 RETENTION = Retention()
+PAGE = Page()
 
 
 class Store:
@@ -162,35 +164,41 @@ class Store:
     ) -> list[Session]:
         """At most `limit` sessions of these: the newest start first, then the greatest id.
 
-        `before`: only what stands behind this session in that order; raises UnknownSession.
+        `before`: only what stands behind this session in that order; raises UnknownRow.
         `since`: only what began then or later; `until`: only what began earlier.
         """
-        wanted = {
-            "cp_id": cp_id,
-            "driver_id": driver_id,
-            "status": status and status.value,
-            "before": before,
-            "since": since,
-            "until": until,
-        }
-        filters = {name: value for name, value in wanted.items() if value is not None}
-        return await self._lists.run(lambda cursor: self._queries.sessions(cursor, filters, limit))
+        found = await self._newest(
+            Session,
+            limit=limit,
+            cp_id=cp_id,
+            driver_id=driver_id,
+            status=status and status.value,
+            before=before,
+            since=since,
+            until=until,
+        )
+        return list(found.values())
 
-    async def faults(self, cp_id: str | None = None, limit: int = 100) -> list[FaultEvent]:
-        """At most `limit` fault events, newest first."""
-        return await self._newest(FaultEvent, cp_id, limit)
+    async def faults(self, cp_id: str | None = None, page: Page = PAGE) -> dict[int, FaultEvent]:
+        """A page of fault events by their ids: by time, then by id; raises UnknownRow."""
+        return await self._history(FaultEvent, cp_id, page)
 
     async def health_history(
-        self, cp_id: str | None = None, limit: int = 100
-    ) -> list[HealthSnapshot]:
-        """At most `limit` health snapshots, newest first."""
-        return await self._newest(HealthSnapshot, cp_id, limit)
+        self, cp_id: str | None = None, page: Page = PAGE
+    ) -> dict[int, HealthSnapshot]:
+        """A page of health snapshots, as `faults`."""
+        return await self._history(HealthSnapshot, cp_id, page)
 
-    async def _newest(self, row_class: type[R], cp_id: str | None, limit: int) -> list[R]:
-        newest = self._sql.newest(row_class, cp_id is not None)
-        return await self._lists.run(
-            lambda cursor: list(newest.ask(cursor, cp_id=cp_id, count=limit))
+    async def _history(self, row_class: type[R], cp_id: str | None, page: Page) -> dict[int, R]:
+        return await self._newest(row_class, cp_id=cp_id, **attrs.asdict(page))
+
+    async def _newest(self, row_class: type[R], *, limit: int, **wanted: Any) -> dict[Any, R]:
+        """The rows by their keys; a filter that is None does not count."""
+        filters = {name: value for name, value in wanted.items() if value is not None}
+        found = await self._lists.run(
+            lambda cursor: self._queries.newest(cursor, row_class, filters, limit)
         )
+        return {each.key: each.row for each in found if each.row is not None}
 
     async def fault_statistics(
         self, cp_id: str | None, days: float, now: datetime

@@ -1,6 +1,6 @@
 """A Central that says what a test has put into it, and notes what it was asked; its HTTP calls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ import attrs
 import httpx
 
 from evd.adapters.http.central_app import central_app
+from evd.adapters.store import Page
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.point import Point
 from evd.core.central.rows import (
@@ -147,9 +148,9 @@ class FakeCentral:
         self._note("sessions", cp_id, driver_id, status, limit, before, since, until)
         return [RUNNING, ENDED]
 
-    async def faults(self, cp_id: str | None, limit: int) -> Sequence[FaultEvent]:
-        self._note("faults", cp_id, limit)
-        return [FaultEvent("CP-001", EventType.FAULT, "refused", NOON)]
+    async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
+        self._note("faults", cp_id, page)
+        return {12: FaultEvent("CP-001", EventType.FAULT, "refused", NOON)}
 
     async def fault_statistics(
         self, cp_id: str | None, days: int, now: datetime
@@ -157,9 +158,11 @@ class FakeCentral:
         self._note("fault_statistics", cp_id, days)
         return [FaultStatistics("CP-001", 1, 1, 0, None, 2.0, 0.5)]
 
-    async def health_history(self, cp_id: str | None, limit: int) -> Sequence[HealthSnapshot]:
-        self._note("health_history", cp_id, limit)
-        return [HealthSnapshot("CP-001", ShownState.ON, None, False, "", BreakerState.CLOSED, NOON)]
+    async def health_history(self, cp_id: str | None, page: Page) -> Mapping[int, HealthSnapshot]:
+        self._note("health_history", cp_id, page)
+        return {
+            34: HealthSnapshot("CP-001", ShownState.ON, None, False, "", BreakerState.CLOSED, NOON)
+        }
 
     def _note(self, *query: Any) -> None:
         self._fail()

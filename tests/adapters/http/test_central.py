@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from evd.adapters.http.central_app import central_app
-from evd.adapters.store.failures import UnknownSession
+from evd.adapters.store import Page, UnknownRow
 from evd.core.central.events import (
     Asked,
     ChargeAsked,
@@ -202,28 +202,38 @@ async def test_lists_are_narrowed(client: Client) -> None:
     span = f"since={NOON_TEXT}&until=2026-01-31T13:00:00.123456%2B01:00"
     for path in (
         f"/sessions?{query}&{span}",
-        "/faults?cp_id=CP-001&limit=1",
+        f"/faults?cp_id=CP-001&limit=1&before=12&{span}",
+        "/faults",
         "/faults/statistics?cp_id=CP-001&days=3650",
         "/faults/statistics",
-        "/health/history?cp_id=CP-001&limit=2",
+        f"/health/history?cp_id=CP-001&limit=2&before=34&{span}",
         "/health/history",
     ):
         assert (await client.get(path)).status_code == 200
     assert client.service.queries == [
         ("sessions", "CP-001", "d", SessionStatus.FAILED, 1000, "session-9", NOON, NOON),
-        ("faults", "CP-001", 1),
+        ("faults", "CP-001", Page(1, 12, NOON, NOON)),
+        ("faults", None, Page()),
         ("fault_statistics", "CP-001", 3650),
         ("fault_statistics", None, 30),
-        ("health_history", "CP-001", 2),
-        ("health_history", None, 100),
+        ("health_history", "CP-001", Page(2, 34, NOON, NOON)),
+        ("health_history", None, Page()),
     ]
 
 
-async def test_what_is_older_than_an_unknown_session() -> None:
-    """Proves: a page that is to begin before a session that nobody knows is a 404."""
-    async with Client(FakeCentral(failure=UnknownSession("session-9"))) as client:
-        answer = await client.get("/sessions?before=session-9")
-        assert "session-9" in assert_error(answer, 404, "before")
+@pytest.mark.parametrize(
+    ("path", "before", "sentence"),
+    [
+        ("/sessions", "session-9", "session session-9 is not known"),
+        ("/faults", "9", "fault 9 is not known"),
+        ("/health/history", "9", "entry 9 is not known"),
+    ],
+)
+async def test_what_is_older_than_an_unknown_entry(path: str, before: str, sentence: str) -> None:
+    """Proves: a page that is to begin before an entry that nobody knows is a 404."""
+    async with Client(FakeCentral(failure=UnknownRow(before))) as client:
+        answer = await client.get(f"{path}?before={before}")
+        assert assert_error(answer, 404, "before") == sentence
 
 
 async def test_telemetry_has_the_message_s_fields(client: Client) -> None:
@@ -247,14 +257,14 @@ async def test_telemetry_has_the_message_s_fields(client: Client) -> None:
 
 async def test_faults_statistics_and_history(client: Client) -> None:
     """Proves: the histories have their fields, and null where nothing can be said."""
-    fault = {"cp_id": "CP-001", "event_type": "FAULT", "reason": "refused"}
+    fault = {"id": 12, "cp_id": "CP-001", "event_type": "FAULT", "reason": "refused"}
     assert (await client.get("/faults")).json() == {"faults": [fault | {"timestamp": NOON_TEXT}]}
     (figures,) = (await client.get("/faults/statistics")).json()["statistics"]
     assert figures["mtbf_s"] is None
     assert (figures["mttr_s"], figures["uptime"]) == (2.0, 0.5)
     (entry,) = (await client.get("/health/history")).json()["history"]
     assert entry["circuit_breaker_state"] == "CLOSED"
-    assert (entry["is_faulty"], entry["engine_state"]) == (False, None)
+    assert (entry["id"], entry["is_faulty"], entry["engine_state"]) == (34, False, None)
 
 
 async def test_metrics_are_prometheus_text(client: Client) -> None:

@@ -138,6 +138,16 @@ async def test_a_limit_out_of_bounds(client: Client, path: str, limit: str) -> N
         ("/sessions?since=2026-02-01T00:00:00Z&until=2026-01-31T12:00:00Z", "since"),
         ("/faults/statistics?days=0", "days"),
         ("/faults/statistics?days=3651", "days"),
+        *(
+            (f"{path}?{query}", query.partition("=")[0])
+            for path in ("/faults", "/health/history")
+            for query in (
+                *(f"before={bad}" for bad in ("", "0", "-1", "1.0", "1e2", "x", "null", "9" * 19)),
+                "since=2026-01-31",
+                "since=2026-02-01T00:00:00Z&until=2026-01-31T12:00:00Z",
+                "until=now",
+            )
+        ),
         *((f"{path}?cp_id=", "cp_id") for path in ("/sessions", "/faults", "/health/history")),
         ("/faults/statistics?cp_id=a%00b", "cp_id"),
     ],

@@ -12,7 +12,7 @@ import pytest
 import trio
 from sqlalchemy.engine import make_url
 
-from evd.adapters.store import Store, StoreFailed, StoreInUse, StoreRefused, open_store
+from evd.adapters.store import Page, Store, StoreFailed, StoreInUse, StoreRefused, open_store
 from evd.adapters.store.lock import FileLock
 from evd.adapters.store.postgresql import Postgresql
 from tests.adapters.store.databases import connect, new_postgres_url, python, url_of
@@ -137,7 +137,7 @@ async def test_what_was_said_to_be_stored_outlives_a_kill(tmp_path: Path) -> Non
     async with open_store(url_of(path), tmp_path) as store:
         sessions = await session_ids(store)
         assert sessions >= {f"session-{n}" for n in range(stored_count)}
-        assert len(await store.faults(limit=1000)) == len(sessions) <= stored_count + 1
+        assert len(await store.faults(page=Page(1000))) == len(sessions) <= stored_count + 1
         assert not store.meta.recovering
 
 
@@ -276,7 +276,7 @@ async def test_one_central_on_a_server(postgres: Path, tmp_path: Path) -> None:
                 await first.commit([a_fault(1)])
             with pytest.raises(StoreInUse):
                 await first.commit([a_fault(1)])
-            assert await second.faults() == []
+            assert await second.faults() == {}
 
 
 class AnswerLost:
@@ -315,7 +315,7 @@ async def test_a_commit_in_doubt_is_stored_once(postgres: Path, tmp_path: Path) 
         with pytest.raises(StoreFailed):
             await store.commit([a_fault(1)])
         await store.commit([a_fault(1)])
-        assert await store.faults() == [a_fault(1)]
+        assert list((await store.faults()).values()) == [a_fault(1)]
         await store.commit([a_fault(1)])
         assert len(await store.faults()) == 2
 

@@ -1,14 +1,16 @@
 """The order of lists and figures is that of the times, in whatever order the rows came."""
 
-from collections.abc import AsyncIterator, Iterator
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
-from evd.adapters.store import Store, open_store
-from evd.core.central.rows import EventType, FaultEvent, HealthSnapshot
+from evd.adapters.store import Page, Store, UnknownRow, open_store
+from evd.core.central.rows import EventType, FaultEvent
 from tests.adapters.store.databases import new_postgres_url, postgres_server
 from tests.adapters.store.rows import (
     NOON,
@@ -93,10 +95,64 @@ async def test_histories_have_the_order_of_their_times(store: Store) -> None:
             ]
         )
     for cp_id in (None, "CP-001"):
-        faults: list[FaultEvent] = await store.faults(cp_id)
-        history: list[HealthSnapshot] = await store.health_history(cp_id)
-        assert [row.reason[-1] for row in faults] == ["2", "6", "0", "4", "3", "1", "5"]
-        assert [row.fault_reason[-1] for row in history] == ["2", "6", "0", "4", "3", "1", "5"]
+        faults = await store.faults(cp_id)
+        history = await store.health_history(cp_id)
+        assert [row.reason[-1] for row in faults.values()] == ["2", "6", "0", "4", "3", "1", "5"]
+        assert [row.fault_reason[-1] for row in history.values()] == [
+            "2",
+            "6",
+            "0",
+            "4",
+            "3",
+            "1",
+            "5",
+        ]
+
+
+@pytest.mark.parametrize("cp_id", [None, "CP-001"])
+async def test_pages_of_a_history_are_exact_while_it_grows(store: Store, cp_id: str | None) -> None:
+    """Proves: pages joined by `before` show each row of the history once, and no row twice, while
+    rows are added whose times are later, earlier or those of others; an unknown `before` raises."""
+    numbers = itertools.count()
+
+    async def add(*seconds: int) -> None:
+        for each in seconds:
+            when, number = NOON + timedelta(seconds=each), next(numbers)
+            rows = a_fault(number), a_snapshot(number), a_fault(number, cp_id="CP-002")
+            await store.commit([attrs.evolve(row, timestamp=when) for row in rows])
+
+    async def pages(ask: Callable[..., Awaitable[dict[int, Any]]]) -> list[int]:
+        seen: list[int] = []
+        while page := await ask(cp_id, Page(2, seen[-1] if seen else None)):
+            seen += page
+            # The clock of this Central was set, forward and back, between two pages.
+            await add(*(ARRIVALS if len(seen) < 20 else ()))
+        with pytest.raises(UnknownRow):
+            await ask(cp_id, Page(2, 10_000))
+        return seen
+
+    await add(*ARRIVALS)
+    for ask in (store.faults, store.health_history):
+        before = set(await ask(cp_id, Page(1000)))
+        seen = await pages(ask)
+        assert len(seen) == len(set(seen))
+        assert before <= set(seen)
+        newest = list(await ask(cp_id, Page(1000)))
+        assert seen == [each for each in newest if each in set(seen)]
+
+
+async def test_histories_of_a_span(store: Store) -> None:
+    """Proves: `since` and `until` take what was from the one to before the other."""
+    for number in range(6):
+        await store.commit([a_fault(number, cp_id=f"CP-{number % 2}"), a_snapshot(number)])
+    since, until = NOON + timedelta(seconds=1), NOON + timedelta(seconds=5)
+    faults = await store.faults(page=Page(since=since, until=until))
+    assert [row.reason[-1] for row in faults.values()] == ["4", "3", "2", "1"]
+    assert list(faults) == sorted(faults, reverse=True)
+    faults = await store.faults("CP-1", Page(100, next(iter(faults)), since, until))
+    assert [row.reason[-1] for row in faults.values()] == ["3", "1"]
+    history = await store.health_history(page=Page(since=until))
+    assert [row.fault_reason[-1] for row in history.values()] == ["5"]
 
 
 async def test_figures_go_by_the_times(store: Store) -> None:

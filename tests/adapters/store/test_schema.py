@@ -210,6 +210,12 @@ SESSION_FILTERS = [
     ("until",),
     ("since", "until", "before"),
 ]
+# Those of a charging point, and those of all.
+HISTORY_FILTERS = [
+    (*of, *within)
+    for of in (("cp_id",), ())
+    for within in (("before",), ("since", "until"), ("since", "until", "before"))
+] + [("cp_id",)]
 
 
 def plan(connection: sqlite3.Connection, statement: Statement) -> str:
@@ -227,10 +233,13 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         sql.active_sessions,
         sql.by_ids(Request, 2),
         sql.by_ids(Session, 2),
-        sql.session_start,
-        *(sql.some_sessions(filters) for filters in SESSION_FILTERS),
-        sql.newest(FaultEvent, True),
-        sql.newest(HealthSnapshot, True),
+        *(sql.time_of(kind) for kind in (FaultEvent, HealthSnapshot, Session)),
+        *(sql.newest(Session, filters) for filters in SESSION_FILTERS),
+        *(
+            sql.newest(kind, filters)
+            for kind in (FaultEvent, HealthSnapshot)
+            for filters in HISTORY_FILTERS
+        ),
         sql.faults_since(True),
         sql.stood_before(True),
         sql.snapshots_of,
@@ -249,10 +258,8 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         assert "TEMP B-TREE FOR ORDER" not in found, f"{question.sql}: {found}"
     # Newest first of all is an index backwards, from its end.
     of_all: list[Statement] = [
-        sql.newest(FaultEvent, False),
-        sql.newest(HealthSnapshot, False),
+        *(sql.newest(kind, ()) for kind in (FaultEvent, HealthSnapshot, Session)),
         sql.newest_beyond(Request, False),
-        sql.some_sessions(()),
     ]
     for question in of_all:
         found = plan(connection, question)

@@ -8,7 +8,7 @@ import attrs
 import pytest
 import trio
 
-from evd.adapters.store import Retention, Store, StoreFailed, UnknownSession, open_store
+from evd.adapters.store import Page, Retention, Store, StoreFailed, UnknownRow, open_store
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
@@ -73,8 +73,8 @@ async def test_rows_come_back_as_they_were(db_url: str, tmp_path: Path) -> None:
         assert await stored_session(store, "session-2") == ended
         assert await stored_session(store, "session-3") == estimated
         assert await store.request("req-1") == request
-        assert await store.faults() == [a_fault(1)]
-        assert await store.health_history() == [a_snapshot(1)]
+        assert list((await store.faults()).values()) == [a_fault(1)]
+        assert list((await store.health_history()).values()) == [a_snapshot(1)]
 
 
 async def test_a_start_loads_what_is_open(store: Store) -> None:
@@ -145,7 +145,7 @@ async def test_sessions_are_paged_exactly(store: Store) -> None:
         before = seen[-1]
         await store.commit([a_session(100 + len(seen))])
     assert seen == [f"session-{number}" for number in reversed(range(25))]
-    with pytest.raises(UnknownSession):
+    with pytest.raises(UnknownRow):
         await store.sessions(before="session-unknown")
 
 
@@ -189,13 +189,16 @@ async def test_histories_are_newest_first(store: Store) -> None:
     for number in range(6):
         cp_id = f"CP-{number % 2}"
         await store.commit([a_fault(number, cp_id=cp_id), a_snapshot(number, cp_id)])
-    assert [event.reason for event in await store.faults(limit=3)] == [
+    assert [event.reason for event in (await store.faults(page=Page(3))).values()] == [
         "reason 5",
         "reason 4",
         "reason 3",
     ]
-    assert [event.reason for event in await store.faults("CP-0", 2)] == ["reason 4", "reason 2"]
-    assert [s.fault_reason for s in await store.health_history("CP-1", 2)] == [
+    assert [event.reason for event in (await store.faults("CP-0", Page(2))).values()] == [
+        "reason 4",
+        "reason 2",
+    ]
+    assert [s.fault_reason for s in (await store.health_history("CP-1", Page(2))).values()] == [
         "reason 5",
         "reason 3",
     ]
@@ -251,7 +254,7 @@ async def test_old_history_goes_and_bills_stay(store: Store) -> None:
     await store.commit([a_snapshot(n) for n in range(30)])
     assert await store.prune(NOON + timedelta(minutes=1)) == 600
     assert await store.prune(NOON, Retention(rows_max=15)) == 5 + 15
-    assert [event.reason for event in await store.faults()][-1] == "reason 5"
+    assert [event.reason for event in (await store.faults()).values()][-1] == "reason 5"
     assert len(await store.health_history()) == 15
     assert await stored_session(store, "session-1") is not None
 
@@ -263,9 +266,11 @@ async def test_one_point_pushes_nothing_of_the_others_out(store: Store) -> None:
     flapping = [row for n in range(1300) for row in (a_fault(n, cp_id="CP-002"), a_snapshot(n))]
     await store.commit(flapping[::-1])
     assert await store.prune(NOON, Retention(rows_max=100)) == 2 * 1200
-    assert [row.reason for row in await store.faults("CP-001")] == ["reason 0"]
-    assert [row.fault_reason for row in await store.health_history("CP-003")] == ["reason 0"]
-    kept = [row.reason for row in await store.faults("CP-002", 1000)]
+    assert [row.reason for row in (await store.faults("CP-001")).values()] == ["reason 0"]
+    assert [row.fault_reason for row in (await store.health_history("CP-003")).values()] == [
+        "reason 0"
+    ]
+    kept = [row.reason for row in (await store.faults("CP-002", Page(1000))).values()]
     assert kept == [f"reason {n}" for n in range(1299, 1199, -1)]
 
 
@@ -338,7 +343,7 @@ async def test_a_new_identity_waits_for_every_known_point(store: Store) -> None:
 async def test_every_text_can_be_stored(store: Store) -> None:
     """Proves: no sentence that comes from outside can keep Central from storing."""
     await store.commit([attrs.evolve(a_fault(1), reason="a\0b\ud800c ☂'\"%s?:x")])
-    [event] = await store.faults()
+    [event] = (await store.faults()).values()
     assert event.reason == "a\ufffdb\ufffdc ☂'\"%s?:x"
 
 

@@ -89,8 +89,8 @@ async def test_all_others_are_served(
             requests, sessions = await store.lookup(["req-1", "req-2"], ["session-1", "session-2"])
             assert a_session(2, "CP-002", "driver-2") in sessions and len(requests) >= 1
             assert "session-2" in {row.session_id for row in await store.sessions()}
-            assert a_fault(2, cp_id="CP-002") in await store.faults()
-            assert a_snapshot(2, "CP-002") in await store.health_history()
+            assert a_fault(2, cp_id="CP-002") in (await store.faults()).values()
+            assert a_snapshot(2, "CP-002") in (await store.health_history()).values()
             statistics = await store.fault_statistics(None, 30, NOON)
             assert "CP-002" in {row.cp_id for row in statistics}
             core = Central(CentralSettings(), image, now())

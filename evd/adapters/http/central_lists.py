@@ -1,0 +1,93 @@
+"""Central's lists of what is stored: sessions, faults, and how charging points stood."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from evd.adapters.http.api import Routes
+from evd.adapters.http.central_service import ServiceHere
+from evd.adapters.http.parameters import (
+    LIMIT_DEFAULT,
+    Before,
+    BeforeRow,
+    Limit,
+    OfCp,
+    OfDriver,
+    OfStatus,
+    Since,
+    Until,
+    parse_span,
+)
+from evd.adapters.http.refused import Refused
+from evd.adapters.http.schemas import (
+    Faults,
+    FaultShown,
+    History,
+    Sessions,
+    SessionShown,
+    SnapshotShown,
+    shown,
+)
+from evd.adapters.store.failures import UnknownRow
+from evd.adapters.store.page import Page
+
+routes: Final = Routes()
+
+
+@contextmanager
+def _behind(before: str | int | None, what: str) -> Iterator[None]:
+    """Refuse a `before` that is no entry of the list."""
+    try:
+        yield
+    except UnknownRow:
+        raise Refused(404, f"{what} {before} is not known", field="before") from None
+
+
+@routes.get("/sessions", "Sessions", "Newest first", 404, 503)
+async def list_sessions(
+    service: ServiceHere,
+    cp_id: OfCp = None,
+    driver_id: OfDriver = None,
+    status: OfStatus = None,
+    limit: Limit = LIMIT_DEFAULT,
+    before: Before = None,
+    since: Since = None,
+    until: Until = None,
+) -> Sessions:
+    """By start, then by id; the next page is what is `before` the last session of this one."""
+    span = parse_span(since, until)
+    with _behind(before, "session"):
+        rows = await service.store.sessions(cp_id, driver_id, status, limit, before, *span)
+    return Sessions([SessionShown.of(row) for row in rows])
+
+
+@routes.get("/faults", "Faults", "Newest first", 404, 503)
+async def list_faults(
+    service: ServiceHere,
+    cp_id: OfCp = None,
+    limit: Limit = LIMIT_DEFAULT,
+    before: BeforeRow = None,
+    since: Since = None,
+    until: Until = None,
+) -> Faults:
+    """Faults and recoveries of engines, connections lost and found again: by time, then by id."""
+    page = Page(limit, before, *parse_span(since, until))
+    with _behind(before, "fault"):
+        rows = await service.store.faults(cp_id, page)
+    return Faults([shown(FaultShown, row, id=number) for number, row in rows.items()])
+
+
+@routes.get("/health/history", "How charging points stood", "Newest first", 404, 503)
+async def list_health_history(
+    service: ServiceHere,
+    cp_id: OfCp = None,
+    limit: Limit = LIMIT_DEFAULT,
+    before: BeforeRow = None,
+    since: Since = None,
+    until: Until = None,
+) -> History:
+    """An entry at each change and every 60 s: by time, then by id."""
+    page = Page(limit, before, *parse_span(since, until))
+    with _behind(before, "entry"):
+        rows = await service.store.health_history(cp_id, page)
+    return History([shown(SnapshotShown, row, id=number) for number, row in rows.items()])
