@@ -22,6 +22,7 @@ from evd.core.central.rows import (
     Request,
     Row,
     Session,
+    SessionCurve,
     SessionStatus,
 )
 from evd.core.driver.disk import BLANK_DISK, DriverDisk
@@ -160,7 +161,7 @@ class CentralStore:
             case Meta():
                 before = data.meta
                 data.meta = row
-            case HealthSnapshot():
+            case HealthSnapshot() | SessionCurve():
                 pass
         if self.watch is not None:
             self.watch(before, row)

@@ -17,8 +17,8 @@ PACKAGE = Path(evd.__file__).parent
 
 # Neither a clock, nor chance, nor a file, nor a log.
 PURE = {
-    *("abc", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal"),
-    *("enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math"),
+    *("abc", "array", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime"),
+    *("decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math"),
     *("operator", "re", "string", "struct", "types", "typing", "uuid", "zlib"),
 }
 CORE_LIBRARIES = {"attr", "attrs", "cattr", "cattrs", "orjson"}

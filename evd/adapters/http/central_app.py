@@ -8,6 +8,7 @@ from litestar import Litestar, Response
 
 from evd.adapters.http.api import HTML, Routes, json_api
 from evd.adapters.http.body import Body
+from evd.adapters.http.central_history import routes as history_routes
 from evd.adapters.http.central_lists import routes as list_routes
 from evd.adapters.http.central_service import CentralService, ServiceHere
 from evd.adapters.http.errors import AnyRequest, answering
@@ -66,7 +67,7 @@ def central_app(service: CentralService) -> Litestar:
         title="Central of an EV charging network",
         description="Charging points, requests, sessions, faults. An error is"
         ' {"error": sentence, "field"?: name}. Lists are newest first.',
-        routes=Routes(routes, list_routes),
+        routes=Routes(routes, list_routes, history_routes),
         dependencies={"service": service},
         exception_handlers={StoreFailed: answering(_refuse_without_store)},
     )

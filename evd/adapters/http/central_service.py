@@ -12,7 +12,15 @@ from litestar.params import SkipValidation
 
 from evd.adapters.store.page import Page
 from evd.core.central.events import Asked, Reply
-from evd.core.central.rows import FaultEvent, HealthSnapshot, Request, Session, SessionStatus
+from evd.core.central.rows import (
+    CurvePoint,
+    FaultEvent,
+    HealthSnapshot,
+    Request,
+    Session,
+    SessionCurve,
+    SessionStatus,
+)
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
@@ -23,6 +31,9 @@ class StoredHistory(Protocol):
 
     async def request(self, request_id: str) -> Request | None:
         """A request, however old."""
+
+    async def session(self, session_id: str) -> tuple[Session, SessionCurve | None] | None:
+        """A session, however old, and the course of its power, once that is stored."""
 
     async def sessions(
         self,
@@ -77,6 +88,9 @@ class CentralService(Protocol):
 
     def telemetry(self) -> Sequence[Telemetry]:
         """The newest meter of each supplying charging point, with its `ts`."""
+
+    def curve(self, session_id: str) -> Sequence[CurvePoint]:
+        """The course so far of a running session's power; of any other one nothing."""
 
     def new_request_id(self) -> str:
         """An id for a request whose caller gave none."""

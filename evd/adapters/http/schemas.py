@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import attrs
 
-from evd.core.central.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
+from evd.core.central.rows import CurvePoint, FaultEvent, HealthSnapshot, Session, SessionStatus
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
 from evd.core.wire.units import euros_from_cents, kwh_from_mwh
@@ -81,10 +81,17 @@ class SessionShown:
     suspect: bool
 
     @classmethod
-    def of(cls, row: Session) -> Self:
+    def of(cls, row: Session, **more: Any) -> Self:
         """A row as it is shown, in kWh and euros."""
         euros = None if row.cost_cents is None else euros_from_cents(row.cost_cents)
-        return shown(cls, row, total_kwh=kwh_from_mwh(row.energy_mwh), total_cost=euros)
+        return shown(cls, row, total_kwh=kwh_from_mwh(row.energy_mwh), total_cost=euros, **more)
+
+
+@attrs.frozen
+class SessionDetail(SessionShown):
+    """A session, and the course of its power: seconds since its start, kW and kWh of each point."""
+
+    curve: list[CurvePoint]
 
 
 @attrs.frozen

@@ -13,6 +13,7 @@ from evd.core.central.rows import (
     Request,
     Row,
     Session,
+    SessionCurve,
 )
 
 # A row of the first kind outdates an earlier one of the second kind with the same key.
@@ -32,7 +33,7 @@ def newest_by_kind(rows: Sequence[Row]) -> Mapping[type[Row], Collection[Row]]:
     key: str | int
     for number, row in enumerate(rows):
         match row:
-            case Session() | Reading():
+            case Session() | Reading() | SessionCurve():
                 key = row.session_id
             case Request():
                 key = row.request_id

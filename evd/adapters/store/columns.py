@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from evd.adapters.store.database import Database, storable
 from evd.adapters.store.unreadable import complete, name_of
+from evd.core.central.rows import CurvePoint
 from evd.core.wire.fields import CP_ID_FORM, ID_FORM, check_cp_id, check_number
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
@@ -31,6 +32,7 @@ _TYPES: Mapping[type, Any] = {
     frozenset: Text(),
     int: BigInteger(),
     str: Text(),
+    tuple: Text(),
 }
 
 
@@ -140,8 +142,17 @@ def _conversions(kind: type, name: str, database: Database) -> tuple[Getter | No
         ),
         int: (None, lambda value: value if type(value) is int else _refuse(value)),
         str: (storable, lambda value: value if isinstance(value, str) else _refuse(value)),
+        tuple: (
+            lambda points: json.dumps(points, separators=(",", ":")),
+            lambda raw: tuple(_point(each) for each in json.loads(raw)),
+        ),
     }
     return conversions[kind]
+
+
+def _point(numbers: Sequence[object]) -> CurvePoint:
+    at_s, kw, kwh = (check_number(number, "points") for number in numbers)
+    return at_s, kw, kwh
 
 
 def _refuse(value: object) -> Any:

@@ -33,6 +33,7 @@ from evd.core.central.rows import (
     Request,
     Row,
     Session,
+    SessionCurve,
 )
 
 T = TypeVar("T")
@@ -145,6 +146,8 @@ class Statements:
             Removal: "DELETE FROM charging_points WHERE cp_id = :cp_id",
             FaultEvent: _insert("fault_events", _fields(FaultEvent)),
             HealthSnapshot: _insert("cp_health_history", _fields(HealthSnapshot)),
+            SessionCurve: _insert("session_curves", _fields(SessionCurve))
+            + " ON CONFLICT (session_id) DO NOTHING",
         }
         return {kind: self._save(kind, sql) for kind, sql in sqls.items()}
 

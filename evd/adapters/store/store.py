@@ -30,6 +30,7 @@ from evd.core.central.rows import (
     Request,
     Row,
     Session,
+    SessionCurve,
     SessionStatus,
 )
 from evd.core.central.statistics import FaultStatistics
@@ -151,6 +152,17 @@ class Store:
             lambda cursor: self._queries.by_ids(cursor, Request, [request_id])
         )
         return found[0] if found else None
+
+    async def session(self, session_id: str) -> tuple[Session, SessionCurve | None] | None:
+        """A session and, of one that has ended, the course of its power; or None."""
+
+        def read(cursor: DBAPICursor) -> tuple[list[Session], list[SessionCurve]]:
+            # The session first: an end between the two only gives a curve more.
+            sessions = self._queries.by_ids(cursor, Session, [session_id])
+            return sessions, self._queries.by_ids(cursor, SessionCurve, [session_id])
+
+        sessions, curves = await self._lists.run(read)
+        return (sessions[0], curves[0] if curves else None) if sessions else None
 
     async def sessions(
         self,

@@ -32,10 +32,11 @@ from evd.core.central.rows import (
     Meta,
     Request,
     Session,
+    SessionCurve,
 )
 
 # The newest of the migrations; read before any of them is imported.
-SCHEMA_HEAD = "0004"
+SCHEMA_HEAD = "0005"
 
 # A status that nobody knows is open: so a start finds it.
 OPEN_REQUEST = "status NOT IN ('COMPLETED', 'DENIED', 'FAILED')"
@@ -109,6 +110,8 @@ charging_sessions = Table(
     _index_where("charging_sessions_open", OPEN_SESSION, "start_time", "session_id"),
 )
 
+session_curves = Table("session_curves", metadata, *columns_of(SessionCurve, "session_id"))
+
 fault_events = Table(
     "fault_events",
     metadata,
@@ -133,4 +136,5 @@ TABLES: Mapping[type, Table] = {
     HealthSnapshot: cp_health_history,
     Request: requests,
     Session: charging_sessions,
+    SessionCurve: session_curves,
 }

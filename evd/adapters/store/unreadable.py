@@ -18,6 +18,7 @@ from evd.core.central.rows import (
     Request,
     Row,
     Session,
+    SessionCurve,
     SessionStatus,
 )
 from evd.core.wire.fields import printable
@@ -33,6 +34,7 @@ _KINDS: Mapping[type, str] = {
     Meta: "Central",
     Request: "request",
     Session: "session",
+    SessionCurve: "the curve of",
 }
 # Stands for a time that is lost: nobody takes it for a true one.
 _LOST_TIME = datetime(1970, 1, 1, tzinfo=UTC)

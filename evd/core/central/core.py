@@ -38,7 +38,7 @@ from evd.core.central.monitors import Monitors
 from evd.core.central.operator import Operator
 from evd.core.central.recovery import Recovery
 from evd.core.central.requests import Requests
-from evd.core.central.rows import Image, Request, Session
+from evd.core.central.rows import CurvePoint, Image, Request, Session
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import Settlement
 from evd.core.central.state import State
@@ -202,6 +202,10 @@ class Central:
     def active_requests(self) -> int:
         """How many requests are open."""
         return self._state.ledger.open_count
+
+    def curve(self, session_id: str) -> tuple[CurvePoint, ...]:
+        """Return the course so far of an ACTIVE session's power."""
+        return self._state.curves.points(session_id)
 
     @property
     def central_id(self) -> str:

@@ -6,11 +6,15 @@ Energy is in whole mWh, money in whole cents, power in kW, rates in euros a kWh.
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 import attrs
 
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import CpState, RequestStatus
+
+# Seconds since the session's start, kW, kWh.
+CurvePoint: TypeAlias = tuple[float, float, float]
 
 
 class SessionStatus(StrEnum):
@@ -177,13 +181,31 @@ class Reading:
 
 
 @attrs.frozen(slots=True)
+class SessionCurve:
+    """The course of a session's power, written once, with the end of the session."""
+
+    session_id: str
+    points: tuple[CurvePoint, ...]
+
+
+@attrs.frozen(slots=True)
 class Removal:
     """A charging point taken off the list; its history stays."""
 
     cp_id: str
 
 
-Row = Meta | Request | Session | ChargingPoint | FaultEvent | HealthSnapshot | Reading | Removal
+Row = (
+    Meta
+    | Request
+    | Session
+    | ChargingPoint
+    | FaultEvent
+    | HealthSnapshot
+    | Reading
+    | SessionCurve
+    | Removal
+)
 
 
 @attrs.frozen(slots=True)

@@ -139,6 +139,8 @@ class Sessions:
         self._watch(session).heard_s = state.now.mono_s
         effects = [] if session.confirmed else self._confirm(session, message.boot_id, message.seq)
         effects += state.ledger.meter(session.session_id, mwh_from_kwh(message.kwh))
+        since_start_s = state.since_start_s(session.session_id)
+        state.curves.take(session, (message.kw, message.kwh), state.now, since_start_s)
         if point is not None:
             point.metered(message, state.now)
         request = state.ledger.requests.get(session.request_id)

@@ -13,6 +13,7 @@ from evd.core.central.events import (
     Refusal,
     Refused,
     Reply,
+    Save,
 )
 from evd.core.central.lives import RequestStep, SessionStep
 from evd.core.central.rows import Request, Session, SessionStatus
@@ -219,6 +220,9 @@ class Settlement:
         """A session's end and its request's final status: one commit, then one answer."""
         state = self.state
         effects: list[Effect] = [state.ledger.save_session(session, step)]
+        curve = state.curves.end(session.session_id)
+        if curve is not None:
+            effects.append(Save(curve))
         point = state.points.get(session.cp_id)
         if point is not None:
             # Its driver is free again; an engine that runs it still will say so again.

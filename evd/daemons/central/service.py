@@ -10,6 +10,7 @@ import trio
 from evd.adapters.store import Store, StoreFailed
 from evd.core.central.core import Central
 from evd.core.central.events import Asked, Refusal, Refused, Reply
+from evd.core.central.rows import CurvePoint
 from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
@@ -138,6 +139,10 @@ class Service:
     def telemetry(self) -> list[Telemetry]:
         """Return the newest telemetry of each charging point that supplies."""
         return self._running.meters()
+
+    def curve(self, session_id: str) -> tuple[CurvePoint, ...]:
+        """Return the course so far of a running session's power."""
+        return self._running.curve(session_id)
 
     async def metrics(self) -> bytes:
         """Return everything that is counted and measured."""

@@ -14,11 +14,13 @@ from evd.core.central.point import Point
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
+    CurvePoint,
     EventType,
     FaultEvent,
     HealthSnapshot,
     Request,
     Session,
+    SessionCurve,
     SessionStatus,
     ShownState,
 )
@@ -115,6 +117,9 @@ class FakeCentral:
             )
         ]
 
+    def curve(self, session_id: str) -> tuple[CurvePoint, ...]:
+        return ((1.0, 22.0, 0.006111), (2.5, 21.5, 0.015)) if session_id == "session-2" else ()
+
     def new_request_id(self) -> str:
         return "req-new"
 
@@ -134,6 +139,11 @@ class FakeCentral:
         if request_id != "req-1":
             return None
         return Request("req-1", "driver-alice", None, None, RequestStatus.PENDING, "", NOON, NOON)
+
+    async def session(self, session_id: str) -> tuple[Session, SessionCurve | None] | None:
+        self._note("session", session_id)
+        curve = SessionCurve("session-1", ((0.5, 22.0, 0.003055),))
+        return {"session-1": (ENDED, curve), "session-2": (RUNNING, None)}.get(session_id)
 
     async def sessions(
         self,

@@ -11,6 +11,7 @@ from evd.core.central.rows import (
     HealthSnapshot,
     Request,
     Session,
+    SessionCurve,
     SessionStatus,
     ShownState,
 )
@@ -75,6 +76,11 @@ def a_snapshot(number: int, cp_id: str = "CP-001") -> HealthSnapshot:
         BreakerState.HALF_OPEN,
         NOON + timedelta(seconds=number),
     )
+
+
+def a_curve(number: int, kw: float = 22.0) -> SessionCurve:
+    """The course of the session's power, of two readings."""
+    return SessionCurve(f"session-{number}", ((0.5, kw, 0.003), (61.0, kw, 0.372778)))
 
 
 def a_charging_point(cp_id: str = "CP-001") -> ChargingPoint:

@@ -1,17 +1,15 @@
 """The order of lists and figures is that of the times, in whatever order the rows came."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from evd.adapters.store import Page, Store, UnknownRow, open_store
+from evd.adapters.store import Page, Store, UnknownRow
 from evd.core.central.rows import EventType, FaultEvent
-from tests.adapters.store.databases import new_postgres_url, postgres_server
 from tests.adapters.store.rows import (
     NOON,
     a_charging_point,
@@ -23,23 +21,6 @@ from tests.adapters.store.rows import (
 
 # Seconds after noon, in the order in which the rows come; two have the same.
 ARRIVALS = (5, 1, 9, 3, 3, -86_400, 7)
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Path]:
-    """A server."""
-    with postgres_server() as directory:
-        yield directory
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    """A new database of either kind, open."""
-    url = f"sqlite:///{tmp_path / 'central.db'}"
-    if request.param == "postgres":
-        url = new_postgres_url(request.getfixturevalue("postgres"))
-    async with open_store(url, tmp_path) as opened:
-        yield opened
 
 
 async def test_late_records_stand_where_they_began(store: Store) -> None:

@@ -30,10 +30,12 @@ from evd.core.central.rows import (
     Reading,
     Request,
     Session,
+    SessionCurve,
     SessionStatus,
 )
 from tests.adapters.store.rows import (
     a_charging_point,
+    a_curve,
     a_fault,
     a_request,
     a_session,
@@ -79,6 +81,7 @@ async def _fill(path: Path) -> None:
                 an_ended_session(3, cents=None),
                 a_fault(1),
                 a_snapshot(1),
+                a_curve(2),
             ]
         )
 
@@ -179,6 +182,7 @@ async def test_sessions_of_before_are_known_as_stray(
         cursor = connection.cursor()
         for name in ("stray", "suspect", "confirmed_seq", "recorded_cents"):
             cursor.execute(f"ALTER TABLE charging_sessions DROP COLUMN {name}")
+        cursor.execute("DROP TABLE session_curves")
         cursor.execute("UPDATE alembic_version SET version_num = '0001'")
     async with open_store(db_url, tmp_path) as store:
         _, found = await store.lookup([], ["session-1", "session-2"])
@@ -233,6 +237,7 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         sql.active_sessions,
         sql.by_ids(Request, 2),
         sql.by_ids(Session, 2),
+        sql.by_ids(SessionCurve, 1),
         *(sql.time_of(kind) for kind in (FaultEvent, HealthSnapshot, Session)),
         *(sql.newest(Session, filters) for filters in SESSION_FILTERS),
         *(

@@ -1,6 +1,5 @@
 """Central's database: what is stored, found and kept, the same in SQLite and in PostgreSQL."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,13 +31,6 @@ from tests.adapters.store.rows import (
     an_ended_session,
     stored_session,
 )
-
-
-@pytest.fixture
-async def store(db_url: str, tmp_path: Path) -> AsyncIterator[Store]:
-    """A new database, open."""
-    async with open_store(db_url, tmp_path) as opened:
-        yield opened
 
 
 async def test_rows_come_back_as_they_were(db_url: str, tmp_path: Path) -> None:
