@@ -16,6 +16,15 @@ async def test_one_session_with_its_curve(client: Client) -> None:
     }
 
 
+async def test_a_curve_as_csv(client: Client) -> None:
+    """Proves: the course of a session's power is a table for a spreadsheet where that is asked."""
+    for query, accept in (("?format=csv", "*/*"), ("", "text/csv")):
+        answer = await client.get(f"/sessions/session-2{query}", headers={"Accept": accept})
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.text == "seconds,kw,kwh\r\n1.0,22.0,0.006111\r\n2.5,21.5,0.015\r\n"
+    assert_error(await client.get("/sessions/session-9?format=csv"), 404, "session_id")
+
+
 async def test_a_session_that_there_is_not(client: Client) -> None:
     """Proves: an unknown session is a 404, a malformed id a 400, both name the field; without a
     database it is a 503."""
