@@ -23,6 +23,7 @@ import attrs
 from evd.core.central.breaker import Breaker
 from evd.core.central.events import Effect, Save
 from evd.core.central.flapping import QUIET_S, Flapping, Warnings
+from evd.core.central.history import Snapshots, told
 from evd.core.central.report import (
     DUPLICATE_S,
     Doubt,
@@ -45,14 +46,6 @@ from evd.core.wire.messages import CpState, CpStatus, Telemetry
 
 # An engine says how it is every 2 s: of one that was silent for longer nothing came through.
 HEARD_LATELY_S = 3.0
-SNAPSHOT_S = 60.0
-
-_SHOWN = {
-    EventType.FAULT: "marked as FAULTY",
-    EventType.RECOVERY: "recovered",
-    EventType.DISCONNECTED: "is DISCONNECTED",
-    EventType.RECONNECTED: "is connected again",
-}
 
 
 class Point:
@@ -79,8 +72,7 @@ class Point:
         self._kafka_heard_s = -math.inf
         self._duplicate: Duplicate | None = None
         self._meter: Telemetry | None = None
-        self._snapshot: HealthSnapshot | None = None
-        self._snapshot_s = -math.inf
+        self._snapshots = Snapshots()
         self._flapping = Flapping()
         self._turned_away = Warnings()
         self._lost_why = ""
@@ -413,16 +405,9 @@ class Point:
         faulty = self._engine_status is EngineStatus.KO
         state = self._report.state if self._report is not None else None
         shown, breaker = self.shown, self._breaker.at(now.mono_s).state
-        before = self._snapshot
         why = self._ko_reason if faulty else ""
         snapshot = HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall)
-        if before is not None and now.mono_s - self._snapshot_s < SNAPSHOT_S:
-            same = attrs.evolve(before, fault_reason=why, timestamp=now.wall) == snapshot
-            if same or self.is_flapping:
-                return []
-        self._snapshot = snapshot
-        self._snapshot_s = now.mono_s
-        return [Save(self._snapshot)]
+        return self._snapshots.take(snapshot, now.mono_s, is_flapping=self.is_flapping)
 
     def _save(self, row: ChargingPoint, now: Now) -> list[Effect]:
         if row == self._row:
@@ -447,17 +432,7 @@ class Point:
         return effects
 
     def _event(self, event_type: EventType, why: str, level: Level, now: Now) -> list[Effect]:
-        shown = why
-        if event_type in (EventType.FAULT, EventType.RECOVERY):
-            shown += f"; it is {self.shown}"
-        return [
-            Save(FaultEvent(self.cp_id, event_type, why, now.wall)),
-            Note(
-                level,
-                f"CP {self.cp_id} {_SHOWN[event_type]}: {shown}",
-                about=f"CP {self.cp_id}",
-            ),
-        ]
+        return told(FaultEvent(self.cp_id, event_type, why, now.wall), level, self.shown)
 
     def view(self, assigned: tuple[str, str] | None, now_s: float) -> CpView:
         """Return how it is shown; `assigned`: the (session_id, driver_id) that Central has open."""
