@@ -17,6 +17,7 @@ from evd.core.central.rows import (
     HealthSnapshot,
     Image,
     Meta,
+    NetworkSnapshot,
     Reading,
     Removal,
     Request,
@@ -161,7 +162,7 @@ class CentralStore:
             case Meta():
                 before = data.meta
                 data.meta = row
-            case HealthSnapshot() | SessionCurve():
+            case HealthSnapshot() | NetworkSnapshot() | SessionCurve():
                 pass
         if self.watch is not None:
             self.watch(before, row)

@@ -8,6 +8,7 @@ from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
     Meta,
+    NetworkSnapshot,
     Reading,
     Removal,
     Request,
@@ -39,7 +40,7 @@ def newest_by_kind(rows: Sequence[Row]) -> Mapping[type[Row], Collection[Row]]:
                 key = row.request_id
             case ChargingPoint() | Removal():
                 key = row.cp_id
-            case FaultEvent() | HealthSnapshot():
+            case FaultEvent() | HealthSnapshot() | NetworkSnapshot():
                 key = number
             case Meta():
                 key = 0

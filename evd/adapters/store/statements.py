@@ -28,6 +28,7 @@ from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
     Meta,
+    NetworkSnapshot,
     Reading,
     Removal,
     Request,
@@ -45,6 +46,7 @@ _ROWS_AT_ONCE = 1000
 _ORDERS: Mapping[type, tuple[str, str]] = {
     FaultEvent: ("id", "timestamp"),
     HealthSnapshot: ("id", "timestamp"),
+    NetworkSnapshot: ("id", "timestamp"),
     Request: ("request_id", "updated_at"),
     Session: ("session_id", "start_time"),
 }
@@ -146,6 +148,7 @@ class Statements:
             Removal: "DELETE FROM charging_points WHERE cp_id = :cp_id",
             FaultEvent: _insert("fault_events", _fields(FaultEvent)),
             HealthSnapshot: _insert("cp_health_history", _fields(HealthSnapshot)),
+            NetworkSnapshot: _insert("network_history", _fields(NetworkSnapshot)),
             SessionCurve: _insert("session_curves", _fields(SessionCurve))
             + " ON CONFLICT (session_id) DO NOTHING",
         }

@@ -27,6 +27,7 @@ from evd.core.central.rows import (
     HealthSnapshot,
     Image,
     Meta,
+    NetworkSnapshot,
     Request,
     Row,
     Session,
@@ -98,6 +99,8 @@ class Store:
         pruned = 0
         for row_class in (FaultEvent, HealthSnapshot, Request):
             pruned += await self._delete(self._queries.aged(row_class, cutoff))
+        cutoff = now - timedelta(days=kept.network_days_max)
+        pruned += await self._delete(self._queries.aged(NetworkSnapshot, cutoff))
         for row_class in (FaultEvent, HealthSnapshot):
             cp_id = ""
             while cp_id := await self._lists.run(

@@ -30,6 +30,7 @@ from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
     Meta,
+    NetworkSnapshot,
     Request,
     Session,
     SessionCurve,
@@ -130,10 +131,19 @@ cp_health_history = Table(
     Index("cp_health_history_by_time", "timestamp", "id"),
 )
 
+network_history = Table(
+    "network_history",
+    metadata,
+    _number("id"),
+    *columns_of(NetworkSnapshot),
+    Index("network_history_by_time", "timestamp", "id"),
+)
+
 TABLES: Mapping[type, Table] = {
     ChargingPoint: charging_points,
     FaultEvent: fault_events,
     HealthSnapshot: cp_health_history,
+    NetworkSnapshot: network_history,
     Request: requests,
     Session: charging_sessions,
     SessionCurve: session_curves,

@@ -17,6 +17,8 @@ from evd.adapters.store.statements import Statements
 from evd.core.central.rows import Meta, Row
 
 HISTORY_DAYS_MAX = 90
+# One row a minute.
+NETWORK_DAYS_MAX = 30
 # The bound of each charging point: none pushes out what is known of the others.
 HISTORY_ROWS_MAX = 10_000
 REQUESTS_MAX = 1_000_000
@@ -30,12 +32,14 @@ logger = logging.getLogger(__name__)
 class Retention:
     """The bounds of what is no bill.  Sessions, and the requests that became one, have none.
 
+    `network_days_max`: of `network_history`.
     `rows_max`: of `fault_events` and of `cp_health_history`, of each charging point.
     `requests_max`: of the requests that ended without a session.
     """
 
     days_max: int = HISTORY_DAYS_MAX
     rows_max: int = HISTORY_ROWS_MAX
+    network_days_max: int = NETWORK_DAYS_MAX
     requests_max: int = REQUESTS_MAX
 
 

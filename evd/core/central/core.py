@@ -34,6 +34,7 @@ from evd.core.central.events import (
     Ticked,
 )
 from evd.core.central.ledger import session_id_for
+from evd.core.central.minutes import Minutes
 from evd.core.central.monitors import Monitors
 from evd.core.central.operator import Operator
 from evd.core.central.recovery import Recovery
@@ -70,6 +71,7 @@ class Central:
         self._operator = Operator(self._state)
         self._recovery = Recovery(self._state)
         self._monitors = Monitors(self._state, self._sessions, self._recovery)
+        self._minutes = Minutes(self._state)
         self._stall = StallWatch()
         self._spent = False
         self._tick_s = self._beacon_s = self._broker_s = now.mono_s
@@ -193,6 +195,7 @@ class Central:
         self._broker_up = event.broker_up
         effects += self._operator.tick()
         effects += self._recovery.tick()
+        effects += self._minutes.tick()
         if now_s - self._beacon_s >= BEACON_S:
             self._beacon_s = now_s
             effects += self._state.beacon()

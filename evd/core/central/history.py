@@ -39,9 +39,14 @@ class Snapshots:
         """Write it down where it says something new, and every minute."""
         before = self._newest
         if before is not None and now_s - self._written_s < SNAPSHOT_S:
-            why, when = snapshot.fault_reason, snapshot.timestamp
-            same = attrs.evolve(before, fault_reason=why, timestamp=when) == snapshot
-            if same or is_flapping:
+            # The power alone is no news but where it begins or ends.
+            alike = attrs.evolve(
+                before,
+                fault_reason=snapshot.fault_reason,
+                timestamp=snapshot.timestamp,
+                kw=snapshot.kw if bool(snapshot.kw) is bool(before.kw) else before.kw,
+            )
+            if alike == snapshot or is_flapping:
                 return []
         self._newest, self._written_s = snapshot, now_s
         return [Save(snapshot)]

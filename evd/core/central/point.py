@@ -39,6 +39,7 @@ from evd.core.central.rows import (
     HealthSnapshot,
     ShownState,
 )
+from evd.core.central.standing import Standing, shown_state
 from evd.core.central.views import CpView, LiveMeter
 from evd.core.effects import Level, Note, Now
 from evd.core.wire.control import EngineStatus, Heartbeat, KoCause, Register
@@ -73,6 +74,7 @@ class Point:
         self._duplicate: Duplicate | None = None
         self._meter: Telemetry | None = None
         self._snapshots = Snapshots()
+        self._standing = Standing.of_row(row)
         self._flapping = Flapping()
         self._turned_away = Warnings()
         self._lost_why = ""
@@ -147,12 +149,19 @@ class Point:
         """The session that its engine last reported to run."""
         return self._report.session_id if self._report is not None else None
 
+    def supplied_kw(self, now_s: float) -> float | None:
+        """Return the power that it supplies; 0 for none, None where it is not known how much."""
+        session_id, meter = self.supplies, self._meter
+        if session_id is None:
+            return None if self._report is None else 0.0
+        if meter is None or meter.session_id != session_id or not self.heard_lately(now_s):
+            return None
+        return meter.kw
+
     @property
     def shown(self) -> ShownState:
         """The state of the table above."""
-        if self._connection is None:
-            return ShownState.DISCONNECTED
-        return ShownState.ON if self._engine_status is EngineStatus.OK else ShownState.BROKEN
+        return shown_state(self._connection is not None, self._engine_status)
 
     def heard_lately(self, now_s: float) -> bool:
         """Return whether its engine can be expected to read what it is told."""
@@ -199,6 +208,7 @@ class Point:
         if connection != self._connection:
             effects += self._on_change(now, is_bad=False)
         self._connection, self._instance_id = connection, message.instance_id
+        self._standing.turn(self.shown, now)
         before = self._row
         effects += self._save(
             attrs.evolve(
@@ -244,6 +254,7 @@ class Point:
             self._on_change(now, is_bad=True)
             self._lost_why = why
         self._connection = self._refused_since_s = None
+        self._standing.turn(self.shown, now)
         if not self._row.connected or self.is_flapping:
             return []
         why = self._lost_why or why
@@ -266,6 +277,7 @@ class Point:
         if status is not self._engine_status or is_boot_new:
             effects += self._on_change(now, is_bad=not ok)
         self._engine_status = status
+        self._standing.turn(self.shown, now)
         self._ko_reason = message.reason or (message.ko_cause.value if message.ko_cause else "")
         boot_id = row.boot_id
         if ok:
@@ -406,13 +418,14 @@ class Point:
         state = self._report.state if self._report is not None else None
         shown, breaker = self.shown, self._breaker.at(now.mono_s).state
         why = self._ko_reason if faulty else ""
-        snapshot = HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall)
+        kw = self.supplied_kw(now.mono_s)
+        snapshot = HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall, kw)
         return self._snapshots.take(snapshot, now.mono_s, is_flapping=self.is_flapping)
 
     def _save(self, row: ChargingPoint, now: Now) -> list[Effect]:
         if row == self._row:
             return []
-        self._row = attrs.evolve(row, last_update=now.wall)
+        self._row = attrs.evolve(row, last_update=now.wall, state_since=self._standing.since)
         return [Save(self._row)]
 
     def _set_breaker(self, breaker: Breaker, now: Now) -> list[Effect]:
@@ -442,6 +455,7 @@ class Point:
         return CpView(
             cp_id=row.cp_id,
             state=self.shown,
+            state_since=self._standing.since_of(self.shown),
             available=not why,
             unavailable_reason=why,
             stopped=row.stopped,

@@ -131,7 +131,8 @@ class ChargingPoint:
     """A known charging point.
 
     `connected` and `engine_status` are what was last written down of its monitor and engine, so
-    that a fault is told once.  `stopped`: the operator took it out of service.
+    that a fault is told once.  `stopped`: the operator took it out of service.  `state_since`: when
+    the state that is shown last changed.
     """
 
     cp_id: str
@@ -147,6 +148,7 @@ class ChargingPoint:
     engine_status: EngineStatus | None = None
     boot_id: str | None = None
     last_update: datetime | None = None
+    state_since: datetime | None = None
 
 
 @attrs.frozen(slots=True)
@@ -161,7 +163,10 @@ class FaultEvent:
 
 @attrs.frozen(slots=True)
 class HealthSnapshot:
-    """How a charging point stood at a moment; appended at each change and every minute."""
+    """How a charging point stood at a moment; appended at each change and every minute.
+
+    `kw` is what it supplied; None: nobody knew.
+    """
 
     cp_id: str
     state: ShownState
@@ -170,6 +175,20 @@ class HealthSnapshot:
     fault_reason: str
     circuit_breaker_state: BreakerState
     timestamp: datetime
+    kw: float | None = None
+
+
+@attrs.frozen(slots=True)
+class NetworkSnapshot:
+    """The network over a minute that ended at `timestamp`: its mean power, and how many charging
+    points supplied and stood how at its end."""
+
+    timestamp: datetime
+    kw: float
+    charging_count: int
+    on_count: int
+    broken_count: int
+    disconnected_count: int
 
 
 @attrs.frozen(slots=True)
@@ -202,6 +221,7 @@ Row = (
     | ChargingPoint
     | FaultEvent
     | HealthSnapshot
+    | NetworkSnapshot
     | Reading
     | SessionCurve
     | Removal

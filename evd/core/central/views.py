@@ -25,11 +25,13 @@ class LiveMeter:
 class CpView:
     """One charging point as it is shown.
 
-    `unavailable_reason` is empty while it is available; `stopped`: by the operator.
+    `state_since`: when `state` last changed.  `unavailable_reason` is empty while it is available;
+    `stopped`: by the operator.
     """
 
     cp_id: str
     state: ShownState
+    state_since: datetime | None
     available: bool
     unavailable_reason: str
     stopped: bool

@@ -36,6 +36,7 @@ METER = LiveMeter(22.0, 1.5, 0.45, "session-1", "driver-alice", NOON)
 SUPPLYING = CpView(
     cp_id="CP-001",
     state=ShownState.ON,
+    state_since=NOON,
     available=False,
     unavailable_reason="it is occupied by session-1",
     stopped=False,

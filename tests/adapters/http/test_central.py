@@ -59,6 +59,7 @@ async def test_charging_points_have_every_field(client: Client) -> None:
     assert supplying == {
         "cp_id": "CP-001",
         "state": "ON",
+        "state_since": NOON_TEXT,
         "available": False,
         "unavailable_reason": "it is occupied by session-1",
         "stopped": False,

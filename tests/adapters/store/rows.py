@@ -9,6 +9,7 @@ from evd.core.central.rows import (
     EventType,
     FaultEvent,
     HealthSnapshot,
+    NetworkSnapshot,
     Request,
     Session,
     SessionCurve,
@@ -76,6 +77,11 @@ def a_snapshot(number: int, cp_id: str = "CP-001") -> HealthSnapshot:
         BreakerState.HALF_OPEN,
         NOON + timedelta(seconds=number),
     )
+
+
+def a_minute(number: int, kw: float = 44.0) -> NetworkSnapshot:
+    """The network, `number` minutes after noon."""
+    return NetworkSnapshot(NOON + timedelta(minutes=number), kw, 2, 3, 1, 0)
 
 
 def a_curve(number: int, kw: float = 22.0) -> SessionCurve:

@@ -27,6 +27,7 @@ from evd.adapters.store.tables import SCHEMA_HEAD, charging_sessions, metadata
 from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
+    NetworkSnapshot,
     Reading,
     Request,
     Session,
@@ -182,7 +183,10 @@ async def test_sessions_of_before_are_known_as_stray(
         cursor = connection.cursor()
         for name in ("stray", "suspect", "confirmed_seq", "recorded_cents"):
             cursor.execute(f"ALTER TABLE charging_sessions DROP COLUMN {name}")
-        cursor.execute("DROP TABLE session_curves")
+        for table in ("session_curves", "network_history"):
+            cursor.execute(f"DROP TABLE {table}")
+        cursor.execute("ALTER TABLE charging_points DROP COLUMN state_since")
+        cursor.execute("ALTER TABLE cp_health_history DROP COLUMN kw")
         cursor.execute("UPDATE alembic_version SET version_num = '0001'")
     async with open_store(db_url, tmp_path) as store:
         _, found = await store.lookup([], ["session-1", "session-2"])
@@ -252,6 +256,7 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         *(sql.newest_beyond(kind, True) for kind in (FaultEvent, HealthSnapshot)),
         *(sql.prune(kind, True) for kind in (FaultEvent, HealthSnapshot)),
         *(sql.prune(kind, False) for kind in (FaultEvent, HealthSnapshot, Request)),
+        sql.prune(NetworkSnapshot, False),
         sql.saves[Reading],
     ]
     for question in questions:
