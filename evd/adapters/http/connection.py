@@ -56,8 +56,9 @@ class Bounds:
     """The most that clients may take; times in seconds.
 
     `idle_s`: until a request begins.
-    `head_s`, `body_s`: for the whole of it.  `answer_s`: from there to the end of the answer.
-    `send_s`: for each SEND_BYTES of an answer to be taken.  `linger_s`: how long a client is
+    `head_s`, `body_s`: for the whole of it.  `answer_s`: from there to the end of the answer; where
+    the app sends it in parts, to the first one and from each to the next, and `stream_s` for all of
+    them.  `send_s`: for each SEND_BYTES of an answer to be taken.  `linger_s`: how long a client is
     listened to after the last answer.  `stop_grace_s`: what a stop leaves to the requests at work.
     """
 
@@ -67,6 +68,7 @@ class Bounds:
     head_s: float = 5.0
     body_s: float = 5.0
     answer_s: float = 30.0
+    stream_s: float = 3600.0
     send_s: float = 5.0
     linger_s: float = 1.0
     stop_grace_s: float = 1.0
@@ -102,7 +104,7 @@ class Connection:
         self._waiting = trio.CancelScope()
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         self._requests = 0
-        self._is_head = False
+        self.is_head = False
         self._scheme, self.client, self._here = _ends(stream)
 
     async def serve(self) -> None:
@@ -147,7 +149,7 @@ class Connection:
 
     def part(self, status: int, body: bytes) -> bytes:
         """A part of an answer's body, empty where the answer has none."""
-        has_body = body and not self._is_head and status not in (204, 304)
+        has_body = body and not self.is_head and status not in (204, 304)
         return self.encode(h11.Data(body)) if has_body else b""
 
     def encode(self, event: h11.Event) -> bytes:
@@ -186,7 +188,7 @@ class Connection:
         if request is None:
             return False
         self._requests += 1
-        self._is_head = request.method == b"HEAD"
+        self.is_head = request.method == b"HEAD"
         scope = self._scope(request)
         body = await self._read_body(request)
         if (b"upgrade", b"websocket") in ((name, value.lower()) for name, value in request.headers):
@@ -197,7 +199,7 @@ class Connection:
             with trio.move_on_after(LOOK_S):
                 await self.read_ahead()
         is_last = self._requests >= self._bounds.requests_max
-        exchange = _Exchange(self, body, is_last=is_last)
+        exchange = _Exchange(self, self._bounds, body, is_last=is_last)
         await self._answer(scope, exchange)
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             return True
@@ -205,7 +207,7 @@ class Connection:
         return False
 
     async def _answer(self, scope: Message, exchange: "_Exchange") -> None:
-        with trio.move_on_after(self._bounds.answer_s) as answering:
+        with exchange.answering:
             try:
                 await self._app(scope, exchange.receive, exchange.send)
             except Exception as error:
@@ -217,7 +219,7 @@ class Connection:
         if exchange.has_begun:
             # The client sees that its answer is not whole.
             raise trio.BrokenResourceError("the answer can't be ended")
-        if answering.cancelled_caught:
+        if exchange.answering.cancelled_caught:
             raise Refused(503, f"no answer within {self._bounds.answer_s:g} s")
         raise Refused(500, UNEXPECTED)
 
@@ -298,24 +300,36 @@ class Connection:
 
 
 class _Exchange:
-    """One request and its answer, as ASGI has them."""
+    """One request and its answer, as ASGI has them.
 
-    def __init__(self, connection: Connection, body: bytes, *, is_last: bool) -> None:
+    An app that sends many parts learns from `receive` that nobody wants more of them.  Each part is
+    sent before the next is asked for.
+    """
+
+    def __init__(
+        self, connection: Connection, bounds: Bounds, body: bytes, *, is_last: bool
+    ) -> None:
         self._connection = connection
+        self._bounds = bounds
         self._body: bytes | None = body
         self._start: Message | None = None
         self._is_last = is_last
+        self._is_stream = False
+        self._began_s = trio.current_time()
+        self._listening = trio.CancelScope()
+        self.answering = trio.CancelScope(deadline=self._began_s + bounds.answer_s)
         self.is_broken = False
         self.has_begun = False
         self.has_ended = False
 
     async def receive(self) -> Message:
-        """The whole body, then the client's leaving."""
+        """The whole body, then the client's leaving, or the end of its answer."""
         if self._body is not None:
             body, self._body = self._body, None
             return {"type": "http.request", "body": body, "more_body": False}
-        if not self.has_ended:
-            with contextlib.suppress(trio.BrokenResourceError):
+        if not self._is_over:
+            left = contextlib.suppress(trio.BrokenResourceError)
+            with trio.CancelScope() as self._listening, left:
                 await self._connection.read_ahead()
         return {"type": "http.disconnect"}
 
@@ -326,24 +340,47 @@ class _Exchange:
                 raise RuntimeError("an answer has one beginning")
             self._start = message
             return
+        if self._is_over and self._is_stream:
+            await trio.lowlevel.checkpoint()
+            return
         if self._start is None or self.has_ended:
             raise RuntimeError(f"no place for {message['type']} in this answer")
-        connection, status, data = self._connection, self._start["status"], b""
+        is_part = message.get("more_body", False)
+        self._is_stream |= is_part
+        data = self._encoded(self._start, message.get("body", b""), is_part=is_part)
+        await self._write(data)
+
+    @property
+    def _is_over(self) -> bool:
+        return self.has_ended or self.is_broken
+
+    def _encoded(self, start: Message, body: bytes, *, is_part: bool) -> bytes:
+        connection, status, data = self._connection, start["status"], b""
         if not self.has_begun:
             self.has_begun = True
-            data = connection.head(status, self._start["headers"], is_last=self._is_last)
-        data += connection.part(status, message.get("body", b""))
-        if not message.get("more_body", False):
+            data = connection.head(status, start["headers"], is_last=self._is_last)
+        data += connection.part(status, body)
+        # The rest of a stream has no place in the answer to a HEAD.
+        if not is_part or connection.is_head:
             data += connection.encode(h11.EndOfMessage())
             self.has_ended = True
+        return data
+
+    async def _write(self, data: bytes) -> None:
+        end_s = self._began_s + self._bounds.stream_s
+        if self._is_stream:
+            self.answering.deadline = end_s
         try:
-            if not self.is_broken:
-                await connection.write(data)
+            await self._connection.write(data)
         except trio.BrokenResourceError:
             # The app has done nothing wrong, and need not know.
             self.is_broken = True
-        if self.is_broken:
             await trio.lowlevel.checkpoint()
+        if self._is_stream:
+            next_s = trio.current_time() + self._bounds.answer_s
+            self.answering.deadline = min(next_s, end_s)
+        if self._is_over:
+            self._listening.cancel()
 
 
 def _ends(stream: trio.abc.Stream) -> tuple[str, tuple[str, int] | None, tuple[str, int] | None]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -158,6 +159,17 @@ async def read_all(stream: trio.SocketStream) -> bytes:
         except trio.BrokenResourceError:
             received += b"(reset)"
     return received
+
+
+async def until_reset(stream: trio.SocketStream) -> None:
+    """Return once the server has cut the connection off.  Other than reading, this notices it."""
+    with trio.fail_after(WAIT_S_MAX):
+        while not stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            try:
+                await stream.send_all(b"x")
+            except trio.BrokenResourceError:
+                return
+            await trio.sleep(0.02)
 
 
 async def drip(stream: trio.SocketStream, part: bytes) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import socket
 from collections.abc import AsyncIterator
 
 import attrs
@@ -24,6 +23,7 @@ from tests.adapters.http.site import (
     read_all,
     served_at,
     serving,
+    until_reset,
 )
 
 
@@ -105,13 +105,7 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
         await stream.send_all(b"GET /large HTTP/1.1\r\nHost: here\r\n\r\n")
         with trio.fail_after(WAIT_S_MAX):
             await served.site.begun.wait()
-            # Other than reading, this notices the reset.
-            while not stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                try:
-                    await stream.send_all(b"x")
-                except trio.BrokenResourceError:
-                    break
-                await trio.sleep(0.02)
+        await until_reset(stream)
 
 
 async def test_beyond_the_last_place_clients_are_turned_away(
