@@ -89,38 +89,53 @@ def _open(state_dir: Path, cp_id: str) -> tuple[SessionDatabase, EngineDisk]:
     path = state_dir / FILE_NAME
     reserve = Reserve(state_dir / RESERVE_NAME)
     try:
-        for name in (FILE_NAME, f"{FILE_NAME}-wal", RESERVE_NAME):
+        for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}.salvaged", RESERVE_NAME):
             check_regular(state_dir / name)
         finish(path)
+        connection = _open_or_salvage(path, cp_id, reserve)
         try:
-            connection = _open_whole(path)
-        except sqlite3.OperationalError:
-            # A full disk leaves no room even for a reader.
-            if not reserve.release():
-                raise
-            connection = _open_whole(path)
-        if connection is None:
-            salvage(path, cp_id)
-            connection = connect(path)
-        make_tables(connection, cp_id)
-        database = SessionDatabase(connection, reserve)
-        return database, database.load()
-    except (sqlite3.Error, OSError, BufferFailed) as error:
+            make_tables(connection, cp_id)
+            database = SessionDatabase(connection, reserve)
+            return database, database.load()
+        except BaseException:
+            # It would hold the file's lock for as long as somebody keeps the error.
+            connection.close()
+            raise
+    except OSError as error:
+        raise BufferUnusable(f"{error.filename or path}: {error.strerror or error}") from error
+    except (sqlite3.Error, BufferFailed) as error:
         raise BufferUnusable(f"{path}: {error}") from error
     except BufferUnusable as error:
         raise BufferUnusable(f"{path}: {error}") from None
 
 
+def _open_or_salvage(path: Path, cp_id: str, reserve: Reserve) -> sqlite3.Connection:
+    """The open file, or in the place of a damaged one all that can be read of it."""
+    try:
+        connection = _open_whole(path)
+    except sqlite3.OperationalError:
+        # A full disk leaves no room even for a reader.
+        if not reserve.release():
+            raise
+        connection = _open_whole(path)
+    if connection is None:
+        salvage(path, cp_id)
+        connection = connect(path)
+    return connection
+
+
 def _open_whole(path: Path) -> sqlite3.Connection | None:
     """The open file, or None where it is damaged."""
-    connection = None
     try:
         connection = connect(path)
-        if is_whole(connection):
-            return connection
+        try:
+            if is_whole(connection):
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-    if connection is not None:
-        connection.close()
     return None

@@ -1,5 +1,6 @@
 """An engine's sessions on a real disk: durable, bounded, repaired, and with room kept for them."""
 
+import contextlib
 import sqlite3
 import time
 from datetime import UTC, datetime
@@ -161,6 +162,22 @@ async def test_a_file_that_is_not_its_own_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     assert "newer evd-engine" in await refused(newer)
     assert FILE_NAME in await refused(unusable)
+
+
+async def test_a_refusal_holds_nothing(tmp_path: Path) -> None:
+    """Proves: a file that was refused can be opened at once by its own engine, also while somebody
+    still keeps the error; one that was whole is not taken for damaged after it."""
+    await keep(tmp_path, "s1")
+    for refusal in ("UPDATE engine SET cp_id = 'CP-002'", "PRAGMA user_version=99"):
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+            connection.execute(refusal)
+        with pytest.raises(BufferUnusable) as caught:
+            async with open_buffer(tmp_path, CP_ID):
+                pass
+        with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as connection, connection:
+            connection.execute("PRAGMA user_version=1")
+            connection.execute("UPDATE engine SET cp_id = ?", (CP_ID,))
+        assert (await found(tmp_path)).unconfirmed == ("s1",), caught.value
 
 
 async def test_a_record_that_is_not_what_was_written_is_not_read(tmp_path: Path) -> None:
