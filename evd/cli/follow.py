@@ -11,6 +11,7 @@ import attrs
 from rich.console import Console
 from rich.text import Text
 
+from evd.adapters.files.regular_file import open_regular
 from evd.adapters.supervisor.protocol import Program
 from evd.cli.programs import CENTRAL
 
@@ -42,7 +43,7 @@ class Tail:
     def skip(self) -> None:
         """Forget what is in it now."""
         with contextlib.suppress(FileNotFoundError):
-            self._file = self.path.open("rb")
+            self._file = os.fdopen(open_regular(self.path), "rb")
             self._file.seek(0, 2)
 
     def lines(self) -> Iterator[str]:
@@ -62,7 +63,7 @@ class Tail:
     def _read(self) -> Iterator[str]:
         if self._file is None:
             with contextlib.suppress(FileNotFoundError):
-                self._file = self.path.open("rb")
+                self._file = os.fdopen(open_regular(self.path), "rb")
         while self._file is not None and (chunk := self._file.read(READ_BYTES_MAX)):
             *whole, rest = (self._rest + chunk).split(b"\n")
             self._rest = rest[:LINE_BYTES_MAX]
@@ -158,7 +159,7 @@ def _clock(when: str) -> str:
 
 def last_lines(path: Path, count: int) -> list[str]:
     """The last `count` lines of a file, none where there is no file."""
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+    with contextlib.suppress(FileNotFoundError), open(open_regular(path), "rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - count * LINE_BYTES_MAX // 8))
         return file.read().decode(errors="replace").splitlines()[-count:]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from evd.adapters.files.regular_file import open_regular
 from evd.adapters.supervisor.protocol import Killed, Supervisor
 from evd.cli.errors import ToolFailed
 
@@ -17,7 +18,7 @@ WAIT_S: Final = 30.0
 def changing(supervisor: Supervisor) -> Iterator[None]:
     """Hold the lock for the block: two commands never choose the same port."""
     supervisor.make_folders()
-    fd = os.open(supervisor.var / "run" / "change.lock", os.O_RDWR | os.O_CREAT, 0o640)
+    fd = open_regular(supervisor.var / "run" / "change.lock", os.O_RDWR | os.O_CREAT)
     end_s = time.monotonic() + WAIT_S
     try:
         while True:

@@ -6,9 +6,14 @@ import stat
 from pathlib import Path
 
 
+def may_be_regular(path: Path) -> bool:
+    """Whether `path` is a regular file, or nothing yet."""
+    return path.is_file() or not path.exists()
+
+
 def check_regular(path: Path) -> None:
     """Raise OSError where `path` is there and is no regular file."""
-    if path.exists() and not path.is_file():
+    if not may_be_regular(path):
         raise OSError(errno.EINVAL, "is no regular file", str(path))
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import attrs
 
+from evd.adapters.files.regular_file import open_regular
+
 FILE_NAME = "central.epoch"
 
 _LINE = re.compile(r"(?P<central_id>[A-Za-z0-9_.-]{1,64}) (?P<epoch>\d{20}) (?P<commits>\d{20})\n")
@@ -49,7 +51,8 @@ class EpochFile:
     def read(self) -> Progress | None:
         """The newest line of the file; None where there is none, or none that can be read."""
         try:
-            text = self.path.read_bytes()[:_LINE_BYTES_MAX].decode(errors="replace")
+            with open(open_regular(self.path), "rb") as file:
+                text = file.read(_LINE_BYTES_MAX).decode(errors="replace")
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -90,7 +93,7 @@ class EpochFile:
     def _replace(self, seen: Progress) -> None:
         self.close()
         new = self.path.with_name(FILE_NAME + ".new")
-        fd = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
+        fd = open_regular(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         try:
             os.write(fd, seen.line())
             os.fsync(fd)

@@ -10,9 +10,13 @@ import sqlite3
 import stat
 from pathlib import Path
 
+from evd.adapters.files.regular_file import may_be_regular
+
 _MAGIC = b"SQLite format 3\0"
 # Another program may have some of these names, but hardly all.
 _OURS = {"alembic_version", "meta", "charging_sessions"}
+# SQLite opens these beside a database.
+_SUFFIXES = ("-wal", "-shm", "-journal")
 
 
 def open_unchanging(path: Path) -> sqlite3.Connection:
@@ -31,6 +35,10 @@ def why_not_ours(path: Path, *, is_known: bool) -> str:
     it, so a file that can't be read is a damaged one of ours.  Raises OSError where it can't be
     looked at.
     """
+    for suffix in _SUFFIXES:
+        beside = path.with_name(path.name + suffix)
+        if not may_be_regular(beside):
+            return f"has beside it {beside.name}, which is no regular file"
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

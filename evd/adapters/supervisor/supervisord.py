@@ -22,7 +22,11 @@ from typing import Any, Final, cast
 
 from supervisor.options import ServerOptions  # type: ignore[import-untyped]
 
-from evd.adapters.files.regular_file import check_regular
+from evd.adapters.files.regular_file import (
+    check_regular,
+    may_be_regular,
+    open_regular,
+)
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.plugin import fold
 from evd.adapters.supervisor.protocol import (
@@ -40,6 +44,7 @@ RPC_S: Final = 5.0
 EARLY_STOP_S: Final = 5.0
 STOP_S: Final = 12.0
 CLOSING_S: Final = 0.5
+PID_CHARS_MAX: Final = 20
 # Some hundred programs, on a machine that is busy with other things too.
 LAUNCH_S: Final = 30.0
 # supervisord binds `<path>.<pid>` before it links it to its place.
@@ -73,7 +78,9 @@ class Supervisord:
         self._shipped = self.conf.parent / "supervisord.d"
         self._added = self.var / "supervisord.d"
         self._socket = self.var / "run" / "supervisord.sock"
+        self._pid_file = self.var / "run" / "supervisord.pid"
         self.log = self.var / "log" / "supervisord.log"
+        self._errors = self.log.with_name("supervisord.err")
 
     def pid(self) -> int | None:
         """supervisord's process, None where it does not run."""
@@ -113,6 +120,7 @@ class Supervisord:
             self.start([each.name for each in self.programs() if each.name not in running])
             return
         self.make_folders()
+        self._check_logs()
         done = subprocess.run(
             self._command(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
@@ -123,7 +131,8 @@ class Supervisord:
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start supervisord as a child that ends with this process, and wait until it answers."""
         self.make_folders()
-        with self.log.with_name("supervisord.err").open("wb") as errors:
+        self._check_logs()
+        with open(self._errors, "wb") as errors:
             child = subprocess.Popen(
                 [*self._command(), "--nodaemon", "--silent"],
                 stdin=subprocess.DEVNULL,
@@ -141,12 +150,20 @@ class Supervisord:
             raise
         return child
 
+    def _check_logs(self) -> None:
+        """SupervisorFailed where a file to write is a FIFO or the like, at which it would hang."""
+        logs = (log for each in self.programs() for log in (each.log, each.output_log))
+        for path in filter(None, (self._pid_file, self._errors, self.log, *logs)):
+            # A terminal, or /dev/null, may well be a log.
+            if not (may_be_regular(path) or path.is_char_device()):
+                raise SupervisorFailed(f"{path} is no regular file: remove it.")
+
     def _wait_until_it_answers(self, child: "subprocess.Popen[bytes] | None") -> None:
         """Return once its RPC answers; SupervisorFailed if it ends before or takes too long."""
         end_s = time.monotonic() + LAUNCH_S
         while not self._answers():
             if child is not None and child.poll() is not None:
-                errors = self.log.with_name("supervisord.err").read_text(errors="replace")
+                errors = self._errors.read_text(errors="replace")
                 raise SupervisorFailed(_last_line(errors) or f"supervisord ended: see {self.log}.")
             if time.monotonic() > end_s:
                 raise SupervisorFailed(f"supervisord does not answer: see {self.log}.")
@@ -361,7 +378,8 @@ class Supervisord:
     def _noted_pid(self) -> int | None:
         """The process that its file names, if that is the supervisord of our file still."""
         try:
-            pid = int((self.var / "run" / "supervisord.pid").read_text())
+            with open(open_regular(self._pid_file)) as file:
+                pid = int(file.read(PID_CHARS_MAX))
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             # It runs in our root, so a relative path means the same to us.
             is_ours = str(self.conf) in {

@@ -39,7 +39,9 @@ def test_a_state_file_that_is_none(tmp_path: Path, name: str) -> None:
             Notebook(tmp_path, "driver-alice").write(BLANK_DISK)
 
 
-@pytest.mark.parametrize("name", ["sessions.db", "sessions.db-wal", "reserve"])
+@pytest.mark.parametrize(
+    "name", ["sessions.db", "sessions.db-wal", "sessions.db.salvaged", "reserve"]
+)
 async def test_an_engines_file_that_is_none(tmp_path: Path, name: str) -> None:
     """Proves: an engine whose buffer is no file says so, and does not wait for it."""
     os.mkfifo(tmp_path / name)

@@ -8,10 +8,14 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import trio
 
 from evd.adapters.store import StoreRefused, backup, open_store, restore
 from evd.adapters.store.backup import check_backup
+from evd.adapters.store.epoch_file import FILE_NAME, EpochFile
 from tests.adapters.store.rows import a_session
+
+BOUND_S = 5.0
 
 
 def url_of(path: Path) -> str:
@@ -116,3 +120,36 @@ async def test_a_check_of_a_backup_leaves_nothing_beside_it(tmp_path: Path) -> N
     check_backup(url_of(tmp_path / "central.db"), copies / "copy.db")
     restore(url_of(tmp_path / "central.db"), tmp_path, copies / "copy.db")
     assert traces(copies) == before
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("kind", ["fifo", "directory", "socket", "device"])
+async def test_what_stands_beside_it_is_a_file(tmp_path: Path, kind: str, suffix: str) -> None:
+    """Proves: a FIFO, or whatever is no file, that has the name of SQLite's log or index is one
+    sentence, also where the database is not in the state directory; neither a start, nor a backup,
+    nor a restore over it opens it."""
+    path, sound = tmp_path / "central.db", tmp_path / "sound"
+    sound.mkdir()
+    async with open_store(url_of(path), tmp_path) as store:
+        await store.backup(sound / "copy.db")
+    a_stranger(tmp_path, kind).rename(tmp_path / f"central.db{suffix}")
+    with pytest.raises(StoreRefused, match=rf"central\.db{suffix}, which is no regular file$"):
+        async with open_store(url_of(path), tmp_path):
+            pass
+    with pytest.raises(StoreRefused):
+        backup(url_of(path), tmp_path / "copy.db")
+    with pytest.raises(StoreRefused):
+        restore(url_of(path), tmp_path, sound / "copy.db")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "socket", "device"])
+async def test_a_witness_that_is_no_file(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: a FIFO in the place of the file that knows how far the database had come is not
+    waited for, and it is told that it can't be read."""
+    a_stranger(tmp_path, kind).rename(tmp_path / FILE_NAME)
+    with trio.fail_after(BOUND_S):
+        read = EpochFile(tmp_path).read
+        assert await trio.to_thread.run_sync(read, abandon_on_cancel=True) is None
+    assert "central.epoch cannot be read" in caplog.text

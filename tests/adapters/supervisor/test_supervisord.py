@@ -344,6 +344,19 @@ def test_an_include_that_is_no_file_is_named(place: Place) -> None:
         place.supervisord.programs()
 
 
+@pytest.mark.parametrize("name", ["log/supervisord.err", "run/supervisord.pid", "log/mine.log"])
+def test_a_file_to_write_that_is_none(place: Place, name: str) -> None:
+    """Proves: a FIFO in the place of a log or of the process's number is one sentence that names
+    it, whether the network is started in the background or in the foreground, and no hang."""
+    central = place.supervisord.conf.parent / "supervisord.d" / "central.conf"
+    central.write_text(central.read_text().replace("NONE", "%(here)s/../../var/log/mine.log", 1))
+    place.supervisord.make_folders()
+    os.mkfifo(place.supervisord.var / name)
+    for start in (place.supervisord.up, place.supervisord.launch):
+        with pytest.raises(SupervisorFailed, match=rf"{name} is no regular file"):
+            start()
+
+
 # Runs the verbs of `sys.argv[2:]` as another user, in one process, since each start takes a second.
 AS_NOBODY = """
 import contextlib, io, json, os, sys, evd.cli

@@ -1,5 +1,6 @@
 """The operator's tool, as far as it needs no process: names, ports, lines, sentences."""
 
+import os
 import socket
 from io import StringIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from evd.cli.names import cp_ids_from, doubts, new_cp_ids, new_driver_ids
 from evd.cli.ports import PortChoice, endpoints, given_twice, holder, is_free, refuse_taken
 from evd.cli.programs import program_named
 from evd.cli.request import ask, follow
+from evd.cli.start_lock import changing
 from tests.unit.cli.scene import Answers, Supervised, answering, central_at, port_of
 
 
@@ -191,6 +193,18 @@ def test_last_lines(tmp_path: Path) -> None:
     assert last_lines(path, 3) == []
     path.write_text("".join(f"line {n}\n" for n in range(100_000)))
     assert last_lines(path, 2) == ["line 99998", "line 99999"]
+
+
+def test_a_log_that_is_no_file(tmp_path: Path) -> None:
+    """Proves: a FIFO in the place of a log, or of the lock of two commands, is an error at once."""
+    log, lock = tmp_path / "a.log", tmp_path / "run" / "change.lock"
+    lock.parent.mkdir()
+    for path in (log, lock):
+        os.mkfifo(path)
+    reads = [lambda: last_lines(log, 3), Tail(log).skip, lambda: list(Tail(log).lines())]
+    for read in (*reads, changing(Supervised(var=tmp_path)).__enter__):
+        with pytest.raises(OSError, match="is no regular file"):
+            read()
 
 
 def test_the_follower_shows_what_matters(tmp_path: Path) -> None:
