@@ -103,7 +103,8 @@ class Queries:
         since = now - timedelta(days=days)
         values = {"cp_id": cp_id, "since": self._database.time_to_column(since)}
         stood = self._sql.stood_before(cp_id is not None)
-        newest = {of: events for of, *events in stood.ask(cursor, **values)}
+        # SQLite keeps bytes in a column of text, too: that row is named where rows are read.
+        newest = {of: events for of, *events in stood.ask(cursor, **values) if type(of) is str}
         openings = [
             Opening(
                 of,

@@ -86,7 +86,7 @@ class Sessions:
             state.ledger.save_session(session, SessionStep.BEGUN),
             state.ledger.save_request(accepted, RequestStep.BEGUN),
             *self.settlement.answer(accepted),
-            *self._start(session),
+            *self._start(session, report.boot_id),
         ]
 
     def restart_timeouts(self) -> None:
@@ -278,10 +278,12 @@ class Sessions:
         if session.want is Want.STOP:
             return self._tell_stop(session)
         if not session.confirmed:
-            if report is not None and report.boot_id != session.boot_id:
+            boot_id = session.boot_id
+            # A row whose boot can't be read names none.
+            if boot_id is None or (report is not None and report.boot_id != boot_id):
                 return self.stop(session, "its engine restarted before it began", bill=True)
             if self.state.now.mono_s - watch.sent_s <= self.state.settings.start_timeout_s:
-                return self._start(session)
+                return self._start(session, boot_id)
             return self._not_confirmed(session, watch, point)
         if report is None or point is None or not _says_over(report, session):
             return []
@@ -303,14 +305,12 @@ class Sessions:
             effects += point.failed(self.state.now)
         return effects
 
-    def _start(self, session: Session) -> list[Effect]:
-        if session.boot_id is None:
-            raise ValueError(f"{session.session_id} names no boot")
+    def _start(self, session: Session, boot_id: str) -> list[Effect]:
         payload = StartSupply(
             session_id=session.session_id,
             request_id=session.request_id,
             driver_id=session.driver_id,
-            boot_id=session.boot_id,
+            boot_id=boot_id,
             until_up_s=session.until_up_s,
         )
         return self.state.command(session.cp_id, payload)
