@@ -16,7 +16,8 @@ from litestar.types import AnyCallable, ExceptionHandlersMap
 from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.http.docs import docs_page
 from evd.adapters.http.errors import EXCEPTION_HANDLERS, ErrorBody, allow, refuse_bad_call
-from evd.adapters.http.pages import html_response, page_stylesheet
+from evd.adapters.http.pages import html_response
+from evd.adapters.http.web_files import web_file
 
 API_VERSION: Final = "1"
 HTML: Final = "text/html"
@@ -100,7 +101,7 @@ def json_api(
     `exception_handlers` come before those that every API has.
     """
     provided = {name: _provide(value) for name, value in dependencies.items()}
-    all_routes = [*routes.handlers, *_OWN_ROUTES.handlers, page_stylesheet]
+    all_routes = [*routes.handlers, *_OWN_ROUTES.handlers, web_file]
 
     @functools.cache
     def described() -> dict[str, Any]:

@@ -1,26 +1,28 @@
-"""Central's page: each charging point in a row, made here and loaded again by itself.
+"""The frame of every page, and its Content-Security-Policy.
 
-No page runs a script or loads anything from another host, and its Content-Security-Policy says
-so to the browser.  Whatever was not written here is escaped.
+A page loads nothing from another host, and its policy says so to the browser.  Whatever was not
+written here is escaped.
 """
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Final
 
-from litestar import Response, get
+from litestar import Response
 
 from evd.core.central.views import CpView
 
 REFRESH_S: Final = 2
-CONTENT_SECURITY_POLICY: Final = (
+STYLESHEETS: Final = ("tokens.css", "theme.css", "document.css")
+
+_POLICY: Final = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
-STYLESHEET: Final = "/page.css"
-
-_STYLE = Path(__file__).with_name("page.css").read_bytes()
+# Images by data: are the icon of a tab, which tells of trouble.
+_APP_POLICY: Final = (
+    f"{_POLICY}; script-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'"
+)
 _COLUMNS: Final = (
     "Charging point",
     "State",
@@ -35,25 +37,25 @@ _COLUMNS: Final = (
 )
 
 
-@get(STYLESHEET, media_type="text/css", include_in_schema=False)
-async def page_stylesheet() -> Response[bytes]:
-    """The style of every page."""
-    return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "max-age=300"})
+def html_response(page: str, policy: str = _POLICY) -> Response[str]:
+    """A page with its policy; without another one it runs no script."""
+    return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 
-def html_response(page: str) -> Response[str]:
-    """A page with its policy."""
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-    return Response(page, media_type="text/html", headers=headers)
+def app_response(page: str, *connect: str) -> Response[str]:
+    """A page whose scripts are files of this server; they call it, and the `connect` sources."""
+    sources = " ".join(("'self'", *connect))
+    return html_response(page, f"{_APP_POLICY}; connect-src {sources}")
 
 
 def whole_page(title: str, body: str, *, refresh_s: int | None = None) -> str:
     """A page of `body`, which is HTML; `refresh_s`: loaded again after so many seconds."""
     refresh = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">\n'
+    sheets = "\n".join(f'<link rel="stylesheet" href="/web/shared/{name}">' for name in STYLESHEETS)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n{refresh}'
-        f'<title>{escape(title)}</title>\n<link rel="stylesheet" href="{STYLESHEET}">\n'
+        f"<title>{escape(title)}</title>\n{sheets}\n"
         f"</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 

@@ -159,7 +159,11 @@ async def test_a_wrong_filter_is_named(client: Client, query: str, field: str) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/cp", "/cp/CP-001", "/sessions", "/metrics", "/docs", "/page.css"]
+    "path",
+    [
+        *("/", "/cp", "/cp/CP-001", "/sessions", "/metrics", "/docs"),
+        "/web/shared/theme.css",
+    ],
 )
 @pytest.mark.parametrize("name", ["colour", "Limit", "service", "state", "request"])
 async def test_an_unknown_parameter_is_named(client: Client, path: str, name: str) -> None:
