@@ -102,12 +102,7 @@ class Central:
 
     def charging_point(self, cp_id: str) -> dict[str, Any] | None:
         """One of them, None for one that it does not know."""
-        try:
-            return self._call("GET", f"/cp/{quote(cp_id)}")
-        except CentralRefused as error:
-            if error.status == http.client.NOT_FOUND:
-                return None
-            raise
+        return self._find(f"/cp/{quote(cp_id)}")
 
     def stop_cp(self, cp_id: str) -> None:
         """Take it out of service; a running session ends first."""
@@ -126,6 +121,10 @@ class Central:
         given = {name: value for name, value in filters.items() if value is not None}
         return list_in(self._call("GET", f"/sessions?{urlencode(given)}"), "sessions")
 
+    def session(self, session_id: str) -> dict[str, Any] | None:
+        """One session and its curve, None for one that it does not know."""
+        return self._find(f"/sessions/{quote(session_id)}")
+
     def judge(self, session_id: str, verdict: str) -> None:
         """Bill a suspect session as it was recorded (`accept`), or at 0 (`void`)."""
         self._call("POST", f"/sessions/{quote(session_id)}/{verdict}")
@@ -141,6 +140,14 @@ class Central:
     def accept_recovery(self) -> dict[str, Any]:
         """End the wait after a restore."""
         return self._call("POST", "/recovery/accept")
+
+    def _find(self, path: str) -> dict[str, Any] | None:
+        try:
+            return self._call("GET", path)
+        except CentralRefused as error:
+            if error.status == http.client.NOT_FOUND:
+                return None
+            raise
 
     def _call(
         self, method: str, path: str, body: Mapping[str, str] | None = None

@@ -347,23 +347,26 @@ class _Exchange:
             raise RuntimeError(f"no place for {message['type']} in this answer")
         is_part = message.get("more_body", False)
         self._is_stream |= is_part
-        data = self._encoded(self._start, message.get("body", b""), is_part=is_part)
-        await self._write(data)
+        # The rest of a stream has no place in the answer to a HEAD.
+        is_end = not is_part or self._connection.is_head
+        await self._write(self._encoded(self._start, message.get("body", b""), is_end=is_end))
+        # Not before: an app that hears of the end in `receive` may stop this very call.
+        self.has_ended = is_end
+        if self._is_over:
+            self._listening.cancel()
 
     @property
     def _is_over(self) -> bool:
         return self.has_ended or self.is_broken
 
-    def _encoded(self, start: Message, body: bytes, *, is_part: bool) -> bytes:
+    def _encoded(self, start: Message, body: bytes, *, is_end: bool) -> bytes:
         connection, status, data = self._connection, start["status"], b""
         if not self.has_begun:
             self.has_begun = True
             data = connection.head(status, start["headers"], is_last=self._is_last)
         data += connection.part(status, body)
-        # The rest of a stream has no place in the answer to a HEAD.
-        if not is_part or connection.is_head:
+        if is_end:
             data += connection.encode(h11.EndOfMessage())
-            self.has_ended = True
         return data
 
     async def _write(self, data: bytes) -> None:
@@ -379,8 +382,6 @@ class _Exchange:
         if self._is_stream:
             next_s = trio.current_time() + self._bounds.answer_s
             self.answering.deadline = min(next_s, end_s)
-        if self._is_over:
-            self._listening.cancel()
 
 
 def _ends(stream: trio.abc.Stream) -> tuple[str, tuple[str, int] | None, tuple[str, int] | None]:

@@ -4,14 +4,13 @@ Answers that the driver knows itself need no Central; those that only Central kn
 OFFLINE, while it is away.  Imported only where a dashboard is asked for.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import attrs
 from litestar import Litestar, Response
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
+from litestar.response.base import ASGIResponse
 
 from evd.adapters.files.notebook import NotSaved
 from evd.adapters.http.api import HTML, Routes, json_api
@@ -19,6 +18,8 @@ from evd.adapters.http.body import Body
 from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_central import DriverCentral, Occupancy, PointShown
 from evd.adapters.http.driver_page import driver_page
+from evd.adapters.http.driver_service import DriverService, Notification
+from evd.adapters.http.driver_stream import EVENT_STREAM, Streams
 from evd.adapters.http.errors import AnyRequest, answering
 from evd.adapters.http.pages import html_response
 from evd.adapters.http.parameters import (
@@ -36,42 +37,18 @@ from evd.adapters.http.refused import Refused
 from evd.adapters.http.schemas import RequestTaken, SessionShown, SessionTaken, shown
 from evd.core.driver.events import (
     CancelWanted,
+    CurrentRequest,
     CurrentSession,
     Obstacle,
     Refuse,
     StopWanted,
-    Wanted,
 )
 from evd.core.wire.fields import check_cp_id, check_id
-from evd.core.wire.messages import DriverUpdate
 
 SERVICE: Final = "evd-driver"
 RETRY_S: Final = 2
 
 _STATUSES: Final = {Obstacle.UNKNOWN: 404, Obstacle.OVER: 409, Obstacle.FULL: 503}
-
-
-class DriverService(Protocol):
-    """The driver, as its dashboard sees it."""
-
-    @property
-    def driver_id(self) -> str:
-        """The driver that this dashboard belongs to."""
-
-    def unhealthy(self) -> str | None:
-        """Why the driver can't be served now; None while it can."""
-
-    def current(self) -> CurrentSession | None:
-        """The running session, as far as the driver knows."""
-
-    def notifications(self) -> Sequence[DriverUpdate]:
-        """The updates that the driver was told, newest first."""
-
-    async def ask(self, cp_id: str | None, vehicle_id: str | None) -> str | Refuse:
-        """Ask for a charge; its request_id.  Raises NotSaved."""
-
-    async def want(self, event: Wanted) -> Refuse | None:
-        """Have the driver decide; None where it will be done.  Raises NotSaved."""
 
 
 @attrs.frozen
@@ -90,35 +67,20 @@ class DriverUnhealthy(DriverHealth):
     error: str
 
 
-@attrs.frozen
-class Notification:
-    """An update that the driver was told, and when; null where there is nothing to say."""
-
-    request_id: str
-    driver_id: str
-    cp_id: str | None
-    session_id: str | None
-    status: str
-    reason: str
-    kw: float | None
-    kwh: float | None
-    euros: float | None
-    ts: datetime | None
-
-
 ServiceHere = NamedDependency[SkipValidation[DriverService]]
 CentralHere = NamedDependency[SkipValidation[DriverCentral]]
+StreamsHere = NamedDependency[SkipValidation[Streams]]
 
 routes: Final = Routes()
 
 
-def driver_app(service: DriverService, central: DriverCentral) -> Litestar:
-    """The app that answers for the driver behind `service`."""
+def driver_app(service: DriverService, central: DriverCentral, streams: Streams) -> Litestar:
+    """The app that answers for the driver behind `service`; its pages follow `streams`."""
     return json_api(
         title=f"Dashboard of {service.driver_id}",
         description="Charging points, requests, sessions and notifications of one driver.",
         routes=routes,
-        dependencies={"service": service, "central": central},
+        dependencies={"service": service, "central": central, "streams": streams},
         exception_handlers={
             NotSaved: answering(_refuse_unsaved),
             CentralAway: answering(_refuse_without_central),
@@ -216,6 +178,13 @@ async def ask_for_charge(
     return RequestTaken(_done(await service.ask(body["cp_id"], body["vehicle_id"])))
 
 
+@routes.get("/drivers/{driver_id:str}/requests", "Open requests", "Newest first", 404)
+async def list_requests(service: ServiceHere, driver_id: DriverIdInPath) -> list[CurrentRequest]:
+    """Those that have not ended, as the driver knows them, also while Central is away."""
+    _check_driver(service, driver_id)
+    return list(reversed(service.requests()))
+
+
 @routes.delete(
     "/drivers/{driver_id:str}/requests/{request_id:str}",
     "End a request",
@@ -274,6 +243,43 @@ async def list_sessions(
     found = await central.sessions(driver_id=driver_id, limit=limit, before=before)
     # Passed on as they are, so that fields of a newer Central get through.
     return Response(cast(list[SessionShown], found))
+
+
+@routes.get(
+    "/drivers/{driver_id:str}/sessions/{session_id:str}",
+    "One session",
+    "The session and its curve",
+    404,
+    503,
+)
+async def show_session(
+    service: ServiceHere,
+    central: CentralHere,
+    driver_id: DriverIdInPath,
+    session_id: SessionIdInPath,
+) -> Response[SessionShown]:
+    """As Central keeps it; `curve` has points of seconds since the start, kW and kWh."""
+    _check_driver(service, driver_id)
+    found = await central.session(session_id)
+    if found is None or found.get("driver_id") != driver_id:
+        raise Refused(404, f"no session {session_id} of {driver_id}", field="session_id")
+    return Response(cast(SessionShown, found))
+
+
+@routes.get(
+    "/drivers/{driver_id:str}/events",
+    "All that changes, as it changes",
+    "Server-Sent Events",
+    404,
+    503,
+    media_type=EVENT_STREAM,
+)
+async def follow(
+    service: ServiceHere, streams: StreamsHere, driver_id: DriverIdInPath
+) -> ASGIResponse:
+    """A `snapshot` of everything, then an `update` with the keys that changed; `alive` at times."""
+    _check_driver(service, driver_id)
+    return streams.answer()
 
 
 @routes.get(

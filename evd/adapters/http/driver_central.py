@@ -68,8 +68,7 @@ class DriverCentral:
 
     async def charging_points(self) -> list[PointShown]:
         """All of them."""
-        answer = await self._ask(self._central.charging_points)
-        points = [_point(each) for each in list_in(answer, "charging_points")]
+        points = await self._ask(lambda: _points(self._central.charging_points()))
         self._known = {point.cp_id: point for point in points}
         return points
 
@@ -85,6 +84,10 @@ class DriverCentral:
         """Sessions, newest first; a filter that is None does not count."""
         return await self._ask(functools.partial(self._central.sessions, **filters))
 
+    async def session(self, session_id: str) -> dict[str, Any] | None:
+        """One session and its curve, None for one that Central does not know."""
+        return await self._ask(functools.partial(self._central.session, session_id))
+
     async def _ask(self, call: Callable[[], T]) -> T:
         try:
             with trio.fail_after(self._answer_s_max):
@@ -99,6 +102,10 @@ class DriverCentral:
             if error.status < 500 and error.status != HTTPStatus.MISDIRECTED_REQUEST:
                 raise
             raise CentralAway(f"Central can't answer now: {error}") from None
+
+
+def _points(answer: dict[str, Any]) -> list[PointShown]:
+    return [_point(each) for each in list_in(answer, "charging_points")]
 
 
 def _point(fields: dict[str, Any]) -> PointShown:

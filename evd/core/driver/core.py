@@ -19,6 +19,7 @@ from evd.core.driver.disk import REQUESTS_MAX, DriverDisk, OpenRequest, new_requ
 from evd.core.driver.events import (
     AskWanted,
     CancelWanted,
+    CurrentRequest,
     CurrentSession,
     Effect,
     Event,
@@ -94,6 +95,11 @@ class Driver:
     def current(self) -> CurrentSession | None:
         """The running session as far as it is known here."""
         return self._progress.current(self._disk.requests)
+
+    @property
+    def requests(self) -> tuple[CurrentRequest, ...]:
+        """The requests that have not ended, as the driver may see and end them."""
+        return tuple(self._progress.open_requests(self._disk.requests))
 
     def start(self, now: Now) -> list[Effect]:
         """Take up the open requests, and tell the final statuses that may not have been told."""
@@ -194,7 +200,9 @@ class Driver:
             self._progress.keep_other(heard, now.mono_s)
         if request.answered and not self._progress.is_news(update):
             return []
-        self._progress.show(update)
+        told_at = update.ts or now.wall
+        started_at = heard.started_at or told_at
+        self._progress.show(update, (told_at - started_at).total_seconds())
         return [Tell(update)]
 
     def _end(self, update: DriverUpdate, now: Now) -> None:

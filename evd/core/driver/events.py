@@ -11,7 +11,7 @@ import attrs
 from evd.core.driver.disk import DriverDisk
 from evd.core.effects import Note, Send
 from evd.core.machine import Saved, SaveFailed
-from evd.core.wire.messages import Beacon, DriverUpdate
+from evd.core.wire.messages import Beacon, DriverUpdate, RequestStatus
 
 
 @attrs.frozen(slots=True)
@@ -88,7 +88,11 @@ Effect = Save | Tell | Send | Refuse | Note
 
 @attrs.frozen(slots=True)
 class CurrentSession:
-    """The session that runs for this driver: kW, kWh and euros are None before a first reading."""
+    """The session that runs for this driver: kW, kWh and euros are None before a first reading.
+
+    `curve`: at most 120 points of seconds since the start, kW and kWh, as far as they were heard
+    here.
+    """
 
     session_id: str
     cp_id: str
@@ -96,3 +100,21 @@ class CurrentSession:
     kwh: float | None
     euros: float | None
     started_at: datetime
+    curve: tuple[tuple[float, float, float], ...] = ()
+
+
+@attrs.frozen(slots=True)
+class CurrentRequest:
+    """A request of this driver's that has not ended.
+
+    `cp_id`: the charging point of its session, else the one asked for, None for any.  `status` is
+    PENDING before the first answer.  `reason` tells of trouble on the way, if there is any.
+    `ending`: it is being cancelled, or its session stopped.
+    """
+
+    request_id: str
+    cp_id: str | None
+    session_id: str | None
+    status: RequestStatus
+    reason: str
+    ending: bool

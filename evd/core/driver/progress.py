@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from evd.core.driver.course import Course
 from evd.core.driver.disk import OpenRequest
-from evd.core.driver.events import CurrentSession
-from evd.core.wire.messages import DriverUpdate, RequestStatus
+from evd.core.driver.events import CurrentRequest, CurrentSession
+from evd.core.wire.messages import Action, DriverUpdate, RequestStatus
 
 OTHERS_MAX = 20
 OTHERS_FORGOTTEN_S = 60.0
@@ -18,10 +19,11 @@ OTHERS_FORGOTTEN_S = 60.0
 
 @attrs.frozen
 class _Shown:
-    """The update that was told last, and the last one with a reading."""
+    """The update that was told last, the last one with a reading, and the course of them."""
 
     last: DriverUpdate
     reading: DriverUpdate | None = None
+    course: Course = attrs.field(factory=Course)
 
 
 @attrs.frozen
@@ -83,11 +85,31 @@ class Progress:
             return False
         return _content(update) != _content(shown.last)
 
-    def show(self, update: DriverUpdate) -> None:
-        """Remember an update that is told."""
-        shown = self._shown.get(update.request_id)
-        reading = shown.reading if shown and update.kwh is None else update
-        self._shown[update.request_id] = _Shown(update, reading)
+    def show(self, update: DriverUpdate, started_s: float) -> None:
+        """Remember an update that is told `started_s` after its session's start."""
+        shown = self._shown.get(update.request_id) or _Shown(update)
+        if update.kwh is None:
+            self._shown[update.request_id] = attrs.evolve(shown, last=update)
+            return
+        if update.kw is not None:
+            shown.course.add(started_s, update.kw, update.kwh)
+        self._shown[update.request_id] = attrs.evolve(shown, last=update, reading=update)
+
+    def open_requests(self, requests: Iterable[OpenRequest]) -> Iterator[CurrentRequest]:
+        """Those of `requests`, and of the others' requests, that are not over for the driver."""
+        for request in (*requests, *self.others):
+            if request.given_up:
+                continue
+            shown = self._shown.get(request.request_id)
+            heard = shown.last.status if shown else RequestStatus.ACCEPTED
+            yield CurrentRequest(
+                request.request_id,
+                request.session_cp_id or request.cp_id,
+                request.session_id,
+                heard if request.answered else RequestStatus.PENDING,
+                shown.last.reason if shown else "",
+                request.action is not Action.START,
+            )
 
     def current(self, requests: Iterable[OpenRequest]) -> CurrentSession | None:
         """The running session of one of `requests`, or of the others' requests."""
@@ -98,7 +120,8 @@ class Progress:
             shown = self._shown.get(request.request_id)
             reading = shown and shown.reading
             meter = (reading.kw, reading.kwh, reading.euros) if reading else (None, None, None)
-            return CurrentSession(request.session_id, cp_id, *meter, started_at)
+            curve = shown.course.points if shown else ()
+            return CurrentSession(request.session_id, cp_id, *meter, started_at, curve)
         return None
 
 

@@ -3,6 +3,7 @@
 In a step the event goes to the core and its effects are carried out in order (`steps`).
 """
 
+import itertools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from evd.core.driver.core import Driver
 from evd.core.driver.disk import DriverDisk
 from evd.core.driver.events import (
     AskWanted,
+    CurrentRequest,
     CurrentSession,
     Effect,
     Event,
@@ -27,7 +29,7 @@ from evd.core.driver.events import (
 from evd.core.driver.lines import line_of
 from evd.core.effects import Note, Send
 from evd.core.machine import Saved, SaveFailed
-from evd.core.wire.messages import Beacon, DriverUpdate, Message
+from evd.core.wire.messages import Beacon, DriverUpdate, Message, RequestStatus
 from evd.daemons.clock import now
 from evd.daemons.drive import drive
 from evd.daemons.driver.metrics import DriverMetrics
@@ -75,6 +77,10 @@ class Loop:
         self._metrics = metrics
         self._one_step = trio.Lock()
         self._notifications = deque(core.finals, maxlen=NOTIFICATIONS_MAX)
+        # Apart, or the readings of a long session would push them out.
+        self._news = deque(core.finals, maxlen=NOTIFICATIONS_MAX)
+        self._news_count = len(self._news)
+        self._stepped = trio.Event()
         self._beacon_heard_s: float | None = None
         self._disk_fails: str | None = None
         self._repeats = Repeats(WARNING_INTERVAL_S)
@@ -103,6 +109,8 @@ class Loop:
             self._screen.flush()
             self._metrics.refresh(self._core)
             self._notes.log_rest()
+        self._stepped.set()
+        self._stepped = trio.Event()
         if isinstance(outcome, SaveFailed):
             raise NotSaved(outcome.reason)
         return outcome
@@ -116,9 +124,25 @@ class Loop:
         """The running session, as far as it is known here."""
         return self._core.current
 
+    def requests(self) -> Sequence[CurrentRequest]:
+        """The requests that have not ended, oldest first."""
+        return self._core.requests
+
     def notifications(self) -> Sequence[DriverUpdate]:
         """The updates that the driver was told, newest first."""
         return list(reversed(self._notifications))
+
+    def news(self, since: int = 0) -> tuple[int, Sequence[DriverUpdate]]:
+        """The updates but mere readings, newest first: those after the first `since` of them.
+
+        Returned with the number that there has been.
+        """
+        count = max(0, self._news_count - since)
+        return self._news_count, list(itertools.islice(reversed(self._news), count))
+
+    async def stepped(self) -> None:
+        """Wait until something may have changed: the next step, or time that went by."""
+        await self._stepped.wait()
 
     def unhealthy(self) -> str | None:
         """The reason why this driver can't be served now; None while it can."""
@@ -159,5 +183,9 @@ class Loop:
     def _tell(self, update: DriverUpdate) -> None:
         moment = now().wall
         self._screen.show(line_of(update, moment), update.status)
-        self._notifications.append(attrs.evolve(update, ts=update.ts or moment))
+        dated = attrs.evolve(update, ts=update.ts or moment)
+        self._notifications.append(dated)
+        if update.status is not RequestStatus.IN_PROGRESS or update.reason:
+            self._news.append(dated)
+            self._news_count += 1
         self._metrics.on_told(update)

@@ -206,16 +206,23 @@ async def _serve_dashboard(
     # Imported here, because a driver without a dashboard need not pay for a web framework.
     from evd.adapters.http.driver_app import driver_app
     from evd.adapters.http.driver_central import DriverCentral
+    from evd.adapters.http.driver_points import PointsWatch
+    from evd.adapters.http.driver_stream import Streams
     from evd.adapters.http.hosts import Hosts
     from evd.adapters.http.serving import serve_app
 
-    await serve_app(
-        driver_app(loop, DriverCentral(config.central_url)),
-        listeners,
-        stopping=lifecycle.stopping,
-        hosts=Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-driver"),
-        task_status=task_status,
-    )
+    central = DriverCentral(config.central_url)
+    watch = PointsWatch(central)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch.run)
+        await serve_app(
+            driver_app(loop, central, Streams(loop, watch, lifecycle.stopping)),
+            listeners,
+            stopping=lifecycle.stopping,
+            hosts=Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-driver"),
+            task_status=task_status,
+        )
+        nursery.cancel_scope.cancel()
 
 
 def _settings(config: DriverConfig, file: RequestsFile | None) -> DriverSettings:

@@ -22,6 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 WAIT_S_MAX = 5.0
 # More than the buffers of two sockets hold.
 LARGE_BYTES = 32 * 1024 * 1024
+# A part of a stream: some of them fill a client's buffers.
+PART = b"x" * 1024 * 1024
 QUICK = Bounds(
     idle_s=0.3, head_s=0.3, body_s=0.3, answer_s=0.5, send_s=0.3, linger_s=0.3, stop_grace_s=0.3
 )
@@ -52,6 +54,9 @@ class Site:
         elif scope["path"] == "/wait":
             assert (await receive())["type"] == "http.disconnect"
             self.go.set()
+        elif scope["path"] == "/stream":
+            await self._stream(receive, send)
+            return
         elif scope["path"] == "/parts":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             for part in (b"one ", b"two "):
@@ -64,6 +69,21 @@ class Site:
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        """Send part after part until it is told that nobody takes them."""
+
+        async def listen() -> None:
+            assert (await receive())["type"] == "http.disconnect"
+            self.go.set()
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(listen)
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            while True:
+                await send({"type": "http.response.body", "body": PART, "more_body": True})
+                await trio.sleep(0.05)
 
 
 @attrs.define

@@ -1,144 +1,12 @@
 """A driver's dashboard over real sockets, its Central played by another server."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import attrs
-import httpx
-import orjson
 import pytest
-import trio
 
-from evd.adapters.files.notebook import NotSaved
-from evd.adapters.http.driver_app import driver_app
-from evd.adapters.http.driver_central import DriverCentral
-from evd.core.driver.events import (
-    CancelWanted,
-    CurrentSession,
-    Obstacle,
-    Refuse,
-    StopWanted,
-    Wanted,
-)
-from evd.core.wire.messages import DriverUpdate, RequestStatus
-from tests.adapters.http.site import served_at
-
-ALICE = "driver-alice"
-WALL = datetime(2026, 1, 31, 12, tzinfo=UTC)
-SESSION = {
-    "session_id": "session-1",
-    "request_id": "req-1",
-    "cp_id": "CP-001",
-    "driver_id": ALICE,
-    "start_time": "2026-01-31T12:00:00Z",
-    "end_time": None,
-    "total_kwh": 0.5,
-    "total_cost": None,
-    "status": "ACTIVE",
-    "reason": "",
-    "estimated": False,
-    "billable": True,
-}
-RATES = {"kw_rate": 22.0, "euro_rate": 0.3, "location": "<b>Main St</b>"}
-POINTS = [
-    {"cp_id": "CP-001", "state": "ON", "available": True, **RATES},
-    {"cp_id": "CP-002", "state": "ON", "available": False, "current_session": "s", **RATES},
-    {"cp_id": "CP-003", "state": "BROKEN", "available": False, **RATES, "kw_rate": 50},
-    {"cp_id": "CP-004", "state": "ON", "available": False, **RATES, "kw_rate": None},
-]
-CURRENT = CurrentSession("session-1", "CP-001", 22.0, 0.061, 0.0183, WALL)
-
-
-@attrs.define
-class FakeDriver:
-    """A driver that remembers what it was asked."""
-
-    driver_id: str = ALICE
-    reason: str | None = None
-    session: CurrentSession | None = CURRENT
-    wanted: list[object] = attrs.field(factory=list)
-    refusal: Refuse | None = None
-    disk_fails: bool = False
-
-    def unhealthy(self) -> str | None:
-        return self.reason
-
-    def current(self) -> CurrentSession | None:
-        return self.session
-
-    def notifications(self) -> Sequence[DriverUpdate]:
-        accepted = DriverUpdate("req-1", ALICE, "CP-001", RequestStatus.ACCEPTED, "", ts=WALL)
-        denied = DriverUpdate("req-0", ALICE, None, RequestStatus.DENIED, "<i>none</i>", ts=WALL)
-        return [accepted, denied]
-
-    async def ask(self, cp_id: str | None, vehicle_id: str | None) -> str | Refuse:
-        if self.disk_fails:
-            raise NotSaved("no space left")
-        self.wanted.append((cp_id, vehicle_id))
-        return self.refusal or "req-1"
-
-    async def want(self, event: Wanted) -> Refuse | None:
-        self.wanted.append(event)
-        return self.refusal
-
-
-@attrs.define
-class FakeCentral:
-    """A server in Central's place: its answer to each path, and the query strings it saw."""
-
-    answers: dict[str, tuple[int, Any]] = attrs.field(factory=dict)
-    queries: list[str] = attrs.field(factory=list)
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.queries.append(scope["query_string"].decode())
-        unknown = (404, {"error": "no such path", "field": "cp_id"})
-        status, body = self.answers.get(scope["path"], unknown)
-        raw = body if isinstance(body, bytes) else orjson.dumps(body)
-        await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": raw})
-
-
-@attrs.define
-class Scene:
-    """A dashboard, its client, and who stands behind it."""
-
-    client: httpx.AsyncClient
-    service: FakeDriver
-    central: FakeCentral
-    stop_central: trio.Event
-
-    async def json(self, path: str, status: int = 200) -> Any:
-        answer = await self.client.get(path)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    async def central_leaves(self) -> None:
-        """From now on nothing listens where Central was."""
-        self.stop_central.set()
-        with trio.fail_after(5):
-            while (await self.client.get("/drivers/driver-alice/sessions/history")).is_success:
-                await trio.sleep(0.02)
-
-
-@pytest.fixture
-async def s() -> AsyncIterator[Scene]:
-    """The dashboard on a free port."""
-    service, stop_central = FakeDriver(), trio.Event()
-    central = FakeCentral(
-        {
-            "/cp": (200, {"charging_points": POINTS, "active_requests": 0}),
-            "/cp/CP-001": (200, POINTS[0]),
-            "/sessions": (200, {"sessions": [SESSION]}),
-        }
-    )
-    async with (
-        served_at(central, stop_central) as central_port,
-        served_at(driver_app(service, DriverCentral(f"http://127.0.0.1:{central_port}"))) as port,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
-    ):
-        yield Scene(client, service, central, stop_central)
+from evd.core.driver.events import CancelWanted, Obstacle, Refuse, StopWanted
+from tests.adapters.http.driver_scene import POINTS, RATES, SESSION, Scene
 
 
 async def test_charging_points_as_a_driver_sees_them(s: Scene) -> None:
@@ -169,6 +37,8 @@ async def test_charging_points_as_a_driver_sees_them(s: Scene) -> None:
         ("/drivers/driver-alice/notifications?limit=1001", 400, "limit"),
         ("/drivers/driver-bob/notifications", 404, "driver_id"),
         ("/drivers/driver-bob/sessions/current", 404, "driver_id"),
+        ("/drivers/driver-bob/requests", 404, "driver_id"),
+        ("/drivers/driver-bob/events", 404, "driver_id"),
         ("/nothing/here", 404, None),
     ],
 )
@@ -268,7 +138,13 @@ async def test_the_drivers_own_knowledge(s: Scene) -> None:
         "kwh": 0.061,
         "euros": 0.0183,
         "started_at": "2026-01-31T12:00:00Z",
+        "curve": [[1.0, 22.0, 0.061]],
     }
+    requests = await s.json("/drivers/driver-alice/requests")
+    assert [(each["request_id"], each["status"], each["ending"]) for each in requests] == [
+        ("req-2", "PENDING", True),
+        ("req-1", "IN_PROGRESS", False),
+    ]
     s.service.session = None
     assert await s.json("/drivers/driver-alice/sessions/current") is None
     told = await s.json("/drivers/driver-alice/notifications")
@@ -289,6 +165,15 @@ async def test_history_is_centrals(s: Scene) -> None:
     s.central.answers["/sessions"] = (404, {"error": "unknown session", "field": "before"})
     body = await s.json("/drivers/driver-alice/sessions/history?before=session-9", 404)
     assert body == {"error": "unknown session", "field": "before"}
+
+
+async def test_one_session_with_its_curve(s: Scene) -> None:
+    """Proves: a session of this driver is shown as Central keeps it, another's is not."""
+    path = "/drivers/driver-alice/sessions"
+    assert (await s.json(f"{path}/session-1"))["curve"] == [[1.0, 22.0, 0.006]]
+    for unknown in ("session-2", "session-9"):
+        assert (await s.json(f"{path}/{unknown}", 404))["field"] == "session_id"
+    await s.json("/drivers/driver-bob/sessions/session-1", 404)
 
 
 async def test_while_central_is_away(s: Scene) -> None:

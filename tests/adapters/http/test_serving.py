@@ -99,6 +99,39 @@ async def test_an_app_that_does_not_answer_is_not_awaited() -> None:
         assert "0.5 s" in answer.json()["error"]
 
 
+async def test_a_stream_lasts_as_long_as_it_is_read() -> None:
+    """Proves: an answer may take longer than `answer_s` in all while part after part is taken; the
+    app is told when its client leaves."""
+    async with serving() as served, await served.connect() as stream:
+        await stream.send_all(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
+        until = trio.current_time() + 3 * QUICK.answer_s
+        while trio.current_time() < until:
+            assert await stream.receive_some()
+        assert not served.site.go.is_set()
+        await stream.aclose()
+        with trio.fail_after(WAIT_S_MAX):
+            await served.site.go.wait()
+
+
+async def test_a_stream_that_is_not_read_is_ended() -> None:
+    """Proves: the app behind a stream is told that its client does not read."""
+    async with serving() as served, await served.connect() as stream:
+        await stream.send_all(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
+        with trio.fail_after(WAIT_S_MAX):
+            await served.site.go.wait()
+
+
+async def test_a_head_of_a_stream_has_an_end() -> None:
+    """Proves: a HEAD is answered by its head, and the app behind it is told that this is all."""
+    async with serving() as served:
+        answer = await served.exchange(
+            b"HEAD /stream HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+        )
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b"\r\n\r\n")
+        assert served.site.go.is_set()
+
+
 async def test_a_client_that_does_not_read_is_dropped() -> None:
     """Proves: an answer that nobody takes does not stay in memory."""
     async with serving() as served, await served.connect() as stream:
