@@ -25,7 +25,7 @@ def test_each_count_is_shown_as_its_own_series() -> None:
     settings = EngineSettings(cp_id="CP-001", kw_rate=22.0, euro_rate=0.3)
     core = Engine(settings, "boot-1", EngineDisk(unconfirmed=("s1", "s2")), clock())
     counts = Counts()
-    metrics = EngineMetrics(Metrics(), counts, core, lambda: 4)
+    metrics = EngineMetrics(Metrics(), counts, core, lambda: 4, lambda: None)
     assert series(metrics.render())["evd_sessions_buffered"] == 2.0
     record = attrs.evolve(record_of("s1"), outcome=Outcome.FAILED, kwh=1.5)
     counts.on_saved(SaveRecord(record))
@@ -38,11 +38,12 @@ def test_each_count_is_shown_as_its_own_series() -> None:
 
 
 EXPECTED = {
-    'evd_sessions_total{outcome="COMPLETED"}': 0.0,
-    'evd_sessions_total{outcome="FAILED"}': 1.0,
+    'evd_engine_sessions_total{outcome="COMPLETED"}': 0.0,
+    'evd_engine_sessions_total{outcome="FAILED"}': 1.0,
+    'evd_engine_info{cp_id="CP-001"}': 1.0,
     'evd_dead_letters_total{topic="central.beacons"}': 0.0,
     'evd_dead_letters_total{topic="central.commands"}': 1.0,
-    "evd_energy_wh_total": 1500.0,
+    "evd_engine_energy_joules_total": 5_400_000.0,
     "evd_engine_disk_failures_total": 3.0,
     "evd_bad_frames_total": 4.0,
     'evd_engine_state{state="DISCONNECTED"}': 1.0,

@@ -9,12 +9,14 @@ import pytest
 import trio
 import trio.testing
 
+from evd.adapters.http.metrics import Metrics
 from evd.adapters.tcp import CONNECTION_OVER, DialRefused, FramedStream
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import Close, Dial, EngineAnswered, EngineGarbled, Peer
 from evd.core.wire import codec
 from evd.core.wire.control import Bye, Fault, Ping, Register
 from evd.daemons.lifecycle import Lifecycle
+from evd.daemons.monitor.metrics import MonitorMetrics
 from evd.daemons.monitor.program import watch
 from evd.daemons.monitor.steps import in_order, received
 from tests.network.peers import Central, answer_pings, pong
@@ -84,7 +86,9 @@ async def watching(engine_talk: Talk | None = None) -> AsyncIterator[World]:
 
 async def _watch(world: World) -> None:
     dialers = {Peer.ENGINE: world.engine.dial, Peer.CENTRAL: world.central.dial}
-    await watch(Monitor(SETTINGS, "instance-1"), dialers, world.lifecycle, [], "127.0.0.1")
+    core = Monitor(SETTINGS, "instance-1")
+    metrics = MonitorMetrics(Metrics(), core)
+    await watch(core, dialers, world.lifecycle, metrics, [], "127.0.0.1")
     world.ended.set()
 
 

@@ -211,13 +211,28 @@ class Central:
         return self._state.curves.points(session_id)
 
     @property
+    def active_sessions(self) -> int:
+        """How many sessions run, or wait for their record."""
+        return len(self._state.ledger.active())
+
+    @property
+    def awaited_count(self) -> int:
+        """How many charging points Central waits for after a restore, before it begins sessions."""
+        return len(self._state.meta.recovering)
+
+    @property
+    def cp_ids(self) -> list[str]:
+        """Every charging point on the list, by id."""
+        return sorted(self._state.points)
+
+    @property
     def central_id(self) -> str:
         """The id of Central's database."""
         return self._state.meta.central_id
 
     def views(self, now: Now) -> list[CpView]:
         """Return every charging point as it is shown, by id."""
-        return [self.view(cp_id, now) for cp_id in sorted(self._state.points)]
+        return [self.view(cp_id, now) for cp_id in self.cp_ids]
 
     def knows(self, cp_id: str) -> bool:
         """Return whether the charging point is on the list."""

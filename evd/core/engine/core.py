@@ -55,6 +55,7 @@ class Engine:
     """One boot of the engine."""
 
     def __init__(self, settings: EngineSettings, boot_id: str, disk: EngineDisk, now: Now) -> None:
+        self._cp_id = settings.cp_id
         self._states = States(
             buffer_size=settings.session_buffer_size, unconfirmed=len(disk.unconfirmed)
         )
@@ -92,6 +93,11 @@ class Engine:
     def unreadable_count(self) -> int:
         """How many unconfirmed records were found that can't be read."""
         return self._ledger.lost_count
+
+    @property
+    def cp_id(self) -> str:
+        """The charging point that it runs."""
+        return self._cp_id
 
     @property
     def undated_count(self) -> int:

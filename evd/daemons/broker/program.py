@@ -143,25 +143,17 @@ async def _serve_metrics(
     # The library is a tenth of the broker's memory, so it is loaded only on demand.
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics
+    from evd.daemons.broker.metrics import BrokerMetrics
 
-    metrics = Metrics()
-    labels = {"topic": PARTITIONS}
-    written = metrics.counter("evd_broker_messages_total", "Messages ever written.", labels)
-    kept = metrics.gauge("evd_broker_messages_kept", "Messages still in memory.", labels)
-    seen = dict.fromkeys(PARTITIONS, 0)
+    def unhealthy() -> str | None:
+        return survey.failure
 
-    def render() -> bytes:
-        for topic, total in survey.written.items():
-            written.labels(topic).inc(total - seen[topic])
-            seen[topic] = total
-            kept.labels(topic).set(survey.kept[topic])
-        return metrics.render()
-
+    metrics = BrokerMetrics(Metrics(), survey.written, survey.kept, unhealthy)
     await serve_metrics(
         listeners,
         service="evd-broker",
-        render=render,
-        health=lambda: survey.failure,
+        render=metrics.render,
+        health=unhealthy,
         hosts=[config.metrics_host],
     )
 

@@ -46,7 +46,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     control = await listen("--listen-port", config.listen_host, config.listen_port)
     web = await listen("--http-port", config.http_host, config.http_port)
     await _look_at_database(config)
-    metrics = CentralMetrics(Metrics())
+    metrics = CentralMetrics(Metrics(config.state_dir))
     inbox = Inbox()
     async with (
         open_producer(config.kafka_bootstrap, "evd-central") as producer,

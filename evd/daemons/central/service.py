@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import trio
@@ -14,11 +14,14 @@ from evd.core.central.rows import CurvePoint
 from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
+from evd.daemons.central.metrics import Standing
 from evd.daemons.clock import now
 
 # A call is told after so long that it was not decided: better than to keep it waiting.
 ANSWER_S_MAX = 10.0
 CALLS_MAX = 1_000
+# The loop has a turn after so many charging points: ten thousand at once would hold up heartbeats.
+PIECE_MAX = 200
 
 
 class Service:
@@ -28,7 +31,7 @@ class Service:
         self,
         inbox: Inbox,
         broker_up: Callable[[], bool],
-        render: Callable[[Sequence[CpView], int, bool], Awaitable[bytes]],
+        render: Callable[[Standing], Awaitable[bytes]],
     ) -> None:
         self._inbox = inbox
         self.broker_up = broker_up
@@ -146,8 +149,25 @@ class Service:
 
     async def metrics(self) -> bytes:
         """Return everything that is counted and measured."""
-        views = self._core.views(now()) if self._core is not None else []
-        return await self._render(views, self.active_requests(), self.unhealthy() is None)
+        core = self._core
+        if core is None:
+            away = Standing(None, broker_up=self.broker_up(), unhealthy=self.unhealthy())
+            return await self._render(away)
+        views = []
+        for number, cp_id in enumerate(core.cp_ids, 1):
+            if core.knows(cp_id):
+                views.append(core.view(cp_id, now()))
+            if number % PIECE_MAX == 0:
+                await trio.lowlevel.checkpoint()
+        standing = Standing(
+            views,
+            core.active_requests,
+            core.active_sessions,
+            core.awaited_count,
+            self.broker_up(),
+            self.unhealthy(),
+        )
+        return await self._render(standing)
 
 
 def _unserved(call: int, why: str) -> Reply:

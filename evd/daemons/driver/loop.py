@@ -162,6 +162,7 @@ class Loop:
             case Tell(update):
                 self._tell(update)
             case Send(topic, key, message):
+                self._metrics.on_sent(message)
                 self._send(topic, key, message)
             case Note():
                 self._notes.log(step)

@@ -70,10 +70,9 @@ async def _live(
     async def save(disk: DriverDisk) -> None:
         await trio.to_thread.run_sync(notebook.write, disk)
 
-    metrics = DriverMetrics(Metrics())
+    metrics = DriverMetrics(Metrics(config.state_dir))
     async with _open_kafka(config) as kafka, trio.open_nursery() as nursery:
         messenger = Messenger(kafka.producer, metrics.on_dead_letter)
-        metrics.watch_dead_letters(messenger.recent_dead_letters)
         loop = Loop(
             config.driver_id,
             core,
@@ -83,6 +82,7 @@ async def _live(
             screen=Screen(STDOUT_FD, wants_color(config.color, STDOUT_FD, os.environ)),
             metrics=metrics,
         )
+        metrics.watch(messenger.recent_dead_letters, loop.unhealthy)
         with contextlib.suppress(NotSaved):
             await loop.start()
         if metrics_at:

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from evd.adapters.http.metrics import Metrics
 
 READ_TOPICS = (BEACONS, COMMANDS)
+JOULES_PER_KWH = 3_600_000
 
 
 @attrs.define
 class Counts:
-    """Each only rises, from 0.  `energy_wh` is that of the sessions that ended."""
+    """Each only rises, from 0.  `energy_joules` is that of the sessions that ended."""
 
     sessions: dict[Outcome, int] = attrs.field(factory=lambda: dict.fromkeys(Outcome, 0))
     dead_letters: dict[str, int] = attrs.field(factory=lambda: dict.fromkeys(READ_TOPICS, 0))
-    energy_wh: float = 0.0
+    energy_joules: float = 0.0
     disk_failures: int = 0
     bad_frames: int = 0
 
@@ -37,19 +38,29 @@ class Counts:
         """Count the session whose record is on disk."""
         if isinstance(save, SaveRecord):
             self.sessions[save.record.outcome] += 1
-            self.energy_wh += save.record.kwh * 1000
+            self.energy_joules += save.record.kwh * JOULES_PER_KWH
 
 
 class EngineMetrics:
     """The metrics of `counts` and `core`, as they are when somebody asks."""
 
     def __init__(
-        self, metrics: "Metrics", counts: Counts, core: Engine, recent: Callable[[], int]
+        self,
+        metrics: "Metrics",
+        counts: Counts,
+        core: Engine,
+        recent: Callable[[], int],
+        unhealthy: Callable[[], str | None],
     ) -> None:
-        """`recent`: the bad messages of the last minutes."""
+        """`recent`: the bad messages of the last minutes; `unhealthy`: why it can't work, if so."""
+        metrics.watch_health(unhealthy)
         self._metrics = metrics
         self._counts = counts
         self._core = core
+        info = metrics.gauge(
+            "evd_engine_info", "Always 1; the charging point of the engine", {"cp_id": ()}
+        )
+        info.labels(core.cp_id).set(1)
         metrics.gauge(*metrics.RECENT_DEAD_LETTERS).set_function(recent)
         self._buffered = metrics.gauge(
             "evd_sessions_buffered", "Ended sessions that Central has not confirmed"
@@ -64,7 +75,7 @@ class EngineMetrics:
             {"state": [state.value for state in CpState]},
         )
         sessions = metrics.counter(
-            "evd_sessions_total",
+            "evd_engine_sessions_total",
             "Sessions that ended",
             {"outcome": [outcome.value for outcome in Outcome]},
         )
@@ -75,7 +86,7 @@ class EngineMetrics:
         self._counters = (
             *(sessions.labels(outcome.value) for outcome in Outcome),
             *(dead_letters.labels(topic) for topic in READ_TOPICS),
-            metrics.counter("evd_energy_wh_total", "Energy of sessions that ended"),
+            metrics.counter("evd_engine_energy_joules_total", "Energy of sessions that ended"),
             metrics.counter(
                 "evd_engine_disk_failures_total", "Times the disk did not do what it was told"
             ),
@@ -92,7 +103,7 @@ class EngineMetrics:
         counts = self._counts
         yield from (counts.sessions[outcome] for outcome in Outcome)
         yield from (counts.dead_letters[topic] for topic in READ_TOPICS)
-        yield from (counts.energy_wh, counts.disk_failures, counts.bad_frames)
+        yield from (counts.energy_joules, counts.disk_failures, counts.bad_frames)
         yield self._core.undated_count
 
     def render(self) -> bytes:

@@ -114,7 +114,8 @@ async def _serve_metrics(
     from evd.adapters.http.metrics import Metrics
     from evd.adapters.http.metrics_server import serve_metrics
 
-    metrics = EngineMetrics(Metrics(), counts, loop.core, recent)
+    shown = Metrics(config.state_dir)
+    metrics = EngineMetrics(shown, counts, loop.core, recent, loop.illness)
     await serve_metrics(
         listeners,
         service="evd-engine",

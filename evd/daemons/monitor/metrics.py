@@ -15,6 +15,11 @@ class MonitorMetrics:
     def __init__(self, metrics: Metrics, core: Monitor) -> None:
         self._core = core
         self._render = metrics.render
+        metrics.watch_health(self._unhealthy)
+        info = metrics.gauge(
+            "evd_monitor_info", "Always 1; the charging point of the monitor", {"cp_id": ()}
+        )
+        info.labels(core.cp_id).set(1)
         self._checks = metrics.counter(
             "evd_monitor_checks_total",
             "Health checks of the engine by how they ended",

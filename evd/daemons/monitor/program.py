@@ -53,18 +53,19 @@ async def run(config: MonitorConfig, lifecycle: Lifecycle) -> None:
     }
     with naming_state_dir(StateDirInUse), held_state_dir(config.state_dir):
         core = Monitor(settings, read_instance_id(config.state_dir))
-        await watch(core, dialers, lifecycle, listeners, config.metrics_host)
+        metrics = MonitorMetrics(Metrics(config.state_dir), core)
+        await watch(core, dialers, lifecycle, metrics, listeners, config.metrics_host)
 
 
 async def watch(
     core: Monitor,
     dialers: Mapping[Peer, Dialer],
     lifecycle: Lifecycle,
+    metrics: MonitorMetrics,
     metrics_listeners: list[trio.SocketListener],
     metrics_host: str,
 ) -> None:
     """Feed `core` with events and carry out its effects until it has finished."""
-    metrics = MonitorMetrics(Metrics(), core)
     send, events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
     async with trio.open_nursery() as nursery:
         connections = {
