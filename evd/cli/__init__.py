@@ -14,7 +14,18 @@ import evd
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import SupervisorFailed
 from evd.adapters.supervisor.supervisord import PATH_CHARACTERS_REFUSED, Supervisord
-from evd.cli import central, cp, doctor, driver, network, reload, request, session, topics
+from evd.cli import (
+    central,
+    cp,
+    doctor,
+    driver,
+    faults,
+    network,
+    reload,
+    request,
+    session,
+    topics,
+)
 from evd.cli.command_line import CommandLineWrong, Parser
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
@@ -24,6 +35,9 @@ from evd.config import restrict_modes
 _EPILOG = """\
 The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another
 supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command line is wrong."""
+
+# In the order of the help.
+_FAMILIES = (network, reload, topics, doctor, request, session, faults, cp, driver, central)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -80,7 +94,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--config", type=Path, metavar="FILE", help="supervisord.conf of the network"
     )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    for family in (network, reload, topics, doctor, request, session, cp, driver, central):
+    for family in _FAMILIES:
         family.add_verbs(verbs)
     return parser.parse_args(arguments)
 

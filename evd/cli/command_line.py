@@ -69,6 +69,12 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="for a script")
 
 
+def add_no_wait(parser: Parser, wait_s: float) -> None:
+    """Let the operator go on at once."""
+    text = f"do not wait until it is done (else for at most {wait_s:g} s)"
+    parser.add_argument("--no-wait", action="store_true", help=text)
+
+
 def value_of(kind: Kind) -> Callable[[str], Any]:
     """Read a value of this kind."""
 

@@ -23,6 +23,7 @@ from evd.cli.command_line import (
 )
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.names import confirm, cp_ids_from, doubts, new_cp_ids
+from evd.cli.orders import add_orders
 from evd.cli.ports import HEALTH_PORTS, METRICS_PORTS, PortChoice
 from evd.cli.programs import (
     ENGINE,
@@ -49,8 +50,9 @@ Say = Callable[[str], None]
 
 
 def add_verbs(verbs: Verbs) -> None:
-    """Add `cp add` and `cp remove`."""
-    actions = add_actions(verbs, "cp", "add or remove charging points")
+    """Add `cp` with its actions."""
+    actions = add_actions(verbs, "cp", "add, remove, stop or resume charging points")
+    add_orders(actions)
     text = "add charging points: 7 is CP-007, anything else is taken as it is"
     new = add_verb(actions, "add", text, _add)
     new.add_argument("names", metavar="N|ID", nargs="+")

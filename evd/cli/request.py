@@ -11,6 +11,7 @@ from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.command_line import Verbs, add_json, add_verb, console, print_json
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.programs import central_of
+from evd.cli.session import bill_of
 from evd.cli.signals import INTERRUPTED
 from evd.core.driver.requests_file import ANY_CP
 from evd.core.wire.fields import FieldError, check_cp_id, check_id
@@ -53,7 +54,7 @@ def _request(supervisor: Supervisor, options: argparse.Namespace) -> int:
         ) from None
     if options.json:
         print_json(request)
-    elif bill := bill_of(central, request):
+    elif bill := bill_of_request(central, request):
         print(bill)
     return 0 if request["status"] == RequestStatus.COMPLETED else 1
 
@@ -102,11 +103,9 @@ def follow(central: Central, request_id: str, screen: Console | None) -> dict[st
         time.sleep(POLL_S)
 
 
-def bill_of(central: Central, request: dict[str, Any]) -> str:
+def bill_of_request(central: Central, request: dict[str, Any]) -> str:
     """The energy and the bill of an ended request's session, empty where there was none."""
-    for session in central.sessions(driver_id=request["driver_id"], limit=10):
-        if session["request_id"] == request["request_id"]:
-            cost = session["total_cost"]
-            euros = "no bill yet" if cost is None else f"{cost:.2f} euros"
-            return f"{session['total_kwh']:.3f} kWh, {euros}"
+    for row in central.sessions(driver_id=request["driver_id"], limit=10):
+        if row["request_id"] == request["request_id"]:
+            return bill_of(row)
     return ""

@@ -19,19 +19,17 @@ from evd.adapters.supervisor.protocol import (
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.programs import central_of
 from evd.cli.reload import changes
+from evd.cli.table import NOTHING, Columns, amount
 from evd.core.wire.fields import printable
 
 _STATE_COLORS: Final = {"ON": "green", "BROKEN": "red", "DISCONNECTED": "bright_black"}
 _BREAKER_COLORS: Final = {"OPEN": "red", "HALF_OPEN": "yellow"}
-NOTHING: Final = "-"
-
-_COLUMNS: Final = ("CP", "STATE", "ENGINE", "DRIVER", "kW", "kWh", "euros", "BREAKER")
-_AMOUNTS: Final = frozenset({"kW", "kWh", "euros"})
-# The columns that a narrow window goes without, one after the other.
-_SPARE: Final = ("ENGINE", "BREAKER", "kW", "euros", "kWh", "DRIVER")
-_GAP_CHARS: Final = 2
-# A longer name of a driver is cut to this before a column is left out.
-_DRIVER_CHARS_MIN: Final = 12
+_COLUMNS: Final = Columns(
+    ("CP", "STATE", "ENGINE", "DRIVER", "kW", "kWh", "euros", "BREAKER"),
+    amounts=frozenset({"kW", "kWh", "euros"}),
+    spare=("ENGINE", "BREAKER", "kW", "euros", "kWh", "DRIVER"),
+    squeezed="DRIVER",
+)
 # A sentence in a window names so many at the most.
 _NAMED_MAX: Final = 5
 
@@ -192,30 +190,7 @@ class _View:
 
 def _table(shown: Iterable[dict[str, Any]], views: Iterable[dict[str, Any]], width: int) -> Table:
     """The rows of `shown`, in columns wide enough for all `views`."""
-    cells = [_row(view) for view in views]
-    chars = {name: max(len(name), *(row[name].cell_len for row in cells)) for name in _COLUMNS}
-    driver_chars = chars["DRIVER"]
-    chars["DRIVER"] = min(driver_chars, _DRIVER_CHARS_MIN)
-    gap = _GAP_CHARS if _total(chars, _GAP_CHARS) <= width else 1
-    for spare in _SPARE:
-        if _total(chars, gap) <= width:
-            break
-        del chars[spare]
-    if "DRIVER" in chars:
-        chars["DRIVER"] += max(0, min(width - _total(chars, gap), driver_chars - chars["DRIVER"]))
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
-    for name, count in chars.items():
-        table.add_column(
-            name, justify="right" if name in _AMOUNTS else "left", width=count, no_wrap=True
-        )
-    for view in shown:
-        row = _row(view)
-        table.add_row(*(row[name] for name in chars))
-    return table
-
-
-def _total(chars: dict[str, int], gap: int) -> int:
-    return sum(chars.values()) + gap * (len(chars) - 1)
+    return _COLUMNS.table([_row(view) for view in shown], [_row(view) for view in views], width)
 
 
 def _row(view: dict[str, Any]) -> dict[str, Text]:
@@ -227,15 +202,11 @@ def _row(view: dict[str, Any]) -> dict[str, Text]:
         "STATE": Text(state, _STATE_COLORS.get(state, "")),
         "ENGINE": Text(view["engine_state"] or NOTHING),
         "DRIVER": Text(view["current_driver"] or NOTHING),
-        "kW": Text(_amount(meter.get("kw"), 1)),
-        "kWh": Text(_amount(meter.get("kwh"), 3)),
-        "euros": Text(_amount(meter.get("euros"), 2)),
+        "kW": amount(meter.get("kw"), 1),
+        "kWh": amount(meter.get("kwh"), 3),
+        "euros": amount(meter.get("euros"), 2),
         "BREAKER": Text(breaker, _BREAKER_COLORS.get(breaker, "")),
     }
-
-
-def _amount(value: float | None, decimals: int) -> str:
-    return NOTHING if value is None else f"{value:.{decimals}f}"
 
 
 def _is_on(view: dict[str, Any]) -> bool:

@@ -5,7 +5,8 @@ It needs the standard library alone: an HTTP library takes longer to import than
 
 import http.client
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -58,14 +59,8 @@ def exchange(
     Raises OSError (TimeoutError after `answer_s_max` without a byte, or in the whole body) and
     NotHttp.
     """
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=answer_s_max)
     end_s = time.monotonic() + answer_s_max
-    try:
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        connection.request(method, parts.path + path, body, headers)
-        answer = connection.getresponse()
+    with _asked(url, method, path, body, answer_s_max) as answer:
         read = bytearray()
         while part := answer.read1(_READ_BYTES):
             read += part
@@ -74,6 +69,20 @@ def exchange(
             if time.monotonic() > end_s:
                 raise TimeoutError
         return HttpAnswer(answer.status, answer.headers, bytes(read))
+
+
+@contextmanager
+def _asked(
+    url: str, method: str, path: str, body: bytes | None, answer_s_max: float
+) -> Iterator[http.client.HTTPResponse]:
+    """The answer to one request, whose body is to be read in the block."""
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=answer_s_max)
+    try:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method, parts.path + path, body, headers)
+        yield connection.getresponse()
     except http.client.HTTPException as error:
         raise NotHttp(repr(error)) from None
     except UnicodeError as error:
@@ -112,14 +121,33 @@ class Central:
         """Put it back into service."""
         self._call("POST", f"/cp/{quote(cp_id)}/resume")
 
+    def shut_cp_down(self, cp_id: str) -> None:
+        """End the process of its engine."""
+        self._call("POST", f"/cp/{quote(cp_id)}/shutdown")
+
     def forget_cp(self, cp_id: str) -> None:
         """Take a disconnected charging point off the list."""
         self._call("DELETE", f"/cp/{quote(cp_id)}")
 
     def sessions(self, **filters: str | int | None) -> list[dict[str, Any]]:
         """Sessions, newest first; a filter that is None does not count."""
-        given = {name: value for name, value in filters.items() if value is not None}
-        return list_in(self._call("GET", f"/sessions?{urlencode(given)}"), "sessions")
+        return list_in(self._call("GET", f"/sessions{_query(filters)}"), "sessions")
+
+    def sessions_csv(self, **filters: str | int | None) -> Iterator[bytes]:
+        """All sessions as CSV, in pieces; a list of any length is never held whole."""
+        yield from self._stream(f"/sessions{_query(filters | {'format': 'csv'})}")
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """One session, with the course of its power."""
+        return self._call("GET", f"/sessions/{quote(session_id)}")
+
+    def stop_session(self, session_id: str) -> None:
+        """End a running session; it is billed for its reading."""
+        self._call("POST", f"/sessions/{quote(session_id)}/stop")
+
+    def faults(self, **filters: str | int | None) -> list[dict[str, Any]]:
+        """Faults and recoveries, newest first; a filter that is None does not count."""
+        return list_in(self._call("GET", f"/faults{_query(filters)}"), "faults")
 
     def session(self, session_id: str) -> dict[str, Any] | None:
         """One session and its curve, None for one that it does not know."""
@@ -153,8 +181,30 @@ class Central:
         self, method: str, path: str, body: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         content = None if body is None else orjson.dumps(body)
-        try:
+        with self._failures():
             answer = exchange(self.url, method, path, content, answer_s_max=self._answer_s_max)
+        return self._read(answer)
+
+    def _stream(self, path: str) -> Iterator[bytes]:
+        """The body of a good answer, piece by piece; each has `answer_s_max` to come."""
+        with self._failures(), _asked(self.url, "GET", path, None, self._answer_s_max) as answer:
+            if answer.status == http.client.OK:
+                try:
+                    while piece := answer.read1(_READ_BYTES):
+                        yield piece
+                except http.client.IncompleteRead:
+                    why = f"the answer of Central at {self.url} breaks off: it is not whole"
+                    raise CentralAway(why) from None
+                return
+            body = answer.read(ANSWER_BYTES_MAX)
+        # Only an error has another status.
+        self._read(HttpAnswer(answer.status, answer.headers, body))
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Raise what fails on the way as CentralAway."""
+        try:
+            yield
         except TimeoutError:
             raise CentralAway(
                 f"Central at {self.url} does not answer within {self._answer_s_max:g} s"
@@ -164,7 +214,6 @@ class Central:
             raise CentralAway(f"Central at {self.url} can't be reached: {why}") from None
         except NotHttp:
             raise CentralAway(f"what answers at {self.url} is not Central") from None
-        return self._read(answer)
 
     def _read(self, answer: HttpAnswer) -> dict[str, Any]:
         """The object of a good answer, empty where it has no body."""
@@ -196,3 +245,9 @@ def list_in(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise CentralAway(f"Central's answer has no list of {name}")
     return found
+
+
+def _query(filters: Mapping[str, str | int | None]) -> str:
+    """The query of a path: the filters that are given."""
+    given = {name: value for name, value in filters.items() if value is not None}
+    return f"?{urlencode(given)}" if given else ""

@@ -32,6 +32,10 @@ def ask(answer: Answer, call: Callable[[Central], Any]) -> Any:
         (lambda central: central.charging_point("CP-1"), ("GET", "/cp/CP-1", None)),
         (lambda central: central.stop_cp("CP-1"), ("POST", "/cp/CP-1/stop", None)),
         (lambda central: central.resume_cp("CP-1"), ("POST", "/cp/CP-1/resume", None)),
+        (lambda central: central.shut_cp_down("CP-1"), ("POST", "/cp/CP-1/shutdown", None)),
+        (lambda central: central.session("s-1"), ("GET", "/sessions/s-1", None)),
+        (lambda central: central.stop_session("s-1"), ("POST", "/sessions/s-1/stop", None)),
+        (lambda central: central.faults(before=None), ("GET", "/faults", None)),
         (lambda central: central.forget_cp("a/b"), ("DELETE", "/cp/a/b", None)),
         (lambda central: central.request("req-1"), ("GET", "/requests/req-1", None)),
         (lambda central: central.judge("s-1", "void"), ("POST", "/sessions/s-1/void", None)),
@@ -48,7 +52,7 @@ def ask(answer: Answer, call: Callable[[Central], Any]) -> Any:
 )
 def test_each_call_is_one_request(call: Callable[[Central], Any], asked: Any) -> None:
     """Proves: a call asks the path that Central has for it, with its filters and its body."""
-    answers = Answers([(200, {"sessions": [], "request_id": "req-1"}, {})])
+    answers = Answers([(200, {"sessions": [], "faults": [], "request_id": "req-1"}, {})])
     with answering(answers) as central:
         call(central)
     assert answers.asked == [asked]

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+import evd.cli
 from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program, Sync
 
@@ -163,3 +164,12 @@ def port_of(central: Central) -> int:
 def central_at(central: Central) -> Program:
     """The program that is said to answer there."""
     return Program("evd-central", None, ("--http-port", str(port_of(central))))
+
+
+def run_verb(answers: Sequence[Answer], *arguments: str) -> tuple[int, list[str]]:
+    """The exit code of a command line where Central answers so, and what Central was asked."""
+    options = evd.cli.parse(list(arguments))
+    found = Answers(list(answers))
+    with answering(found) as central:
+        code = int(options.run(Supervised([central_at(central)]), options))
+    return code, [f"{method} {path}" for method, path, _ in found.asked]

@@ -1,0 +1,78 @@
+"""Orders of the operator on a whole network: charging points stopped, resumed, shut down."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from evd.cli.programs import central_of
+from tests.network.supervised import Network, network_in
+from tests.network.waiting import wait_until
+
+BOUND_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """One charging point that is up."""
+    with network_in(tmp_path_factory.mktemp("net")) as found:
+        found.keep("broker", "central", "cp-CP-001")
+        up = found.evd("up")
+        assert up.returncode == 0, up.stderr
+        yield found
+
+
+def wait_for(what: str, condition: Callable[[], object]) -> None:
+    """Until it holds."""
+    wait_until(condition, BOUND_S, what)
+
+
+def point(network: Network) -> dict[str, Any]:
+    """The charging point as Central shows it."""
+    return central_of(network.supervisord).charging_point("CP-001") or {}
+
+
+def test_a_charging_point_is_stopped_and_resumed(network: Network) -> None:
+    """Proves: `evd cp stop` ends the session and its bill is told; what `evd cp stop` and `resume`
+    say is what Central shows then; the session and its bill are in the list and in the CSV; an
+    unknown charging point is one sentence and code 1."""
+    with subprocess.Popen(
+        network.command("request", "yan", "CP-001"), stdout=subprocess.PIPE, text=True
+    ) as request:
+        wait_for("it supplies", lambda: point(network).get("telemetry"))
+        stop = network.evd("cp", "stop", "1")
+        told, _ = request.communicate(timeout=BOUND_S)
+    assert (stop.returncode, stop.stderr) == (0, "")
+    assert stop.stdout.startswith("CP-001 is stopped; session-")
+    assert stop.stdout.strip().partition(": ")[2] == told.splitlines()[-1]
+    assert point(network)["engine_state"] == "STOPPED"
+    resume = network.evd("cp", "resume", "1")
+    assert (resume.returncode, resume.stdout) == (0, "CP-001 is in service\n")
+    assert point(network)["available"]
+    (session,) = json.loads(network.evd("session", "list", "--cp", "1", "--json").stdout)[
+        "sessions"
+    ]
+    assert session["driver_id"] == "yan"
+    assert session["session_id"] in stop.stdout
+    assert session["session_id"] in network.evd("sessions").stdout
+    unknown = network.evd("cp", "stop", "9")
+    assert (unknown.returncode, unknown.stdout, unknown.stderr) == (
+        1,
+        "",
+        "evd: Central refuses: no charging point CP-009 is known.\n",
+    )
+
+
+def test_an_engine_is_shut_down(network: Network) -> None:
+    """Proves: an engine that was shut down has ended when the tool says so, the fault is listed,
+    and `evd up` starts it again as the tool says."""
+    done = network.evd("cp", "shutdown", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "CP-001 has no engine any more; evd up starts it again\n"
+    assert "evd-engine:CP-001 is stopped" in network.evd("status").stdout
+    assert "CP-001 FAULT" in network.evd("faults", "--cp", "1").stdout
+    assert network.evd("up").returncode == 0
+    wait_for("it is back", lambda: point(network)["state"] == "ON")
+    assert network.evd("faults").stdout.splitlines()[-1].split()[2:4] == ["CP-001", "RECOVERY"]
