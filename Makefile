@@ -15,7 +15,7 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        wheelhouse test-hosts docs lint types clean FORCE
+        prometheus test-prometheus wheelhouse test-hosts docs lint types clean FORCE
 
 install: $(STAMP)
 
@@ -43,10 +43,10 @@ run: install
 	@exec $(BIN)/evd run
 
 test: install
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not hosts" $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not prometheus and not hosts" $(ARGS)
 
 test-slow: install
-	@$(BIN)/pytest -n 4 -m "slow and not kafka and not hosts" $(ARGS)
+	@$(BIN)/pytest -n 4 -m "slow and not kafka and not prometheus and not hosts" $(ARGS)
 
 test-faults: install
 	@$(BIN)/pytest -n 4 -m faults $(ARGS)
@@ -76,6 +76,12 @@ test-kafka: kafka
 	@$(if $(ARGS),:,EVD_TEST_BROKER=kafka $(BIN)/pytest -n 2 --dist worksteal $(BROKER_TESTS) -k broker)
 	@$(if $(ARGS),:,EVD_TEST_BROKER=kafka-emptied $(BIN)/pytest -n 2 --dist worksteal $(BROKER_TESTS) \
 	  -k "comes_back_empty or broker and (START or confirmation)")
+
+prometheus: install
+	@$(BIN)/python -m tests.prometheus.install
+
+test-prometheus: prometheus
+	@$(BIN)/pytest -m prometheus $(ARGS)
 
 wheelhouse: install
 	@rm -rf dist build

@@ -10,13 +10,17 @@ from typing import Final
 from evd.adapters.files.regular_file import open_regular
 from evd.adapters.supervisor.protocol import Killed, Supervisor
 from evd.cli.errors import ToolFailed
+from evd.cli.targets import write_targets
 
 WAIT_S: Final = 30.0
 
 
 @contextlib.contextmanager
 def changing(supervisor: Supervisor) -> Iterator[None]:
-    """Hold the lock for the block: two commands never choose the same port."""
+    """Hold the lock for the block: two commands never choose the same port.
+
+    Prometheus is told of the programs that are there after it.
+    """
     supervisor.make_folders()
     fd = open_regular(supervisor.var / "run" / "change.lock", os.O_RDWR | os.O_CREAT)
     end_s = time.monotonic() + WAIT_S
@@ -31,7 +35,10 @@ def changing(supervisor: Supervisor) -> Iterator[None]:
                         f"Another evd command has been at work here for {WAIT_S:g} s."
                     ) from None
                 time.sleep(0.05)
-        yield
+        try:
+            yield
+        finally:
+            write_targets(supervisor)
     finally:
         os.close(fd)
 

@@ -1,4 +1,4 @@
-"""The metrics that each daemon shows, made by its own code and read as Prometheus reads them."""
+"""The metrics that each daemon shows, by its own code, and those that docs/metrics.md lists."""
 
 import re
 from pathlib import Path
@@ -19,6 +19,8 @@ from evd.daemons.engine.metrics import Counts, EngineMetrics
 from evd.daemons.monitor.metrics import MonitorMetrics
 from tests.unit.engine.rig import clock
 
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+EVERY, STATEFUL = "Every daemon", "Those with a state directory"
 DAEMONS = ("evd-central", "evd-engine", "evd-monitor", "evd-driver", "evd-broker")
 
 
@@ -39,6 +41,26 @@ def families(text: str) -> dict[str, Family]:
         names = {label for each in series for label in re.findall(r'(\w+)="', each)}
         found[name] = Family(kind, frozenset(names - {"le"}))
     return found
+
+
+def sections() -> dict[str, dict[str, Family]]:
+    """The metrics that each part of the page lists."""
+    return {
+        part.partition("\n")[0]: {
+            name: Family(kind, frozenset(re.findall(r"`(\w+)`", labels)))
+            for name, kind, labels in re.findall(
+                r"^\| `(\w+)` \| (\w+) \| (.*?)\| \S.*\|$", part, re.MULTILINE
+            )
+        }
+        for part in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]
+    }
+
+
+def listed(daemon: str) -> dict[str, Family]:
+    """The metrics that the page lists for a daemon."""
+    parts = sections()
+    stateful = {} if daemon == "evd-broker" else parts[STATEFUL]
+    return parts[EVERY] | stateful | parts[daemon]
 
 
 def exposition(daemon: str) -> str:

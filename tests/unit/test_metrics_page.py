@@ -1,34 +1,16 @@
 """The page on metrics says what the daemons show, no more and no less."""
 
-import re
-from pathlib import Path
-
 import pytest
 
-from tests.unit.exposition import DAEMONS, Family, exposition, families
-
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
-EVERY, STATEFUL = "Every daemon", "Those with a state directory"
-
-
-def sections() -> dict[str, dict[str, Family]]:
-    """The metrics that each part of the page lists."""
-    return {
-        part.partition("\n")[0]: {
-            name: Family(kind, frozenset(re.findall(r"`(\w+)`", labels)))
-            for name, kind, labels in re.findall(
-                r"^\| `(\w+)` \| (\w+) \| (.*?)\| \S.*\|$", part, re.MULTILINE
-            )
-        }
-        for part in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]
-    }
-
-
-def listed(daemon: str) -> dict[str, Family]:
-    """The metrics that the page lists for a daemon."""
-    parts = sections()
-    stateful = {} if daemon == "evd-broker" else parts[STATEFUL]
-    return parts[EVERY] | stateful | parts[daemon]
+from tests.unit.exposition import (
+    DAEMONS,
+    EVERY,
+    STATEFUL,
+    exposition,
+    families,
+    listed,
+    sections,
+)
 
 
 @pytest.mark.parametrize("daemon", DAEMONS)
