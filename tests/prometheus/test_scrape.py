@@ -12,6 +12,7 @@ from tests.network.waiting import BUSY_S_MAX, wait_until, wait_until_none
 from tests.prometheus.install import Installation
 from tests.prometheus.server import Labels, Prometheus, watching
 from tests.unit.exposition import DAEMONS, listed
+from tests.unit.grafana import dashboard, expressions
 
 pytestmark = pytest.mark.prometheus
 
@@ -63,6 +64,17 @@ def test_a_job_finds_all_that_its_program_shows(watched: Watched, job: str) -> N
     known = {name.removesuffix("_total"): each.kind for name, each in listed(job).items()}
     found = watched.prometheus.families(job)
     assert {name.removesuffix("_total"): kind for name, kind in found.items()} == known
+
+
+@pytest.mark.parametrize("expression", [*expressions(dashboard())])
+def test_a_panel_finds_something(watched: Watched, expression: str) -> None:
+    """Proves: Prometheus takes each expression of the dashboard, and a network that runs has an
+    answer to it; alerts, of which there should be none, are no such answer."""
+    asked = expression.replace("$__rate_interval", "30s").replace("$cp_id", ".*")
+    if expression.startswith("ALERTS"):
+        watched.prometheus.query(asked)
+    else:
+        wait_until(functools.partial(watched.prometheus.query, asked), SETTLED_S_MAX, asked)
 
 
 def test_a_killed_engine_is_an_alert(watched: Watched) -> None:

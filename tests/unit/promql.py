@@ -6,7 +6,7 @@ from typing import Final
 from tests.unit.exposition import DAEMONS, listed
 
 # Made by Prometheus itself.
-OWN: Final = {"up"}
+OWN: Final = {"up", "ALERTS"}
 _WORDS: Final = {"and", "or", "unless", "bool", "offset"}
 _LEFT_OUT: Final = re.compile(
     r"""
