@@ -17,6 +17,7 @@ from evd.adapters.supervisor.supervisord import PATH_CHARACTERS_REFUSED, Supervi
 from evd.cli import (
     central,
     cp,
+    dead_letters,
     doctor,
     driver,
     faults,
@@ -37,7 +38,10 @@ The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG 
 supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command line is wrong."""
 
 # In the order of the help.
-_FAMILIES = (network, reload, topics, doctor, request, session, faults, cp, driver, central)
+_FAMILIES = (
+    *(network, reload, topics, doctor, request, session, faults, cp, driver, central),
+    dead_letters,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

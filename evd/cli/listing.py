@@ -9,6 +9,7 @@ from typing import Any, Final
 from evd.cli.command_line import Parser, value_of
 from evd.cli.errors import ToolFailed
 from evd.cli.names import cp_ids_from
+from evd.cli.table import NOTHING
 from evd.core.wire.fields import FieldError, check_id, parse_time
 from evd.flags import whole
 
@@ -91,6 +92,9 @@ def newest(
 def clock(row: Mapping[str, Any], name: str) -> str:
     """A time of a row by this machine's clock and time zone, a dash for none."""
     value = row.get(name)
-    if not value:
-        return "-"
-    return f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M:%S}"
+    return local(datetime.fromisoformat(value) if value else None)
+
+
+def local(when: datetime | None) -> str:
+    """A time by this machine's clock and time zone, a dash for none."""
+    return NOTHING if when is None else f"{when.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,14 +1,18 @@
-"""Orders of the operator on a whole network: charging points stopped, resumed, shut down."""
+"""The operator's verbs on a whole network: orders, sessions, faults, dead letters."""
 
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from evd.cli.programs import central_of
+from evd.core.central.ledger import session_id_for
+from evd.core.wire.messages import DEAD_LETTERS
 from tests.network.supervised import Network, network_in
+from tests.network.tap import new_producer
 from tests.network.waiting import wait_until
 
 BOUND_S = 30.0
@@ -76,3 +80,56 @@ def test_an_engine_is_shut_down(network: Network) -> None:
     assert network.evd("up").returncode == 0
     wait_for("it is back", lambda: point(network)["state"] == "ON")
     assert network.evd("faults").stdout.splitlines()[-1].split()[2:4] == ["CP-001", "RECOVERY"]
+
+
+def test_a_dead_letter_goes_its_way_after_all(network: Network) -> None:
+    """Proves: a record that was put aside is listed with its reason and shown with its bytes, on
+    lines that it can't forge; it reaches Central by one command, and is there once after two."""
+    begun, now = (
+        (datetime.now(UTC) - timedelta(seconds=age_s)).isoformat().replace("+00:00", "Z")
+        for age_s in (60, 0)
+    )
+    record = {
+        "session_id": session_id_for("req-late"),
+        "request_id": "req-late",
+        "cp_id": "CP-001",
+        "driver_id": "yan",
+        "boot_id": "boot-1",
+        "started_at": begun,
+        "ended_at": now,
+        "kwh": 0.1,
+        "euros": 0.03,
+        "outcome": "FAILED",
+        "reason": "x\x7f",
+        "fault": False,
+        "bill": True,
+        "ts": now,
+        "message_id": "m-late",
+    }
+    value = json.dumps(record, ensure_ascii=False).encode()
+    headers = {"topic": b"cp.sessions", "partition": b"0", "offset": b"7", "error": b"a\nb is bad"}
+    producer = new_producer(f"127.0.0.1:{network.ports[9092]}")
+    producer.produce(DEAD_LETTERS, value, "CP-001", headers=list(headers.items()))
+    assert producer.flush(BOUND_S) == 0
+    (line,) = network.evd("dead-letters", "list").stdout.splitlines()
+    letter = line.split()[0]
+    assert line.endswith(f"cp.sessions 0/7, {len(value)} B: a\\nb is bad (m-late)")
+    shown = network.evd("dead-letters", "show", letter).stdout
+    assert shown.splitlines()[-1] == value.decode().replace("\x7f", "\\x7f")
+    assert run_raw(network, "dead-letters", "show", letter, "--raw") == value
+    sent = network.evd("dead-letters", "replay", letter)
+    assert (sent.returncode, sent.stderr) == (0, "")
+    assert sent.stdout.startswith("Sent 1 again to cp.sessions;")
+    wait_for("it is stored", lambda: str(record["session_id"]) in network.evd("sessions").stdout)
+    again = network.evd("dead-letters", "replay", "--topic", "cp.sessions")
+    assert again.stdout == "1 had been sent again before: left\n"
+    (listed,) = json.loads(network.evd("dead-letters", "list", "--json").stdout)["dead_letters"]
+    assert (listed["letter"], listed["replayed"]) == (letter, True)
+    none = network.evd("dead-letters", "show", "0:999")
+    assert (none.returncode, none.stdout) == (1, "")
+    assert none.stderr == "evd: There is no dead letter 0:999: evd dead-letters list\n"
+
+
+def run_raw(network: Network, *arguments: str) -> bytes:
+    """The output of the tool, byte for byte."""
+    return subprocess.run(network.command(*arguments), stdout=subprocess.PIPE, check=True).stdout

@@ -25,6 +25,8 @@ SHOWN_MAX = 20
 SHOWN_S = 60.0
 # Key, value and headers must fit into what the topic of dead letters takes.
 KEY_BYTES_MAX = 1024
+# The header of a letter that does not hold the whole message: the bytes that it had.
+CUT_FROM = "cut_from"
 LETTER_BYTES_MAX = MESSAGE_BYTES_MAX - KEY_BYTES_MAX - 4 * ERROR_CHARS_MAX - 1024
 # Bad messages count as recent for so long, to a minute.
 RECENT_S = 600.0
@@ -67,9 +69,11 @@ class Messenger:
     def put_aside(self, raw: RawMessage, error: str) -> None:
         """Send a bad message to the dead letters as it was, or cut where it is too large."""
         error, value, key = error[:ERROR_CHARS_MAX], raw.value, raw.key
+        cut: dict[str, bytes] = {}
         if len(value) + len(key or b"") > LETTER_BYTES_MAX:
-            cut = f"cut to its first {LETTER_BYTES_MAX} of {len(value)} bytes; "
-            error = (cut + error)[:ERROR_CHARS_MAX]
+            told = f"cut to its first {LETTER_BYTES_MAX} of {len(value)} bytes; "
+            error = (told + error)[:ERROR_CHARS_MAX]
+            cut = {CUT_FROM: str(len(value)).encode()}
             value, key = value[:LETTER_BYTES_MAX], (key or b"")[:KEY_BYTES_MAX]
         text = "Bad message put aside, %s %d at %d: %s"
         place = (raw.topic, raw.partition, raw.offset)
@@ -79,6 +83,7 @@ class Messenger:
             "partition": str(raw.partition).encode(),
             "offset": str(raw.offset).encode(),
             "error": error.encode(),
+            **cut,
         }
         if not self._producer.post(DEAD_LETTERS, key, value, headers):
             text = "A bad message is not among the dead letters, %s %d at %d: it was dropped"

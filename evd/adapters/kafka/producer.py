@@ -48,7 +48,8 @@ class Producer:
         self.failed_count = 0
         # Never queued: no room, too large, or the producer closed.
         self.dropped_count = 0
-        self._settings = _settings(bootstrap, client_id, message_timeout_s, self.link)
+        settings = producer_settings(bootstrap, client_id, message_timeout_s)
+        self._settings = {**settings, **self.link.callbacks()}
         self._client = confluent_kafka.Producer(self._settings)
         self._queued_count = 0
         self._progress_s = time.monotonic()
@@ -187,12 +188,10 @@ def _give_up(client: confluent_kafka.Producer) -> None:
     client.close()
 
 
-def _settings(
-    bootstrap: str, client_id: str, message_timeout_s: float, link: BrokerLink
-) -> Settings:
+def producer_settings(bootstrap: str, client_id: str, message_timeout_s: float) -> Settings:
+    """librdkafka's settings of a producer of ours."""
     return {
         **client_settings(bootstrap, client_id),
-        **link.callbacks(),
         # Implies acks=all; a retry never makes a second copy or another order.
         "enable.idempotence": True,
         "partitioner": "murmur2_random",

@@ -279,6 +279,12 @@ def test_a_request_is_followed_through_a_failing_database() -> None:
         ["cp", "add", "7", "--euro", "-1"],
         ["driver", "add", "carol", "--http-port", "70000"],
         ["status", "--jso"],
+        ["cp", "stop"],
+        ["faults", "--since", "yesterday"],
+        ["sessions", "--limit", "0"],
+        ["sessions", "--status", "active"],
+        ["dead-letters", "show", "first"],
+        ["dead-letters", "list", "--topic", "nonsense"],
     ],
 )
 def test_wrong_command_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
