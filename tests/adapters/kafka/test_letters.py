@@ -103,7 +103,7 @@ async def test_a_letter_that_is_bad_again_comes_back_and_does_not_loop(
     box: BrokerProcess,
 ) -> None:
     """Proves: a message that is put aside a second time is a new letter, which the next replay
-    sends once, and the old one stays sent; no replay sends what came back during it."""
+    sends once, and the old one stays sent."""
     await put_aside(box, RawMessage(SESSIONS, 0, 1, b"CP-001", b'{"message_id": "m-1"}'))
     assert replay(box).sent == {SESSIONS: 1}
     await put_aside(box, RawMessage(SESSIONS, 0, 2, b"CP-001", b'{"message_id": "m-1"}'))
