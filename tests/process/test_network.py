@@ -103,8 +103,10 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(shared: Network) -> None:
     port = str(shared.http_port)
     state = str(shared.folder / "second")
     listens = ("--listen-port", str(free_port()), "--feed-port", str(free_port()))
+    others = ("--listen-port", str(free_port()), "--http-port", str(free_port()))
     for name, argv, flag in (
         ("c2", ["evd-central", "--http-port", port, *listens], "--http-port"),
+        ("c3", ["evd-central", "--feed-port", port, *others], "--feed-port"),
         ("b2", ["evd-broker", "--listen-port", port], "--listen-port"),
         ("e2", ["evd-engine", "--cp-id", "CP-9", "--health-port", port], "--health-port"),
         ("d2", ["evd-driver", "--driver-id", "d", "--http-port", port], "--http-port"),

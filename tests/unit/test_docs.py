@@ -10,9 +10,16 @@ import attrs
 import orjson
 import pytest
 
+from evd.adapters.feed.outlet import PERIOD_S, RECEIVED_BYTES_MAX
+from evd.adapters.feed.publisher import EVENTS_MAX
+from evd.adapters.feed.server import FEED_BOUNDS, MESSAGE_BYTES_MAX
+from evd.core.central import overview
+from evd.core.central.alerts import ALERTS_MAX
+from evd.core.central.views import CpView
 from evd.core.wire import codec, control, framing, messages
 from tests.adapters.http.fake_central import Client, FakeCentral
 
+FEED_VALUES = (CpView, overview.FeedEvent, overview.Network, overview.DayTotals, overview.Alert)
 DOCS = Path(__file__).parents[2] / "docs"
 # The parts that all messages of a kind share; the page has them once, above the others.
 SHARED = {messages.Message, messages.CpOrder, control.MonitorMessage}
@@ -175,3 +182,24 @@ async def test_the_api_page_explains_each_field_and_parameter() -> None:
     operations = [each for item in found["paths"].values() for each in item.values()]
     fields |= {each["name"] for one in operations for each in one.get("parameters", ())}
     assert fields <= set(named((DOCS / "api.md").read_text()))
+
+
+def test_the_feed_page_explains_each_field_and_kind() -> None:
+    """Proves: whoever reads the feed finds each field, each kind of event and each alert on its
+    page, or, of a charging point, on that of `GET /cp`."""
+    pages = [(DOCS / name).read_text() for name in ("feed.md", "api.md")]
+    fields = {each.name for kind in FEED_VALUES for each in attrs.fields(kind)}
+    assert fields <= set(named("".join(pages)))
+    kinds = {each.value for kind in (overview.FeedEventKind, overview.AlertKind) for each in kind}
+    assert kinds <= set(named(pages[0]))
+
+
+def test_the_feed_page_names_its_bounds() -> None:
+    """Proves: the numbers on the page are those of the code."""
+    page = (DOCS / "feed.md").read_text()
+    places = f"{FEED_BOUNDS.connections_max} in all, {FEED_BOUNDS.of_address_max} of\none address"
+    assert places in page
+    assert f"at most {EVENTS_MAX}, oldest first" in page
+    assert f"then the oldest; at most {ALERTS_MAX}" in page
+    assert f"{RECEIVED_BYTES_MAX // 1024} KiB in {PERIOD_S:g} s" in page
+    assert f"more than {MESSAGE_BYTES_MAX // 1024} KiB" in page

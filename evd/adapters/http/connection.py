@@ -89,14 +89,45 @@ class App(Protocol):
         """Answer one request."""
 
 
+class WebSockets(Protocol):
+    """The part of a server that speaks WebSocket, where it does."""
+
+    def check(self, scope: Message) -> None:
+        """Raise Refused unless the handshake in `scope` may go on."""
+
+    async def serve(self, handshake: "Handshake", stream: trio.abc.Stream) -> None:
+        """Speak with a client whose handshake passed `check`, until one of the two ends it."""
+
+
+@attrs.frozen
+class Handshake:
+    """The request of a client that wants a WebSocket: its bytes, with all that followed them.
+
+    `until`: the monotonic time at which the handshake must be over.
+    """
+
+    scope: Message
+    data: bytes
+    until: float
+
+
 class Connection:
     """One client's requests, one after the other.
 
     Each awaited call raises BrokenResourceError once the client has left or does not read.
     """
 
-    def __init__(self, app: App, bounds: Bounds, hosts: Hosts, stream: trio.abc.Stream) -> None:
+    def __init__(
+        self,
+        app: App,
+        bounds: Bounds,
+        hosts: Hosts,
+        stream: trio.abc.Stream,
+        websockets: WebSockets | None = None,
+    ) -> None:
         self._app = app
+        self._websockets = websockets
+        self._handshake: Handshake | None = None
         self._hosts = hosts
         self._bounds = bounds
         self._stream = stream
@@ -107,8 +138,9 @@ class Connection:
         self.is_head = False
         self._scheme, self.client, self._here = _ends(stream)
 
-    async def serve(self) -> None:
-        """Answer until the client or one of the bounds ends it."""
+    async def serve(self) -> Handshake | None:
+        """Answer until the client or one of the bounds ends it, or the client may have a WebSocket:
+        then return its handshake, and leave the rest to others."""
         try:
             while await self._serve_next():
                 self._h11.start_next_cycle()
@@ -119,6 +151,7 @@ class Connection:
             await self.refuse(Refused(status, _NOT_HTTP.get(status, _NOT_HTTP[400])))
         except Refused as refused:
             await self.refuse(refused)
+        return self._handshake
 
     def stop(self) -> None:
         """End it at once where no request is at work, else after its answer."""
@@ -192,7 +225,7 @@ class Connection:
         scope = self._scope(request)
         body = await self._read_body(request)
         if (b"upgrade", b"websocket") in ((name, value.lower()) for name, value in request.headers):
-            raise Refused(404, "there is no WebSocket on this port")
+            return self._begin_websocket(scope, request)
         if request.method not in SAFE_METHODS:
             # A request that waited in the socket while this process stood still is not begun: its
             # client has left since, and would not learn that it was carried out.
@@ -204,6 +237,15 @@ class Connection:
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             return True
         await self._linger()
+        return False
+
+    def _begin_websocket(self, scope: Message, request: h11.Request) -> bool:
+        if self._websockets is None:
+            raise Refused(404, "there is no WebSocket on this port")
+        self._websockets.check(scope)
+        again = h11.Connection(h11.CLIENT).send(request) or b""
+        until = trio.current_time() + self._bounds.head_s
+        self._handshake = Handshake(scope, again + self._h11.trailing_data[0], until)
         return False
 
     async def _answer(self, scope: Message, exchange: "_Exchange") -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import trio
 
 from evd.adapters.accepting import accept_each
-from evd.adapters.http.connection import App, Bounds, Connection
+from evd.adapters.http.connection import App, Bounds, Connection, Handshake, WebSockets
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import Refused
 from evd.logs import Repeats
@@ -37,14 +37,16 @@ async def serve_app(
     stopping: trio.Event,
     bounds: Bounds = DEFAULT_BOUNDS,
     hosts: Hosts = DEFAULT_HOSTS,
+    websockets: WebSockets | None = None,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` on `listeners`, which are closed at the end, until `stopping` or a cancellation.
 
     After `stopping` nobody new is let in, a request at work may end within `bounds.stop_grace_s`,
-    and the rest is cut off.
+    and the rest is cut off.  `websockets` speaks with those who ask for a WebSocket; None: there
+    are none here.
     """
-    server = _Server(app, bounds, hosts)
+    server = _Server(app, bounds, hosts, websockets)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             for listener in listeners:
@@ -59,8 +61,11 @@ async def serve_app(
 class _Server:
     """The connections of one app."""
 
-    def __init__(self, app: App, bounds: Bounds, hosts: Hosts) -> None:
+    def __init__(
+        self, app: App, bounds: Bounds, hosts: Hosts, websockets: WebSockets | None
+    ) -> None:
         self._app = app
+        self._websockets = websockets
         self._bounds = bounds
         self._hosts = hosts
         self._connections: set[Connection] = set()
@@ -84,7 +89,7 @@ class _Server:
     async def _handle(self, stream: trio.abc.Stream) -> None:
         try:
             async with stream:
-                await self._serve(Connection(self._app, self._bounds, self._hosts, stream))
+                await self._serve(stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             logger.debug("A client left before it was answered")
         except Exception as error:  # noqa: BLE001
@@ -93,14 +98,17 @@ class _Server:
                 logger, logging.ERROR, "failed", "An HTTP connection failed", error=error
             )
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        connection = Connection(self._app, self._bounds, self._hosts, stream, self._websockets)
         address = connection.client[0] if connection.client else ""
         if self._places.take(address):
-            self._connections.add(connection)
             try:
-                await connection.serve()
+                handshake = await self._answer(connection)
+                # A WebSocket lasts long, and needs the memory of its HTTP no more.
+                del connection
+                if handshake is not None and self._websockets is not None:
+                    await self._websockets.serve(handshake, stream)
             finally:
-                self._connections.remove(connection)
                 self._places.give_back(address)
         elif self._turned_away < TURNED_AWAY_MAX:
             self._turned_away += 1
@@ -109,6 +117,13 @@ class _Server:
                 await connection.refuse(Refused(503, sentence, retry_s=self._bounds.idle_s))
             finally:
                 self._turned_away -= 1
+
+    async def _answer(self, connection: Connection) -> Handshake | None:
+        self._connections.add(connection)
+        try:
+            return await connection.serve()
+        finally:
+            self._connections.remove(connection)
 
 
 class _Places:

@@ -1,7 +1,7 @@
 """The questions that take more than one statement, each with the cursor it is given."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
@@ -10,8 +10,10 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from evd.adapters.store.database import Database
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.statements import Listed, Statements
+from evd.core.central.overview import Ended, EndedOfDay
 from evd.core.central.rows import EventType, Request, Row
 from evd.core.central.statistics import FaultStatistics, Opening, fault_statistics
+from evd.core.wire.fields import SESSION_S_MAX
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
 
@@ -71,6 +73,21 @@ class Queries:
             row_class, tuple(name for name in filters if name != "before_time")
         )
         return list(question.ask(cursor, **values, count=limit))
+
+    def ended_of_day(self, cursor: DBAPICursor, day: date) -> EndedOfDay:
+        """The sessions that ended on `day` in UTC: the sum, and each that is not settled."""
+        since = datetime.combine(day, time(), UTC)
+        # No session lasts longer: so the index of the starts finds them.
+        began = since - timedelta(seconds=SESSION_S_MAX)
+        values = {"began": began, "since": since, "until": since + timedelta(days=1)}
+        stored = {name: self._database.time_to_column(value) for name, value in values.items()}
+        total, unsettled = Ended(), dict[str, Ended]()
+        for session_id, *amounts in self._sql.ended.ask(cursor, **stored):
+            ended = Ended(*map(int, amounts))
+            total = total.plus(ended)
+            if session_id is not None:
+                unsettled[session_id] = ended
+        return EndedOfDay(total, unsettled)
 
     def aged(self, row_class: type[Row], cutoff: datetime) -> Excess:
         """The rows from before `cutoff`."""

@@ -222,6 +222,18 @@ class Statements:
         key, time = _ORDERS[row_class]
         return self._values(f"SELECT {time} FROM {TABLES[row_class]} WHERE {key} = :before")
 
+    @cached_property
+    def ended(self) -> Question[Sequence[Any]]:
+        """Number, energy and cost of the sessions that ended from `since` until `until` and began
+        at `began` or later; those that are not settled one by one, with their ids."""
+        unsettled = "CASE WHEN settled THEN NULL ELSE session_id END"
+        return self._values(
+            f"SELECT {unsettled}, count(*), coalesce(sum(energy_mwh), 0),"
+            " coalesce(sum(cost_cents), 0) FROM charging_sessions"
+            " WHERE start_time >= :began AND end_time >= :since AND end_time < :until"
+            f" AND NOT ({OPEN_SESSION}) GROUP BY {unsettled}"
+        )
+
     @_made_once
     def newest(self, row_class: type[R], filters: Collection[str]) -> Question[Listed[R]]:
         """The newest `count` rows for which these hold, by time and then by key.

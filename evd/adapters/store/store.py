@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from evd.adapters.store.reader import Readers
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.writer import Retention, Writer
+from evd.core.central.overview import EndedOfDay
 from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
@@ -137,6 +138,10 @@ class Store:
             )
 
         return await self._look_ups.run(read)
+
+    async def ended_of_day(self, day: date) -> EndedOfDay:
+        """The sessions that ended on `day` in UTC."""
+        return await self._look_ups.run(lambda cursor: self._queries.ended_of_day(cursor, day))
 
     async def lookup(
         self, request_ids: Sequence[str], session_ids: Sequence[str]

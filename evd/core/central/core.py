@@ -234,6 +234,11 @@ class Central:
         """Return every charging point as it is shown, by id."""
         return [self.view(cp_id, now) for cp_id in self.cp_ids]
 
+    @property
+    def cp_ids(self) -> list[str]:
+        """The charging points on the list."""
+        return [*self._state.points]
+
     def knows(self, cp_id: str) -> bool:
         """Return whether the charging point is on the list."""
         return cp_id in self._state.points
@@ -244,6 +249,16 @@ class Central:
         session = self._state.ledger.active_at(cp_id)
         assigned = (session.session_id, session.driver_id) if session is not None else None
         return point.view(assigned, now.mono_s)
+
+    def unconfirmed(self, cp_id: str) -> int | None:
+        """Return how many records a charging point's engine keeps; None: not known."""
+        point = self._state.points.get(cp_id)
+        return point.report.unconfirmed if point is not None and point.report is not None else None
+
+    @property
+    def holding_back(self) -> str | None:
+        """Why Central begins no session, as of the newest event; None when it does."""
+        return self._requests.holds_back() or None
 
     def meters(self) -> list[Telemetry]:
         """Return the newest telemetry of each charging point that supplies."""

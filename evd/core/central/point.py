@@ -463,6 +463,7 @@ class Point:
             engine_status=self._engine_status,
             monitor_status=EngineStatus.OK if self.monitor_ok else EngineStatus.KO,
             breaker=self._breaker.at(now_s).state,
+            unconfirmed=report.unconfirmed if report is not None else None,
             current_driver=driver_id,
             current_session=session_id,
             kw_rate=row.kw_rate,

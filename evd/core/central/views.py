@@ -26,7 +26,8 @@ class CpView:
     """One charging point as it is shown.
 
     `state_since`: when `state` last changed.  `unavailable_reason` is empty while it is available;
-    `stopped`: by the operator.
+    `stopped`: by the operator.  `unconfirmed`: the records of its engine that Central has not
+    confirmed, None while unknown.
     """
 
     cp_id: str
@@ -39,6 +40,7 @@ class CpView:
     engine_status: EngineStatus | None
     monitor_status: EngineStatus
     breaker: BreakerState
+    unconfirmed: int | None
     current_driver: str | None
     current_session: str | None
     kw_rate: float | None

@@ -28,6 +28,7 @@ from evd.core.central.events import (
 )
 from evd.core.effects import Note, Send
 from evd.daemons.central.connections import Connections
+from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
 from evd.daemons.central.service import Service
@@ -70,6 +71,7 @@ class Loop:
         inbox: Inbox,
         service: Service,
         metrics: CentralMetrics,
+        feed: Feed,
     ) -> None:
         self._settings = settings
         self._consumer = consumer
@@ -77,6 +79,7 @@ class Loop:
         self._inbox = inbox
         self._service = service
         self._metrics = metrics
+        self._feed = feed
         # The bytes that each waiting message was read from, by its identity.
         self._raws: dict[int, RawMessage] = {}
         self._repeats = logs.Repeats(FAILING_LOG_S)
@@ -112,7 +115,9 @@ class Loop:
 
     async def _start_core(self, store: Store) -> Central:
         await store.begin_epoch()
-        core = Central(self._settings, await store.load(), now())
+        image, today = await store.load(), now().wall.date()
+        self._feed.begin(image, await store.ended_of_day(today))
+        core = Central(self._settings, image, now())
         await drive(start_steps(core, now()), lambda step: self._carry_out(step, store))
         self._service.start_serving(core, store)
         return core
@@ -143,6 +148,7 @@ class Loop:
                 for event in delivery.events:
                     self._raws.pop(id(event), None)
             self._metrics.count_events(handled)
+            self._feed.on_handled(core, handled)
 
     async def _carry_out(self, step: Step, store: Store) -> Found | None:
         match step:
@@ -152,6 +158,7 @@ class Loop:
                 began_s = trio.current_time()
                 await store.commit(step.rows)
                 self._metrics.count_commit(step.rows, trio.current_time() - began_s)
+                self._feed.on_stored(step.rows)
             case CommitOffsets():
                 self._consumer.commit(step.offsets)
             case Send():

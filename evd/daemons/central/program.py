@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import trio
 
+from evd.adapters.feed.metrics import FeedMetrics
+from evd.adapters.feed.server import FeedServer
 from evd.adapters.http.central_app import central_app
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
@@ -21,6 +23,7 @@ from evd.adapters.store import StoreFailed, StoreRefused, open_store
 from evd.adapters.tcp import serve_framed
 from evd.config import CentralConfig, central_config
 from evd.core.central.events import CentralSettings
+from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.loop import Loop
 from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics
@@ -45,8 +48,12 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     # Ports are bound before all else: one that is in use leaves nothing half started.
     control = await listen("--listen-port", config.listen_host, config.listen_port)
     web = await listen("--http-port", config.http_host, config.http_port)
+    feed_at = await listen(
+        "--feed-port", config.http_host, config.feed_port, host_flag="--http-host"
+    )
     await _look_at_database(config)
-    metrics = CentralMetrics(Metrics(config.state_dir))
+    registry = Metrics(config.state_dir)
+    metrics, feed_metrics = CentralMetrics(registry), FeedMetrics(registry)
     inbox = Inbox()
     async with (
         open_producer(config.kafka_bootstrap, "evd-central") as producer,
@@ -62,11 +69,13 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     ):
         service = Service(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
         messenger = Messenger(producer, metrics.count_dead_letter)
-        loop = Loop(_settings(config), consumer, messenger, inbox, service, metrics)
+        feed = Feed(service, feed_metrics)
+        loop = Loop(_settings(config), consumer, messenger, inbox, service, metrics, feed)
         await nursery.start(loop.run, lambda: open_store(config.db_url, config.state_dir))
         nursery.start_soon(loop.tick)
         nursery.start_soon(loop.read)
         nursery.start_soon(loop.prune)
+        nursery.start_soon(feed.run)
         metrics.watch(lambda: loop.connections.count, config.monitors_max)
         metrics.watch_dead_letters(messenger.recent_dead_letters)
         monitors = await nursery.start(_serve_monitors, loop, control, config.monitors_max)
@@ -74,11 +83,14 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         # Returns by itself once told to stop.
         hosts = Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-central")
         await nursery.start(partial(serve_app, app, web, stopping=stopping, hosts=hosts))
+        followers = FeedServer(feed.publisher, feed_metrics, config.feed_origins)
+        await nursery.start(partial(followers.run, feed_at, stopping=stopping, hosts=hosts))
         lifecycle.ready()
         logger.info("Ready: http://%s:%d", config.http_host, config.http_port)
         await lifecycle.stopping.wait()
         monitors.cancel()
         await producer.flush(FLUSH_S)
+        await followers.ended.wait()
         nursery.cancel_scope.cancel()
 
 

@@ -57,6 +57,11 @@ class Service:
             self.reply(_unserved(call, reason))
 
     @property
+    def core(self) -> Central | None:
+        """The running core, if there is one."""
+        return self._core
+
+    @property
     def is_serving(self) -> bool:
         """Whether there is a core."""
         return self._core is not None

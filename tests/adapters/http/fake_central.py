@@ -44,6 +44,7 @@ SUPPLYING = CpView(
     engine_status=EngineStatus.OK,
     monitor_status=EngineStatus.OK,
     breaker=BreakerState.CLOSED,
+    unconfirmed=0,
     current_driver="driver-alice",
     current_session="session-1",
     kw_rate=22.0,

@@ -67,6 +67,7 @@ async def test_charging_points_have_every_field(client: Client) -> None:
         "engine_status": "OK",
         "monitor_status": "OK",
         "breaker": "CLOSED",
+        "unconfirmed": 0,
         "current_driver": "driver-alice",
         "current_session": "session-1",
         "kw_rate": 22.0,

@@ -1,0 +1,1 @@
+"""The status feed over WebSocket: `server` lets clients in, `publisher` tells them what changed."""

@@ -1,0 +1,112 @@
+"""A client's stream whose writes never wait: one client that does not read holds up nobody."""
+
+import os
+from collections import deque
+
+import trio
+
+# Bytes of ours that the kernel keeps for one client; it takes twice as much.
+SEND_BUFFER_BYTES = 131_072
+SEND_BYTES = 65_536
+# A client has nothing to say but answers to pings: one that sends more within PERIOD_S is cut.
+RECEIVED_BYTES_MAX = 16_384
+PERIOD_S = 10.0
+
+
+class Outlet(trio.abc.Stream):
+    """A stream, with what was written to it and not yet taken by the kernel.
+
+    `first` are bytes that the client sent before.  What can't be sent at once is sent by a task in
+    `nursery`, which is cancelled when the client has left.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, first: bytes, nursery: trio.Nursery) -> None:
+        self._stream = stream
+        self._first = first
+        self._nursery = nursery
+        self._parts: deque[memoryview] = deque()
+        self._socket: trio.socket.SocketType | None = None
+        if isinstance(stream, trio.SocketStream):
+            self._socket = stream.socket
+            stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        # The last time at which the client has proved that it reads.
+        self.read_s = trio.current_time()
+        self.sends_too_much = False
+        self._period_s = self.read_s
+        self._received = 0
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the kernel has taken all that was written."""
+        return not self._parts
+
+    def write(self, *parts: bytes) -> None:
+        """Send as much as the kernel takes at once, and the rest in time.
+
+        BrokenResourceError where the client has left.
+        """
+        was_clear = self.is_clear
+        self._parts.extend(memoryview(part) for part in parts if part)
+        if was_clear:
+            if self._socket is not None:
+                self._write_now(self._socket)
+            if self._parts:
+                self._nursery.start_soon(self._send_rest)
+
+    def _write_now(self, socket: trio.socket.SocketType) -> None:
+        while self._parts:
+            try:
+                # The socket never blocks; once it is closed it has no number, and this fails.
+                taken = os.writev(socket.fileno(), [*self._parts])
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise trio.BrokenResourceError("the client has left") from error
+            self._take(taken)
+
+    def _take(self, taken: int) -> None:
+        while taken:
+            part = self._parts.popleft()
+            if taken < len(part):
+                self._parts.appendleft(part[taken:])
+            taken = max(0, taken - len(part))
+
+    async def _send_rest(self) -> None:
+        try:
+            while self._parts:
+                part = self._parts[0][:SEND_BYTES]
+                await self._stream.send_all(part)
+                self._take(len(part))
+                # There was no room before: the client reads.
+                self.read_s = trio.current_time()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._nursery.cancel_scope.cancel()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write behind what was written before, without waiting until it is taken."""
+        await trio.lowlevel.checkpoint()
+        self.write(bytes(data))
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Return at once: writes never wait."""
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Return what the client sends; BrokenResourceError where that is too much."""
+        if self._first:
+            await trio.lowlevel.checkpoint()
+            data, self._first = self._first, b""
+            return data
+        data = bytes(await self._stream.receive_some(max_bytes))
+        now_s = trio.current_time()
+        if now_s - self._period_s > PERIOD_S:
+            self._period_s, self._received = now_s, 0
+        self._received += len(data)
+        if self._received > RECEIVED_BYTES_MAX:
+            self.sends_too_much = True
+            raise trio.BrokenResourceError("the client sends too much")
+        return data
+
+    async def aclose(self) -> None:
+        """Close it, and send nothing more."""
+        await trio.aclose_forcefully(self._stream)

@@ -1,0 +1,250 @@
+"""Tells each client first how everything stands, then what changed.
+
+A change is encoded once for all clients that keep up.  One that does not gets what it has missed
+in one message, once it has taken the one before: of a charging point only how it stands then.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+import attrs
+import trio
+
+from evd.adapters.feed.encoding import array, encode, frame
+from evd.adapters.feed.metrics import FeedMetrics
+from evd.adapters.feed.outlet import Outlet
+from evd.core.central.overview import FeedEvent, Network
+from evd.core.central.views import CpView
+
+# The newest events, in a snapshot and in an update.
+EVENTS_MAX = 100
+# Others may run after so many clients.
+CLIENTS_AT_ONCE = 50
+
+CpIds = frozenset[str]
+
+
+@attrs.frozen
+class Update:
+    """The changes of everything since the last one; `network` None: as it was."""
+
+    charging_points: Sequence[CpView]
+    removed: Sequence[str]
+    active_requests: int
+    events: Sequence[FeedEvent]
+    network: Network | None
+
+
+@attrs.frozen
+class Event:
+    """An event's JSON, and its charging point."""
+
+    cp_id: str | None
+    json: bytes
+
+
+@attrs.define
+class News:
+    """The news for clients: charging points by id, with their JSON, and events.
+
+    `of_all`: what stands in each update changed as well.
+    """
+
+    cards: dict[str, bytes] = attrs.Factory(dict)
+    removed: set[str] = attrs.Factory(set)
+    events: deque[Event] = attrs.Factory(lambda: deque(maxlen=EVENTS_MAX))
+    has_network: bool = False
+    of_all: bool = False
+
+    def add(self, newer: "News") -> None:
+        """Take in what came later."""
+        self.cards.update(newer.cards)
+        for cp_id in newer.removed:
+            self.cards.pop(cp_id, None)
+        self.removed = (self.removed | newer.removed) - self.cards.keys()
+        self.events.extend(newer.events)
+        self.has_network |= newer.has_network
+        self.of_all |= newer.of_all
+
+    def narrowed(self, cp_ids: CpIds | None) -> "News":
+        """Return the news of these charging points alone; None: of all."""
+        if cp_ids is None:
+            return self
+        return News(
+            {cp_id: self.cards[cp_id] for cp_id in cp_ids & self.cards.keys()},
+            self.removed & cp_ids,
+            deque((each for each in self.events if each.cp_id in cp_ids), EVENTS_MAX),
+            self.has_network,
+            self.of_all,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.cards or self.removed or self.events or self.has_network or self.of_all)
+
+
+class Client:
+    """One client, which follows `cp_ids` alone (None: all), and what it has not been told yet."""
+
+    def __init__(self, outlet: Outlet, cp_ids: CpIds | None) -> None:
+        self.outlet = outlet
+        self.cp_ids = cp_ids
+        self.owed: News | None = None
+        self._seq = 0
+
+    def send(self, kind: str, body: bytes) -> None:
+        """Send a message; BrokenResourceError where the client has left."""
+        self._seq += 1
+        head = b'{"type":"%s","seq":%d,' % (kind.encode(), self._seq)
+        self.outlet.write(frame(head, body), body)
+
+    def owe(self, news: News) -> None:
+        """Keep news until the client has taken the message before."""
+        if self.owed is None:
+            self.owed = News()
+        self.owed.add(news.narrowed(self.cp_ids))
+
+
+class Publisher:
+    """The clients, and how everything was last told."""
+
+    def __init__(self, metrics: FeedMetrics) -> None:
+        self._metrics = metrics
+        self._clients: set[Client] = set()
+        self._waiting: set[Client] = set()
+        self._behind: set[Client] = set()
+        self._cards: dict[str, bytes] = {}
+        self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
+        self._network = b"null"
+        self._active_requests = 0
+        self._snapshots: dict[CpIds | None, bytes] = {}
+        self._is_live = False
+        self.wanted = trio.Event()
+        metrics.watch(lambda: self.clients_count)
+
+    @property
+    def clients_count(self) -> int:
+        """How many clients there are."""
+        return len(self._clients) + len(self._waiting)
+
+    @property
+    def behind_count(self) -> int:
+        """How many clients have not taken the message before the newest one."""
+        return len(self._behind)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether new clients may be told what was last published."""
+        return self._is_live
+
+    def join(self, client: Client) -> None:
+        """Take a client in: it gets a snapshot now, or as soon as there is one."""
+        if self._is_live:
+            self._admit(client)
+        else:
+            self._waiting.add(client)
+            self.wanted.set()
+
+    def leave(self, client: Client) -> None:
+        """Send nothing more to a client."""
+        for clients in (self._clients, self._waiting, self._behind):
+            clients.discard(client)
+
+    def go_live(self) -> None:
+        """Let in those who wait: everything was published."""
+        self._is_live = True
+        while self._waiting:
+            self._admit(self._waiting.pop())
+
+    def rest(self) -> None:
+        """Take it that nothing is published from now on, as nobody listens."""
+        self._is_live, self.wanted = False, trio.Event()
+        self._snapshots.clear()
+
+    def _admit(self, client: Client) -> None:
+        self._clients.add(client)
+        self._send(client, "snapshot", self._snapshot(client.cp_ids))
+
+    async def publish(self, update: Update) -> None:
+        """Tell every client what changed, as soon as it can take it."""
+        news = self._take(update)
+        if not news:
+            return
+        bodies: dict[CpIds | None, bytes | None] = {}
+        for number, client in enumerate([*self._clients]):
+            if number % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+            if client not in self._clients:
+                continue
+            if client.owed is not None or not client.outlet.is_clear:
+                client.owe(news)
+                self._behind.add(client)
+                continue
+            if client.cp_ids not in bodies:
+                bodies[client.cp_ids] = self._update(news.narrowed(client.cp_ids))
+            if (body := bodies[client.cp_ids]) is not None:
+                self._send(client, "update", body)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Tell those who were behind, and have room again, all that they have missed."""
+        for client in [*self._behind]:
+            if client.outlet.is_clear:
+                self._behind.remove(client)
+                owed, client.owed = client.owed, None
+                if owed and (body := self._update(owed)) is not None:
+                    self._send(client, "update", body)
+
+    def _send(self, client: Client, kind: str, body: bytes) -> None:
+        try:
+            client.send(kind, body)
+        except trio.BrokenResourceError:
+            # Its own task finds that out too, and ends it.
+            self.leave(client)
+        else:
+            self._metrics.messages.inc()
+
+    def _take(self, update: Update) -> News:
+        cards = {view.cp_id: encode(view) for view in update.charging_points}
+        news = News(cards, set(update.removed))
+        news.events.extend(Event(each.cp_id, encode(each)) for each in update.events)
+        news.of_all = update.active_requests != self._active_requests
+        news.has_network = update.network is not None
+        self._cards.update(cards)
+        for cp_id in update.removed:
+            self._cards.pop(cp_id, None)
+        self._events.extend(news.events)
+        self._active_requests = update.active_requests
+        if update.network is not None:
+            self._network = encode(update.network)
+        if news:
+            self._snapshots.clear()
+        return news
+
+    def _snapshot(self, cp_ids: CpIds | None) -> bytes:
+        body = self._snapshots.get(cp_ids)
+        if body is None:
+            news = News(self._cards, set(), self._events).narrowed(cp_ids)
+            body = self._snapshots[cp_ids] = self._body(news.cards, None, news.events, True)
+        return body
+
+    def _update(self, news: News) -> bytes | None:
+        if not news:
+            return None
+        return self._body(news.cards, news.removed, news.events, news.has_network)
+
+    def _body(
+        self,
+        cards: Mapping[str, bytes],
+        removed: Iterable[str] | None,
+        events: Iterable[Event],
+        has_network: bool,
+    ) -> bytes:
+        """Return a message but for its begin."""
+        parts = [b'"charging_points":', array(cards[cp_id] for cp_id in sorted(cards))]
+        if removed is not None:
+            parts += [b',"removed":', encode(sorted(removed))]
+        parts += [b',"active_requests":%d' % self._active_requests]
+        parts += [b',"events":', array(each.json for each in events)]
+        if has_network:
+            parts += [b',"network":', self._network]
+        return b"".join([*parts, b"}"])

@@ -1,0 +1,200 @@
+"""Central's side of the status feed: it publishes, at most four times a second and only while there
+are clients, the charging points that a message or a row has touched since."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import trio
+
+from evd.adapters.feed.metrics import FeedMetrics
+from evd.adapters.feed.publisher import EVENTS_MAX, Publisher, Update
+from evd.core.central.alerts import Alerts
+from evd.core.central.board import Board
+from evd.core.central.core import Central
+from evd.core.central.events import Event, MonitorSaid
+from evd.core.central.feed_events import FeedEvents
+from evd.core.central.overview import AlertKind, EndedOfDay, FeedEvent, Network
+from evd.core.central.rows import (
+    ChargingPoint,
+    FaultEvent,
+    HealthSnapshot,
+    Image,
+    Removal,
+    Row,
+    Session,
+)
+from evd.core.central.today import Today
+from evd.core.central.views import CpView
+from evd.core.effects import Now
+from evd.core.wire.messages import CpStatus, SessionRecord, Telemetry
+from evd.daemons.central.service import Service
+from evd.daemons.clock import now
+
+# Between two updates.
+ROUND_S = 0.25
+# Each charging point is looked at within so many rounds, also untouched: time changes it too.
+SWEEP_ROUNDS = 4
+# Others may run after so many charging points.
+POINTS_AT_ONCE = 200
+# Without clients, so often is looked whether the network as a whole is in trouble.
+LOOK_S = 1.0
+
+
+class Feed:
+    """Keeps what the feed shows up to date, and hands the changes to its publisher."""
+
+    def __init__(self, service: Service, metrics: FeedMetrics) -> None:
+        self.publisher = Publisher(metrics)
+        self._service = service
+        self._metrics = metrics
+        self._board = Board()
+        self._alerts = Alerts()
+        self._feed_events: FeedEvents | None = None
+        self._today: Today | None = None
+        self._events: deque[FeedEvent] = deque(maxlen=EVENTS_MAX)
+        self._core: Central | None = None
+        self._network: Network | None = None
+        self._touched: set[str] = set()
+        self._unswept: list[str] = []
+        self._slice = 0
+        self._news = trio.Event()
+        self._changed_s: float | None = None
+
+    def begin(self, image: Image, ended: EndedOfDay) -> None:
+        """A new core begins with `image`; `ended` are the sessions of today so far."""
+        self._feed_events = FeedEvents(image)
+        self._today = Today(now().wall.date(), ended)
+
+    def on_stored(self, rows: Sequence[Row]) -> None:
+        """Take in the rows of a commit."""
+        if self._feed_events is None or self._today is None:
+            return
+        moment = now()
+        self._events.extend(self._feed_events.take(rows, moment))
+        self._today.take(rows, moment)
+        self._alerts.take(rows, moment)
+        for row in rows:
+            match row:
+                case ChargingPoint() | FaultEvent() | HealthSnapshot() | Removal() | Session():
+                    self._touch(row.cp_id)
+        self._tell(moment)
+
+    def on_handled(self, core: Central, events: Iterable[Event]) -> None:
+        """Take in events that the core has handled."""
+        moment = now()
+        for event in events:
+            match event:
+                case MonitorSaid():
+                    self._touch(event.message.cp_id)
+                case Telemetry() | SessionRecord():
+                    self._touch(event.cp_id)
+                    self._tell(moment)
+                case CpStatus():
+                    self._touch(event.cp_id)
+                    count = core.unconfirmed(event.cp_id)
+                    self._alerts.on_unconfirmed(event.cp_id, count, moment)
+                    self._tell(moment)
+
+    def _touch(self, cp_id: str) -> None:
+        if self.publisher.clients_count:
+            self._touched.add(cp_id)
+
+    def _tell(self, moment: Now) -> None:
+        if self._changed_s is None:
+            self._changed_s = moment.mono_s
+        self._news.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            if not self.publisher.clients_count:
+                await self._rest()
+            await self._round()
+            await trio.sleep(ROUND_S)
+            with trio.move_on_after(ROUND_S):
+                await self._news.wait()
+
+    async def _rest(self) -> None:
+        """Wait for a first client."""
+        self.publisher.rest()
+        self._touched.clear()
+        while not self.publisher.wanted.is_set():
+            self._look_at_network(now())
+            with trio.move_on_after(LOOK_S):
+                await self.publisher.wanted.wait()
+
+    async def _round(self) -> None:
+        core = self._service.core
+        changed_s, self._changed_s = self._changed_s, None
+        self._news = trio.Event()
+        views: list[CpView] = []
+        gone: set[str] = set()
+        if core is not None:
+            cp_ids = self._due(core)
+            for number, cp_id in enumerate(cp_ids):
+                if number % POINTS_AT_ONCE == POINTS_AT_ONCE - 1:
+                    await trio.lowlevel.checkpoint()
+                if core.knows(cp_id):
+                    views.append(core.view(cp_id, now()))
+                else:
+                    gone.add(cp_id)
+        changed = self._board.show(views)
+        removed = self._board.remove(gone)
+        await self._publish(changed, removed, core)
+        if changed_s is not None:
+            self._metrics.delay.observe(trio.current_time() - changed_s)
+
+    def _due(self, core: Central) -> set[str]:
+        """Return the charging points to look at now."""
+        if core is not self._core or not self.publisher.is_live:
+            self._core = core
+            self._unswept = []
+            self._touched = {*core.cp_ids, *self._board.cp_ids}
+        elif not self._unswept:
+            self._unswept = [*core.cp_ids, *self._board.cp_ids]
+            self._slice = len(self._unswept) // SWEEP_ROUNDS + 1
+        else:
+            self._touched.update(self._unswept[: self._slice])
+            del self._unswept[: self._slice]
+        due, self._touched = self._touched, set()
+        return due
+
+    async def _publish(
+        self, changed: Sequence[CpView], removed: Sequence[str], core: Central | None
+    ) -> None:
+        events, network = [*self._events], self._look_at_network(now())
+        self._events.clear()
+        update = Update(
+            charging_points=changed,
+            removed=removed,
+            active_requests=self._service.active_requests(),
+            events=events,
+            network=None if network == self._network else network,
+        )
+        self._network = network
+        await self.publisher.publish(update)
+        self.publisher.catch_up()
+        if not self.publisher.is_live:
+            self.publisher.go_live()
+
+    def _look_at_network(self, moment: Now) -> Network:
+        service = self._service
+        core, error = service.core, service.unhealthy()
+        holding_back = core.holding_back if core is not None else None
+        alerts = self._alerts
+        alerts.on_network(AlertKind.DATABASE, error if core is None else None, moment)
+        alerts.on_network(AlertKind.BROKER, error if core is not None else None, moment)
+        alerts.on_network(AlertKind.HOLDING_BACK, holding_back, moment)
+        standing, left_out = alerts.standing(moment)
+        today = self._today or Today(moment.wall.date(), EndedOfDay())
+        return Network(
+            service="healthy" if error is None else "unhealthy",
+            error=error,
+            central_id=service.central_id,
+            holding_back=holding_back,
+            kw=self._board.kw,
+            states=self._board.states,
+            today=today.at(moment),
+            alerts=standing,
+            alerts_left_out=left_out,
+        )

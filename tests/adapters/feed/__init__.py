@@ -1,0 +1,1 @@
+"""The status feed over real and remembered streams."""

@@ -1,0 +1,147 @@
+"""A feed that a test publishes to, on a loopback port, and clients of it."""
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import attrs
+import trio
+from trio_websocket import ConnectionRejected, WebSocketConnection, open_websocket_url
+
+from evd.adapters.feed.metrics import FeedMetrics
+from evd.adapters.feed.publisher import Publisher, Update
+from evd.adapters.feed.server import FEED_BOUNDS, PATIENCE, FeedServer, Patience
+from evd.adapters.http.connection import Bounds
+from evd.adapters.http.hosts import Hosts
+from evd.adapters.http.metrics import Metrics
+from evd.core.central.overview import DayTotals, FeedEvent, FeedEventKind, Network
+from evd.core.central.point import Point
+from evd.core.central.rows import ChargingPoint
+from evd.core.central.views import CpView
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+# A test that waits longer than this has found a fault.
+WAIT_S_MAX = 5.0
+
+Message = dict[str, Any]
+
+
+def network(**fields: Any) -> Network:
+    """A network in which nothing is the matter."""
+    calm = Network("healthy", None, "central-1", None, 0.0, {}, DayTotals(date(2026, 1, 31)), [], 0)
+    return attrs.evolve(calm, **fields)
+
+
+def view(cp_id: str, **fields: Any) -> CpView:
+    """A charging point of which little is known."""
+    return attrs.evolve(Point(ChargingPoint(cp_id), 0.0).view(None, 0.0), **fields)
+
+
+def event(cp_id: str | None, text: str = "it happened") -> FeedEvent:
+    """Something that happened at a charging point."""
+    return FeedEvent(FeedEventKind.FAULT, cp_id, text, NOON)
+
+
+def update(
+    *charging_points: CpView,
+    removed: Sequence[str] = (),
+    active_requests: int = 0,
+    events: Sequence[FeedEvent] = (),
+    whole: Network | None = None,
+) -> Update:
+    """The news of these charging points, and of the `whole` network."""
+    return Update(charging_points, removed, active_requests, events, whole)
+
+
+@attrs.define
+class Scene:
+    """A feed, its port, and how a test stops it."""
+
+    publisher: Publisher
+    metrics: Metrics
+    port: int
+    stopping: trio.Event
+
+    def url(self, query: str = "", path: str = "/feed") -> str:
+        return f"ws://127.0.0.1:{self.port}{path}{query}"
+
+    @contextlib.asynccontextmanager
+    async def client(self, query: str = "", origin: str = "") -> AsyncIterator[WebSocketConnection]:
+        """A client that has shaken hands; its messages are its test's to read."""
+        headers = [(b"origin", origin.encode())] if origin else []
+        async with open_websocket_url(self.url(query), extra_headers=headers) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def raw(self) -> AsyncIterator[trio.SocketStream]:
+        """A bare connection to the port."""
+        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
+            yield stream
+
+    async def refusal(self, query: str = "", path: str = "/feed", **headers: str) -> Message:
+        """The status and the JSON of the answer to a handshake that is refused."""
+        given = [(name.encode(), value.encode()) for name, value in headers.items()]
+        try:
+            async with open_websocket_url(self.url(query, path), extra_headers=given):
+                raise AssertionError("it was not refused")
+        except ConnectionRejected as error:
+            assert error.body is not None
+            return {"status": error.status_code, **json.loads(error.body)}
+
+    async def exchange(self, request: str) -> bytes:
+        """All that is answered to a request until the server closes, which it must."""
+        async with self.raw() as stream:
+            await stream.send_all(request.encode())
+            answer = b""
+            with trio.fail_after(WAIT_S_MAX):
+                while data := await stream.receive_some():
+                    answer += data
+            return answer
+
+    def metric(self, series: str) -> float:
+        """The value of one of the feed's metrics."""
+        lines = self.metrics.render().decode().splitlines()
+        (value,) = [line.split()[-1] for line in lines if line.startswith(f"{series} ")]
+        return float(value)
+
+
+async def read(connection: WebSocketConnection) -> Message:
+    """The next message."""
+    with trio.fail_after(WAIT_S_MAX):
+        message: Message = json.loads(await connection.get_message())
+    return message
+
+
+@contextlib.asynccontextmanager
+async def feed(
+    *charging_points: CpView,
+    origins: tuple[str, ...] = (),
+    bounds: Bounds = FEED_BOUNDS,
+    patience: Patience = PATIENCE,
+) -> AsyncIterator[Scene]:
+    """A feed that is live with these charging points, served until the end of the block."""
+    registry = Metrics()
+    metrics = FeedMetrics(registry)
+    publisher = Publisher(metrics)
+    await publisher.publish(update(*charging_points, whole=network()))
+    publisher.go_live()
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    scene = Scene(publisher, registry, port, trio.Event())
+    server = FeedServer(publisher, metrics, origins, patience)
+    hosts = Hosts(("here",))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            lambda: server.run(listeners, stopping=scene.stopping, hosts=hosts, bounds=bounds)
+        )
+        yield scene
+        scene.stopping.set()
+
+
+async def wait_until(condition: Any, within_s: float = WAIT_S_MAX) -> None:
+    """Look until `condition` holds; TooSlowError after `within_s`."""
+    with trio.fail_after(within_s):
+        while not condition():
+            await trio.sleep(0.01)
