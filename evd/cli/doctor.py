@@ -324,9 +324,14 @@ def _broker(programs: Sequence[Program]) -> Iterator[Finding]:
 def crowds(programs: Sequence[Program]) -> Iterator[Finding]:
     """HTTP ports that have no place for more clients, or for more of one address."""
     # Its libraries take longer to import than the other verbs take to run.
+    from evd.adapters.feed.server import FEED_BOUNDS
     from evd.adapters.http.connection import METRICS_BOUNDS, Bounds
 
-    bounds = {"--http-port": Bounds(), "--metrics-port": METRICS_BOUNDS}
+    bounds = {
+        "--http-port": Bounds(),
+        "--feed-port": FEED_BOUNDS,
+        "--metrics-port": METRICS_BOUNDS,
+    }
     for endpoint in endpoints(programs):
         bound = bounds.get(endpoint.flag)
         if bound is None or not (counts := clients(endpoint.port)):

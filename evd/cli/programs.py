@@ -85,6 +85,13 @@ def central_of(supervisor: Supervisor) -> Central:
     return Central(url_of(config.http_host, config.http_port))
 
 
+def feed_of(supervisor: Supervisor) -> str:
+    """The address of Central's status feed."""
+    config = settings_of_central(supervisor)
+    url = url_of(config.http_host, config.feed_port)
+    return f"ws{url.removeprefix('http')}/feed"
+
+
 def program_named(supervisor: Supervisor, name: str) -> Program:
     """The program that `name` means: its full name, or the end of it where that is clear."""
     programs = supervisor.programs()

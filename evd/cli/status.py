@@ -17,7 +17,7 @@ from evd.adapters.supervisor.protocol import (
     Sync,
 )
 from evd.cli.errors import ToolFailed, sentence_of
-from evd.cli.programs import central_of
+from evd.cli.programs import central_of, feed_of
 from evd.cli.reload import changes
 from evd.cli.table import NOTHING, Columns, amount
 from evd.core.wire.fields import printable
@@ -51,12 +51,14 @@ class Snapshot:
     processes: Sequence[ProcessStatus]
     trouble: tuple[str, ...]
     drift: Sync = Sync()
+    feed: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The values that `evd status --json` prints."""
         return {
             "charging_points": list(self.charging_points),
             "active_requests": self.active_requests,
+            "feed": self.feed,
             "processes": [
                 {"name": each.name, "state": each.state.value, "pid": each.pid, "up_s": each.up_s}
                 for each in self.processes
@@ -83,12 +85,13 @@ def take_snapshot(supervisor: Supervisor, known: Sync | None = None) -> Snapshot
     trouble: list[str] = []
     processes: Sequence[ProcessStatus] = ()
     points: Sequence[dict[str, Any]] = ()
-    active_requests, drift = None, known or Sync()
+    active_requests, drift, feed = None, known or Sync(), ""
     try:
         processes = supervisor.status()
     except SupervisorFailed as error:
         trouble.append(str(error))
     try:
+        feed = feed_of(supervisor)
         answer = central_of(supervisor).charging_points()
         points, active_requests = answer["charging_points"], answer["active_requests"]
     except (CentralAway, CentralRefused) as error:
@@ -101,7 +104,7 @@ def take_snapshot(supervisor: Supervisor, known: Sync | None = None) -> Snapshot
         # A file that can't be read has been told of.
         trouble = trouble or [str(error)]
     points = sorted(points, key=lambda each: str(each["cp_id"]))
-    return Snapshot(points, active_requests, processes, tuple(trouble), drift)
+    return Snapshot(points, active_requests, processes, tuple(trouble), drift, feed)
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
@@ -133,6 +136,8 @@ class _View:
         yield from self._lame(len(self.snapshot.processes))
         yield from self._changes()
         yield from self._trouble()
+        if self.snapshot.feed:
+            yield Text(f"Status feed: {self.snapshot.feed}", "dim")
 
     def _window(self, console: Console, width: int, height: int) -> Iterator[RenderableType]:
         views = sorted(self.snapshot.charging_points, key=_is_on)

@@ -164,11 +164,12 @@ class Publisher:
         self._clients.add(client)
         self._send(client, "snapshot", self._snapshot(client.cp_ids))
 
-    async def publish(self, update: Update) -> None:
-        """Tell every client what changed, as soon as it can take it."""
+    async def publish(self, update: Update) -> bool:
+        """Tell every client what changed, as soon as it can take it; return whether there is
+        news."""
         news = self._take(update)
         if not news:
-            return
+            return False
         bodies: dict[CpIds | None, bytes | None] = {}
         for number, client in enumerate([*self._clients]):
             if number % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
@@ -183,7 +184,7 @@ class Publisher:
                 bodies[client.cp_ids] = self._update(news.narrowed(client.cp_ids))
             if (body := bodies[client.cp_ids]) is not None:
                 self._send(client, "update", body)
-        self.catch_up()
+        return True
 
     def catch_up(self) -> None:
         """Tell those who were behind, and have room again, all that they have missed."""

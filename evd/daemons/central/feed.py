@@ -32,8 +32,11 @@ from evd.daemons.clock import now
 
 # Between two updates.
 ROUND_S = 0.25
-# Each charging point is looked at within so many rounds, also untouched: time changes it too.
-SWEEP_ROUNDS = 4
+# After a round in which nothing had changed the next may come so soon.
+QUIET_ROUND_S = 0.05
+# Each charging point is looked at within so long, also untouched: time changes it too.
+SWEEP_S = 1.0
+SWEEP_STEPS = 4
 # Others may run after so many charging points.
 POINTS_AT_ONCE = 200
 # Without clients, so often is looked whether the network as a whole is in trouble.
@@ -57,6 +60,7 @@ class Feed:
         self._touched: set[str] = set()
         self._unswept: list[str] = []
         self._slice = 0
+        self._swept_s = 0.0
         self._news = trio.Event()
         self._changed_s: float | None = None
 
@@ -109,9 +113,9 @@ class Feed:
         while True:
             if not self.publisher.clients_count:
                 await self._rest()
-            await self._round()
-            await trio.sleep(ROUND_S)
-            with trio.move_on_after(ROUND_S):
+            has_told = await self._round()
+            await trio.sleep(ROUND_S if has_told else QUIET_ROUND_S)
+            with trio.move_on_after(ROUND_S - QUIET_ROUND_S):
                 await self._news.wait()
 
     async def _rest(self) -> None:
@@ -123,7 +127,8 @@ class Feed:
             with trio.move_on_after(LOOK_S):
                 await self.publisher.wanted.wait()
 
-    async def _round(self) -> None:
+    async def _round(self) -> bool:
+        """Look at what is due, and publish it; return whether anybody was told anything."""
         core = self._service.core
         changed_s, self._changed_s = self._changed_s, None
         self._news = trio.Event()
@@ -140,9 +145,10 @@ class Feed:
                     gone.add(cp_id)
         changed = self._board.show(views)
         removed = self._board.remove(gone)
-        await self._publish(changed, removed, core)
-        if changed_s is not None:
+        has_told = await self._publish(changed, removed, core)
+        if has_told and changed_s is not None:
             self._metrics.delay.observe(trio.current_time() - changed_s)
+        return has_told
 
     def _due(self, core: Central) -> set[str]:
         """Return the charging points to look at now."""
@@ -150,10 +156,11 @@ class Feed:
             self._core = core
             self._unswept = []
             self._touched = {*core.cp_ids, *self._board.cp_ids}
-        elif not self._unswept:
-            self._unswept = [*core.cp_ids, *self._board.cp_ids]
-            self._slice = len(self._unswept) // SWEEP_ROUNDS + 1
-        else:
+        elif trio.current_time() - self._swept_s >= SWEEP_S / SWEEP_STEPS:
+            self._swept_s = trio.current_time()
+            if not self._unswept:
+                self._unswept = [*core.cp_ids]
+                self._slice = len(self._unswept) // SWEEP_STEPS + 1
             self._touched.update(self._unswept[: self._slice])
             del self._unswept[: self._slice]
         due, self._touched = self._touched, set()
@@ -161,7 +168,7 @@ class Feed:
 
     async def _publish(
         self, changed: Sequence[CpView], removed: Sequence[str], core: Central | None
-    ) -> None:
+    ) -> bool:
         events, network = [*self._events], self._look_at_network(now())
         self._events.clear()
         update = Update(
@@ -172,10 +179,11 @@ class Feed:
             network=None if network == self._network else network,
         )
         self._network = network
-        await self.publisher.publish(update)
+        has_told = await self.publisher.publish(update)
         self.publisher.catch_up()
         if not self.publisher.is_live:
             self.publisher.go_live()
+        return has_told
 
     def _look_at_network(self, moment: Now) -> Network:
         service = self._service

@@ -210,3 +210,12 @@ def test_a_window_with_room_leaves_nothing_out() -> None:
     for height in (needed, needed + 1):
         assert not [line for line in window(snapshot, 200, height) if line.startswith("…")]
     assert "…" in window(snapshot, 200, needed - 1)[-1]
+
+
+def test_the_page_names_the_feed() -> None:
+    """Proves: who wants to follow the network finds the address of its feed in `evd status`, a
+    script in its JSON; the live window does without."""
+    snapshot = Snapshot([a_point(1)], 0, [], (), feed="ws://127.0.0.1:8765/feed")
+    assert page(snapshot, 80)[-1] == "Status feed: ws://127.0.0.1:8765/feed"
+    assert snapshot.as_json()["feed"] == "ws://127.0.0.1:8765/feed"
+    assert not any("feed" in line for line in window(snapshot, 80, 20))
