@@ -55,7 +55,7 @@ async def core() -> Central:
 @pytest.fixture
 async def service(core: Central, inbox: Inbox, page: Page) -> Service:
     """A service that answers for `core`; its database is read by no test here."""
-    service = Service(inbox, lambda: True, page.metrics.render)
+    service = Service(inbox, lambda: True, page.metrics.render, 8765)
     service.start_serving(core, None)  # type: ignore[arg-type]
     return service
 

@@ -10,10 +10,10 @@ from evd.adapters.http.api import HTML, Routes, json_api
 from evd.adapters.http.body import Body
 from evd.adapters.http.central_history import routes as history_routes
 from evd.adapters.http.central_lists import routes as list_routes
+from evd.adapters.http.central_page import central_page
 from evd.adapters.http.central_service import CentralService, ServiceHere
 from evd.adapters.http.errors import AnyRequest, answering
 from evd.adapters.http.metrics import CONTENT_TYPE
-from evd.adapters.http.pages import html_response, network_page
 from evd.adapters.http.parameters import (
     DAYS_DEFAULT,
     CpIdInPath,
@@ -84,15 +84,9 @@ async def _ask(service: CentralService, make: Callable[[int], Asked], taken: T) 
 
 
 @routes.get("/", "The dashboard", "A page", media_type=HTML)
-async def show_network(service: ServiceHere) -> Response[str]:
-    """The network at a glance, loaded again by itself."""
-    page = network_page(
-        service.charging_points(),
-        service.active_requests(),
-        service.unhealthy(),
-        service.central_id,
-    )
-    return html_response(page)
+async def show_network(request: AnyRequest, service: ServiceHere) -> Response[str]:
+    """The network at a glance, kept up to date by the status feed."""
+    return central_page(request.headers.get("host", ""), service.feed_port)
 
 
 @routes.get("/health", "Whether Central can serve requests", "It can", 503, unless=UnhealthyShown)

@@ -67,6 +67,10 @@ class CentralService(Protocol):
         """The id of this Central's database."""
 
     @property
+    def feed_port(self) -> int:
+        """The port of the status feed."""
+
+    @property
     def uptime_s(self) -> float:
         """Seconds since Central's start."""
 

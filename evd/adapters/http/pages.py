@@ -4,15 +4,11 @@ A page loads nothing from another host, and its policy says so to the browser.  
 written here is escaped.
 """
 
-from collections.abc import Sequence
 from html import escape
 from typing import Final
 
 from litestar import Response
 
-from evd.core.central.views import CpView
-
-REFRESH_S: Final = 2
 STYLESHEETS: Final = ("tokens.css", "theme.css", "document.css")
 
 _POLICY: Final = (
@@ -22,18 +18,6 @@ _POLICY: Final = (
 # Images by data: are the icon of a tab, which tells of trouble.
 _APP_POLICY: Final = (
     f"{_POLICY}; script-src 'self'; img-src 'self' data:; manifest-src 'self'; worker-src 'self'"
-)
-_COLUMNS: Final = (
-    "Charging point",
-    "State",
-    "Available",
-    "Driver",
-    "kW",
-    "kWh",
-    "Euros",
-    "Rate",
-    "Breaker",
-    "Location",
 )
 
 
@@ -58,59 +42,3 @@ def whole_page(title: str, body: str, *, refresh_s: int | None = None) -> str:
         f"<title>{escape(title)}</title>\n{sheets}\n"
         f"</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
-
-
-def network_page(
-    points: Sequence[CpView], active_requests: int, unhealthy: str | None, central_id: str
-) -> str:
-    """The network at a glance."""
-    shown = {state: sum(point.state == state for point in points) for state in _STATES}
-    counts = ", ".join(f"{count} {state}" for state, count in shown.items())
-    warning = (
-        "" if unhealthy is None else f'<p class="warning" role="alert">{escape(unhealthy)}</p>'
-    )
-    head = "".join(f'<th scope="col">{column}</th>' for column in _COLUMNS)
-    rows = "\n".join(_row(point) for point in points)
-    empty = "" if points else '<p class="quiet">No charging point has registered yet.</p>'
-    body = f"""<header>
-<h1>EV charging network</h1>
-<p>{len(points)} charging points: {counts}. Open requests: {active_requests}.</p>
-<p class="quiet">Central <code>{escape(central_id)}</code></p>
-<nav><a href="/sessions">Sessions</a><a href="/faults">Faults</a><a href="/docs">API</a></nav>
-</header>
-<main>{warning}
-<div class="wide"><table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table></div>{empty}
-</main>"""
-    return whole_page("EV charging network", body, refresh_s=REFRESH_S)
-
-
-_STATES: Final = ("ON", "BROKEN", "DISCONNECTED")
-
-
-def _row(point: CpView) -> str:
-    # A cp_id has no character that a URL or HTML knows, by its form; escaped all the same.
-    cp_id = escape(point.cp_id)
-    available = "yes" if point.available else escape(point.unavailable_reason or "no")
-    meter = point.telemetry
-    amounts = ("", "", "")
-    if meter is not None:
-        amounts = (f"{meter.kw:.1f}", f"{meter.kwh:.3f}", f"{meter.euros:.2f}")
-    rate = ""
-    if point.kw_rate is not None and point.euro_rate is not None:
-        rate = f"{point.kw_rate:g} kW at {point.euro_rate:.2f} €/kWh"
-    cells = [
-        f'<th scope="row"><a href="/cp/{cp_id}">{cp_id}</a></th>',
-        f'<td><span class="state {point.state.lower()}">{point.state}</span></td>',
-        f"<td>{available}</td>",
-        f"<td>{escape(point.current_driver or '')}</td>",
-        *(f'<td class="number">{amount}</td>' for amount in amounts),
-        f"<td>{rate}</td>",
-        f"<td>{point.breaker}</td>",
-        f"<td>{escape(point.location or '')}</td>",
-    ]
-    return f"<tr>{''.join(cells)}</tr>"

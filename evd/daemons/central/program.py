@@ -67,7 +67,12 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         ) as consumer,
         trio.open_nursery() as nursery,
     ):
-        service = Service(inbox, lambda: consumer.healthy and producer.broker_up, metrics.render)
+        service = Service(
+            inbox,
+            lambda: consumer.healthy and producer.broker_up,
+            metrics.render,
+            config.feed_port,
+        )
         messenger = Messenger(producer, metrics.count_dead_letter)
         feed = Feed(service, feed_metrics)
         loop = Loop(_settings(config), consumer, messenger, inbox, service, metrics, feed)

@@ -32,10 +32,12 @@ class Service:
         inbox: Inbox,
         broker_up: Callable[[], bool],
         render: Callable[[Standing], Awaitable[bytes]],
+        feed_port: int,
     ) -> None:
         self._inbox = inbox
         self.broker_up = broker_up
         self._render = render
+        self.feed_port = feed_port
         self._started_s = time.monotonic()
         self._numbers = itertools.count(1)
         self._calls: dict[int, trio.MemorySendChannel[Reply]] = {}

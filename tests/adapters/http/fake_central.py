@@ -83,6 +83,7 @@ class FakeCentral:
 
     central_id: str = "central-1"
     uptime_s: float = 12.3456
+    feed_port: int = 8765
     unreadable: list[str] = attrs.Factory(lambda: ["session session-7"])
     reason: str | None = None
     points: list[CpView] = attrs.Factory(lambda: [SUPPLYING, NEVER_SEEN])

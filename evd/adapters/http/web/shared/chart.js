@@ -2,6 +2,8 @@
 import uPlot from "/web/vendor/uplot/uPlot.esm.js";
 
 const HEIGHT_PX = 190;
+// Steps of an axis of seconds that people count in.
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 
 /**
  * @typedef {object} ChartForm
@@ -90,7 +92,7 @@ export class Chart {
       },
       series: [{}, { stroke: accent, width: 1.75, fill: faded(accent), points: { show: false } }],
       axes: [
-        { ...axis, grid: { show: false }, space: 70, size: 26, values: clockValues(clock, moment) },
+        { ...axis, grid: { show: false }, space: 70, size: 26, values: clockValues(clock, moment), ...(clock ? {} : { incrs: STEPS_S }) },
         { ...axis, grid: { stroke: line, width: 1 }, size: 46, space: 34 },
       ],
       hooks: { setCursor: [(plot) => this.#point(plot)] },

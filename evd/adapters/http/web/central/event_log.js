@@ -1,0 +1,153 @@
+// What has happened: the newest from the feed, older faults from what is stored.
+import { html, live, nothing, repeat } from "/web/shared/lit.js";
+import { get } from "/web/shared/calls.js";
+import { dateTime, timeOfField, when } from "/web/shared/formats.js";
+import { icons } from "/web/shared/icons.js";
+
+export const KINDS = {
+  FAULT: ["Fault", icons.broken, "bad"],
+  RECOVERY: ["Recovered", icons.on, "good"],
+  DISCONNECTED: ["Disconnected", icons.off, "off"],
+  RECONNECTED: ["Reconnected", icons.on, "good"],
+  SESSION_STARTED: ["Session started", icons.bolt, "plain"],
+  SESSION_ENDED: ["Session ended", icons.bolt, "plain"],
+  STOPPED: ["Stopped", icons.stopped, "warn"],
+  RESUMED: ["Resumed", icons.on, "good"],
+  REFUSED: ["Refused", icons.close, "warn"],
+  BREAKER: ["Breaker", icons.warn, "warn"],
+};
+const GROUPS = {
+  all: ["Everything", () => true],
+  faults: ["Faults and recoveries", (kind) => ["FAULT", "RECOVERY", "DISCONNECTED", "RECONNECTED", "BREAKER"].includes(kind)],
+  sessions: ["Sessions", (kind) => kind.startsWith("SESSION")],
+  operator: ["Stops and resumes", (kind) => kind === "STOPPED" || kind === "RESUMED"],
+  refused: ["Refused requests", (kind) => kind === "REFUSED"],
+};
+const SHOWN_MAX = 200;
+const PAGE = 50;
+
+const asked = { cp: "", group: "all", since: "" };
+
+export class EventLog {
+  #model;
+  #redraw;
+  #older = [];
+  #trouble = "";
+  #ended = false;
+  #calls = new AbortController();
+
+  constructor(model, redraw) {
+    this.#model = model;
+    this.#redraw = redraw;
+  }
+
+  end() {
+    this.#calls.abort();
+  }
+
+  template() {
+    const shown = this.#shown();
+    return html`<section class="panel events" aria-label="Events">
+      <header>
+        <h2>Events</h2>
+        <a class="small" href="#/faults">All faults</a>
+      </header>
+      ${this.#filters()}
+      <ol class="event-lines" role="log" aria-label="Events" tabindex="0">
+        ${repeat(shown, keyOf, drawn)}
+        ${shown.length ? nothing : html`<li class="empty">Nothing of that kind has happened.</li>`}
+        ${this.#end()}
+      </ol>
+    </section>`;
+  }
+
+  #shown() {
+    const since = timeOfField(asked.since) ?? "";
+    const cp = asked.cp.toLowerCase();
+    const [, wanted] = GROUPS[asked.group];
+    const all = [...this.#older, ...this.#model.events];
+    const fits = ({ kind, cp_id, ts }) =>
+      wanted(kind) && (!cp || (cp_id ?? "").toLowerCase().includes(cp)) && (!since || ts >= since);
+    return all.filter(fits).reverse().slice(0, SHOWN_MAX);
+  }
+
+  #filters() {
+    const take = (name) => (happened) => {
+      asked[name] = happened.target.value;
+      this.#ended = false;
+      this.#older = [];
+      this.#redraw();
+    };
+    const option = ([name, [words]]) => html`<option value=${name} ?selected=${name === asked.group}>${words}</option>`;
+    return html`<div class="filters">
+      <input class="field" type="text" placeholder="Charging point" aria-label="Events of charging point"
+        .value=${live(asked.cp)} @input=${take("cp")} />
+      <select class="field" aria-label="Kind of event" @change=${take("group")}>${Object.entries(GROUPS).map(option)}</select>
+      <label class="labelled since"><span>Not before</span>
+        <input class="field" type="datetime-local" .value=${live(asked.since)} @change=${take("since")} /></label>
+    </div>`;
+  }
+
+  #end() {
+    if (this.#trouble) return html`<li class="trouble">${this.#trouble}</li>`;
+    if (this.#ended) return html`<li class="empty">That is all.</li>`;
+    return html`<li class="more"><button class="button little" @click=${() => this.#ask()}>Older faults</button></li>`;
+  }
+
+  async #ask() {
+    const first = this.#older[0];
+    const until = this.#model.events[0]?.ts;
+    const parameters = { limit: PAGE, cp_id: exact(asked.cp, this.#model), since: timeOfField(asked.since) };
+    Object.assign(parameters, first ? { before: first.id } : { until });
+    this.#trouble = "";
+    try {
+      const { faults } = await get("/faults", parameters, this.#calls.signal);
+      const found = faults.map(({ id, cp_id, event_type, reason, timestamp }) => ({
+        id,
+        kind: event_type,
+        cp_id,
+        text: reason,
+        ts: timestamp,
+      }));
+      this.#older = [...found.reverse(), ...this.#older].slice(-SHOWN_MAX);
+      this.#ended = faults.length < PAGE;
+    } catch (error) {
+      if (this.#calls.signal.aborted) return;
+      this.#trouble = error.message;
+    }
+    this.#redraw();
+  }
+}
+
+const keyOf = ({ id, kind, cp_id, ts, session_id, request_id }) =>
+  `${id ?? ""} ${kind} ${cp_id} ${ts} ${session_id ?? request_id ?? ""}`;
+
+/** The id of a charging point as it is written, where the text is one; else null. */
+function exact(text, model) {
+  for (const id of model.points.keys()) if (id.toLowerCase() === text.toLowerCase()) return id;
+  return null;
+}
+
+const templates = new WeakMap();
+
+/** The template of an event, made once: its times are the dearest part of the page. */
+function drawn(one) {
+  if (!templates.has(one)) templates.set(one, event(one));
+  return templates.get(one);
+}
+
+function event({ kind, cp_id, text, ts, session_id }) {
+  const [words, icon, mood] = KINDS[kind] ?? [kind, icons.warn, "plain"];
+  const title = html`${words}${cp_id ? ` · ${cp_id}` : ""}`;
+  const link = session_id ? `#/session/${session_id}` : cp_id ? `#/cp/${cp_id}` : null;
+  return html`<li class="event" data-mood=${mood}>
+    ${icon}
+    <div>
+      <p class="title">
+        ${link ? html`<a href=${link}>${title}</a>` : html`<b>${title}</b>`}
+        <time datetime=${ts} title=${dateTime(ts)}>${when(ts)}</time>
+      </p>
+      ${text ? html`<p class="quiet">${text}</p>` : nothing}
+    </div>
+  </li>`;
+}

@@ -1,0 +1,90 @@
+// A list that is asked for page by page, with filters that stand in the address of the page.
+import { html, nothing } from "/web/shared/lit.js";
+import { address, get } from "/web/shared/calls.js";
+
+/**
+ * Rows of one call of the API, newest first. A filter that changes is written into the address, so
+ * that a link or a reload shows the same.
+ */
+export class Listing {
+  rows = [];
+  state = "waiting";
+  trouble = "";
+  #path;
+  #field;
+  #limit;
+  #idOf;
+  #changed;
+  #calls = new AbortController();
+
+  /**
+   * @param {string} path of the call @param {string} field its list
+   * @param {(row: object) => string} idOf what `before` wants
+   */
+  constructor(path, field, idOf, changed, limit = 100) {
+    this.#path = path;
+    this.#field = field;
+    this.#idOf = idOf;
+    this.#changed = changed;
+    this.#limit = limit;
+  }
+
+  end() {
+    this.#calls.abort();
+  }
+
+  /** Ask anew with other filters. */
+  async load(filters) {
+    this.#calls.abort();
+    this.#calls = new AbortController();
+    this.filters = filters;
+    this.state = "waiting";
+    await this.#ask([]);
+  }
+
+  async more() {
+    this.state = "waiting";
+    await this.#ask(this.rows);
+  }
+
+  async #ask(before) {
+    const { signal } = this.#calls;
+    this.#changed();
+    try {
+      const last = before.at(-1);
+      const page = { ...this.filters, limit: this.#limit, before: last && this.#idOf(last) };
+      const found = (await get(this.#path, page, signal))[this.#field];
+      this.rows = [...before, ...found];
+      this.state = found.length < this.#limit ? "whole" : "more";
+      this.trouble = "";
+    } catch (error) {
+      if (signal.aborted) return;
+      this.rows = before;
+      this.state = "failed";
+      this.trouble = error.message;
+    }
+    this.#changed();
+  }
+
+  /** The same as a file. */
+  csv() {
+    return address(this.#path, { ...this.filters, format: "csv" });
+  }
+
+  /** What stands below the rows. */
+  foot(nothingFound) {
+    if (this.state === "failed") {
+      return html`<p class="trouble" role="alert">${this.trouble}
+        <button class="button little" @click=${() => this.load(this.filters)}>Try again</button></p>`;
+    }
+    if (this.state === "waiting") return html`<p class="empty">Loading…</p>`;
+    if (!this.rows.length) return html`<p class="empty">${nothingFound}</p>`;
+    if (this.state === "whole") return nothing;
+    return html`<p class="more"><button class="button" @click=${() => this.more()}>Older</button></p>`;
+  }
+}
+
+/** Write filters into the address of this page, without another entry in the history. */
+export function writeAddress(place, filters) {
+  history.replaceState(null, "", address(`#${place}`, filters));
+}

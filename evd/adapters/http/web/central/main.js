@@ -1,0 +1,138 @@
+// Where the page begins: the feed fills the model, the address chooses the view.
+import { html, nothing, render } from "/web/shared/lit.js";
+import { Feed } from "/web/shared/feed.js";
+import { clockSeconds } from "/web/shared/formats.js";
+import { icons } from "/web/shared/icons.js";
+import { tell } from "/web/shared/favicon.js";
+import { themeToggle } from "/web/shared/theme_toggle.js";
+import { FaultsView } from "/web/central/faults_view.js";
+import { NetworkModel } from "/web/central/model.js";
+import { NetworkView } from "/web/central/network_view.js";
+import { PointView } from "/web/central/point_view.js";
+import { ReportsView } from "/web/central/reports_view.js";
+import { SessionView } from "/web/central/session_view.js";
+import { SessionsView } from "/web/central/sessions_view.js";
+
+const TITLE = "EV charging network";
+const ROUTES = [
+  [/^\/$/, NetworkView, "/"],
+  [/^\/cp\/([^/?]+)$/, PointView, "/"],
+  [/^\/session\/([^/?]+)$/, SessionView, "/sessions"],
+  [/^\/sessions$/, SessionsView, "/sessions"],
+  [/^\/faults$/, FaultsView, "/faults"],
+  [/^\/reports$/, ReportsView, "/reports"],
+];
+const LINKS = [
+  ["/", "Network"],
+  ["/sessions", "Sessions"],
+  ["/faults", "Faults"],
+  ["/reports", "Reports"],
+];
+
+const model = new NetworkModel();
+const app = document.getElementById("app");
+app.replaceChildren();
+
+let view = null;
+let place = "/";
+let section = "/";
+let scrolledNetwork = 0;
+
+function shell() {
+  const link = ([path, name]) => html`<a href="#${path}" aria-current=${section === path}>${name}</a>`;
+  return html`<header class="top">
+      <a class="brand" href="#/">${icons.bolt}<span>${TITLE}</span></a>
+      <nav class="segments" aria-label="Pages">${LINKS.map(link)}</nav>
+      <div class="right">
+        ${connection()}
+        <a class="button bare" href="/docs">API</a>
+        ${themeToggle(draw)}
+      </div>
+    </header>
+    ${lost()} ${trouble()}
+    <main id="content" tabindex="-1"></main>`;
+}
+
+function connection() {
+  const words = { connecting: "connecting", live: "live", lost: "offline" };
+  return html`<span class="connection" data-status=${model.status}><i></i>${words[model.status]}</span>`;
+}
+
+function lost() {
+  const since = model.heardAt === null ? "" : ` What is shown was true at ${clockSeconds(model.heardAt)}.`;
+  return html`<div role="alert" class="lost-place">
+    ${model.status === "lost"
+      ? html`<p class="lost">${icons.unplugged}<span><b>connection lost</b> – trying again by itself.${since}</span></p>`
+      : nothing}
+  </div>`;
+}
+
+/** On the other pages: that something on the network's page wants to be looked at. */
+function trouble() {
+  const count = model.alerts.length;
+  if (!count || place === "/") return nothing;
+  const text = count === 1 ? model.alerts[0].text : `${count} things need a person now`;
+  return html`<a class="elsewhere" href="#/">${icons.broken}<span>${text}</span></a>`;
+}
+
+function draw() {
+  app.toggleAttribute("data-lost", model.status === "lost");
+  render(shell(), app);
+  view?.draw();
+  const count = model.alerts.length;
+  const mood = model.status === "lost" ? "lost" : count ? "alert" : "good";
+  const title = view?.title ? `${view.title} · ${TITLE}` : TITLE;
+  tell(model.status === "lost" ? `connection lost · ${title}` : title, mood, count);
+}
+
+function go() {
+  const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
+  const found = ROUTES.find(([form]) => form.test(path)) ?? ROUTES[0];
+  const [form, View, belongsTo] = found;
+  const parts = form.exec(path) ?? [];
+  if (place === "/" && view) scrolledNetwork = scrollY;
+  view?.end();
+  view = null;
+  place = path;
+  section = belongsTo;
+  render(shell(), app);
+  const content = document.getElementById("content");
+  const inside = document.createElement("div");
+  content.replaceChildren(inside);
+  view = new View(inside, model, { id: decoded(parts[1]), query: new URLSearchParams(query) });
+  draw();
+  scrollTo(0, View === NetworkView ? scrolledNetwork : 0);
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text ?? "");
+  } catch {
+    return "";
+  }
+}
+
+function feedAddress() {
+  const port = document.querySelector('meta[name="evd-feed-port"]').content;
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  return `${scheme}://${location.hostname}:${port}/feed`;
+}
+
+addEventListener("hashchange", () => {
+  // The link for the keyboard points to a place on this page.
+  if (location.hash === "#content") {
+    document.getElementById("content").focus();
+    history.replaceState(null, "", `#${place}`);
+    return;
+  }
+  go();
+  document.getElementById("content").focus({ preventScroll: true });
+});
+model.listen(draw);
+// What is shown since when grows older by itself.
+setInterval(() => model.changed(), 1_000);
+go();
+new Feed(feedAddress(), {
+  message: (message) => model.onMessage(message),
+  status: (status) => model.onStatus(status),
+});

@@ -1,0 +1,82 @@
+// The page of the whole network.
+import { html, render } from "/web/shared/lit.js";
+import { Actions } from "/web/central/actions.js";
+import { activeSessions } from "/web/central/active_sessions.js";
+import { alerts } from "/web/central/alerts.js";
+import { EventLog } from "/web/central/event_log.js";
+import { PointList } from "/web/central/point_list.js";
+import { PowerPanel } from "/web/central/power_panel.js";
+import { totals } from "/web/central/totals.js";
+
+// On a narrow screen one of these is shown at a time.
+const TABS = { points: "Charging points", sessions: "Active sessions", events: "Events" };
+
+let tab = "points";
+
+export class NetworkView {
+  title = "";
+  #element;
+  #model;
+  #list;
+  #log;
+  #power;
+
+  constructor(element, model) {
+    this.#element = element;
+    this.#model = model;
+    element.className = "network";
+    const redraw = () => this.draw();
+    this.#list = new PointList(model, new Actions(model));
+    this.#log = new EventLog(model, redraw);
+    this.draw();
+    const place = element.querySelector(".power-place");
+    this.#power = new PowerPanel(place, { live: model.power, backfill: model });
+  }
+
+  end() {
+    this.#list.end();
+    this.#log.end();
+    this.#power.end();
+  }
+
+  draw() {
+    const model = this.#model;
+    this.#element.dataset.tab = tab;
+    render(
+      html`<h1 class="unseen">The network</h1>
+        ${totals(model, (state) => this.#filter(state))} ${alerts(model)}
+        <div class="columns">
+          <div class="left">
+            <div class="power-place"></div>
+            ${this.#tabs()}
+            <section class="points" aria-label="Charging points"></section>
+          </div>
+          <aside class="rail">
+            ${activeSessions(model)} ${this.#log.template()}
+          </aside>
+        </div>`,
+      this.#element,
+    );
+    this.#list.draw(this.#element.querySelector(".points"));
+    this.#power?.draw();
+  }
+
+  #filter(state) {
+    tab = "points";
+    this.#list.filterBy(state);
+    this.draw();
+    this.#element.querySelector(".points")?.scrollIntoView({ block: "start", behavior: "smooth" });
+  }
+
+  #tabs() {
+    const choose = (name) => () => {
+      tab = name;
+      this.draw();
+    };
+    const button = ([name, words]) =>
+      html`<button aria-pressed=${tab === name} @click=${choose(name)}>${words}</button>`;
+    return html`<div class="segments tabs" role="group" aria-label="Part of the page">
+      ${Object.entries(TABS).map(button)}
+    </div>`;
+  }
+}

@@ -1,0 +1,95 @@
+// Energy, sessions and money by month, charging point or driver.
+import { html, render } from "/web/shared/lit.js";
+import { address, get } from "/web/shared/calls.js";
+import { count, euros, kwh } from "/web/shared/formats.js";
+import { icons } from "/web/shared/icons.js";
+import { choiceField, textField, timeField } from "/web/central/fields.js";
+import { writeAddress } from "/web/central/listing.js";
+
+const BY = { month: "Month (UTC)", cp: "Charging point", driver: "Driver" };
+const NAMES = ["by", "since", "until", "cp_id", "driver_id"];
+
+export class ReportsView {
+  title = "Reports";
+  #element;
+  #filters;
+  #rows = null;
+  #trouble = "";
+  #calls = new AbortController();
+
+  constructor(element, _model, { query }) {
+    this.#element = element;
+    this.#filters = Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
+    this.#filters.by ||= "month";
+    this.#load();
+  }
+
+  end() {
+    this.#calls.abort();
+  }
+
+  async #load() {
+    this.#calls.abort();
+    this.#calls = new AbortController();
+    const { signal } = this.#calls;
+    try {
+      this.#rows = (await get("/reports", this.#filters, signal)).report;
+      this.#trouble = "";
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#trouble = error.message;
+    }
+    this.draw();
+  }
+
+  #take = (name) => (value) => {
+    this.#filters = { ...this.#filters, [name]: value };
+    writeAddress("/reports", this.#filters);
+    this.#load();
+  };
+
+  draw() {
+    const { by, since, until, cp_id, driver_id } = this.#filters;
+    const csv = address("/reports", { ...this.#filters, format: "csv" });
+    render(
+      html`<div class="page-head"><h1>Reports</h1>
+          <a class="button" href=${csv} download="report-by-${by}.csv">${icons.down} CSV</a></div>
+        <div class="filter-bar">
+          ${choiceField("By", by, BY, this.#take("by"))} ${timeField("Ended after", since, this.#take("since"))}
+          ${timeField("Ended before", until, this.#take("until"))}
+          ${textField("Charging point", cp_id, this.#take("cp_id"))}
+          ${textField("Driver", driver_id, this.#take("driver_id"))}
+        </div>
+        <section class="panel">${this.#body()}</section>`,
+      this.#element,
+    );
+  }
+
+  #body() {
+    if (this.#trouble) return html`<p class="trouble" role="alert">${this.#trouble}</p>`;
+    if (this.#rows === null) return html`<p class="empty">Loading…</p>`;
+    if (!this.#rows.length) return html`<p class="empty">Nothing was billed in this span.</p>`;
+    const sum = (name) => this.#rows.reduce((total, row) => total + row[name], 0);
+    const most = Math.max(...this.#rows.map((row) => row.kwh), 1e-9);
+    const line = (row) => html`<tr>
+      <th scope="row">${this.#key(row.key)}</th>
+      <td class="number">${count(row.sessions)}</td>
+      <td class="number">${kwh(row.kwh)}</td>
+      <td class="number">${euros(row.euros)}</td>
+      <td class="share"><svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><path d="M0 0h${(row.kwh / most) * 100}v8H0Z"></path></svg></td>
+    </tr>`;
+    return html`<div class="scroll" tabindex="0" role="region" aria-label="Report"><table class="table report">
+      <thead><tr><th scope="col">${BY[this.#filters.by]}</th><th scope="col" class="number">Sessions</th>
+        <th scope="col" class="number">Energy</th><th scope="col" class="number">Billed</th><th scope="col"><span class="unseen">Share of the energy</span></th></tr></thead>
+      <tbody>${this.#rows.map(line)}</tbody>
+      <tfoot><tr><td>All</td><td class="number">${count(sum("sessions"))}</td><td class="number">${kwh(sum("kwh"))}</td>
+        <td class="number">${euros(sum("euros"))}</td><td></td></tr></tfoot>
+    </table></div>`;
+  }
+
+  #key(key) {
+    if (this.#filters.by === "cp") return html`<a href="#/cp/${key}">${key}</a>`;
+    if (this.#filters.by === "driver") return html`<a href="#/sessions?driver_id=${key}">${key}</a>`;
+    return key;
+  }
+}
