@@ -1,7 +1,7 @@
 """Central's side of the feed: which charging points are looked at, when, and what is told."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from evd.core.central.views import CpView
 from evd.core.effects import Now
 from evd.daemons.central.feed import QUIET_ROUND_S, ROUND_S, SWEEP_STEPS, Feed
 from evd.daemons.central.inbox import Inbox
+from evd.daemons.central.metrics import Gauged
 from evd.daemons.central.service import Service
 
 Clock = trio.testing.MockClock
@@ -104,7 +105,7 @@ class Scene:
         self.feed.on_stored([FaultEvent(each, EventType.FAULT, "x", NOON) for each in cp_ids])
 
 
-async def unrendered(_: Sequence[CpView], __: int, ___: bool) -> bytes:
+async def unrendered(_: Gauged) -> bytes:
     """No metrics."""
     return b""
 
@@ -112,7 +113,7 @@ async def unrendered(_: Sequence[CpView], __: int, ___: bool) -> bytes:
 @pytest.fixture
 async def scene(nursery: trio.Nursery) -> AsyncIterator[Scene]:
     """A feed of CP-0 to CP-9 that has just begun."""
-    service, metrics = Service(Inbox(), lambda: True, unrendered), Metrics()
+    service, metrics = Service(Inbox(), lambda: True, unrendered, 8765), Metrics()
     scene = Scene(Core(), Feed(service, FeedMetrics(metrics)), service, metrics)
     core = Core()
     core.put(*(f"CP-{n}" for n in range(10)))

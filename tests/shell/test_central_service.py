@@ -17,7 +17,7 @@ from evd.core.central.views import CpView
 from evd.core.wire.control import Ack, Nack, NackCode
 from evd.core.wire.messages import DriverRequest, RequestStatus, Seen
 from evd.daemons.central.inbox import Inbox
-from evd.daemons.central.metrics import CentralMetrics, Standing
+from evd.daemons.central.metrics import CentralMetrics, Gauged
 from evd.daemons.central.service import PIECE_MAX, Service
 from evd.daemons.central.steps import batch_steps
 from evd.daemons.clock import now
@@ -29,9 +29,9 @@ class Page:
     def __init__(self) -> None:
         self.metrics = CentralMetrics(Metrics())
 
-    async def lines(self, standing: Standing) -> list[str]:
+    async def lines(self, gauged: Gauged) -> list[str]:
         """Return the lines of /metrics."""
-        return (await self.metrics.render(standing)).decode().splitlines()
+        return (await self.metrics.render(gauged)).decode().splitlines()
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ async def test_what_monitors_are_refused_is_counted(page: Page) -> None:
     """Proves: each NACK counts under its code, every code from 0."""
     for answer in (Ack(1, "central-1"), Nack(2, "no room", code=NackCode.FULL)):
         page.metrics.count_answer(answer)
-    shown = await page.lines(Standing([]))
+    shown = await page.lines(Gauged([]))
     assert 'evd_nacks_total{code="full"} 1.0' in shown
     assert 'evd_nacks_total{code="bad_frame"} 0.0' in shown
 
@@ -116,10 +116,10 @@ async def test_what_monitors_are_refused_is_counted(page: Page) -> None:
 async def test_a_removed_charging_point_leaves_no_series(page: Page) -> None:
     """Proves: a charging point's series are there from the first look at it, count, and end when it
     is removed."""
-    await page.lines(Standing([view("CP-001"), view("CP-002")]))
+    await page.lines(Gauged([view("CP-001"), view("CP-002")]))
     fault = FaultEvent("CP-001", EventType.FAULT, "x", now().wall)
     page.metrics.count_commit([fault, attrs.evolve(fault, cp_id="CP-002")], 0.003)
-    shown = await page.lines(Standing([view("CP-002")]))
+    shown = await page.lines(Gauged([view("CP-002")]))
     assert not [line for line in shown if "CP-001" in line]
     assert 'evd_faults_total{cp_id="CP-002"} 1' in shown
     assert 'evd_recoveries_total{cp_id="CP-002"} 0' in shown
@@ -133,9 +133,9 @@ async def test_counts_outlive_a_database_that_fails(page: Page) -> None:
     """Proves: while there is no core, counters stay as they are and no charging point is shown in a
     state that nobody knows; it is told that the database is the reason."""
     fault = FaultEvent("CP-001", EventType.FAULT, "x", now().wall)
-    await page.lines(Standing([view("CP-001")]))
+    await page.lines(Gauged([view("CP-001")]))
     page.metrics.count_commit([fault], 0.003)
-    shown = await page.lines(Standing(None, unhealthy="the disk is full"))
+    shown = await page.lines(Gauged(None, unhealthy="the disk is full"))
     assert 'evd_faults_total{cp_id="CP-001"} 1' in shown
     assert not [line for line in shown if line.startswith("evd_charging_point_state{")]
     assert {"evd_database_up 0.0", "evd_broker_up 1.0", "evd_healthy 0.0"} <= {*shown}
@@ -160,7 +160,7 @@ async def test_a_request_is_timed_from_its_first_word_to_its_yes(
     page.metrics.note_requests([attrs.evolve(asked, request_id="req-2")])
     denied = attrs.evolve(row, request_id="req-2", status=RequestStatus.DENIED)
     page.metrics.count_commit([denied], 0.001)
-    shown = await page.lines(Standing([]))
+    shown = await page.lines(Gauged([]))
     assert "evd_request_accepted_seconds_count 1.0" in shown
     assert 'evd_request_accepted_seconds_bucket{le="0.25"} 0.0' in shown
     assert 'evd_request_accepted_seconds_bucket{le="0.5"} 1.0' in shown
@@ -173,12 +173,12 @@ async def test_ten_thousand_charging_points_hold_nothing_up(inbox: Inbox) -> Non
     image = Image(Meta("central-1", 1), charging_points=points)
     metrics, turns, turns_before = CentralMetrics(Metrics()), 0, 0
 
-    async def render(standing: Standing) -> bytes:
+    async def render(gauged: Gauged) -> bytes:
         nonlocal turns_before
         turns_before = turns
-        return await metrics.render(standing)
+        return await metrics.render(gauged)
 
-    service = Service(inbox, lambda: True, render)
+    service = Service(inbox, lambda: True, render, 8765)
     service.start_serving(Central(CentralSettings(), image, now()), None)  # type: ignore[arg-type]
     done = trio.Event()
 

@@ -13,7 +13,7 @@ from evd.core.engine.core import Engine
 from evd.core.engine.events import EngineDisk, EngineSettings
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.daemons.broker.metrics import BrokerMetrics
-from evd.daemons.central.metrics import CentralMetrics, Standing
+from evd.daemons.central.metrics import CentralMetrics, Gauged
 from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.engine.metrics import Counts, EngineMetrics
 from evd.daemons.monitor.metrics import MonitorMetrics
@@ -70,7 +70,7 @@ def exposition(daemon: str) -> str:
 
 def _central(metrics: Metrics) -> bytes:
     view = Point(ChargingPoint("CP-001"), 0.0).view(None, 0.0)
-    shown: bytes = trio.run(CentralMetrics(metrics).render, Standing([view]))
+    shown: bytes = trio.run(CentralMetrics(metrics).render, Gauged([view]))
     return shown
 
 

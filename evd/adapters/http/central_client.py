@@ -149,7 +149,7 @@ class Central:
         """Faults and recoveries, newest first; a filter that is None does not count."""
         return list_in(self._call("GET", f"/faults{_query(filters)}"), "faults")
 
-    def session(self, session_id: str) -> dict[str, Any] | None:
+    def find_session(self, session_id: str) -> dict[str, Any] | None:
         """One session and its curve, None for one that it does not know."""
         return self._find(f"/sessions/{quote(session_id)}")
 

@@ -86,7 +86,7 @@ class DriverCentral:
 
     async def session(self, session_id: str) -> dict[str, Any] | None:
         """One session and its curve, None for one that Central does not know."""
-        return await self._ask(functools.partial(self._central.session, session_id))
+        return await self._ask(functools.partial(self._central.find_session, session_id))
 
     async def _ask(self, call: Callable[[], T]) -> T:
         try:

@@ -234,11 +234,6 @@ class Central:
         """Return every charging point as it is shown, by id."""
         return [self.view(cp_id, now) for cp_id in self.cp_ids]
 
-    @property
-    def cp_ids(self) -> list[str]:
-        """The charging points on the list."""
-        return [*self._state.points]
-
     def knows(self, cp_id: str) -> bool:
         """Return whether the charging point is on the list."""
         return cp_id in self._state.points

@@ -57,7 +57,7 @@ _CP_COUNTERS = {
 
 
 @attrs.frozen
-class Standing:
+class Gauged:
     """Central as it stands now.
 
     `views` is None while it has no core; `unhealthy` says why it can't serve requests, if so.
@@ -197,19 +197,19 @@ class CentralMetrics:
         if row.settled:
             self._energy.inc(row.energy_mwh * JOULES_PER_MWH)
 
-    async def render(self, standing: Standing) -> bytes:
+    async def render(self, gauged: Gauged) -> bytes:
         """Return everything as it stands now, in Prometheus' text format."""
-        views = standing.views or ()
+        views = gauged.views or ()
         shown = Counter(view.state for view in views)
         for state in ShownState:
             self._states.labels(state.value).set(shown[state])
-        self._active.set(standing.active_requests)
-        self._charging.set(standing.active_sessions)
-        self._awaited.set(standing.awaited)
-        self._database_up.set(standing.views is not None)
-        self._broker_up.set(standing.broker_up)
-        self._unhealthy = standing.unhealthy
-        if standing.views is not None:
+        self._active.set(gauged.active_requests)
+        self._charging.set(gauged.active_sessions)
+        self._awaited.set(gauged.awaited)
+        self._database_up.set(gauged.views is not None)
+        self._broker_up.set(gauged.broker_up)
+        self._unhealthy = gauged.unhealthy
+        if gauged.views is not None:
             self._forget_all_but({view.cp_id for view in views})
         # Made in the thread that writes them; others count on meanwhile.
         counts = {kind: counter.copy() for kind, counter in self._of_cp.items()}

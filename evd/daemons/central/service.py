@@ -14,7 +14,7 @@ from evd.core.central.rows import CurvePoint
 from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
-from evd.daemons.central.metrics import Standing
+from evd.daemons.central.metrics import Gauged
 from evd.daemons.clock import now
 
 # A call is told after so long that it was not decided: better than to keep it waiting.
@@ -31,7 +31,7 @@ class Service:
         self,
         inbox: Inbox,
         broker_up: Callable[[], bool],
-        render: Callable[[Standing], Awaitable[bytes]],
+        render: Callable[[Gauged], Awaitable[bytes]],
         feed_port: int,
     ) -> None:
         self._inbox = inbox
@@ -158,7 +158,7 @@ class Service:
         """Return everything that is counted and measured."""
         core = self._core
         if core is None:
-            away = Standing(None, broker_up=self.broker_up(), unhealthy=self.unhealthy())
+            away = Gauged(None, broker_up=self.broker_up(), unhealthy=self.unhealthy())
             return await self._render(away)
         views = []
         for number, cp_id in enumerate(core.cp_ids, 1):
@@ -166,7 +166,7 @@ class Service:
                 views.append(core.view(cp_id, now()))
             if number % PIECE_MAX == 0:
                 await trio.lowlevel.checkpoint()
-        standing = Standing(
+        gauged = Gauged(
             views,
             core.active_requests,
             core.active_sessions,
@@ -174,7 +174,7 @@ class Service:
             self.broker_up(),
             self.unhealthy(),
         )
-        return await self._render(standing)
+        return await self._render(gauged)
 
 
 def _unserved(call: int, why: str) -> Reply:

@@ -11,7 +11,7 @@ from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Progra
 from evd.cli import doctor
 from evd.cli.doctor import Finding, suspect_sessions
 from evd.cli.errors import ToolFailed
-from evd.daemons.central.metrics import CentralMetrics, Standing
+from evd.daemons.central.metrics import CentralMetrics, Gauged
 from tests.unit.cli.scene import Answers, Supervised, answering, central_at
 
 
@@ -71,7 +71,7 @@ async def test_the_doctor_reads_what_was_counted(monkeypatch: pytest.MonkeyPatch
     metrics = CentralMetrics(Metrics())
     metrics.watch(lambda: found["connections"], 2)
     metrics.watch_dead_letters(lambda: found["letters"])
-    text = await metrics.render(Standing([]))
+    text = await metrics.render(Gauged([]))
     programs = [
         Program("evd-central", None, ()),
         Program("evd-driver", "al", ("--driver-id", "al")),
@@ -80,7 +80,7 @@ async def test_the_doctor_reads_what_was_counted(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "fetch", lambda url, path: HttpAnswer(200, HTTPMessage(), text))
     assert list(doctor.counted(programs, status)) == []
     found |= {"letters": 7, "connections": 2}
-    text = await metrics.render(Standing([]))
+    text = await metrics.render(Gauged([]))
     full, letters = (each.what for each in doctor.counted(programs, status))
     assert full == "evd-central turns monitors away: all of its 2 places are taken."
     assert letters == (
