@@ -18,6 +18,7 @@ from evd.core.central.rows import (
     Image,
     Meta,
     NetworkSnapshot,
+    OperatorEvent,
     Reading,
     Removal,
     Request,
@@ -162,7 +163,7 @@ class CentralStore:
             case Meta():
                 before = data.meta
                 data.meta = row
-            case HealthSnapshot() | NetworkSnapshot() | SessionCurve():
+            case HealthSnapshot() | NetworkSnapshot() | OperatorEvent() | SessionCurve():
                 pass
         if self.watch is not None:
             self.watch(before, row)

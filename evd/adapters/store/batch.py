@@ -9,6 +9,7 @@ from evd.core.central.rows import (
     HealthSnapshot,
     Meta,
     NetworkSnapshot,
+    OperatorEvent,
     Reading,
     Removal,
     Request,
@@ -40,7 +41,7 @@ def newest_by_kind(rows: Sequence[Row]) -> Mapping[type[Row], Collection[Row]]:
                 key = row.request_id
             case ChargingPoint() | Removal():
                 key = row.cp_id
-            case FaultEvent() | HealthSnapshot() | NetworkSnapshot():
+            case FaultEvent() | HealthSnapshot() | NetworkSnapshot() | OperatorEvent():
                 key = number
             case Meta():
                 key = 0

@@ -29,6 +29,7 @@ from evd.core.central.rows import (
     HealthSnapshot,
     Meta,
     NetworkSnapshot,
+    OperatorEvent,
     Reading,
     Removal,
     Request,
@@ -47,6 +48,7 @@ _ORDERS: Mapping[type, tuple[str, str]] = {
     FaultEvent: ("id", "timestamp"),
     HealthSnapshot: ("id", "timestamp"),
     NetworkSnapshot: ("id", "timestamp"),
+    OperatorEvent: ("id", "timestamp"),
     Request: ("request_id", "updated_at"),
     Session: ("session_id", "start_time"),
 }
@@ -148,6 +150,7 @@ class Statements:
             Removal: "DELETE FROM charging_points WHERE cp_id = :cp_id",
             FaultEvent: _insert("fault_events", _fields(FaultEvent)),
             HealthSnapshot: _insert("cp_health_history", _fields(HealthSnapshot)),
+            OperatorEvent: _insert("operator_events", _fields(OperatorEvent)),
             NetworkSnapshot: _insert("network_history", _fields(NetworkSnapshot)),
             SessionCurve: _insert("session_curves", _fields(SessionCurve))
             + " ON CONFLICT (session_id) DO NOTHING",

@@ -29,6 +29,7 @@ from evd.core.central.rows import (
     Image,
     Meta,
     NetworkSnapshot,
+    OperatorEvent,
     Request,
     Row,
     Session,
@@ -43,6 +44,8 @@ R = TypeVar("R", bound=attrs.AttrsInstance)
 LIST_READERS_MAX = 2
 RETENTION = Retention()
 PAGE = Page()
+# The histories of which each charging point has its own bound.
+_OF_EACH_POINT: Sequence[type[Row]] = (FaultEvent, HealthSnapshot, OperatorEvent)
 
 
 class Store:
@@ -98,11 +101,11 @@ class Store:
         """
         cutoff = now - timedelta(days=kept.days_max)
         pruned = 0
-        for row_class in (FaultEvent, HealthSnapshot, Request):
+        for row_class in (*_OF_EACH_POINT, Request):
             pruned += await self._delete(self._queries.aged(row_class, cutoff))
         cutoff = now - timedelta(days=kept.network_days_max)
         pruned += await self._delete(self._queries.aged(NetworkSnapshot, cutoff))
-        for row_class in (FaultEvent, HealthSnapshot):
+        for row_class in _OF_EACH_POINT:
             cp_id = ""
             while cp_id := await self._lists.run(
                 partial(self._queries.next_of, row_class=row_class, cp_id=cp_id)

@@ -31,6 +31,7 @@ from evd.core.central.rows import (
     HealthSnapshot,
     Meta,
     NetworkSnapshot,
+    OperatorEvent,
     Request,
     Session,
     SessionCurve,
@@ -44,6 +45,7 @@ OPEN_REQUEST = "status NOT IN ('COMPLETED', 'DENIED', 'FAILED')"
 OPEN_SESSION = "status NOT IN ('COMPLETED', 'FAILED')"
 # It has ended and never became a session: no bill hangs on it.
 REQUEST_ALONE = "session_id IS NULL AND status IN ('DENIED', 'FAILED')"
+HAS_ENDED = "end_time IS NOT NULL"
 # The plain numbers, from the column or the placeholder that holds whole units.
 TOTAL_KWH = "{} / 1000000.0"
 TOTAL_COST = "{} / 100.0"
@@ -85,6 +87,7 @@ requests = Table(
     *columns_of(Request, "request_id"),
     _index_where("requests_open", OPEN_REQUEST, "request_id"),
     _index_where("requests_alone", REQUEST_ALONE, "updated_at", "request_id"),
+    _index_where("requests_alone_by_cp", REQUEST_ALONE, "cp_id", "updated_at", "request_id"),
 )
 
 # `seq` is the order in which the rows came; lists have the order of the starts.
@@ -108,6 +111,7 @@ charging_sessions = Table(
     Index("charging_sessions_by_cp", "cp_id", "start_time", "session_id"),
     Index("charging_sessions_by_driver", "driver_id", "start_time", "session_id"),
     Index("charging_sessions_by_status", "status", "start_time", "session_id"),
+    _index_where("charging_sessions_ended", HAS_ENDED, "cp_id", "end_time", "session_id"),
     _index_where("charging_sessions_open", OPEN_SESSION, "start_time", "session_id"),
 )
 
@@ -120,6 +124,15 @@ fault_events = Table(
     *columns_of(FaultEvent),
     Index("fault_events_by_cp", "cp_id", "timestamp", "id"),
     Index("fault_events_by_time", "timestamp", "id"),
+)
+
+operator_events = Table(
+    "operator_events",
+    metadata,
+    _number("id"),
+    *columns_of(OperatorEvent),
+    Index("operator_events_by_cp", "cp_id", "timestamp", "id"),
+    Index("operator_events_by_time", "timestamp", "id"),
 )
 
 cp_health_history = Table(
@@ -144,6 +157,7 @@ TABLES: Mapping[type, Table] = {
     FaultEvent: fault_events,
     HealthSnapshot: cp_health_history,
     NetworkSnapshot: network_history,
+    OperatorEvent: operator_events,
     Request: requests,
     Session: charging_sessions,
     SessionCurve: session_curves,

@@ -33,7 +33,8 @@ class Retention:
     """The bounds of what is no bill.  Sessions, and the requests that became one, have none.
 
     `network_days_max`: of `network_history`.
-    `rows_max`: of `fault_events` and of `cp_health_history`, of each charging point.
+    `rows_max`: of `fault_events`, `operator_events` and `cp_health_history`, of each charging
+    point.
     `requests_max`: of the requests that ended without a session.
     """
 

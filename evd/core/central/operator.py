@@ -20,7 +20,7 @@ from evd.core.central.events import (
 )
 from evd.core.central.point import Point
 from evd.core.central.report import Report
-from evd.core.central.rows import Removal
+from evd.core.central.rows import OperatorEvent, OperatorEventType, Removal
 from evd.core.central.state import State
 from evd.core.effects import Level, Note
 from evd.core.wire.messages import CpState, Payload, ResumeCp, Shutdown, StopCp
@@ -53,8 +53,10 @@ class Operator:
         match event:
             case CpStopAsked():
                 effects = point.stopped(STOPPED, self.state.now)
+                effects += self._noted(point, OperatorEventType.STOPPED, effects)
             case CpResumeAsked():
                 effects = point.resumed(self.state.now)
+                effects += self._noted(point, OperatorEventType.RESUMED, effects)
             case CpShutdownAsked():
                 if point.report is None:
                     why = f"{event.cp_id}: its engine has not reported yet"
@@ -66,6 +68,13 @@ class Operator:
             case CpRemovalAsked():
                 return self._remove(event, point)
         return [*effects, Reply(event.call, Accepted()), *self._level(point)]
+
+    def _noted(
+        self, point: Point, event_type: OperatorEventType, effects: list[Effect]
+    ) -> list[Effect]:
+        """Write down what was done, unless it had been done before."""
+        event = OperatorEvent(point.cp_id, event_type, self.state.now.wall)
+        return [Save(event)] if effects else []
 
     def _remove(self, event: CpRemovalAsked, point: Point) -> list[Effect]:
         why = self._needed(point)

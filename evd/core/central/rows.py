@@ -49,6 +49,13 @@ class EventType(StrEnum):
     RECONNECTED = "RECONNECTED"
 
 
+class OperatorEventType(StrEnum):
+    """The kinds of what an operator did to a charging point."""
+
+    STOPPED = "STOPPED"
+    RESUMED = "RESUMED"
+
+
 class ShownState(StrEnum):
     """The state that Central shows for a charging point."""
 
@@ -162,6 +169,15 @@ class FaultEvent:
 
 
 @attrs.frozen(slots=True)
+class OperatorEvent:
+    """One line of what the operator did to a charging point; appended, never changed."""
+
+    cp_id: str
+    event_type: OperatorEventType
+    timestamp: datetime
+
+
+@attrs.frozen(slots=True)
 class HealthSnapshot:
     """How a charging point stood at a moment; appended at each change and every minute.
 
@@ -220,6 +236,7 @@ Row = (
     | Session
     | ChargingPoint
     | FaultEvent
+    | OperatorEvent
     | HealthSnapshot
     | NetworkSnapshot
     | Reading

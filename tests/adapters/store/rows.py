@@ -10,6 +10,8 @@ from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
     NetworkSnapshot,
+    OperatorEvent,
+    OperatorEventType,
     Request,
     Session,
     SessionCurve,
@@ -82,6 +84,15 @@ def a_snapshot(number: int, cp_id: str = "CP-001") -> HealthSnapshot:
 def a_minute(number: int, kw: float = 44.0) -> NetworkSnapshot:
     """The network, `number` minutes after noon."""
     return NetworkSnapshot(NOON + timedelta(minutes=number), kw, 2, 3, 1, 0)
+
+
+def a_stop(
+    number: int,
+    cp_id: str = "CP-001",
+    event_type: OperatorEventType = OperatorEventType.STOPPED,
+) -> OperatorEvent:
+    """What the operator did, `number` seconds after noon."""
+    return OperatorEvent(cp_id, event_type, NOON + timedelta(seconds=number))
 
 
 def a_curve(number: int, kw: float = 22.0) -> SessionCurve:

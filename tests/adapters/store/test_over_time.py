@@ -1,8 +1,10 @@
 """Central's database: how sessions, charging points and the network went over time."""
 
+from datetime import timedelta
+
 import attrs
 
-from evd.adapters.store import Store
+from evd.adapters.store import Retention, Store
 from tests.adapters.store.rows import (
     NOON,
     a_charging_point,
@@ -10,8 +12,11 @@ from tests.adapters.store.rows import (
     a_minute,
     a_session,
     a_snapshot,
+    a_stop,
     an_ended_session,
 )
+
+DAY = timedelta(days=1)
 
 
 async def test_a_curve_is_written_once(store: Store) -> None:
@@ -41,3 +46,12 @@ async def test_the_network_s_minutes_are_kept_for_a_month(store: Store) -> None:
     await store.commit([a_minute(-n) for n in range(0, 40 * 24 * 60, 60)])
     assert await store.prune(NOON) == 40 * 24 - (30 * 24 + 1)
     assert await store.prune(NOON) == 0
+
+
+async def test_the_operator_s_events_are_bounded(store: Store) -> None:
+    """Proves: who stops and resumes a charging point without end fills no disk, and pushes nothing
+    of another one out."""
+    many = [a_stop(n, "CP-002") for n in range(50)]
+    await store.commit([a_stop(0), *many, attrs.evolve(a_stop(0), timestamp=NOON - 91 * DAY)])
+    assert await store.prune(NOON) == 1
+    assert await store.prune(NOON, Retention(rows_max=20)) == 30

@@ -183,7 +183,9 @@ async def test_sessions_of_before_are_known_as_stray(
         cursor = connection.cursor()
         for name in ("stray", "suspect", "confirmed_seq", "recorded_cents"):
             cursor.execute(f"ALTER TABLE charging_sessions DROP COLUMN {name}")
-        for table in ("session_curves", "network_history"):
+        for index in ("requests_alone_by_cp", "charging_sessions_ended"):
+            cursor.execute(f"DROP INDEX {index}")
+        for table in ("session_curves", "network_history", "operator_events"):
             cursor.execute(f"DROP TABLE {table}")
         cursor.execute("ALTER TABLE charging_points DROP COLUMN state_since")
         cursor.execute("ALTER TABLE cp_health_history DROP COLUMN kw")
