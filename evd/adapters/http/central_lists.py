@@ -1,15 +1,26 @@
 """Central's lists of what is stored: sessions, faults, and how charging points stood."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from litestar import Response
+
 from evd.adapters.http.api import Routes
 from evd.adapters.http.central_service import ServiceHere
+from evd.adapters.http.csv_reply import (
+    WithCsv,
+    columns_of,
+    csv_rows,
+    csv_stream,
+    wants_csv,
+)
+from evd.adapters.http.errors import AnyRequest
 from evd.adapters.http.parameters import (
     LIMIT_DEFAULT,
     Before,
     BeforeRow,
+    Format,
     Limit,
     OfCp,
     OfDriver,
@@ -29,7 +40,10 @@ from evd.adapters.http.schemas import (
     shown,
 )
 from evd.adapters.store.failures import UnknownRow
-from evd.adapters.store.page import Page
+from evd.adapters.store.page import Page, SessionFilter
+from evd.core.central.rows import Session
+
+_SESSION_COLUMNS: Final = columns_of(SessionShown)
 
 routes: Final = Routes()
 
@@ -43,8 +57,9 @@ def _behind(before: str | int | None, what: str) -> Iterator[None]:
         raise Refused(404, f"{what} {before} is not known", field="before") from None
 
 
-@routes.get("/sessions", "Sessions", "Newest first", 404, 503)
+@routes.get("/sessions", "Sessions", "Newest first", 404, 503, operation_class=WithCsv)
 async def list_sessions(
+    request: AnyRequest,
     service: ServiceHere,
     cp_id: OfCp = None,
     driver_id: OfDriver = None,
@@ -53,12 +68,26 @@ async def list_sessions(
     before: Before = None,
     since: Since = None,
     until: Until = None,
-) -> Sessions:
-    """By start, then by id; the next page is what is `before` the last session of this one."""
+    format: Format = None,
+) -> Response[Sessions]:
+    """By start, then by id; the next page is what is `before` the last session of this one.
+
+    As CSV all of them: `limit` has no default there.
+    """
     span = parse_span(since, until)
     with _behind(before, "session"):
+        if wants_csv(request, format):
+            which = SessionFilter(cp_id, driver_id, status, before, *span)
+            limit_given = limit if "limit" in request.query_params else None
+            pages = service.store.all_sessions(which, _session_lines, limit_given)
+            # The first page is read before the answer begins: it may be a refusal.
+            return csv_stream("sessions", _SESSION_COLUMNS, await anext(pages), pages)
         rows = await service.store.sessions(cp_id, driver_id, status, limit, before, *span)
-    return Sessions([SessionShown.of(row) for row in rows])
+    return Response(Sessions([SessionShown.of(row) for row in rows]))
+
+
+def _session_lines(rows: Sequence[Session]) -> bytes:
+    return csv_rows(map(SessionShown.of, rows), _SESSION_COLUMNS)
 
 
 @routes.get("/faults", "Faults", "Newest first", 404, 503)

@@ -3,14 +3,14 @@
 A call that reads memory is plain; one that decides, or reads the database, is awaited.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from evd.adapters.store.page import Page
+from evd.adapters.store.page import Page, SessionFilter
 from evd.core.central.events import Asked, Reply
 from evd.core.central.rows import (
     CurvePoint,
@@ -46,6 +46,14 @@ class StoredHistory(Protocol):
         until: datetime | None,
     ) -> Sequence[Session]:
         """Sessions that began in the span, newest first, behind `before`; or UnknownRow."""
+
+    def all_sessions(
+        self,
+        which: SessionFilter,
+        shape: Callable[[Sequence[Session]], bytes],
+        limit: int | None,
+    ) -> AsyncIterator[bytes]:
+        """The same sessions without a bound, in pages, each as `shape` makes it in a thread."""
 
     async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
         """Fault events by their ids, newest first; or UnknownRow."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -52,6 +53,11 @@ def wants_csv(request: AnyRequest, given: str | None) -> bool:
 def columns_of(kind: type[attrs.AttrsInstance]) -> tuple[str, ...]:
     """The header row of a table whose rows are of this class."""
     return tuple(field.name for field in attrs.fields(kind))
+
+
+def csv_rows(rows: Iterable[attrs.AttrsInstance], columns: Sequence[str]) -> bytes:
+    """Lines of a table with these columns, which are fields of the rows."""
+    return csv_lines(map(attrgetter(*columns), rows))
 
 
 def csv_lines(rows: Iterable[Sequence[Cell]]) -> bytes:

@@ -4,6 +4,7 @@
 here are for what looks different outside.
 """
 
+import functools
 from datetime import datetime
 from typing import Any, Self, TypeVar
 
@@ -19,8 +20,15 @@ T = TypeVar("T", bound=attrs.AttrsInstance)
 
 def shown(kind: type[T], source: object, **values: Any) -> T:
     """The fields of `kind`: those of `values`, and the others as `source` has them."""
-    names = [field.name for field in attrs.fields(kind) if field.name not in values]
-    return kind(**values, **{name: getattr(source, name) for name in names})
+    return kind(
+        **values,
+        **{name: getattr(source, name) for name in _names_of(kind) if name not in values},
+    )
+
+
+@functools.cache
+def _names_of(kind: type[attrs.AttrsInstance]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(kind))
 
 
 @attrs.frozen

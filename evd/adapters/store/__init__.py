@@ -6,13 +6,14 @@ disk when it returns; one that fails stores nothing.
 
 from evd.adapters.store.backup import backup, restore
 from evd.adapters.store.failures import StoreFailed, StoreInUse, StoreRefused, UnknownRow
-from evd.adapters.store.page import Page
+from evd.adapters.store.page import Page, SessionFilter
 from evd.adapters.store.store import Store, open_store
 from evd.adapters.store.writer import Retention
 
 __all__ = [
     "Page",
     "Retention",
+    "SessionFilter",
     "Store",
     "StoreFailed",
     "StoreInUse",

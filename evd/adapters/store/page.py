@@ -1,8 +1,10 @@
-"""A page of a list: how long it is, and where it begins and ends."""
+"""A part of a list: which rows, how many, and where they begin and end."""
 
 from datetime import datetime
 
 import attrs
+
+from evd.core.central.rows import SessionStatus
 
 
 @attrs.frozen
@@ -15,5 +17,18 @@ class Page:
 
     limit: int = 100
     before: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@attrs.frozen
+class SessionFilter:
+    """The sessions for which all that is not None holds; `before`, `since` and `until` as in a
+    Page, about their starts."""
+
+    cp_id: str | None = None
+    driver_id: str | None = None
+    status: SessionStatus | None = None
+    before: str | None = None
     since: datetime | None = None
     until: datetime | None = None

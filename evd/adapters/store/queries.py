@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
 from typing import Any, TypeAlias, TypeVar
 
 import attrs
@@ -54,24 +55,21 @@ class Queries:
         return found
 
     def newest(
-        self, cursor: DBAPICursor, row_class: type[R], filters: Mapping[str, Any], limit: int
+        self, cursor: DBAPICursor, row_class: type[R], wanted: Mapping[str, Any], limit: int
     ) -> list[Listed[R]]:
         """At most `limit` rows for which the filters of `Statements.newest` hold, newest first.
 
-        Raises UnknownRow for a `before` that no row has, unless `before_time` comes with it.
+        A filter that is None does not count.  Raises UnknownRow for a `before` that no row has,
+        unless `before_time` comes with it.
         """
-        values = {
-            name: self._database.time_to_column(value) if isinstance(value, datetime) else value
-            for name, value in filters.items()
-        }
+        values = {name: self._stored(value) for name, value in wanted.items() if value is not None}
+        filters = tuple(name for name in values if name != "before_time")
         if "before" in values and "before_time" not in values:
             found = next(self._sql.time_of(row_class).ask(cursor, **values), None)
             if found is None:
                 raise UnknownRow(values["before"])
             (values["before_time"],) = found
-        question = self._sql.newest(
-            row_class, tuple(name for name in filters if name != "before_time")
-        )
+        question = self._sql.newest(row_class, filters)
         return list(question.ask(cursor, **values, count=limit))
 
     def ended_of_day(self, cursor: DBAPICursor, day: date) -> EndedOfDay:
@@ -88,6 +86,11 @@ class Queries:
             if session_id is not None:
                 unsettled[session_id] = ended
         return EndedOfDay(total, unsettled)
+
+    def _stored(self, value: Any) -> Any:
+        if isinstance(value, datetime):
+            return self._database.time_to_column(value)
+        return value.value if isinstance(value, Enum) else value
 
     def aged(self, row_class: type[Row], cutoff: datetime) -> Excess:
         """The rows from before `cutoff`."""

@@ -1,6 +1,6 @@
 """The database as Central sees it: one writer, readers beside it, nothing that blocks the loop."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -15,8 +15,9 @@ from evd.adapters.store.address import database_at
 from evd.adapters.store.backup import copy_database
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import EpochFile
+from evd.adapters.store.export import Export
 from evd.adapters.store.failures import StoreFailed
-from evd.adapters.store.page import Page
+from evd.adapters.store.page import Page, SessionFilter
 from evd.adapters.store.queries import Excess, Queries
 from evd.adapters.store.reader import Readers
 from evd.adapters.store.schema import bring_to_head
@@ -39,9 +40,12 @@ from evd.core.central.rows import (
 from evd.core.central.statistics import FaultStatistics
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
+T = TypeVar("T")
 
 # For those who look at lists; Central's own look-ups have a connection of their own.
 LIST_READERS_MAX = 2
+# For those who read much: one after the other, so that lists do not wait for them.
+BULK_READERS_MAX = 1
 RETENTION = Retention()
 PAGE = Page()
 # The histories of which each charging point has its own bound.
@@ -62,6 +66,7 @@ class Store:
         self._queries = Queries(database, statements)
         self._look_ups = Readers(database, 1)
         self._lists = Readers(database, LIST_READERS_MAX)
+        self._bulk = Readers(database, BULK_READERS_MAX)
 
     @property
     def meta(self) -> Meta:
@@ -190,17 +195,18 @@ class Store:
         `before`: only what stands behind this session in that order; raises UnknownRow.
         `since`: only what began then or later; `until`: only what began earlier.
         """
-        found = await self._newest(
-            Session,
-            limit=limit,
-            cp_id=cp_id,
-            driver_id=driver_id,
-            status=status and status.value,
-            before=before,
-            since=since,
-            until=until,
-        )
+        which = SessionFilter(cp_id, driver_id, status, before, since, until)
+        found = await self._newest(Session, limit, attrs.asdict(which))
         return list(found.values())
+
+    def all_sessions(
+        self,
+        which: SessionFilter,
+        shape: Callable[[Sequence[Session]], T],
+        limit: int | None = None,
+    ) -> Export[Session, T]:
+        """Every session of these, or the newest `limit`, in the order of `sessions`."""
+        return Export(self._bulk, self._queries, Session, attrs.asdict(which), limit, shape)
 
     async def faults(self, cp_id: str | None = None, page: Page = PAGE) -> dict[int, FaultEvent]:
         """A page of fault events by their ids: by time, then by id; raises UnknownRow."""
@@ -213,13 +219,15 @@ class Store:
         return await self._history(HealthSnapshot, cp_id, page)
 
     async def _history(self, row_class: type[R], cp_id: str | None, page: Page) -> dict[int, R]:
-        return await self._newest(row_class, cp_id=cp_id, **attrs.asdict(page))
+        wanted = attrs.asdict(page) | {"cp_id": cp_id}
+        return await self._newest(row_class, wanted.pop("limit"), wanted)
 
-    async def _newest(self, row_class: type[R], *, limit: int, **wanted: Any) -> dict[Any, R]:
-        """The rows by their keys; a filter that is None does not count."""
-        filters = {name: value for name, value in wanted.items() if value is not None}
+    async def _newest(
+        self, row_class: type[R], limit: int, wanted: Mapping[str, Any]
+    ) -> dict[Any, R]:
+        """The rows by their keys."""
         found = await self._lists.run(
-            lambda cursor: self._queries.newest(cursor, row_class, filters, limit)
+            lambda cursor: self._queries.newest(cursor, row_class, wanted, limit)
         )
         return {each.key: each.row for each in found if each.row is not None}
 
@@ -245,6 +253,7 @@ class Store:
     def _close(self) -> None:
         self._look_ups.close()
         self._lists.close()
+        self._bulk.close()
         self._writer.close()
 
 

@@ -1,6 +1,6 @@
 """A Central that says what a test has put into it, and notes what it was asked; its HTTP calls."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +8,7 @@ import attrs
 import httpx
 
 from evd.adapters.http.central_app import central_app
-from evd.adapters.store import Page
+from evd.adapters.store import Page, SessionFilter
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.point import Point
 from evd.core.central.rows import (
@@ -160,6 +160,16 @@ class FakeCentral:
     ) -> Sequence[Session]:
         self._note("sessions", cp_id, driver_id, status, limit, before, since, until)
         return [RUNNING, ENDED]
+
+    async def all_sessions(
+        self,
+        which: SessionFilter,
+        shape: Callable[[Sequence[Session]], bytes],
+        limit: int | None,
+    ) -> AsyncIterator[bytes]:
+        self._note("all_sessions", which, limit)
+        for row in (RUNNING, ENDED):
+            yield shape([row])
 
     async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
         self._note("faults", cp_id, page)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from evd.adapters.http.central_app import central_app
-from evd.adapters.store import Page, UnknownRow
+from evd.adapters.store import Page, SessionFilter, UnknownRow
 from evd.core.central.events import (
     Asked,
     ChargeAsked,
@@ -198,6 +198,36 @@ async def test_sessions_are_shown_in_kwh_and_euros(client: Client) -> None:
     assert client.service.queries == [("sessions", None, None, None, 100, None, None, None)]
 
 
+SESSIONS_CSV = (
+    "session_id,request_id,cp_id,driver_id,start_time,end_time,total_kwh,total_cost,status,reason,"
+    "estimated,billable,stray,suspect\r\n"
+    f"session-2,req-2,CP-001,driver-bob,{NOON_TEXT},,1.5,,ACTIVE,,false,true,false,false\r\n"
+    f"session-1,req-1,CP-001,driver-alice,{NOON_TEXT},{NOON_TEXT},0.061111,0.02,COMPLETED,,"
+    "false,true,false,false\r\n"
+)
+
+
+async def test_sessions_are_a_table_too(client: Client) -> None:
+    """Proves: GET /sessions as CSV has a header row, a line a session with the fields of the JSON,
+    and all sessions, or as many as `limit` says; filters are those of the JSON."""
+    for query, headers, which, limit in (
+        ("format=csv", {}, SessionFilter(), None),
+        ("", {"Accept": "text/csv"}, SessionFilter(), None),
+        (
+            f"format=csv&cp_id=CP-001&driver_id=d&status=FAILED&limit=7&before=s&since={NOON_TEXT}",
+            {},
+            SessionFilter("CP-001", "d", SessionStatus.FAILED, "s", NOON),
+            7,
+        ),
+    ):
+        answer = await client.get(f"/sessions?{query}", headers=headers)
+        assert answer.text == SESSIONS_CSV
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert client.service.queries.pop() == ("all_sessions", which, limit)
+    shown, _ = (await client.get("/sessions")).json()["sessions"]
+    assert set(SESSIONS_CSV.partition("\r\n")[0].split(",")) == set(shown)
+
+
 async def test_lists_are_narrowed(client: Client) -> None:
     """Proves: each filter reaches the query with its name's meaning."""
     query = "cp_id=CP-001&driver_id=d&status=FAILED&limit=1000&before=session-9"
@@ -227,6 +257,7 @@ async def test_lists_are_narrowed(client: Client) -> None:
     ("path", "before", "sentence"),
     [
         ("/sessions", "session-9", "session session-9 is not known"),
+        ("/sessions?format=csv", "session-9", "session session-9 is not known"),
         ("/faults", "9", "fault 9 is not known"),
         ("/health/history", "9", "entry 9 is not known"),
     ],
@@ -234,7 +265,9 @@ async def test_lists_are_narrowed(client: Client) -> None:
 async def test_what_is_older_than_an_unknown_entry(path: str, before: str, sentence: str) -> None:
     """Proves: a page that is to begin before an entry that nobody knows is a 404."""
     async with Client(FakeCentral(failure=UnknownRow(before))) as client:
-        answer = await client.get(f"{path}?before={before}")
+        answer = await client.get(
+            path, params={**dict(httpx.QueryParams(path.partition("?")[2])), "before": before}
+        )
         assert assert_error(answer, 404, "before") == sentence
 
 

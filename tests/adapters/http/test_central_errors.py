@@ -136,6 +136,9 @@ async def test_a_limit_out_of_bounds(client: Client, path: str, limit: str) -> N
         ("/sessions?until=", "until"),
         ("/sessions?until=1769860800", "until"),
         ("/sessions?since=2026-02-01T00:00:00Z&until=2026-01-31T12:00:00Z", "since"),
+        ("/sessions?format=xml", "format"),
+        ("/sessions?format=CSV", "format"),
+        ("/sessions?format=csv&limit=1001", "limit"),
         ("/faults/statistics?days=0", "days"),
         ("/faults/statistics?days=3651", "days"),
         *(
@@ -210,7 +213,15 @@ async def test_a_malformed_id_in_a_path(
 
 
 @pytest.mark.parametrize(
-    "path", ["/sessions", "/requests/req-1", "/faults", "/faults/statistics", "/health/history"]
+    "path",
+    [
+        "/sessions",
+        "/sessions?format=csv",
+        "/requests/req-1",
+        "/faults",
+        "/faults/statistics",
+        "/health/history",
+    ],
 )
 async def test_a_database_that_fails_is_503(path: str) -> None:
     """Proves: while the database does not answer, what needs it is a 503 with Retry-After."""

@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
-from evd.adapters.store import Page, Store, UnknownRow
+from evd.adapters.store import Page, SessionFilter, Store, UnknownRow, open_store
+from evd.adapters.store.export import PAGE_ROWS
 from evd.core.central.rows import EventType, FaultEvent
 from tests.adapters.store.rows import (
     NOON,
@@ -41,6 +42,32 @@ async def test_late_records_stand_where_they_began(store: Store) -> None:
             pages += page
             before = page[-1].session_id
         assert pages == expected
+
+
+async def test_an_export_is_exact_while_rows_are_added(store: Store) -> None:
+    """Proves: an export has each session once and in the order of the list, while others begin
+    between its pages, by a clock that was set back too; it takes filters and a limit."""
+    rows = [a_session(n, f"CP-{n % 2}") for n in range(2 * PAGE_ROWS + 3)]
+    await store.commit(rows)
+    expected = await store.sessions(limit=len(rows))
+    pages = store.all_sessions(SessionFilter(), list)
+    seen = list(await anext(pages))
+    assert len(seen) == PAGE_ROWS
+    await store.commit([a_session(100_000), attrs.evolve(a_session(100_001), start_time=NOON)])
+    late = attrs.evolve(a_session(100_002), start_time=seen[-1].start_time)
+    await store.commit([late])
+    async for page in pages:
+        seen += page
+    ids = [row.session_id for row in seen]
+    assert len(set(ids)) == len(ids)
+    stored_before = {row.session_id for row in rows}
+    assert [row for row in seen if row.session_id in stored_before] == expected
+    which = SessionFilter("CP-1", before=expected[0].session_id, until=expected[0].start_time)
+    for limit in (1, PAGE_ROWS, PAGE_ROWS + 1):
+        found = [row async for page in store.all_sessions(which, list, limit) for row in page]
+        assert found == [row for row in expected[1:] if row.cp_id == "CP-1"][:limit]
+    with pytest.raises(UnknownRow):
+        await anext(store.all_sessions(SessionFilter(before="nobody"), list))
 
 
 async def test_a_record_brings_the_row_to_its_own_place(store: Store) -> None:
