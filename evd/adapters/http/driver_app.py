@@ -17,11 +17,11 @@ from evd.adapters.http.api import HTML, Routes, json_api
 from evd.adapters.http.body import Body
 from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_central import DriverCentral, Occupancy, PointShown
-from evd.adapters.http.driver_page import driver_page
+from evd.adapters.http.driver_page import driver_page, service_worker
 from evd.adapters.http.driver_service import DriverService, Notification
 from evd.adapters.http.driver_stream import EVENT_STREAM, Streams
 from evd.adapters.http.errors import AnyRequest, answering
-from evd.adapters.http.pages import html_response
+from evd.adapters.http.pages import app_response
 from evd.adapters.http.parameters import (
     LIMIT_DEFAULT,
     Before,
@@ -72,6 +72,7 @@ CentralHere = NamedDependency[SkipValidation[DriverCentral]]
 StreamsHere = NamedDependency[SkipValidation[Streams]]
 
 routes: Final = Routes()
+routes.handlers.append(service_worker)
 
 
 def driver_app(service: DriverService, central: DriverCentral, streams: Streams) -> Litestar:
@@ -98,15 +99,9 @@ def _refuse_without_central(error: CentralAway) -> Refused:
 
 
 @routes.get("/", "The dashboard", "A page", media_type=HTML)
-async def show_dashboard(service: ServiceHere, central: CentralHere) -> Response[str]:
-    """Charging points, the running session and what was told, loaded again by itself."""
-    lost = ""
-    try:
-        points = await central.charging_points()
-    except CentralAway as error:
-        points, lost = central.known_points, str(error)
-    page = driver_page(service.driver_id, points, service.current(), service.notifications(), lost)
-    return html_response(page)
+async def show_dashboard(service: ServiceHere) -> Response[str]:
+    """Charging points, the running session, the bills and what was told; made for a phone."""
+    return app_response(driver_page(service.driver_id))
 
 
 @routes.get("/health", "Whether the driver can be served", "It can", 503, unless=DriverUnhealthy)

@@ -63,7 +63,12 @@ def _read(path: Path) -> WebFile:
 @get("/web/{file:path}", media_type="application/octet-stream", include_in_schema=False)
 async def web_file(request: Request[Any, Any, Any], file: FromPath[str]) -> Response[bytes]:
     """One file, or 304 where the browser has it."""
-    found = web_files().get(file.removeprefix("/"))
+    return served(request, file.removeprefix("/"))
+
+
+def served(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+    """The file of that name, or 304 where the browser has it; raises Refused for another name."""
+    found = web_files().get(name)
     if found is None:
         raise Refused(404, "there is no such file")
     headers = {"Cache-Control": CACHING, "ETag": found.etag, "Vary": "Accept-Encoding"}

@@ -13,6 +13,7 @@ const LOOK_MS = 100;
  * @property {boolean} [danger]
  * @property {() => Promise<unknown>} act asks for it; an error's message is shown
  * @property {string} waiting what is waited for once it was taken
+ * @property {boolean} [closes] it closes once it was taken: what becomes of it is shown elsewhere
  * @property {() => string | null} [became] a sentence once it is so, null until then
  */
 
@@ -87,12 +88,17 @@ class Asking {
   }
 
   async #begin() {
-    const { act, waiting, became } = this.#question;
+    const { act, waiting, became, closes } = this.#question;
     this.#move("sent", "Asking…");
     try {
       await act();
     } catch (error) {
       this.#move("failed", error.message);
+      return;
+    }
+    if (closes) {
+      this.outcome = "done";
+      this.#dialog.close();
       return;
     }
     if (!became) {

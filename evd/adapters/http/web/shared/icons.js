@@ -1,7 +1,8 @@
 // Small drawings of our own, 16 by 16. They are beside words, so a screen reader skips them.
 import { html } from "/web/shared/lit.js";
 
-const icon = (path) =>
+/** A drawing of one path. */
+export const icon = (path) =>
   html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d=${path} fill-rule="evenodd" /></svg>`;
 
 export const icons = {

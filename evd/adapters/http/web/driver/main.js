@@ -1,0 +1,145 @@
+// Where the page begins: the stream fills the model, the address chooses the view.
+import { html, nothing, render } from "/web/shared/lit.js";
+import { tell } from "/web/shared/favicon.js";
+import { clockSeconds } from "/web/shared/formats.js";
+import { icons } from "/web/shared/icons.js";
+import { themeToggle } from "/web/shared/theme_toggle.js";
+import { toast } from "/web/shared/toasts.js";
+import { Actions } from "/web/driver/actions.js";
+import { ChargeView } from "/web/driver/charge_view.js";
+import { HistoryView } from "/web/driver/history_view.js";
+import { marks } from "/web/driver/marks.js";
+import { DriverModel } from "/web/driver/model.js";
+import { NewsView } from "/web/driver/news_view.js";
+import { notify } from "/web/driver/notify.js";
+import { keepFiles } from "/web/driver/offline.js";
+import { PointView } from "/web/driver/point_view.js";
+import { SessionView } from "/web/driver/session_view.js";
+import { Stream } from "/web/driver/stream.js";
+import { newsInWords } from "/web/driver/words.js";
+
+const TITLE = "EV charging";
+const ROUTES = [
+  [/^\/$/, ChargeView, "/"],
+  [/^\/cp\/([^/?]+)$/, PointView, "/"],
+  [/^\/history$/, HistoryView, "/history"],
+  [/^\/session\/([^/?]+)$/, SessionView, "/history"],
+  [/^\/news$/, NewsView, "/news"],
+];
+const TABS = [
+  ["/", "Charge", icons.bolt],
+  ["/history", "History", marks.receipt],
+  ["/news", "Notifications", marks.bell],
+];
+const SECOND_MS = 1_000;
+
+const driverId = document.querySelector('meta[name="evd-driver-id"]').content;
+const model = new DriverModel(driverId);
+const actions = new Actions(model);
+const app = document.getElementById("app");
+app.replaceChildren();
+
+let view = null;
+let section = "/";
+let drawing = false;
+
+function shell() {
+  return html`<header class="top">
+      <a class="brand" href="#/"><span class="logo">${icons.bolt}</span><span>${TITLE}</span></a>
+      <nav class="tabs" aria-label="Pages">${TABS.map(tab)}</nav>
+      <div class="right"><span class="who">${model.driverId}</span>${themeToggle(draw)}</div>
+    </header>
+    ${warning()}
+    <main id="content" tabindex="-1"></main>`;
+}
+
+function tab([path, name, icon]) {
+  const count = path === "/news" && model.unread > 0 ? model.unread : 0;
+  const badge = count
+    ? html`<span class="badge"><span aria-hidden="true">${count}</span><span class="unseen">${count} new</span></span>`
+    : nothing;
+  return html`<a href="#${path}" aria-current=${section === path ? "page" : "false"}>
+    <span class="mark">${icon}${badge}</span><span>${name}</span>
+  </a>`;
+}
+
+/** The words that a test and a screen reader wait for, with their reason. */
+function warning() {
+  return html`<div role="alert" class="warnings">${warningText()}</div>`;
+}
+
+function warningText() {
+  if (model.status === "lost") {
+    const since = model.heardAt === null ? "" : ` What is shown was true at ${clockSeconds(model.heardAt)}.`;
+    return html`<p class="lost">${icons.unplugged}<span><b>connection lost</b> – trying again by itself.${since}</span></p>`;
+  }
+  const why = model.lost ?? model.trouble;
+  if (why === null) return nothing;
+  return html`<p class="lost">${icons.unplugged}<span><b>connection lost</b> – ${why}.${model.current ? " Your session goes on." : ""}</span></p>`;
+}
+
+function draw() {
+  drawing = false;
+  render(shell(), app);
+  view?.draw(document.getElementById("content"));
+  const session = model.current;
+  const title = session ? `Charging at ${session.cp_id} – ${TITLE}` : TITLE;
+  tell(title, model.status === "lost" || model.lost !== null ? "lost" : "good", model.unread);
+}
+
+/** Draw soon, once, however much changes. */
+function changed() {
+  if (drawing) return;
+  drawing = true;
+  // A page in the background is given no frame, but its title tells of news.
+  if (document.hidden) queueMicrotask(draw);
+  else requestAnimationFrame(draw);
+}
+
+function go() {
+  const place = decodeURI(location.hash.slice(1)) || "/";
+  const [found, kind, part] = match(place) ?? [[], ChargeView, "/"];
+  view?.end();
+  section = part;
+  view = new kind(model, { actions, changed, id: found[1] });
+  if (place === "/news") model.unread = 0;
+  draw();
+  scrollTo(0, 0);
+}
+
+function match(place) {
+  for (const [pattern, kind, part] of ROUTES) {
+    const found = pattern.exec(place);
+    if (found) return [found, kind, part];
+  }
+  return null;
+}
+
+model.onNews = (fresh) => {
+  for (const one of [...fresh].reverse()) {
+    const { title, text, kind } = newsInWords(one);
+    // The first page has a card for it.
+    if (!document.hidden && section !== "/") toast(`${title}. ${text}`, kind);
+    notify(one);
+  }
+  if (section === "/news" && !document.hidden) model.unread = 0;
+};
+
+addEventListener("hashchange", () => {
+  go();
+  document.getElementById("content").focus({ preventScroll: true });
+});
+go();
+new Stream(actions.path("/events"), {
+  message(message) {
+    model.take(message);
+    changed();
+  },
+  status(status) {
+    model.status = status;
+    changed();
+  },
+});
+// How long a session has run counts on by itself.
+setInterval(() => model.current && !document.hidden && changed(), SECOND_MS);
+addEventListener("load", keepFiles);
