@@ -42,7 +42,8 @@ _TAIL: Final = """
 | `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` | every daemon, `evd-kafka` | systemd's readiness and watchdog |
 | `JOURNAL_STREAM` | every daemon | says that stderr is journald: lines then have a priority and no time |
 | `NO_COLOR`, `TERM` | `evd-driver` | no colours with `--color auto` where NO_COLOR is set or TERM is `dumb` |
-| `JAVA_HOME`, `XDG_CACHE_HOME` | `evd-kafka`, `make kafka` | the Java, and the folder of Kafka's jars |
+| `JAVA_HOME` | `evd-kafka`, `make kafka` | the Java |
+| `XDG_CACHE_HOME` | `evd-kafka`, `make kafka`, `make prometheus` | the folder of Kafka's jars and of Prometheus |
 """  # noqa: E501
 
 

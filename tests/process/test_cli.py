@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from evd.adapters.supervisor.supervisord import Supervisord
@@ -53,6 +54,14 @@ def points(network: Network) -> dict[str, dict[str, Any]]:
     return {each["cp_id"]: each for each in snapshot(network).charging_points}
 
 
+def scraped(network: Network, job: str) -> set[str]:
+    """The charging points whose metrics Prometheus is told to read; each can be read."""
+    targets = json.loads((network.root / "var" / "prometheus" / f"{job}.json").read_text())
+    for each in targets:
+        assert httpx.get(f"http://{each['targets'][0]}/metrics").status_code == 200
+    return {each["labels"]["cp_id"] for each in targets}
+
+
 def states(network: Network) -> dict[str, str]:
     """The state of each charging point, as Central shows it."""
     return {cp_id: each["state"] for cp_id, each in points(network).items()}
@@ -77,6 +86,7 @@ def test_adding_restarts_nothing(network: Network) -> None:
     added_point = points(network)["CP-008"]
     assert (added_point["kw_rate"], added_point["euro_rate"]) == (75.0, 0.38)
     assert "evd-monitor:CP-008" in network.ctl("status")
+    assert scraped(network, "evd-monitor") == {"CP-001", "CP-002", "CP-007", "CP-008"}
     assert network.evd("driver", "add", "carol", "--json").returncode == 0
     again = network.evd("cp", "add", "10", "8")
     assert (again.returncode, again.stderr) == (
@@ -87,6 +97,7 @@ def test_adding_restarts_nothing(network: Network) -> None:
     assert network.evd("driver", "remove", "carol").returncode == 0
     assert pids(network) == before
     assert states(network).keys() == {"CP-001", "CP-002"}
+    assert scraped(network, "evd-engine") == {"CP-001", "CP-002"}
     assert etc == {path: path.read_bytes() for path in (network.root / "etc").rglob("*.conf")}
 
 
