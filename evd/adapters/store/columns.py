@@ -18,7 +18,14 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from evd.adapters.store.database import Database, storable
 from evd.adapters.store.unreadable import complete, name_of
 from evd.core.central.rows import CurvePoint
-from evd.core.wire.fields import CP_ID_FORM, ID_FORM, check_cp_id, check_number
+from evd.core.wire.fields import (
+    CP_ID_FORM,
+    ID_FORM,
+    check_count,
+    check_cp_id,
+    check_number,
+    clip,
+)
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
 Getter = Callable[[Any], Any]
@@ -140,8 +147,9 @@ def _conversions(kind: type, name: str, database: Database) -> tuple[Getter | No
             lambda names: json.dumps(sorted(names)),
             lambda raw: frozenset(check_cp_id(each) for each in json.loads(raw)),
         ),
-        int: (None, lambda value: value if type(value) is int else _refuse(value)),
-        str: (storable, lambda value: value if isinstance(value, str) else _refuse(value)),
+        int: (None, lambda value: check_count(value, name)),
+        # Cut: a sentence that no message holds could never be told.
+        str: (storable, lambda value: clip(value) if isinstance(value, str) else _refuse(value)),
         tuple: (
             lambda points: json.dumps(points, separators=(",", ":")),
             lambda raw: tuple(_point(each) for each in json.loads(raw)),

@@ -13,6 +13,7 @@ from evd.adapters.store import StoreRefused, open_store
 from evd.core.central.core import Central
 from evd.core.central.events import CentralSettings, Polled, Save, Ticked
 from evd.core.central.rows import Session, SessionStatus
+from evd.core.wire.fields import TEXT_CHARS_MAX
 from evd.core.wire.messages import RequestStatus
 from evd.daemons.clock import now
 from tests.adapters.store.rows import (
@@ -142,7 +143,21 @@ async def test_what_is_settled_runs_no_more(tmp_path: Path) -> None:
         Central(CentralSettings(), image, now()).start(now())
 
 
-@pytest.mark.parametrize("change", ["recovering = '{'", "commits = 'x'", "central_id = ''"])
+async def test_a_reason_that_no_message_holds_is_cut(tmp_path: Path) -> None:
+    """Proves: a stored sentence that is longer than a message takes does not keep Central from
+    stopping the session."""
+    await broken(tmp_path, "charging_sessions", "reason", f"'{'why ' * 300}', want = 'STOP'")
+    async with open_store(url_of(tmp_path), tmp_path) as store:
+        image = await store.load()
+        assert {len(row.reason) for row in image.sessions} == {0, TEXT_CHARS_MAX}
+        core = Central(CentralSettings(), image, now())
+        core.start(now())
+        core.handle(Ticked(True), now())
+
+
+@pytest.mark.parametrize(
+    "change", ["recovering = '{'", "commits = 'x'", "central_id = ''", "epoch = 1 << 60"]
+)
 async def test_a_database_that_does_not_know_itself(tmp_path: Path, change: str) -> None:
     """Proves: the one row that all hangs on is one sentence to the operator, and no crash loop."""
     async with open_store(url_of(tmp_path), tmp_path):
