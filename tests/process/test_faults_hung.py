@@ -122,6 +122,19 @@ def test_a_hung_broker_costs_only_time(tmp_path: Path) -> None:
         here.finish()
 
 
+def test_every_part_ends_in_time_at_a_hung_broker(tmp_path: Path) -> None:
+    """Proves: a broker that hangs in mid-session holds up no stop: SIGTERM ends each daemon with 0
+    within 5 s, whatever it has told the broker last."""
+    with scene(tmp_path, engine_flags=LONG, at="in mid-session") as here:
+        here.parts["broker"].freeze()
+        daemons = [here.parts[name] for name in ("driver", "central", "engine", "monitor")]
+        for daemon in daemons:
+            daemon.process.terminate()
+        assert {each.name: each.wait(5.0 + BUSY_S_MAX) for each in daemons} == dict.fromkeys(
+            (each.name for each in daemons), 0
+        )
+
+
 def test_a_hung_driver_reads_its_end_when_it_wakes(tmp_path: Path) -> None:
     """Proves: a driver that hung over the end of its session is told it once, within 3 s."""
     with scene(tmp_path, at="in mid-session") as here:

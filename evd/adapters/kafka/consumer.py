@@ -37,6 +37,8 @@ EMBEDDED_FETCH_WAIT_S: Final = 0.02
 # Bounds how long a stop, or a commit of an idle reader, waits for the owner thread.
 POLL_S: Final = 0.1
 COMMIT_INTERVAL_S: Final = 0.1
+# librdkafka's close waits for the answer to the last commit, which a broker that hangs never gives.
+CLOSE_S_MAX: Final = 0.5
 # The metadata are looked at again after this time: when a look failed, and after a lost connection.
 REVIEW_RETRY_S: Final = 0.2
 REVIEW_AFTER_LOSS_S: Final = 1.0
@@ -98,7 +100,13 @@ class Consumer:
                     trio.from_thread.run(self._send_batch.send, batch)
         finally:
             self._store_commits()
-            self._client.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close the client; one that waits for longer is left to end by itself."""
+        closing = threading.Thread(target=self._client.close, daemon=True)
+        closing.start()
+        closing.join(CLOSE_S_MAX)
 
     def _next_batch(self) -> Batch:
         # A consume that may wait waits its whole time, also when messages come. So the poll
@@ -153,7 +161,7 @@ class Consumer:
         if wait_ms == self._settings["fetch.wait.max.ms"]:
             return
         self._settings["fetch.wait.max.ms"] = wait_ms
-        self._client.close()
+        self._close()
         self._client = confluent_kafka.Consumer(self._settings)
         self._placement.forget_client()
 

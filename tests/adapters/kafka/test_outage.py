@@ -150,6 +150,20 @@ async def test_a_dead_and_a_hanging_broker_are_noticed(broker: BrokerProcess) ->
     assert time.monotonic() - began_s < CLOSE_S_MAX
 
 
+async def test_the_end_is_quick_at_a_broker_that_hangs(broker: BrokerProcess) -> None:
+    """Proves: a stop does not wait for the answer to what a broker that hangs was told last."""
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        await pair.send(b"first")
+        await pair.until_read(b"first")
+        broker.freeze()
+        first = pair.read[-1]
+        pair.consumer.commit({(first.topic, first.partition): first.offset + 1})
+        pair.producer.post(TOPIC, KEY, b"second")
+        await eventually(lambda: not pair.consumer._commits, RECOVERY_S_MAX)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < CLOSE_S_MAX
+
+
 async def test_what_waits_is_delivered_when_the_broker_is_back(broker: BrokerProcess) -> None:
     """Proves: an outage shorter than the messages' time loses none, and keeps their order."""
     async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
