@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from evd.adapters.store import Page, SessionFilter, Store, UnknownRow, open_store
+from evd.adapters.store import Page, SessionFilter, Store, UnknownRow
 from evd.adapters.store.export import PAGE_ROWS
 from evd.core.central.rows import EventType, FaultEvent
 from tests.adapters.store.rows import (
