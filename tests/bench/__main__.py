@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import frames, history, latency, startup, throughput
+from tests.bench import feed, frames, history, latency, startup, throughput
 from tests.bench.figures import line
 from tests.network.network import Network
 
@@ -18,7 +18,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="runs of each throughput")
     parser.add_argument("--history", type=int, default=HISTORY, help="sessions of the past")
-    parser.add_argument("--only", choices=["frames", "startup", "network"], default=None)
+    parser.add_argument("--clients", type=int, default=feed.CLIENTS, help="clients of the feed")
+    parser.add_argument("--only", choices=["frames", "startup", "network", "feed"], default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evd-bench-") as name:
         folder = Path(name)
@@ -27,6 +28,9 @@ def main() -> None:
         if options.only in (None, "startup"):
             (folder / "startup").mkdir()
             startup.measure(folder / "startup")
+        if options.only in (None, "feed"):
+            (folder / "feed").mkdir()
+            feed.measure(folder / "feed", options.clients)
         if options.only in (None, "network"):
             _measure_network(folder, options.runs, options.history)
 
