@@ -11,7 +11,6 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
@@ -78,47 +77,71 @@ def causes_of(message: bytes) -> list[float]:
     return [datetime.fromisoformat(meter["ts"]).timestamp() for meter in meters if meter]
 
 
-def follow(clients: Sequence[Client]) -> list[float]:
-    """Read until the input ends; the delay in seconds of each cause at each client."""
-    poll = select.epoll()
-    by_fd = {client.socket.fileno(): client for client in clients}
-    for fd in (0, *by_fd):
-        poll.register(fd, select.EPOLLIN)
-    # The first message may have come with the end of the handshake.
-    waiting = {fd for fd, client in by_fd.items() if not client.messages()}
-    if not waiting:
-        print("READY", flush=True)
-    # Clients get the same messages: each is read once.
-    causes: dict[int, list[float]] = {}
-    delays: list[float] = []
-    while True:
-        for fd, _ in poll.poll():
+class Crowd:
+    """The clients, and the delay in seconds of each cause at each of them."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll()
+        self._poll.register(0, select.EPOLLIN)
+        self._clients: dict[int, Client] = {}
+        self._waiting: set[int] = set()
+        # Clients get the same messages: each is read once.
+        self._causes: dict[int, list[float]] = {}
+        self.delays: list[float] = []
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all have had a first message."""
+        return not self._waiting
+
+    def add(self, client: Client) -> None:
+        """Take in one more, whose first message may have come with the end of its handshake."""
+        fd = client.socket.fileno()
+        self._clients[fd] = client
+        self._waiting.add(fd)
+        self._read(fd)
+        self._poll.register(fd, select.EPOLLIN)
+
+    def step(self, wait_s: float) -> bool:
+        """Read what comes within `wait_s`; False once the input has ended."""
+        for fd, _ in self._poll.poll(wait_s):
             if fd == 0:
                 if not os.read(0, 1):
-                    return delays
+                    return False
                 continue
-            by_fd[fd].receive()
-            for message in by_fd[fd].messages():
-                now_s = time.time()
-                if fd in waiting:
-                    waiting.remove(fd)
-                    if not waiting:
-                        print("READY", flush=True)
-                    continue
-                key = hash(message[30:])
-                if key not in causes:
-                    causes[key] = causes_of(message)
-                delays += [now_s - cause_s for cause_s in causes[key]]
+            self._clients[fd].receive()
+            self._read(fd)
+        return True
+
+    def _read(self, fd: int) -> None:
+        for message in self._clients[fd].messages():
+            now_s = time.time()
+            if fd in self._waiting:
+                self._waiting.remove(fd)
+                continue
+            key = hash(message[30:])
+            if key not in self._causes:
+                self._causes[key] = causes_of(message)
+            self.delays += [now_s - cause_s for cause_s in self._causes[key]]
 
 
 def main() -> None:
     """Follow, and print the figures."""
     port, count = map(int, sys.argv[1:])
-    delays = follow([Client(port) for _ in range(count)])
-    milliseconds = [delay_s * 1000 for delay_s in delays]
+    crowd = Crowd()
+    for _ in range(count):
+        crowd.add(Client(port))
+        # Those who came first are asked meanwhile whether they read.
+        crowd.step(0)
+    while not crowd.is_ready:
+        crowd.step(1)
+    print("READY", flush=True)
+    while crowd.step(1):
+        pass
+    milliseconds = [delay_s * 1000 for delay_s in crowd.delays]
     shares = {"p50": 0.5, "p99": 0.99, "most": 1.0}
     figures = {name: percentile(milliseconds, share) for name, share in shares.items()}
-    print(json.dumps({"count": len(delays), **figures}), flush=True)
+    print(json.dumps({"count": len(milliseconds), **figures}), flush=True)
 
 
 if __name__ == "__main__":

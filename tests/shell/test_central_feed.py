@@ -17,9 +17,11 @@ from evd.adapters.http.metrics import Metrics
 from evd.core.central.overview import Ended, EndedOfDay
 from evd.core.central.point import Point
 from evd.core.central.rows import (
+    BreakerState,
     ChargingPoint,
     EventType,
     FaultEvent,
+    HealthSnapshot,
     Image,
     Meta,
     Removal,
@@ -27,7 +29,7 @@ from evd.core.central.rows import (
 )
 from evd.core.central.views import CpView
 from evd.core.effects import Now
-from evd.daemons.central.feed import QUIET_ROUND_S, ROUND_S, SWEEP_STEPS, Feed
+from evd.daemons.central.feed import QUIET_ROUND_S, ROUND_S, Feed
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import Gauged
 from evd.daemons.central.service import Service
@@ -57,6 +59,10 @@ class Core:
     def view(self, cp_id: str, _: Now) -> CpView:
         self.looked.append(cp_id)
         return self.points[cp_id]
+
+    def outline(self, cp_id: str, _: Now) -> tuple[object, ...]:
+        view = self.points[cp_id]
+        return (attrs.evolve(view, monitor_last_seen=None),)
 
     def put(self, *cp_ids: str, **fields: Any) -> None:
         """Change charging points, or add them."""
@@ -162,7 +168,7 @@ async def test_a_change_is_told_at_once_and_costs_one_look(
     assert ids(reader.messages[-1]) == ["CP-3"]
     assert reader.messages[-1]["events"][0]["kind"] == "FAULT"
     assert reader.messages[-1]["network"]["states"]["BROKEN"] == 1
-    assert len(scene.core.looked) <= 1 + len(scene.core.points) // SWEEP_STEPS + 1
+    assert scene.core.looked == ["CP-3"]
 
 
 async def test_there_are_at_most_four_updates_a_second(scene: Scene, autojump_clock: Clock) -> None:
@@ -278,3 +284,22 @@ async def test_the_delay_of_each_change_is_measured(scene: Scene, autojump_clock
     assert "evd_feed_delay_seconds_count 2.0" in lines
     assert 'evd_feed_delay_seconds_bucket{le="0.05"} 1.0' in lines
     assert 'evd_feed_delay_seconds_bucket{le="0.25"} 2.0' in lines
+
+
+async def test_a_snapshot_knows_when_a_monitor_was_last_heard(
+    scene: Scene, autojump_clock: Clock
+) -> None:
+    """Proves: that a monitor is heard is no update, but a later snapshot knows it, at the latest
+    from the charging point's next row in the history."""
+    reader, _ = scene.join()
+    await trio.sleep(1)
+    scene.core.put("CP-2", monitor_last_seen=NOON)
+    row = HealthSnapshot(
+        "CP-2", ShownState.DISCONNECTED, None, False, "", BreakerState.CLOSED, NOON
+    )
+    scene.feed.on_stored([row])
+    await trio.sleep(1)
+    assert len(reader.messages) == 1
+    later, _ = scene.join()
+    (found,) = [x for x in later.messages[0]["charging_points"] if x["cp_id"] == "CP-2"]
+    assert found["monitor_last_seen"] == "2026-01-31T12:00:00Z"

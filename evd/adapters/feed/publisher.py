@@ -26,9 +26,14 @@ CpIds = frozenset[str]
 
 @attrs.frozen
 class Update:
-    """The changes of everything since the last one; `network` None: as it was."""
+    """The changes of everything since the last one.
+
+    `charging_points` are those that are new or changed, `seen` all that were looked at: snapshots
+    have them as they are.  `network` None: as it was.
+    """
 
     charging_points: Sequence[CpView]
+    seen: Sequence[CpView]
     removed: Sequence[str]
     active_requests: int
     events: Sequence[FeedEvent]
@@ -205,19 +210,20 @@ class Publisher:
             self._metrics.messages.inc()
 
     def _take(self, update: Update) -> News:
-        cards = {view.cp_id: encode(view) for view in update.charging_points}
+        for view in update.seen:
+            self._cards[view.cp_id] = encode(view)
+        cards = {view.cp_id: self._cards[view.cp_id] for view in update.charging_points}
         news = News(cards, set(update.removed))
         news.events.extend(Event(each.cp_id, encode(each)) for each in update.events)
         news.of_all = update.active_requests != self._active_requests
         news.has_network = update.network is not None
-        self._cards.update(cards)
         for cp_id in update.removed:
             self._cards.pop(cp_id, None)
         self._events.extend(news.events)
         self._active_requests = update.active_requests
         if update.network is not None:
             self._network = encode(update.network)
-        if news:
+        if news or update.seen:
             self._snapshots.clear()
         return news
 

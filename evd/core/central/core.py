@@ -245,6 +245,12 @@ class Central:
         assigned = (session.session_id, session.driver_id) if session is not None else None
         return point.view(assigned, now.mono_s)
 
+    def outline(self, cp_id: str, now: Now) -> tuple[object, ...]:
+        """Return what is equal while the charging point's view is; it costs a fraction of it."""
+        session = self._state.ledger.active_at(cp_id)
+        session_id = session.session_id if session is not None else None
+        return self._state.points[cp_id].outline(now.mono_s), session_id
+
     def unconfirmed(self, cp_id: str) -> int | None:
         """Return how many records a charging point's engine keeps; None: not known."""
         point = self._state.points.get(cp_id)

@@ -474,6 +474,13 @@ class Point:
             telemetry=self._live(session_id),
         )
 
+    def outline(self, now_s: float) -> tuple[object, ...]:
+        """Return what a view is made of, but for the session: while it is equal so is the view,
+        apart from when the monitor was last heard."""
+        breaker, connected = self._breaker.at(now_s).state, self._connection is not None
+        status, why = self._engine_status, self._ko_reason
+        return self._row, self._report, self._meter, connected, status, why, breaker
+
     def _live(self, session_id: str | None) -> LiveMeter | None:
         meter = self._meter
         if meter is None or meter.ts is None or session_id is None:

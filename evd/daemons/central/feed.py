@@ -28,17 +28,13 @@ from evd.core.central.views import CpView
 from evd.core.effects import Now
 from evd.core.wire.messages import CpStatus, SessionRecord, Telemetry
 from evd.daemons.central.service import Service
+from evd.daemons.central.touched import Touched
 from evd.daemons.clock import now
 
 # Between two updates.
 ROUND_S = 0.25
 # After a round in which nothing had changed the next may come so soon.
 QUIET_ROUND_S = 0.05
-# Each charging point is looked at within so long, also untouched: time changes it too.
-SWEEP_S = 1.0
-SWEEP_STEPS = 4
-# Others may run after so many charging points.
-POINTS_AT_ONCE = 200
 # Without clients, so often is looked whether the network as a whole is in trouble.
 LOOK_S = 1.0
 
@@ -55,12 +51,8 @@ class Feed:
         self._feed_events: FeedEvents | None = None
         self._today: Today | None = None
         self._events: deque[FeedEvent] = deque(maxlen=EVENTS_MAX)
-        self._core: Central | None = None
         self._network: Network | None = None
-        self._touched: set[str] = set()
-        self._unswept: list[str] = []
-        self._slice = 0
-        self._swept_s = 0.0
+        self._touched = Touched()
         self._news = trio.Event()
         self._changed_s: float | None = None
 
@@ -77,31 +69,31 @@ class Feed:
         self._events.extend(self._feed_events.take(rows, moment))
         self._today.take(rows, moment)
         self._alerts.take(rows, moment)
-        for row in rows:
-            match row:
-                case ChargingPoint() | FaultEvent() | HealthSnapshot() | Removal() | Session():
-                    self._touch(row.cp_id)
+        if self.publisher.clients_count:
+            for row in rows:
+                match row:
+                    case ChargingPoint() | FaultEvent() | Removal() | Session():
+                        self._touched.add(row.cp_id)
+                    case HealthSnapshot():
+                        self._touched.add(row.cp_id, is_stored=True)
         self._tell(moment)
 
     def on_handled(self, core: Central, events: Iterable[Event]) -> None:
         """Take in events that the core has handled."""
-        moment = now()
+        moment, is_followed = now(), bool(self.publisher.clients_count)
         for event in events:
             match event:
-                case MonitorSaid():
-                    self._touch(event.message.cp_id)
-                case Telemetry() | SessionRecord():
-                    self._touch(event.cp_id)
+                case MonitorSaid() if is_followed:
+                    self._touched.add(event.message.cp_id)
+                case Telemetry() | SessionRecord() if is_followed:
+                    self._touched.add(event.cp_id)
                     self._tell(moment)
                 case CpStatus():
-                    self._touch(event.cp_id)
                     count = core.unconfirmed(event.cp_id)
                     self._alerts.on_unconfirmed(event.cp_id, count, moment)
-                    self._tell(moment)
-
-    def _touch(self, cp_id: str) -> None:
-        if self.publisher.clients_count:
-            self._touched.add(cp_id)
+                    if is_followed:
+                        self._touched.add(event.cp_id)
+                        self._tell(moment)
 
     def _tell(self, moment: Now) -> None:
         if self._changed_s is None:
@@ -121,7 +113,7 @@ class Feed:
     async def _rest(self) -> None:
         """Wait for a first client."""
         self.publisher.rest()
-        self._touched.clear()
+        self._touched.forget()
         while not self.publisher.wanted.is_set():
             self._look_at_network(now())
             with trio.move_on_after(LOOK_S):
@@ -133,46 +125,22 @@ class Feed:
         changed_s, self._changed_s = self._changed_s, None
         self._news = trio.Event()
         views: list[CpView] = []
-        gone: set[str] = set()
+        gone: list[str] = []
         if core is not None:
-            cp_ids = self._due(core)
-            for number, cp_id in enumerate(cp_ids):
-                if number % POINTS_AT_ONCE == POINTS_AT_ONCE - 1:
-                    await trio.lowlevel.checkpoint()
-                if core.knows(cp_id):
-                    views.append(core.view(cp_id, now()))
-                else:
-                    gone.add(cp_id)
-        changed = self._board.show(views)
-        removed = self._board.remove(gone)
-        has_told = await self._publish(changed, removed, core)
+            views, gone = await self._touched.look(core, self._board.cp_ids)
+        has_told = await self._publish(views, gone)
         if has_told and changed_s is not None:
             self._metrics.delay.observe(trio.current_time() - changed_s)
         return has_told
 
-    def _due(self, core: Central) -> set[str]:
-        """Return the charging points to look at now."""
-        if core is not self._core or not self.publisher.is_live:
-            self._core = core
-            self._unswept = []
-            self._touched = {*core.cp_ids, *self._board.cp_ids}
-        elif trio.current_time() - self._swept_s >= SWEEP_S / SWEEP_STEPS:
-            self._swept_s = trio.current_time()
-            if not self._unswept:
-                self._unswept = [*core.cp_ids]
-                self._slice = len(self._unswept) // SWEEP_STEPS + 1
-            self._touched.update(self._unswept[: self._slice])
-            del self._unswept[: self._slice]
-        due, self._touched = self._touched, set()
-        return due
-
-    async def _publish(
-        self, changed: Sequence[CpView], removed: Sequence[str], core: Central | None
-    ) -> bool:
+    async def _publish(self, views: Sequence[CpView], gone: Sequence[str]) -> bool:
+        changed = self._board.show(views)
+        removed = self._board.remove(gone)
         events, network = [*self._events], self._look_at_network(now())
         self._events.clear()
         update = Update(
             charging_points=changed,
+            seen=views,
             removed=removed,
             active_requests=self._service.active_requests(),
             events=events,

@@ -52,7 +52,7 @@ def update(
     whole: Network | None = None,
 ) -> Update:
     """The news of these charging points, and of the `whole` network."""
-    return Update(charging_points, removed, active_requests, events, whole)
+    return Update(charging_points, charging_points, removed, active_requests, events, whole)
 
 
 @attrs.define

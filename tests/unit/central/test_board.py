@@ -1,13 +1,17 @@
 """The board: charging points as they are go in, those that changed come out."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import attrs
 
 from evd.core.central.board import Board
+from evd.core.central.breaker import FAILURES_MAX, OPEN_S
+from evd.core.central.events import CpResumeAsked, CpStopAsked
 from evd.core.central.rows import ShownState
 from evd.core.central.views import CpView, LiveMeter
+from evd.core.wire.messages import CpState, Outcome
 from tests.unit.central.network import START, begun, ready
 
 
@@ -51,3 +55,41 @@ def test_a_charging_point_shows_the_records_of_its_engine() -> None:
     assert network.view().unconfirmed == 3
     network.register("CP-002")
     assert network.view("CP-002").unconfirmed is None
+
+
+def test_an_equal_outline_is_an_equal_view() -> None:
+    """Proves: the feed may leave out a charging point whose outline is as it was: whatever happens
+    to one, its view changes only where its outline does."""
+    network = ready("CP-001", "CP-002")
+
+    def looked() -> tuple[tuple[object, ...], CpView]:
+        view = attrs.evolve(network.view(), monitor_last_seen=None)
+        return network.core.outline("CP-001", network.now), view
+
+    def happen() -> Iterator[object]:
+        yield network.heartbeat()
+        yield network.ask()
+        yield network.supplying(network.session())
+        yield network.meter(network.session(), 0.001)
+        yield network.record(network.session())
+        yield network.status(state=CpState.STOPPED, reason="full", unconfirmed=100)
+        yield network.tell(CpStopAsked(1, "CP-001"))
+        yield network.tell(CpResumeAsked(2, "CP-001"))
+        yield network.status()
+        yield network.engine_gone()
+        yield network.engine_back(boot_id="boot-2")
+        for number in range(FAILURES_MAX):
+            yield network.ask(f"req-f{number}", driver_id=f"driver-{number}")
+            session = network.session(f"req-f{number}")
+            yield network.record(session, outcome=Outcome.FAILED, fault=True)
+        yield network.run(OPEN_S + 1)
+        yield network.leave()
+
+    before, changes = looked(), 0
+    for _ in happen():
+        after = looked()
+        assert after[1] == before[1] or after[0] != before[0]
+        changes += after[1] != before[1]
+        before = after
+    assert changes > 10
+    assert network.view().state is ShownState.DISCONNECTED
