@@ -15,7 +15,7 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        prometheus test-prometheus wheelhouse test-hosts docs lint types clean FORCE
+        prometheus test-prometheus test-browser wheelhouse test-hosts docs lint types clean FORCE
 
 install: $(STAMP)
 
@@ -43,10 +43,10 @@ run: install
 	@exec $(BIN)/evd run
 
 test: install
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not prometheus and not hosts" $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)
 
 test-slow: install
-	@$(BIN)/pytest -n 4 -m "slow and not kafka and not prometheus and not hosts" $(ARGS)
+	@$(BIN)/pytest -n 4 -m "slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)
 
 test-faults: install
 	@$(BIN)/pytest -n 4 -m faults $(ARGS)
@@ -82,6 +82,11 @@ prometheus: install
 
 test-prometheus: prometheus
 	@$(BIN)/pytest -m prometheus $(ARGS)
+
+# Where this machine can have no browser the tests say so, and in CI they fail.
+test-browser: install
+	@$(CLOSED) $(BIN)/python -m tests.browser.install || true
+	@$(BIN)/pytest -n 0 -m browser $(ARGS)
 
 wheelhouse: install
 	@rm -rf dist build

@@ -83,7 +83,10 @@ export class Actions {
             () => (row = {}),
           );
         }
-        return row && `The session has ended: ${kwh(row.total_kwh)}, ${euros(row.total_cost)}.`;
+        if (!row) return null;
+        return "total_kwh" in row
+          ? `The session has ended: ${kwh(row.total_kwh)}, ${euros(row.total_cost)}.`
+          : "The session has ended.";
       },
     });
   }

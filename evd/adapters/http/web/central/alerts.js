@@ -1,6 +1,6 @@
 // What needs a person now, most urgent first, with what to do. Each is gone when it is over.
 import { html, nothing, repeat } from "/web/shared/lit.js";
-import { ago, dateTime } from "/web/shared/formats.js";
+import { ago, count, dateTime } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 
 const SHOWN_MAX = 6;
@@ -13,20 +13,22 @@ export function alerts(/** @type {import("/web/central/model.js").NetworkModel} 
   const found = model.alerts;
   const shown = all ? found : found.slice(0, SHOWN_MAX);
   const more = found.length - SHOWN_MAX;
+  const rest = model.alertCount - found.length;
   const turn = () => {
     all = !all;
     model.changed();
   };
   return html`<section class="alerts" role="region" aria-label="Alerts" ?hidden=${!found.length}>
-    <h2 class="unseen" aria-live="polite">${found.length} alerts</h2>
+    <h2 class="unseen" aria-live="polite">${model.alertCount} alerts</h2>
     <ul>
       ${repeat(shown, ({ kind, cp_id }) => `${kind} ${cp_id}`, alert)}
     </ul>
     ${more > 0
       ? html`<button class="button bare little" @click=${turn}>
-          ${all ? "Show fewer" : `Show ${more} more`}
+          ${all ? "Show fewer" : `Show ${count(more)} more`}
         </button>`
       : nothing}
+    ${all && rest ? html`<span class="quiet small">and ${count(rest)} others</span>` : nothing}
   </section>`;
 }
 

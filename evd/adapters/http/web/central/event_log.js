@@ -53,11 +53,13 @@ export class EventLog {
         <a class="small" href="#/faults">All faults</a>
       </header>
       ${this.#filters()}
-      <ol class="event-lines" role="log" aria-label="Events" tabindex="0">
-        ${repeat(shown, keyOf, drawn)}
-        ${shown.length ? nothing : html`<li class="empty">Nothing of that kind has happened.</li>`}
+      <div class="event-lines" role="log" aria-label="Events" tabindex="0">
+        <ol>
+          ${repeat(shown, keyOf, drawn)}
+        </ol>
+        ${shown.length ? nothing : html`<p class="empty">Nothing of that kind has happened.</p>`}
         ${this.#end()}
-      </ol>
+      </div>
     </section>`;
   }
 
@@ -89,9 +91,9 @@ export class EventLog {
   }
 
   #end() {
-    if (this.#trouble) return html`<li class="trouble">${this.#trouble}</li>`;
-    if (this.#ended) return html`<li class="empty">That is all.</li>`;
-    return html`<li class="more"><button class="button little" @click=${() => this.#ask()}>Older faults</button></li>`;
+    if (this.#trouble) return html`<p class="trouble">${this.#trouble}</p>`;
+    if (this.#ended) return html`<p class="empty">That is all.</p>`;
+    return html`<p class="more"><button class="button little" @click=${() => this.#ask()}>Older faults</button></p>`;
   }
 
   async #ask() {
@@ -138,16 +140,14 @@ function drawn(one) {
 
 function event({ kind, cp_id, text, ts, session_id }) {
   const [words, icon, mood] = KINDS[kind] ?? [kind, icons.warn, "plain"];
-  const title = html`${words}${cp_id ? ` · ${cp_id}` : ""}`;
-  const link = session_id ? `#/session/${session_id}` : cp_id ? `#/cp/${cp_id}` : null;
+  // A row of before has its reason alone.
+  const sentence = cp_id && !text.includes(cp_id) ? [cp_id, text].filter(Boolean).join(": ") : text;
+  const link = session_id ? `#/session/${session_id}` : cp_id ? `#/cp/${cp_id}?at=${ts}` : null;
   return html`<li class="event" data-mood=${mood}>
     ${icon}
     <div>
-      <p class="title">
-        ${link ? html`<a href=${link}>${title}</a>` : html`<b>${title}</b>`}
-        <time datetime=${ts} title=${dateTime(ts)}>${when(ts)}</time>
-      </p>
-      ${text ? html`<p class="quiet">${text}</p>` : nothing}
+      <p class="title"><b>${words}</b> <time datetime=${ts} title=${dateTime(ts)}>${when(ts)}</time></p>
+      <p>${link ? html`<a href=${link}>${sentence}.</a>` : `${sentence}.`}</p>
     </div>
   </li>`;
 }

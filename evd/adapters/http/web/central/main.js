@@ -58,6 +58,7 @@ function connection() {
   return html`<span class="connection" data-status=${model.status}><i></i>${words[model.status]}</span>`;
 }
 
+/** That the connection is lost, and since when nothing is known. */
 function lost() {
   const since = model.heardAt === null ? "" : ` What is shown was true at ${clockSeconds(model.heardAt)}.`;
   return html`<div role="alert" class="lost-place">
@@ -69,7 +70,7 @@ function lost() {
 
 /** On the other pages: that something on the network's page wants to be looked at. */
 function trouble() {
-  const count = model.alerts.length;
+  const count = model.alertCount;
   if (!count || place === "/") return nothing;
   const text = count === 1 ? model.alerts[0].text : `${count} things need a person now`;
   return html`<a class="elsewhere" href="#/">${icons.broken}<span>${text}</span></a>`;
@@ -79,7 +80,7 @@ function draw() {
   app.toggleAttribute("data-lost", model.status === "lost");
   render(shell(), app);
   view?.draw();
-  const count = model.alerts.length;
+  const count = model.alertCount;
   const mood = model.status === "lost" ? "lost" : count ? "alert" : "good";
   const title = view?.title ? `${view.title} · ${TITLE}` : TITLE;
   tell(model.status === "lost" ? `connection lost · ${title}` : title, mood, count);

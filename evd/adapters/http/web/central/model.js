@@ -98,6 +98,11 @@ export class NetworkModel {
     return this.network?.alerts ?? [];
   }
 
+  /** How many alerts stand, those that the feed leaves out included. */
+  get alertCount() {
+    return this.alerts.length + (this.network?.alerts_left_out ?? 0);
+  }
+
   /** How many charging points have a session, and the first of them by name. */
   charging(shown) {
     const found = [];

@@ -169,7 +169,7 @@ export class PointView {
 
 function facts(point) {
   const { view, meter } = point;
-  const fact = (name, value, note = nothing) => html`<div class="fact"><dt>${name}</dt><dd>${value}</dd>${note}</div>`;
+  const fact = (name, value, note = nothing) => html`<div class="fact"><dt>${name}</dt><dd>${value}${note}</dd></div>`;
   const now = view.current_session
     ? html`<a href="#/session/${view.current_session}">${view.current_driver ?? "a driver"} charges</a>`
     : view.available

@@ -116,7 +116,7 @@ export class SessionView {
 }
 
 function facts(row, meter) {
-  const fact = (name, value, note = nothing) => html`<div class="fact"><dt>${name}</dt><dd>${value}</dd>${note}</div>`;
+  const fact = (name, value, note = nothing) => html`<div class="fact"><dt>${name}</dt><dd>${value}${note}</dd></div>`;
   return html`<dl class="facts">
     ${fact("Outcome", sessionMark(row), html`<p class="quiet small">${row.reason}</p>`)}
     ${fact("Charging point", html`<a href="#/cp/${row.cp_id}?at=${row.end_time ?? row.start_time}">${row.cp_id}</a>`)}

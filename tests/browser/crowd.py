@@ -1,0 +1,174 @@
+"""A Central of the tests with very many charging points: the real page, over a feed of our own."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import attrs
+import orjson
+import trio
+from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
+
+from evd.adapters.http.central_app import central_app
+from evd.adapters.http.serving import serve_app
+from tests.adapters.http.fake_central import FakeCentral
+from tests.network.processes import free_port
+
+SEED: Final = 7
+UPDATE_S: Final = 0.25
+CHANGING_EACH_UPDATE: Final = 25
+READY_S_MAX: Final = 20.0
+PLACES: Final = ("Main Street 1", "Harbour, pier 4", "Station north", "Old brewery", None)
+DRIVERS: Final = ("driver-alice", "driver-bob", "driver-carol", "driver-dave")
+
+Fields = dict[str, Any]
+
+
+def text_of(time: datetime) -> str:
+    """A time as the feed writes it."""
+    return time.isoformat().replace("+00:00", "Z")
+
+
+class Crowd:
+    """So many charging points; a few of them change with each update, as meters do."""
+
+    def __init__(self, count: int) -> None:
+        self._random = random.Random(SEED)
+        self.points = [self._point(number) for number in range(1, count + 1)]
+        self._charging = [point for point in self.points if point["telemetry"]]
+
+    def _point(self, number: int) -> Fields:
+        chance = self._random.random()
+        state = "ON" if chance < 0.97 else "BROKEN" if chance < 0.985 else "DISCONNECTED"
+        since = datetime.now(UTC) - timedelta(seconds=self._random.random() * 90_000)
+        point: Fields = {
+            "cp_id": f"CP-{number:05d}",
+            "state": state,
+            "state_since": text_of(since),
+            "available": state == "ON",
+            "unavailable_reason": "" if state == "ON" else "its engine does not answer",
+            "stopped": False,
+            "engine_state": "ACTIVATED" if state == "ON" else None,
+            "engine_status": "OK" if state == "ON" else "KO",
+            "monitor_status": "KO" if state == "DISCONNECTED" else "OK",
+            "breaker": "CLOSED",
+            "unconfirmed": 0,
+            "current_driver": None,
+            "current_session": None,
+            "kw_rate": 22.0,
+            "euro_rate": 0.3,
+            "location": self._random.choice(PLACES),
+            "last_update": text_of(since),
+            "monitor_last_seen": text_of(since),
+            "telemetry": None,
+        }
+        if state == "ON" and self._random.random() < 0.1:
+            self._charge(point, number)
+        return point
+
+    def _charge(self, point: Fields, number: int) -> None:
+        driver, session = self._random.choice(DRIVERS), f"session-{number:032x}"
+        kwh = round(self._random.random() * 20, 6)
+        about = {"session_id": session, "driver_id": driver, "ts": text_of(datetime.now(UTC))}
+        point["telemetry"] = {"kw": 22.0, "kwh": kwh, "euros": round(kwh * 0.3, 4), **about}
+        point |= {"current_driver": driver, "current_session": session, "available": False}
+
+    def change(self) -> list[Fields]:
+        """The points that the next update tells of."""
+        changed = self._random.sample(
+            self._charging, min(CHANGING_EACH_UPDATE, len(self._charging))
+        )
+        for point in changed:
+            meter = point["telemetry"]
+            meter["kwh"] = round(meter["kwh"] + 0.0061, 6)
+            meter["euros"] = round(meter["kwh"] * 0.3, 4)
+        return changed
+
+    @property
+    def network(self) -> Fields:
+        """The network as a whole, with an alert."""
+        states = [point["state"] for point in self.points]
+        since = text_of(datetime.now(UTC) - timedelta(minutes=7))
+        alert = {"kind": "broken", "cp_id": "CP-00001", "text": "CP-00001 is BROKEN: timeout."}
+        return {
+            "service": "healthy",
+            "error": None,
+            "central_id": "central-crowd",
+            "holding_back": None,
+            "kw": 22.0 * len(self._charging),
+            "states": {name: states.count(name) for name in ("ON", "BROKEN", "DISCONNECTED")},
+            "today": {"date": "2026-01-31", "sessions": 4812, "kwh": 60120.5, "euros": 18036.15},
+            "alerts": [{**alert, "advice": "See the log of its engine.", "since": since}],
+            "alerts_left_out": 0,
+        }
+
+    @property
+    def snapshot(self) -> Fields:
+        """The first message of a connection."""
+        return {
+            "type": "snapshot",
+            "seq": 1,
+            "charging_points": self.points,
+            "active_requests": 3,
+            "events": [],
+            "network": self.network,
+        }
+
+
+@attrs.frozen
+class Served:
+    """Where a crowd is served."""
+
+    url: str
+    crowd: Crowd
+
+
+@contextmanager
+def served_crowd(count: int) -> Iterator[Served]:
+    """The page and the feed of so many charging points, from a thread of its own."""
+    crowd, http_port, feed_port = Crowd(count), free_port(), free_port()
+    ready, stop = threading.Event(), threading.Event()
+    thread = threading.Thread(
+        target=trio.run, args=(_serve, crowd, http_port, feed_port, ready, stop), daemon=True
+    )
+    thread.start()
+    try:
+        assert ready.wait(READY_S_MAX)
+        yield Served(f"http://127.0.0.1:{http_port}/", crowd)
+    finally:
+        stop.set()
+        thread.join()
+
+
+async def _serve(
+    crowd: Crowd, http_port: int, feed_port: int, ready: threading.Event, stop: threading.Event
+) -> None:
+    snapshot = orjson.dumps(crowd.snapshot).decode()
+
+    async def feed(request: WebSocketRequest) -> None:
+        socket = await request.accept()
+        seq = 1
+        try:
+            await socket.send_message(snapshot)
+            while True:
+                await trio.sleep(UPDATE_S)
+                seq += 1
+                update = {"type": "update", "seq": seq, "charging_points": crowd.change()}
+                update |= {"removed": [], "active_requests": 3, "events": []}
+                await socket.send_message(orjson.dumps(update).decode())
+        except ConnectionClosed:
+            return
+
+    listeners = await trio.open_tcp_listeners(http_port, host="127.0.0.1")
+    app = central_app(FakeCentral(feed_port=feed_port))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(serve_app, app, listeners, stopping=trio.Event()))
+        await nursery.start(serve_websocket, feed, "127.0.0.1", feed_port, None)
+        ready.set()
+        while not stop.is_set():
+            await trio.sleep(UPDATE_S)
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,89 @@
+"""The dashboard with ten thousand charging points."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.chromium import Watched, watched_page
+from tests.browser.crowd import Served, served_crowd
+from tests.browser.frames import traced_frames
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+
+COUNT = 10_000
+PAINTED_S_MAX = 2.0
+FRAME_MS_MAX = 100.0
+# A turn of a wheel, and how often.
+WHEEL_PX, TURNS = 600, 40
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Served]:
+    """Ten thousand charging points, a hundred of which change each second."""
+    with served_crowd(COUNT) as served:
+        yield served
+
+
+@pytest.fixture
+def watched(browser: "Browser", crowd: Served) -> Iterator[Watched]:
+    """The dashboard of the crowd, with its cards."""
+    with watched_page(browser, crowd.url) as watched:
+        watched.wait_card("CP-00002", "ON")
+        yield watched
+        watched.check()
+
+
+def test_it_is_painted_soon(browser: "Browser", crowd: Served) -> None:
+    """Proves: with 10,000 charging points the page is painted, and its first cards are there,
+    within two seconds."""
+    with watched_page(browser, crowd.url) as watched:
+        watched.wait_card("CP-00002", "ON")
+        first_ms = watched.page.evaluate(
+            "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        )
+        assert first_ms <= PAINTED_S_MAX * 1000
+        assert shown(watched) < 200
+
+
+def shown(watched: Watched) -> int:
+    """How many charging points are in the document."""
+    return int(watched.page.locator("[aria-posinset]").count())
+
+
+@pytest.mark.parametrize("look", ["Cards", "Rows"])
+def test_it_scrolls_without_a_long_frame(watched: Watched, look: str) -> None:
+    """Proves: who scrolls through 10,000 charging points waits for no frame, and finds the last
+    one at the end; only what is on the screen is in the document."""
+    page = watched.page
+    page.get_by_role("button", name=look).click()
+    page.mouse.move(400, 700)
+    with traced_frames(watched) as frames:
+        for _ in range(TURNS):
+            page.mouse.wheel(0, WHEEL_PX)
+            page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.evaluate("scrollY") > WHEEL_PX * TURNS / 2
+    assert frames.longest_ms <= FRAME_MS_MAX
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    watched.wait(lambda: watched.card(f"CP-{COUNT:05d}").count() == 1, "the last one")
+    assert shown(watched) < 200
+
+
+def test_it_searches_without_a_long_frame(watched: Watched) -> None:
+    """Proves: who types into the search of 10,000 charging points waits for no frame, and finds
+    exactly those that fit."""
+    page = watched.page
+    search = page.get_by_role("searchbox")
+    with traced_frames(watched) as frames:
+        search.press_sequentially("CP-0777", delay=60)
+        watched.wait(lambda: "10 of" in found(watched), "ten are found")
+    assert frames.longest_ms <= FRAME_MS_MAX
+    assert watched.card("CP-07770").count() == 1
+
+
+def found(watched: Watched) -> str:
+    """The words that say how many are listed."""
+    return watched.page.get_by_role("heading", name="Charging points").inner_text()
