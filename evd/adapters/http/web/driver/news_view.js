@@ -31,9 +31,11 @@ export class NewsView {
     render(
       html`<h1 id="news">Notifications</h1>
         ${this.#switch()}
-        <ol class="news" role="log" aria-labelledby="news">
-          ${repeat(news, keyOf, row)}
-        </ol>
+        <div role="log" aria-labelledby="news">
+          <ul class="news">
+            ${repeat(news, keyOf, row)}
+          </ul>
+        </div>
         ${news.length ? "" : html`<p class="empty">Nothing yet. What happens to your requests will stand here.</p>`}`,
       root,
     );
