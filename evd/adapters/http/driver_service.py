@@ -35,9 +35,6 @@ class DriverService(Protocol):
         Returned with the number that there has been.
         """
 
-    async def stepped(self) -> None:
-        """Wait until something may have changed: the next step, or time that went by."""
-
     async def ask(self, cp_id: str | None, vehicle_id: str | None) -> str | Refuse:
         """Ask for a charge; its request_id.  Raises NotSaved."""
 

@@ -24,8 +24,8 @@ from evd.adapters.http.schemas import shown
 EVENT_STREAM: Final = "text/event-stream"
 STREAMS_MAX: Final = 32
 NEWS_SHOWN: Final = 50
-# At least so long between two updates.
-MERGE_S: Final = 0.2
+# Between two looks at what changed, and so between two updates.
+LOOK_S: Final = 0.2
 # A page that hears nothing for longer knows that its connection is lost.
 ALIVE_S: Final = 5.0
 ALIVE: Final = b"event: alive\ndata: {}\n\n"
@@ -57,8 +57,7 @@ class Streams:
                     if event is not None or trio.current_time() - said_s >= ALIVE_S:
                         said_s = trio.current_time()
                         yield event or ALIVE
-                        await trio.sleep(MERGE_S)
-                    await self._service.stepped()
+                    await trio.sleep(LOOK_S)
         finally:
             self._open -= 1
 

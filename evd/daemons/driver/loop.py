@@ -80,7 +80,6 @@ class Loop:
         # Apart, or the readings of a long session would push them out.
         self._news = deque(core.finals, maxlen=NOTIFICATIONS_MAX)
         self._news_count = len(self._news)
-        self._stepped = trio.Event()
         self._beacon_heard_s: float | None = None
         self._disk_fails: str | None = None
         self._repeats = Repeats(WARNING_INTERVAL_S)
@@ -109,8 +108,6 @@ class Loop:
             self._screen.flush()
             self._metrics.refresh(self._core)
             self._notes.log_rest()
-        self._stepped.set()
-        self._stepped = trio.Event()
         if isinstance(outcome, SaveFailed):
             raise NotSaved(outcome.reason)
         return outcome
@@ -139,10 +136,6 @@ class Loop:
         """
         count = max(0, self._news_count - since)
         return self._news_count, list(itertools.islice(reversed(self._news), count))
-
-    async def stepped(self) -> None:
-        """Wait until something may have changed: the next step, or time that went by."""
-        await self._stepped.wait()
 
     def unhealthy(self) -> str | None:
         """The reason why this driver can't be served now; None while it can."""

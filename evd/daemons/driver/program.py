@@ -87,20 +87,21 @@ async def _live(
             await loop.start()
         if metrics_at:
             nursery.start_soon(_serve_metrics, config, metrics_at, metrics, loop)
-        if http_at:
-            # Returns by itself once told to stop.
-            await nursery.start(_serve_dashboard, config, loop, http_at, lifecycle)
-        async with trio.open_nursery() as work:
-            work.start_soon(feed_updates, loop, kafka.updates, messenger)
-            work.start_soon(feed_beacons, loop, kafka.beacons, messenger)
-            work.start_soon(feed_ticks, loop)
-            lifecycle.ready()
-            logger.info("Ready")
-            await lifecycle.stopping.wait()
-            work.cancel_scope.cancel()
-        with contextlib.suppress(NotSaved):
-            await loop.want(StopAsked())
-        await kafka.producer.flush(FLUSH_S)
+        async with trio.open_nursery() as pages:
+            if http_at:
+                # Returns by itself once told to stop, so that a request at work is answered.
+                await pages.start(_serve_dashboard, config, loop, http_at, lifecycle)
+            async with trio.open_nursery() as work:
+                work.start_soon(feed_updates, loop, kafka.updates, messenger)
+                work.start_soon(feed_beacons, loop, kafka.beacons, messenger)
+                work.start_soon(feed_ticks, loop)
+                lifecycle.ready()
+                logger.info("Ready")
+                await lifecycle.stopping.wait()
+                work.cancel_scope.cancel()
+            with contextlib.suppress(NotSaved):
+                await loop.want(StopAsked())
+            await kafka.producer.flush(FLUSH_S)
         nursery.cancel_scope.cancel()
 
 

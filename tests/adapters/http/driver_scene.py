@@ -78,9 +78,6 @@ class FakeDriver:
         news = self.notifications()
         return len(news), news[: len(news) - since]
 
-    async def stepped(self) -> None:
-        await trio.sleep(0.02)
-
     async def ask(self, cp_id: str | None, vehicle_id: str | None) -> str | Refuse:
         if self.disk_fails:
             raise NotSaved("no space left")
@@ -155,7 +152,7 @@ async def dashboard() -> AsyncIterator[Scene]:
         app = driver_app(service, asked, Streams(service, watch, stopping))
         async with (
             served_at(app, stopping) as port,
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20.0) as client,
         ):
             yield Scene(client, service, central, stop_central, stopping, port)
         nursery.cancel_scope.cancel()

@@ -9,8 +9,8 @@ import orjson
 import pytest
 import trio
 
-from evd.adapters.http import driver_stream
-from evd.adapters.http.driver_stream import STREAMS_MAX
+from evd.adapters.http.driver_stream import ALIVE_S, LOOK_S, STREAMS_MAX
+from evd.adapters.http.serving import DEFAULT_BOUNDS
 from evd.core.wire.messages import DriverUpdate, RequestStatus
 from tests.adapters.http.driver_scene import ALICE, POINTS, WALL, Scene
 from tests.adapters.http.site import WAIT_S_MAX
@@ -102,7 +102,7 @@ async def test_central_is_asked_only_while_a_page_is_open(s: Scene) -> None:
             while not each.points:
                 await each.read()
         assert len(s.central.queries) == 1
-    await trio.sleep(2 * driver_stream.MERGE_S)
+    await trio.sleep(2 * LOOK_S)
     asked = len(s.central.queries)
     await trio.sleep(3.0)
     assert len(s.central.queries) <= asked + 1
@@ -132,6 +132,17 @@ async def test_a_stop_ends_the_streams_at_once(s: Scene) -> None:
         with trio.fail_after(0.9), pytest.raises(EOFError):
             while True:
                 await page.read()
+
+
+async def test_an_idle_stream_says_that_it_is_alive(s: Scene) -> None:
+    """Proves: a page can tell silence from a dead connection, and no bound of the server
+    cuts it."""
+    assert DEFAULT_BOUNDS.answer_s > 2 * ALIVE_S
+    with trio.fail_after(ALIVE_S + WAIT_S_MAX):
+        async with s.client.stream("GET", EVENTS) as answer:
+            async for line in answer.aiter_lines():
+                if line == "event: alive":
+                    break
 
 
 async def test_a_head_has_an_end(s: Scene) -> None:
