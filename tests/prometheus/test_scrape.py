@@ -49,8 +49,13 @@ def watched(installed: Installation, tmp_path_factory: pytest.TempPathFactory) -
             wait_until(
                 lambda: len(prometheus.query("up == 1")) == 7, SETTLED_S_MAX, "all are scraped"
             )
-            wait_until_none(prometheus.firing, SETTLED_S_MAX, "no alert fires")
+            wait_until_none(lambda: told(prometheus), SETTLED_S_MAX, "no alert fires")
             yield Watched(network, prometheus)
+
+
+def told(prometheus: Prometheus) -> list[Labels]:
+    """The alerts that fire; how full this machine's disk is has nothing to do with the network."""
+    return [each for each in prometheus.firing() if each["alertname"] != "DiskFilling"]
 
 
 def _metrics_port() -> tuple[str, str]:
@@ -84,12 +89,12 @@ def test_a_killed_engine_is_an_alert(watched: Watched) -> None:
     network, prometheus = watched
 
     def broken() -> list[Labels]:
-        return [each for each in prometheus.firing() if each["alertname"] == "ChargingPointBroken"]
+        return [each for each in told(prometheus) if each["alertname"] == "ChargingPointBroken"]
 
     network.points["CP-002"].engine.kill()
     (alert,) = wait_until(broken, FIRES_S_MAX, "the alert fires")
     assert (alert["cp_id"], alert["severity"]) == ("CP-002", "critical")
-    assert not [each for each in prometheus.firing() if each.get("cp_id") == "CP-001"]
+    assert not [each for each in told(prometheus) if each.get("cp_id") == "CP-001"]
     network.points["CP-002"].engine.start()
     wait_until_none(broken, SETTLED_S_MAX, "the alert is over")
 

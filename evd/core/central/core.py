@@ -221,18 +221,18 @@ class Central:
         return len(self._state.meta.recovering)
 
     @property
-    def cp_ids(self) -> list[str]:
-        """Every charging point on the list, by id."""
-        return sorted(self._state.points)
-
-    @property
     def central_id(self) -> str:
         """The id of Central's database."""
         return self._state.meta.central_id
 
     def views(self, now: Now) -> list[CpView]:
         """Return every charging point as it is shown, by id."""
-        return [self.view(cp_id, now) for cp_id in self.cp_ids]
+        return [self.view(cp_id, now) for cp_id in sorted(self._state.points)]
+
+    @property
+    def cp_ids(self) -> list[str]:
+        """The charging points on the list."""
+        return [*self._state.points]
 
     def knows(self, cp_id: str) -> bool:
         """Return whether the charging point is on the list."""
