@@ -1,7 +1,8 @@
-"""The entry points of the daemons: from their first line on a signal is a clean stop.
+"""The entry points of all programs: from their first line on a signal is a clean stop.
 
-Until its own handlers are there a program has nothing to finish, so it ends with 0 at once. What
-takes time to import is imported after that; so this module itself imports nothing of the rest.
+Until its own handlers are there a program has nothing to finish, so it ends at once: a daemon with
+0, the tool with 130.  Programs are imported after that, for it takes time; so this module itself
+imports nothing of the rest.
 """
 
 import os
@@ -14,8 +15,21 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     os._exit(0)
 
 
-for _number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-    signal.signal(_number, _end)
+_before = {
+    number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+}
+
+
+def tool() -> None:
+    """The program evd, which ignores what its caller ignores, as under nohup."""
+    for number, before in _before.items():
+        ignored = before is signal.SIG_IGN
+        signal.signal(number, signal.SIG_IGN if ignored else lambda *_: os._exit(130))
+    from evd.cli import main
+
+    for number, before in _before.items():
+        signal.signal(number, before)
+    main()
 
 
 def broker() -> None:

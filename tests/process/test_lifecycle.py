@@ -285,6 +285,33 @@ def test_a_signal_at_any_moment_of_a_start_is_a_clean_stop(tmp_path: Path, name:
             program.end()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_tool_while_it_loads(tmp_path: Path, number: signal.Signals) -> None:
+    """Proves: Ctrl-C, or a terminal that closes, ends the tool without a traceback also while it
+    imports; what its caller ignores it ignores."""
+    for handler, expected in (("SIG_DFL", 130), ("SIG_IGN", 0)):
+        script = (
+            "import sys, signal\n"
+            f"signal.signal({number:d}, signal.{handler})\n"
+            "from evd.entry import tool\n"
+            # Its first import raises the signal.
+            "class Loading:\n"
+            "    def find_spec(self, name, *_):\n"
+            f"        name == 'evd.cli' and signal.raise_signal({number:d})\n"
+            "sys.meta_path.insert(0, Loading())\n"
+            "sys.argv[1:] = ['--help']\n"
+            "tool()\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=BOUND_S,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (expected, "")
+
+
 def _catches_hangup(pid: int) -> bool:
     # The last of the three for which the entry point sets its handler.
     status = Path(f"/proc/{pid}/status").read_text()
