@@ -1,5 +1,5 @@
-"""Brings what the browser's tests need, where it is missing: Debian's Chromium, and the packages that
-drive it, which come with nothing but these tests.  Run by `make test-browser`.
+"""Brings what the browser's tests need, where it is missing: Debian's Chromium, and the packages
+that drive it, which come with nothing but these tests.  Run by `make test-browser`.
 """
 
 import os

@@ -86,4 +86,4 @@ def test_it_searches_without_a_long_frame(watched: Watched) -> None:
 
 def found(watched: Watched) -> str:
     """The words that say how many are listed."""
-    return watched.page.get_by_role("heading", name="Charging points").inner_text()
+    return str(watched.page.get_by_role("heading", name="Charging points").inner_text())
