@@ -11,6 +11,7 @@ from evd.adapters.http.body import Body
 from evd.adapters.http.central_history import routes as history_routes
 from evd.adapters.http.central_lists import routes as list_routes
 from evd.adapters.http.central_page import central_page
+from evd.adapters.http.central_reports import routes as report_routes
 from evd.adapters.http.central_service import CentralService, ServiceHere
 from evd.adapters.http.errors import AnyRequest, answering
 from evd.adapters.http.metrics import CONTENT_TYPE
@@ -67,7 +68,7 @@ def central_app(service: CentralService) -> Litestar:
         title="Central of an EV charging network",
         description="Charging points, requests, sessions, faults. An error is"
         ' {"error": sentence, "field"?: name}. Lists are newest first.',
-        routes=Routes(routes, list_routes, history_routes),
+        routes=Routes(routes, list_routes, report_routes, history_routes),
         dependencies={"service": service},
         exception_handlers={StoreFailed: answering(_refuse_without_store)},
     )

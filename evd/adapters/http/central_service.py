@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from evd.adapters.store.page import Page, SessionFilter
+from evd.adapters.store.report import Grouping, ReportRow
 from evd.core.central.events import Asked, Reply
 from evd.core.central.rows import (
     CurvePoint,
@@ -54,6 +55,16 @@ class StoredHistory(Protocol):
         limit: int | None,
     ) -> AsyncIterator[bytes]:
         """The same sessions without a bound, in pages, each as `shape` makes it in a thread."""
+
+    async def report(
+        self,
+        by: Grouping,
+        which: SessionFilter,
+        rows_max: int,
+        shape: Callable[[Sequence[ReportRow]], bytes],
+    ) -> bytes:
+        """The sums of what was billed of these sessions, by key, as `shape` makes it in a thread of
+        the rows, of which there are at most `rows_max`."""
 
     async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
         """Fault events by their ids, newest first; or UnknownRow."""

@@ -70,7 +70,12 @@ def csv_lines(rows: Iterable[Sequence[Cell]]) -> bytes:
 
 def csv_answer(name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Response[Any]:
     """A small table; a browser saves it as `name`.csv."""
-    return Response(csv_lines([columns, *rows]), media_type=CSV, headers=_saved_as(name))
+    return csv_whole(name, csv_lines([columns, *rows]))
+
+
+def csv_whole(name: str, table: bytes) -> Response[Any]:
+    """A table that is made already, its header row too."""
+    return Response(table, media_type=CSV, headers=_saved_as(name))
 
 
 def csv_stream(

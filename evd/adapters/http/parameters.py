@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import Parameter
 
+from evd.adapters.store.report import Grouping
 from evd.core.central.rows import SessionStatus
 from evd.core.wire.fields import COUNT_MAX, CP_ID_FORM, ID_FORM, FieldError, parse_time
 
@@ -74,6 +75,7 @@ Format = Annotated[
     _choice("of the answer; else the Accept header decides, json before csv", "json", "csv"),
 ]
 Limit = Annotated[int, _whole(LIMIT_MAX, "at most so many")]
+By = Annotated[Grouping, _choice("a row for each of these; months are of UTC", *Grouping)]
 Days = Annotated[int, _whole(DAYS_MAX, "over so many days until now")]
 OnlyAvailable = Annotated[
     Literal["true", "false"], _choice("true: only those that are FREE", "true", "false")

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import attrs
 
+from evd.adapters.store.report import ReportRow
 from evd.core.central.rows import CurvePoint, FaultEvent, HealthSnapshot, Session, SessionStatus
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
@@ -107,6 +108,29 @@ class Sessions:
     """Sessions, newest first."""
 
     sessions: list[SessionShown]
+
+
+@attrs.frozen
+class SumShown:
+    """The sums of the billed sessions of one month, charging point or driver."""
+
+    key: str
+    sessions: int
+    kwh: float
+    euros: float
+
+    @classmethod
+    def of(cls, row: ReportRow) -> Self:
+        """A row as it is shown, in kWh and euros."""
+        kwh, euros = kwh_from_mwh(row.energy_mwh), euros_from_cents(row.cost_cents)
+        return cls(row.key, row.sessions, kwh, euros)
+
+
+@attrs.frozen
+class Report:
+    """The sums of what was billed, in the order of the keys."""
+
+    report: list[SumShown]
 
 
 @attrs.frozen

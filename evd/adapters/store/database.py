@@ -21,10 +21,12 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 class Database(ABC):
     """One database: how to reach it, and what differs from the other kind.
 
-    `errors` is what its driver raises.  `begin` opens a transaction that writes.
+    `errors` is what its driver raises.  `begin` opens a transaction that writes.  `month` is the
+    month in UTC, such as 2026-01, of the column that is put into it.
     """
 
     begin: ClassVar[str]
+    month: ClassVar[str]
     errors: type[Exception]
     # With placeholders by position, as the statements are carried out.
     dialect: Dialect

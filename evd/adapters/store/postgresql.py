@@ -48,6 +48,7 @@ class Postgresql(Database):
     """
 
     begin = "BEGIN"
+    month = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM')"
     errors = psycopg.Error
     dialect: Dialect = PGDialect_psycopg(paramstyle="format")  # type: ignore[no-untyped-call]
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from evd.adapters.store.database import Database
 from evd.adapters.store.failures import UnknownRow
+from evd.adapters.store.report import Grouping, ReportRow
 from evd.adapters.store.statements import Listed, Statements
 from evd.core.central.overview import Ended, EndedOfDay
 from evd.core.central.rows import EventType, Request, Row
@@ -62,7 +63,7 @@ class Queries:
         A filter that is None does not count.  Raises UnknownRow for a `before` that no row has,
         unless `before_time` comes with it.
         """
-        values = {name: self._stored(value) for name, value in wanted.items() if value is not None}
+        values = self._given(wanted)
         filters = tuple(name for name in values if name != "before_time")
         if "before" in values and "before_time" not in values:
             found = next(self._sql.time_of(row_class).ask(cursor, **values), None)
@@ -86,6 +87,19 @@ class Queries:
             if session_id is not None:
                 unsettled[session_id] = ended
         return EndedOfDay(total, unsettled)
+
+    def report(
+        self, cursor: DBAPICursor, by: Grouping, wanted: Mapping[str, Any], rows_max: int
+    ) -> list[ReportRow]:
+        """The sums of what was billed of these sessions, in the order of the keys; of any
+        `rows_max` keys where there are more."""
+        values = self._given(wanted)
+        found = self._sql.billed(by, tuple(values)).ask(cursor, **values, count=rows_max)
+        # Not by the database: its order of texts may be that of a language.
+        return sorted(found, key=lambda row: row.key)
+
+    def _given(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: self._stored(value) for name, value in wanted.items() if value is not None}
 
     def _stored(self, value: Any) -> Any:
         if isinstance(value, datetime):

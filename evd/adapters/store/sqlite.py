@@ -47,6 +47,7 @@ class Sqlite(Database):
     """A file, and beside it its write-ahead log and the lock that says which Central has it."""
 
     begin = "BEGIN IMMEDIATE"
+    month = "substr({}, 1, 7)"
     errors = sqlite3.Error
     dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
 

@@ -14,6 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from evd.adapters.store.columns import Getter, RowForm
 from evd.adapters.store.database import Database
+from evd.adapters.store.report import BILLED, Grouping, ReportRow
 from evd.adapters.store.tables import (
     OPEN_REQUEST,
     OPEN_SESSION,
@@ -245,20 +246,32 @@ class Statements:
         `before`: behind the row with this key, whose time is `before_time`.
         """
         key, time = _ORDERS[row_class]
-        spans = {
-            "since": f"{time} >= :since",
-            "until": f"{time} < :until",
-            "before": f"({time}, {key}) < (:before_time, :before)",
-        }
-        conditions = [spans.get(name, f"{name} = :{name}") for name in filters]
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         sql = (
             f"SELECT {key}, {time}, {', '.join(_fields(row_class))} FROM {TABLES[row_class]}"
-            f" {where} ORDER BY {time} DESC, {key} DESC LIMIT :count"
+            f" {_where(row_class, filters)} ORDER BY {time} DESC, {key} DESC LIMIT :count"
         )
         read = RowForm(row_class, self._database).read
         return Question(
             *self._compiled(sql), lambda values: Listed(values[0], values[1], read(values[2:]))
+        )
+
+    @_made_once
+    def billed(self, by: Grouping, filters: Collection[str]) -> Question[ReportRow]:
+        """The sums of what was billed and for which the filters of `newest` hold, by the keys;
+        of `count` keys at the most."""
+        keys = {
+            Grouping.MONTH: self._database.month.format("start_time"),
+            Grouping.CP: "cp_id",
+            Grouping.DRIVER: "driver_id",
+        }
+        sql = (
+            f"SELECT {keys[by]}, count(*), sum(energy_mwh), sum(cost_cents) FROM charging_sessions"
+            f" {_where(Session, filters, BILLED)} GROUP BY 1 LIMIT :count"
+        )
+        return Question(
+            # PostgreSQL's sums are Decimals.
+            *self._compiled(sql),
+            lambda values: ReportRow(values[0], *map(int, values[1:])),
         )
 
     @_made_once
@@ -326,6 +339,17 @@ class Statements:
 def _fields(row_class: type[attrs.AttrsInstance]) -> dict[str, str]:
     """The placeholder of each field, which has the field's name."""
     return {field.name: f":{field.name}" for field in attrs.fields(row_class)}
+
+
+def _where(row_class: type, filters: Collection[str], *conditions: str) -> str:
+    key, time = _ORDERS[row_class]
+    spans = {
+        "since": f"{time} >= :since",
+        "until": f"{time} < :until",
+        "before": f"({time}, {key}) < (:before_time, :before)",
+    }
+    wanted = [*(spans.get(name, f"{name} = :{name}") for name in filters), *conditions]
+    return f"WHERE {' AND '.join(wanted)}" if wanted else ""
 
 
 def _insert(table: str, values: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from evd.adapters.store.failures import StoreFailed
 from evd.adapters.store.page import Page, SessionFilter
 from evd.adapters.store.queries import Excess, Queries
 from evd.adapters.store.reader import Readers
+from evd.adapters.store.report import Grouping, ReportRow
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.writer import Retention, Writer
@@ -207,6 +208,20 @@ class Store:
     ) -> Export[Session, T]:
         """Every session of these, or the newest `limit`, in the order of `sessions`."""
         return Export(self._bulk, self._queries, Session, attrs.asdict(which), limit, shape)
+
+    async def report(
+        self,
+        by: Grouping,
+        which: SessionFilter,
+        rows_max: int,
+        shape: Callable[[Sequence[ReportRow]], T],
+    ) -> T:
+        """A report on these sessions, as `shape` makes it in a thread of its rows: of at most
+        `rows_max`, any of them where there are more."""
+        wanted = attrs.asdict(which)
+        return await self._bulk.run(
+            lambda cursor: shape(self._queries.report(cursor, by, wanted, rows_max))
+        )
 
     async def faults(self, cp_id: str | None = None, page: Page = PAGE) -> dict[int, FaultEvent]:
         """A page of fault events by their ids: by time, then by id; raises UnknownRow."""

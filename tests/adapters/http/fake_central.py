@@ -9,6 +9,7 @@ import httpx
 
 from evd.adapters.http.central_app import central_app
 from evd.adapters.store import Page, SessionFilter
+from evd.adapters.store.report import Grouping, ReportRow
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.point import Point
 from evd.core.central.rows import (
@@ -89,6 +90,9 @@ class FakeCentral:
     points: list[CpView] = attrs.Factory(lambda: [SUPPLYING, NEVER_SEEN])
     reply: Reply = attrs.Factory(lambda: Reply(1, Accepted()))
     failure: Exception | None = None
+    sums: list[ReportRow] = attrs.Factory(
+        lambda: [ReportRow("2026-01", 2, 1_561_111, 47), ReportRow("2026-02", 1, 0, 0)]
+    )
     asked: list[Asked] = attrs.Factory(list)
     queries: list[tuple[Any, ...]] = attrs.Factory(list)
 
@@ -170,6 +174,16 @@ class FakeCentral:
         self._note("all_sessions", which, limit)
         for row in (RUNNING, ENDED):
             yield shape([row])
+
+    async def report(
+        self,
+        by: Grouping,
+        which: SessionFilter,
+        rows_max: int,
+        shape: Callable[[Sequence[ReportRow]], bytes],
+    ) -> bytes:
+        self._note("report", by, which)
+        return shape(self.sums[:rows_max])
 
     async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
         self._note("faults", cp_id, page)

@@ -7,7 +7,9 @@ import orjson
 import pytest
 
 from evd.adapters.http.central_app import central_app
+from evd.adapters.http.central_reports import ROWS_MAX
 from evd.adapters.store import Page, SessionFilter, UnknownRow
+from evd.adapters.store.report import Grouping, ReportRow
 from evd.core.central.events import (
     Asked,
     ChargeAsked,
@@ -226,6 +228,40 @@ async def test_sessions_are_a_table_too(client: Client) -> None:
         assert client.service.queries.pop() == ("all_sessions", which, limit)
     shown, _ = (await client.get("/sessions")).json()["sessions"]
     assert set(SESSIONS_CSV.partition("\r\n")[0].split(",")) == set(shown)
+
+
+async def test_a_report_has_a_row_for_each_key(client: Client) -> None:
+    """Proves: GET /reports shows sums in kWh and euros, as JSON or as CSV; each filter reaches the
+    query, and the rows are of months where nothing else is said."""
+    answer = await client.get("/reports")
+    assert answer.json() == {
+        "report": [
+            {"key": "2026-01", "sessions": 2, "kwh": 1.561111, "euros": 0.47},
+            {"key": "2026-02", "sessions": 1, "kwh": 0.0, "euros": 0.0},
+        ]
+    }
+    query = f"by=driver&since={NOON_TEXT}&until={NOON_TEXT}&cp_id=CP-001&driver_id=d&format=csv"
+    answer = await client.get(f"/reports?{query}")
+    assert answer.headers["content-disposition"] == 'attachment; filename="report.csv"'
+    assert answer.text == (
+        "key,sessions,kwh,euros\r\n2026-01,2,1.561111,0.47\r\n2026-02,1,0.0,0.0\r\n"
+    )
+    which = SessionFilter("CP-001", "d", since=NOON, until=NOON)
+    assert client.service.queries == [
+        ("report", Grouping.MONTH, SessionFilter()),
+        ("report", Grouping.DRIVER, which),
+    ]
+
+
+async def test_a_report_is_whole_or_refused(client: Client) -> None:
+    """Proves: a report has at most 50,000 rows; where there are more it is a 400 that says how to
+    ask for fewer, and no report of some of them."""
+    client.service.sums = [ReportRow(f"driver-{n}", 1, 1, 1) for n in range(ROWS_MAX)]
+    assert len((await client.get("/reports?by=driver")).json()["report"]) == ROWS_MAX
+    client.service.sums.append(ReportRow("one-more", 1, 1, 1))
+    for format in ("json", "csv"):
+        answer = await client.get(f"/reports?by=driver&format={format}")
+        assert "50000" in assert_error(answer, 400, "by")
 
 
 async def test_lists_are_narrowed(client: Client) -> None:

@@ -139,6 +139,10 @@ async def test_a_limit_out_of_bounds(client: Client, path: str, limit: str) -> N
         ("/sessions?format=xml", "format"),
         ("/sessions?format=CSV", "format"),
         ("/sessions?format=csv&limit=1001", "limit"),
+        ("/reports?by=year", "by"),
+        ("/reports?by=", "by"),
+        ("/reports?since=2026-02-01T00:00:00Z&until=2026-01-31T12:00:00Z", "since"),
+        ("/reports?limit=5", "limit"),
         ("/faults/statistics?days=0", "days"),
         ("/faults/statistics?days=3651", "days"),
         *(
@@ -221,6 +225,7 @@ async def test_a_malformed_id_in_a_path(
         "/faults",
         "/faults/statistics",
         "/health/history",
+        "/reports",
     ],
 )
 async def test_a_database_that_fails_is_503(path: str) -> None:
