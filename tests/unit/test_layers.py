@@ -36,8 +36,8 @@ ALLOWED = {
 }
 # Modules of the programs' cores that hold values, for adapters to carry: none of them decides.
 VALUES = {
-    *("central.events", "central.overview", "central.rows", "central.statistics"),
-    "central.views",
+    *("central.events", "central.overview", "central.power", "central.rows", "central.spans"),
+    *("central.statistics", "central.timeline", "central.views"),
     *("driver.disk", "driver.events", "driver.lines", "driver.requests_file", "engine.events"),
 }
 # Calls of pure modules that are not pure: they read a clock or draw a number.

@@ -1,5 +1,6 @@
 """Central's HTTP: how one session, one charging point and the network went over time."""
 
+from datetime import UTC, datetime
 from typing import Final
 
 from litestar import Response
@@ -8,9 +9,25 @@ from evd.adapters.http.api import Routes
 from evd.adapters.http.central_service import ServiceHere
 from evd.adapters.http.csv_reply import WithCsv, csv_answer, wants_csv
 from evd.adapters.http.errors import AnyRequest
-from evd.adapters.http.parameters import Format, SessionIdInPath
+from evd.adapters.http.parameters import (
+    CPS_MAX,
+    LIMIT_DEFAULT,
+    BeforeEntry,
+    Format,
+    Limit,
+    OfCp,
+    SessionIdInPath,
+    Since,
+    TheseCps,
+    ThisCp,
+    Until,
+    parse_past,
+    parse_span,
+)
 from evd.adapters.http.refused import Refused
-from evd.adapters.http.schemas import SessionDetail
+from evd.adapters.http.schemas import EntryShown, Power, SessionDetail, States, Timeline, shown
+from evd.adapters.store.failures import UnknownRow
+from evd.core.wire.fields import FieldError, check_cp_id
 
 CURVE_COLUMNS: Final = ("seconds", "kw", "kwh")
 
@@ -42,3 +59,45 @@ async def show_session(
     if wants_csv(request, format):
         return csv_answer(session_id, CURVE_COLUMNS, curve)
     return Response(SessionDetail.of(row, curve=list(curve)))
+
+
+@routes.get("/states", "The states of charging points over time", "Those of each", 503)
+async def list_states(
+    service: ServiceHere, cp_id: TheseCps, since: Since = None, until: Until = None
+) -> States:
+    """ON, BROKEN or DISCONNECTED, null while it is not known; by default of the last day."""
+    cp_ids = [check_cp_id(each) for each in cp_id]
+    if len(cp_ids) > CPS_MAX:
+        raise FieldError("cp_id", f"must stand there {CPS_MAX} times at the most")
+    span = parse_past(since, until, datetime.now(UTC))
+    return States(list(await service.store.states(cp_ids, *span)))
+
+
+@routes.get("/power", "The course of power", "Oldest first", 503)
+async def list_power(
+    service: ServiceHere, cp_id: OfCp = None, since: Since = None, until: Until = None
+) -> Power:
+    """The mean of each minute of the network; of one charging point at each change and every 60 s.
+
+    By default of the last day; at most 1500 points, where there are more of their means.
+    """
+    span = parse_past(since, until, datetime.now(UTC))
+    return Power(list(await service.store.power(cp_id, *span)))
+
+
+@routes.get("/timeline", "The story of a charging point", "Newest first", 503)
+async def show_timeline(
+    service: ServiceHere,
+    cp_id: ThisCp,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = LIMIT_DEFAULT,
+    before: BeforeEntry = None,
+) -> Timeline:
+    """Faults and recoveries, sessions, stops by the operator, refused requests with the reason."""
+    span = parse_span(since, until)
+    try:
+        found = await service.store.timeline(cp_id, limit, before, *span)
+    except UnknownRow:
+        raise FieldError("before", "must be the id of an entry of the list") from None
+    return Timeline([shown(EntryShown, each.entry, id=each.id) for each in found])

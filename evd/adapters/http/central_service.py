@@ -10,9 +10,11 @@ from typing import Protocol
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from evd.adapters.store.history_queries import TimelineEntry
 from evd.adapters.store.page import Page, SessionFilter
 from evd.adapters.store.report import Grouping, ReportRow
 from evd.core.central.events import Asked, Reply
+from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
     CurvePoint,
     FaultEvent,
@@ -22,6 +24,7 @@ from evd.core.central.rows import (
     SessionCurve,
     SessionStatus,
 )
+from evd.core.central.spans import CpStates
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
 from evd.core.wire.messages import Telemetry
@@ -68,6 +71,26 @@ class StoredHistory(Protocol):
 
     async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
         """Fault events by their ids, newest first; or UnknownRow."""
+
+    async def states(
+        self, cp_ids: Sequence[str], since: datetime, until: datetime
+    ) -> Sequence[CpStates]:
+        """The states of these charging points over the span, in this order."""
+
+    async def power(
+        self, cp_id: str | None, since: datetime, until: datetime
+    ) -> Sequence[PowerPoint]:
+        """The power of a charging point, or of the network, over the span."""
+
+    async def timeline(
+        self,
+        cp_id: str,
+        limit: int,
+        before: str | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Sequence[TimelineEntry]:
+        """A page of a charging point's story, newest first; or UnknownRow."""
 
     async def fault_statistics(
         self, cp_id: str | None, days: int, now: datetime

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.params import KwargDefinition
+from litestar.params import KwargDefinition, QueryParameter
 from litestar.types import ExceptionHandlersMap
 from litestar.typing import FieldDefinition
 
@@ -50,21 +50,31 @@ def answering(refuse: Callable[[E], Refused]) -> Callable[[AnyRequest, E], Respo
 
 async def refuse_bad_call(request: AnyRequest) -> None:
     """Refuse a change that another site's page asks for, a body that is not JSON, and a parameter
-    that the call does not have or that stands there twice."""
+    that the call does not have, that stands there twice or that is missing."""
     if request.method in CHANGING_METHODS:
         await _refuse_bad_change(request)
     parameters = _parameters(request)
     for name, value in request.query_params.multi_items():
         parameter = parameters.get(name)
-        # All of a query have a default; a path's and a service have none.
-        if parameter is None or not parameter.has_default:
+        # A path's parameter and a service have no default, and do not say that they are needed.
+        if parameter is None or not (parameter.has_default or _is_needed(parameter)):
             raise FieldError(name, NO_PARAMETER)
-        if len(request.query_params.getall(name)) > 1:
+        is_list = parameter.is_non_string_sequence
+        if not is_list and len(request.query_params.getall(name)) > 1:
             raise FieldError(name, "stands there twice")
         # Litestar would take 1.0 and 1e2 for whole numbers, and the word null for nothing.
         is_whole = int in (parameter.annotation, *get_args(parameter.annotation))
         if (is_whole and not value.isdecimal()) or value == "null":
             raise _bad_parameter(request, name)
+
+    for name, parameter in parameters.items():
+        if _is_needed(parameter) and name not in request.query_params:
+            raise FieldError(name, "is missing")
+
+
+def _is_needed(parameter: FieldDefinition) -> bool:
+    """Whether a query must have it: it says that it is of the query, and has no default."""
+    return isinstance(parameter.kwarg_definition, QueryParameter) and not parameter.has_default
 
 
 async def _refuse_bad_change(request: AnyRequest) -> None:

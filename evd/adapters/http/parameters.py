@@ -3,11 +3,13 @@
 `title` ends the sentence `<name> must be ...` that a wrong value is answered with.
 """
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import Parameter
+from litestar.openapi.spec.schema import Schema
+from litestar.params import Parameter, QueryParameter
 
 from evd.adapters.store.report import Grouping
 from evd.core.central.rows import SessionStatus
@@ -18,21 +20,24 @@ LIMIT_DEFAULT: Final = 100
 DAYS_MAX: Final = 3650
 DAYS_DEFAULT: Final = 30
 KW_MAX: Final = 1e9
+# How many charging points one question names at the most.
+CPS_MAX: Final = 100
+SPAN_DEFAULT: Final = timedelta(days=1)
 
 CP_ID_PATTERN: Final = f"^{CP_ID_FORM.pattern}$"
 ID_PATTERN: Final = f"^{ID_FORM.pattern}$"
 
 
-def _id(form: str, chars_max: int, description: str) -> Any:
+def _id(form: str, chars_max: int, description: str, make: Callable[..., Any] = Parameter) -> Any:
     title = f"1 to {chars_max} letters, digits, '_', '.' or '-', the first a letter or digit"
     # Python's $ takes a line's end before it; a documentation's, which is JavaScript's, does not.
     pattern = rf"\A{form}\Z"
     shown = {"type": OpenAPIType.STRING, "one_of": None, "pattern": f"^{form}$"}
-    return Parameter(title=title, description=description, pattern=pattern, schema_extra=shown)
+    return make(title=title, description=description, pattern=pattern, schema_extra=shown)
 
 
-def _cp_id(description: str) -> Any:
-    return _id(CP_ID_FORM.pattern, 32, description)
+def _cp_id(description: str, make: Callable[..., Any] = Parameter) -> Any:
+    return _id(CP_ID_FORM.pattern, 32, description, make)
 
 
 def _other_id(description: str) -> Any:
@@ -64,9 +69,31 @@ RequestIdInPath = Annotated[str, _other_id("the request")]
 SessionIdInPath = Annotated[str, _other_id("the session")]
 DriverIdInPath = Annotated[str, _other_id("this dashboard's driver")]
 OfCp = Annotated[str | None, _cp_id("only of this charging point")]
+# A query must have these two.
+ThisCp = Annotated[str, _cp_id("of this charging point", QueryParameter)]
+TheseCps = Annotated[
+    list[str],
+    QueryParameter(
+        title=f"1 to {CPS_MAX} ids of charging points",
+        description="of these charging points: it may stand there several times",
+        schema_extra={
+            "min_items": 1,
+            "max_items": CPS_MAX,
+            "items": Schema(type=OpenAPIType.STRING, pattern=CP_ID_PATTERN),
+        },
+    ),
+]
 OfDriver = Annotated[str | None, _other_id("only of this driver")]
 OfStatus = Annotated[SessionStatus | None, _choice("only with this status", *SessionStatus)]
 Before = Annotated[str | None, _other_id("only what stands behind this session in the list")]
+BeforeEntry = Annotated[
+    str | None,
+    Parameter(
+        title="the id of an entry of the list",
+        description="only what stands behind this entry in the list",
+        schema_extra={"type": OpenAPIType.STRING, "one_of": None},
+    ),
+]
 BeforeRow = Annotated[int | None, _whole(COUNT_MAX, "only what stands behind this id in the list")]
 Since = Annotated[str | None, _time("only what was then or later")]
 Until = Annotated[str | None, _time("only what was before then")]
@@ -99,3 +126,13 @@ def parse_span(since: str | None, until: str | None) -> tuple[datetime | None, d
     if first is not None and last is not None and first > last:
         raise FieldError("since", "must not be after until")
     return first, last
+
+
+def parse_past(since: str | None, until: str | None, now: datetime) -> tuple[datetime, datetime]:
+    """The span that a call is about, which ends `now` at the latest: by default the last day."""
+    first, last = parse_span(since, until)
+    last = now if last is None else min(last, now)
+    if first is None:
+        # No time is earlier than the year 1.
+        first = last - min(SPAN_DEFAULT, last - datetime.min.replace(tzinfo=UTC))
+    return min(first, last), last

@@ -11,8 +11,11 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from evd.adapters.store.report import ReportRow
+from evd.core.central.power import PowerPoint
 from evd.core.central.rows import CurvePoint, FaultEvent, HealthSnapshot, Session, SessionStatus
+from evd.core.central.spans import CpStates
 from evd.core.central.statistics import FaultStatistics
+from evd.core.central.timeline import Entry
 from evd.core.central.views import CpView
 from evd.core.wire.units import euros_from_cents, kwh_from_mwh
 
@@ -188,6 +191,34 @@ class History:
     """How charging points stood, newest first."""
 
     history: list[SnapshotShown]
+
+
+@attrs.frozen
+class States:
+    """The states of charging points over a span."""
+
+    states: list[CpStates]
+
+
+@attrs.frozen
+class Power:
+    """The course of power, in the order of the times."""
+
+    power: list[PowerPoint]
+
+
+@attrs.frozen
+class EntryShown(Entry):
+    """An entry of a timeline; `id` is for `before` alone."""
+
+    id: str = attrs.field(kw_only=True)
+
+
+@attrs.frozen
+class Timeline:
+    """The story of a charging point, newest first."""
+
+    timeline: list[EntryShown]
 
 
 @attrs.frozen

@@ -165,8 +165,13 @@ class Queries:
         ]
         if known or cp_id is None:
             return known
+        first, last = self.observed(cursor, cp_id)
+        return [] if first is None else [(cp_id, first, last)]
+
+    def observed(self, cursor: DBAPICursor, cp_id: str) -> tuple[datetime | None, datetime | None]:
+        """The times of the oldest and of the newest health snapshot of a charging point."""
         ((first, last),) = self._sql.snapshots_of.ask(cursor, cp_id=cp_id)
-        return [] if first is None else [(cp_id, self._time(first), self._time(last))]
+        return self._time(first), self._time(last)
 
     def _time(self, stored: Any) -> datetime | None:
         try:

@@ -17,6 +17,7 @@ from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.export import Export
 from evd.adapters.store.failures import StoreFailed
+from evd.adapters.store.history_queries import HistoryQueries, TimelineEntry
 from evd.adapters.store.page import Page, SessionFilter
 from evd.adapters.store.queries import Excess, Queries
 from evd.adapters.store.reader import Readers
@@ -25,6 +26,7 @@ from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.writer import Retention, Writer
 from evd.core.central.overview import EndedOfDay
+from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
@@ -38,6 +40,7 @@ from evd.core.central.rows import (
     SessionCurve,
     SessionStatus,
 )
+from evd.core.central.spans import CpStates
 from evd.core.central.statistics import FaultStatistics
 
 R = TypeVar("R", bound=attrs.AttrsInstance)
@@ -65,6 +68,7 @@ class Store:
         self._writing = trio.CapacityLimiter(1)
         self._sql = statements
         self._queries = Queries(database, statements)
+        self._over_time = HistoryQueries(database, self._queries)
         self._look_ups = Readers(database, 1)
         self._lists = Readers(database, LIST_READERS_MAX)
         self._bulk = Readers(database, BULK_READERS_MAX)
@@ -245,6 +249,33 @@ class Store:
             lambda cursor: self._queries.newest(cursor, row_class, wanted, limit)
         )
         return {each.key: each.row for each in found if each.row is not None}
+
+    async def states(
+        self, cp_ids: Sequence[str], since: datetime, until: datetime
+    ) -> list[CpStates]:
+        """The states of these charging points over the span, in this order."""
+        return await self._lists.run(
+            lambda cursor: self._over_time.states(cursor, cp_ids, since, until)
+        )
+
+    async def power(self, cp_id: str | None, since: datetime, until: datetime) -> list[PowerPoint]:
+        """The power of a charging point, or of the network, over the span."""
+        return await self._lists.run(
+            lambda cursor: self._over_time.power(cursor, cp_id, since, until)
+        )
+
+    async def timeline(
+        self,
+        cp_id: str,
+        limit: int = 100,
+        before: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[TimelineEntry]:
+        """A page of a charging point's story, the newest first; raises UnknownRow."""
+        return await self._lists.run(
+            lambda cursor: self._over_time.timeline(cursor, cp_id, limit, before, since, until)
+        )
 
     async def fault_statistics(
         self, cp_id: str | None, days: float, now: datetime

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from evd.core.central.rows import EventType, FaultEvent
+from evd.core.central.rows import EventType, FaultEvent, ShownState
 
 
 @attrs.frozen(slots=True)
@@ -32,6 +32,38 @@ class Opening:
     known_until: datetime | None = None
     faulty: bool = False
     disconnected: bool = False
+
+
+@attrs.define(slots=True)
+class Condition:
+    """How a charging point stands after its events so far."""
+
+    faulty: bool = False
+    disconnected: bool = False
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it is not ON."""
+        return self.faulty or self.disconnected
+
+    @property
+    def shown(self) -> ShownState:
+        """The state that is shown for it."""
+        if self.disconnected:
+            return ShownState.DISCONNECTED
+        return ShownState.BROKEN if self.faulty else ShownState.ON
+
+    def take(self, event_type: EventType) -> None:
+        """Take its next event."""
+        match event_type:
+            case EventType.FAULT:
+                self.faulty = True
+            case EventType.RECOVERY:
+                self.faulty = False
+            case EventType.DISCONNECTED:
+                self.disconnected = True
+            case EventType.RECONNECTED:
+                self.disconnected = False
 
 
 @attrs.frozen(slots=True)
@@ -79,8 +111,7 @@ class _Tally:
         known_since, known_until = opening.known_since, opening.known_until
         self._until = until if known_until is None else max(since, min(known_until, until))
         self._at = None if known_since is None else max(since, min(known_since, self._until))
-        self._faulty = opening.faulty
-        self._disconnected = opening.disconnected
+        self._condition = Condition(opening.faulty, opening.disconnected)
         self._counts = dict.fromkeys(EventType, 0)
         self._up = timedelta()
         self._down = timedelta()
@@ -93,20 +124,13 @@ class _Tally:
         """Count the event, and the time until it."""
         self._pass_to(event.timestamp)
         self._counts[event.event_type] += 1
-        was_down = self._is_down
-        match event.event_type:
-            case EventType.FAULT:
-                self._faulty = True
-            case EventType.RECOVERY:
-                self._faulty = False
-            case EventType.DISCONNECTED:
-                self._disconnected = True
-            case EventType.RECONNECTED:
-                self._disconnected = False
-        if self._is_down and not was_down:
+        was_down = self._condition.is_down
+        self._condition.take(event.event_type)
+        is_down = self._condition.is_down
+        if is_down and not was_down:
             self._begun_count += 1
             self._outage = timedelta()
-        elif was_down and not self._is_down:
+        elif was_down and not is_down:
             self._ended_count += 1
             self._ended += self._outage
 
@@ -125,10 +149,6 @@ class _Tally:
             self._up / observed if observed else None,
         )
 
-    @property
-    def _is_down(self) -> bool:
-        return self._faulty or self._disconnected
-
     def _pass_to(self, when: datetime) -> None:
         at = max(self._since, min(when, self._until))
         if self._at is None or at < self._at:
@@ -137,7 +157,7 @@ class _Tally:
             return
         passed = at - self._at
         self._at = at
-        if self._is_down:
+        if self._condition.is_down:
             self._down += passed
             self._outage += passed
         else:

@@ -9,9 +9,12 @@ import httpx
 
 from evd.adapters.http.central_app import central_app
 from evd.adapters.store import Page, SessionFilter
+from evd.adapters.store.failures import UnknownRow
+from evd.adapters.store.history_queries import TimelineEntry
 from evd.adapters.store.report import Grouping, ReportRow
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.point import Point
+from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
@@ -25,7 +28,9 @@ from evd.core.central.rows import (
     SessionStatus,
     ShownState,
 )
+from evd.core.central.spans import CpStates, StateSpan
 from evd.core.central.statistics import FaultStatistics
+from evd.core.central.timeline import entry_of_end
 from evd.core.central.views import CpView, LiveMeter
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import CpState, RequestStatus, Telemetry
@@ -188,6 +193,32 @@ class FakeCentral:
     async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
         self._note("faults", cp_id, page)
         return {12: FaultEvent("CP-001", EventType.FAULT, "refused", NOON)}
+
+    async def states(
+        self, cp_ids: Sequence[str], since: datetime, until: datetime
+    ) -> Sequence[CpStates]:
+        self._note("states", list(cp_ids), since, until)
+        spans = [StateSpan(None, since, NOON), StateSpan(ShownState.ON, NOON, until)]
+        return [CpStates(cp_id, spans) for cp_id in cp_ids]
+
+    async def power(
+        self, cp_id: str | None, since: datetime, until: datetime
+    ) -> Sequence[PowerPoint]:
+        self._note("power", cp_id, since, until)
+        return [PowerPoint(NOON, 44.0)]
+
+    async def timeline(
+        self,
+        cp_id: str,
+        limit: int,
+        before: str | None,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Sequence[TimelineEntry]:
+        self._note("timeline", cp_id, limit, before, since, until)
+        if before == "nothing":
+            raise UnknownRow(before)
+        return [TimelineEntry("1e-session-1", entry_of_end(ENDED))]
 
     async def fault_statistics(
         self, cp_id: str | None, days: int, now: datetime

@@ -1,7 +1,15 @@
 """Central's HTTP: how one session, one charging point and the network went over time."""
 
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
 from evd.adapters.store.failures import StoreFailed
-from tests.adapters.http.fake_central import Client, FakeCentral, assert_error
+from tests.adapters.http.fake_central import NOON, NOON_TEXT, Client, FakeCentral, assert_error
+
+HOUR = timedelta(hours=1)
+# NOON is not quite noon.
+SHORT = timedelta(microseconds=-123_456)
 
 
 async def test_one_session_with_its_curve(client: Client) -> None:
@@ -33,3 +41,97 @@ async def test_a_session_that_there_is_not(client: Client) -> None:
     assert client.service.queries == [("session", "session-9")]
     async with Client(FakeCentral(failure=StoreFailed("it is full"))) as failing:
         assert_error(await failing.get("/sessions/session-1"), 503)
+
+
+async def test_states_of_several(client: Client) -> None:
+    """Proves: the states of all charging points that are named come at once, in their order; null
+    where it is not known."""
+    span = f"since=2026-01-31T11:00:00Z&until={NOON_TEXT}"
+    answer = await client.get(f"/states?cp_id=CP-2&cp_id=CP-1&{span}")
+    first, second = answer.json()["states"]
+    assert (first["cp_id"], second["cp_id"]) == ("CP-2", "CP-1")
+    assert first["spans"] == [
+        {"state": None, "since": "2026-01-31T11:00:00Z", "until": NOON_TEXT},
+        {"state": "ON", "since": NOON_TEXT, "until": NOON_TEXT},
+    ]
+    assert client.service.queries == [("states", ["CP-2", "CP-1"], NOON - HOUR + SHORT, NOON)]
+
+
+async def test_the_course_of_power(client: Client) -> None:
+    """Proves: the power of one charging point or of the network is asked for by its span."""
+    answer = await client.get(f"/power?since=2026-01-31T11:00:00Z&until={NOON_TEXT}")
+    assert answer.json() == {"power": [{"ts": NOON_TEXT, "kw": 44.0}]}
+    await client.get(f"/power?cp_id=CP-001&until={NOON_TEXT}")
+    assert client.service.queries == [
+        ("power", None, NOON - HOUR + SHORT, NOON),
+        ("power", "CP-001", NOON - 24 * HOUR, NOON),
+    ]
+
+
+async def test_without_a_span_it_is_the_last_day(client: Client) -> None:
+    """Proves: what is asked without a time is the day until now, and no question goes beyond."""
+    await client.get("/power")
+    await client.get("/states?cp_id=CP-001&until=2926-01-31T12:00:00Z")
+    await client.get("/power?since=2926-01-31T12:00:00Z")
+    for query in client.service.queries:
+        *_, since, until = query
+        assert abs(datetime.now(UTC) - until) < HOUR
+        assert until - since == (24 * HOUR if query is not client.service.queries[2] else 0 * HOUR)
+
+
+async def test_a_timeline(client: Client) -> None:
+    """Proves: each entry has its id, its kind, its time and a sentence, and what it is about."""
+    query = f"limit=5&before=2e-session-9&since=2026-01-31T11:00:00Z&until={NOON_TEXT}"
+    answer = await client.get(f"/timeline?cp_id=CP-001&{query}")
+    assert answer.json() == {
+        "timeline": [
+            {
+                "id": "1e-session-1",
+                "kind": "SESSION_ENDED",
+                "ts": NOON_TEXT,
+                "text": "the session of driver-alice never began",
+                "session_id": "session-1",
+                "request_id": "req-1",
+                "driver_id": "driver-alice",
+                "kwh": 0.061111,
+                "euros": 0.02,
+            }
+        ]
+    }
+    assert client.service.queries == [
+        ("timeline", "CP-001", 5, "2e-session-9", NOON - HOUR + SHORT, NOON)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/states", "cp_id"),
+        ("/states?cp_id=", "cp_id"),
+        ("/states?cp_id=CP-001&cp_id=a%20b", "cp_id"),
+        ("/states?" + "&".join(f"cp_id=CP-{n}" for n in range(101)), "cp_id"),
+        ("/states?cp_id=CP-001&since=x", "since"),
+        ("/states?cp_id=CP-001&since=2026-01-31T12:00:00Z&until=2026-01-30T12:00:00Z", "since"),
+        ("/states?cp_id=CP-001&limit=5", "limit"),
+        ("/power?cp_id=CP-001&cp_id=CP-002", "cp_id"),
+        ("/power?until=2026-01-31", "until"),
+        ("/timeline", "cp_id"),
+        ("/timeline?cp_id=a%20b", "cp_id"),
+        ("/timeline?cp_id=CP-001&cp_id=CP-002", "cp_id"),
+        ("/timeline?cp_id=CP-001&before=nothing", "before"),
+        ("/timeline?cp_id=CP-001&limit=0", "limit"),
+        ("/timeline?cp_id=CP-001&service=x", "service"),
+        ("/timeline?cp_id=CP-001&request=x", "request"),
+    ],
+)
+async def test_a_wrong_question_names_its_field(client: Client, path: str, field: str) -> None:
+    """Proves: a parameter that is missing, wrong, too often there or none is a 400 that names
+    it."""
+    assert_error(await client.get(path), 400, field)
+
+
+async def test_no_history_without_a_database() -> None:
+    """Proves: each of these is a 503 while the database is away."""
+    async with Client(FakeCentral(failure=StoreFailed("it is full"))) as client:
+        for path in ("/states?cp_id=CP-001", "/power", "/timeline?cp_id=CP-001"):
+            assert_error(await client.get(path), 503)

@@ -91,7 +91,7 @@ def a_stop(
     cp_id: str = "CP-001",
     event_type: OperatorEventType = OperatorEventType.STOPPED,
 ) -> OperatorEvent:
-    """What the operator did, `number` seconds after noon."""
+    """A stop or a resume by the operator, `number` seconds after noon."""
     return OperatorEvent(cp_id, event_type, NOON + timedelta(seconds=number))
 
 

@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +21,7 @@ from sqlalchemy import create_engine, pool
 from evd.adapters.store import StoreFailed, open_store
 from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
+from evd.adapters.store.history_statements import HistoryStatements
 from evd.adapters.store.schema import MIGRATIONS, bring_to_head, migrate
 from evd.adapters.store.statements import Statement, Statements
 from evd.adapters.store.tables import SCHEMA_HEAD, charging_sessions, metadata
@@ -28,8 +29,10 @@ from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
     NetworkSnapshot,
+    OperatorEvent,
     Reading,
     Request,
+    Row,
     Session,
     SessionCurve,
     SessionStatus,
@@ -220,6 +223,7 @@ SESSION_FILTERS = [
     ("until",),
     ("since", "until", "before"),
 ]
+OF_EACH_POINT: Sequence[type[Row]] = (FaultEvent, HealthSnapshot, OperatorEvent)
 # Those of a charging point, and those of all.
 HISTORY_FILTERS = [
     (*of, *within)
@@ -238,6 +242,7 @@ def plan(connection: sqlite3.Connection, statement: Statement) -> str:
 def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None:
     """Proves: a million sessions make no question slow: each finds its rows by an index."""
     sql = Statements(database_at("sqlite:///none"))
+    over_time = HistoryStatements(database_at("sqlite:///none"))
     questions: list[Statement] = [
         sql.open_requests,
         sql.active_sessions,
@@ -254,12 +259,15 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         sql.faults_since(True),
         sql.stood_before(True),
         sql.snapshots_of,
-        *(sql.next_of(kind) for kind in (FaultEvent, HealthSnapshot)),
-        *(sql.newest_beyond(kind, True) for kind in (FaultEvent, HealthSnapshot)),
-        *(sql.prune(kind, True) for kind in (FaultEvent, HealthSnapshot)),
-        *(sql.prune(kind, False) for kind in (FaultEvent, HealthSnapshot, Request)),
-        sql.prune(NetworkSnapshot, False),
+        *(sql.next_of(kind) for kind in OF_EACH_POINT),
+        *(sql.newest_beyond(kind, True) for kind in OF_EACH_POINT),
+        *(sql.prune(kind, True) for kind in OF_EACH_POINT),
+        *(sql.prune(kind, False) for kind in (*OF_EACH_POINT, NetworkSnapshot, Request)),
         sql.saves[Reading],
+        *over_time.stories.values(),
+        over_time.changes,
+        over_time.power_of_one,
+        over_time.power_of_all,
     ]
     for question in questions:
         # These hold what is open and nothing else; and a SELECT of one value has no table.

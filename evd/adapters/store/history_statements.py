@@ -1,0 +1,131 @@
+"""The SQL of the questions how things went over time; see `statements`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import attrs
+
+from evd.adapters.store.columns import RowForm
+from evd.adapters.store.database import Database
+from evd.adapters.store.statements import Listed, Question, Statements
+from evd.adapters.store.tables import HAS_ENDED, REQUEST_ALONE, TABLES
+from evd.core.central.power import PowerPoint
+from evd.core.central.rows import EventType, FaultEvent, OperatorEvent, Request, Session
+from evd.core.central.spans import Change
+from evd.core.central.timeline import (
+    Entry,
+    entry_of_end,
+    entry_of_fault,
+    entry_of_operator,
+    entry_of_refusal,
+    entry_of_start,
+)
+
+_EVENT_TYPES = {each.value: each for each in EventType}
+
+
+class Source(Enum):
+    """The lists of which a timeline is made; of entries at one moment the greater value is the
+    newer one."""
+
+    STARTS = "a"
+    FAULTS = "b"
+    OPERATOR = "c"
+    REFUSALS = "d"
+    ENDS = "e"
+
+
+@attrs.frozen
+class SourceForm:
+    """The rows of a source: their order by `time` and then by `key`, which of them belong to it,
+    and what each says."""
+
+    row_class: type[attrs.AttrsInstance]
+    key: str
+    time: str
+    which: str
+    entry_of: Callable[[Any], Entry]
+
+
+SOURCES: Mapping[Source, SourceForm] = {
+    Source.STARTS: SourceForm(Session, "session_id", "start_time", "confirmed", entry_of_start),
+    Source.FAULTS: SourceForm(FaultEvent, "id", "timestamp", "1 = 1", entry_of_fault),
+    Source.OPERATOR: SourceForm(OperatorEvent, "id", "timestamp", "1 = 1", entry_of_operator),
+    Source.REFUSALS: SourceForm(
+        Request, "request_id", "updated_at", REQUEST_ALONE, entry_of_refusal
+    ),
+    Source.ENDS: SourceForm(Session, "session_id", "end_time", HAS_ENDED, entry_of_end),
+}
+
+
+class HistoryStatements(Statements):
+    """Every statement of these for one database."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._time_of = database.time_from_column
+
+    @cached_property
+    def stories(self) -> Mapping[Source, Question[Listed[Any]]]:
+        """The newest `count` rows of each source that are about `cp_id`, from `since` on and behind
+        the one with `before_time` and `before`."""
+        return {source: self._story(form) for source, form in SOURCES.items()}
+
+    def _story(self, form: SourceForm) -> Question[Listed[Any]]:
+        fields = ", ".join(field.name for field in attrs.fields(form.row_class))
+        read = RowForm(form.row_class, self._database).read
+        sql = (
+            f"SELECT {form.key}, {form.time}, {fields}"
+            f" FROM {TABLES[form.row_class]} WHERE cp_id = :cp_id AND {form.which}"
+            f" AND {form.time} >= :since AND ({form.time}, {form.key}) < (:before_time, :before)"
+            f" ORDER BY {form.time} DESC, {form.key} DESC LIMIT :count"
+        )
+        return Question(
+            *self._compiled(sql), lambda values: Listed(values[0], values[1], read(values[2:]))
+        )
+
+    @cached_property
+    def changes(self) -> Question[Change]:
+        """The newest `count` fault events of `cp_id` from `since` to `until`, newest first."""
+        sql = (
+            "SELECT timestamp, event_type FROM fault_events WHERE cp_id = :cp_id"
+            " AND timestamp >= :since AND timestamp < :until"
+            " ORDER BY timestamp DESC, id DESC LIMIT :count"
+        )
+        return Question(*self._compiled(sql), self._change)
+
+    def _change(self, values: Sequence[Any]) -> Change | None:
+        # A page asks for thousands of them: whole rows would take four times as long.
+        event_type, when = _EVENT_TYPES.get(values[1]), self._time(values[0])
+        return None if event_type is None or when is None else (when, event_type)
+
+    def _time(self, stored: Any) -> datetime | None:
+        try:
+            return self._time_of(stored)
+        except (TypeError, ValueError):
+            return None
+
+    @cached_property
+    def power_of_one(self) -> Question[PowerPoint]:
+        """The power of `cp_id` from `since` to `until` as it was written down, in the order of the
+        times."""
+        return self._power("cp_health_history WHERE cp_id = :cp_id AND")
+
+    @cached_property
+    def power_of_all(self) -> Question[PowerPoint]:
+        """The same of the network."""
+        return self._power("network_history WHERE")
+
+    def _power(self, which: str) -> Question[PowerPoint]:
+        sql = (
+            f"SELECT timestamp, kw FROM {which} timestamp >= :since AND timestamp < :until"
+            " AND kw IS NOT NULL ORDER BY timestamp, id"
+        )
+        return Question(*self._compiled(sql), self._power_point)
+
+    def _power_point(self, values: Sequence[Any]) -> PowerPoint | None:
+        when, kw = self._time(values[0]), values[1]
+        return PowerPoint(when, kw) if when is not None and type(kw) is float else None
