@@ -60,6 +60,38 @@ def test_http_tells_the_same_as_the_database(shared: Network) -> None:
     assert shared.metric('evd_sessions_total{status="COMPLETED"}') > 0
 
 
+def test_a_session_s_course_and_story(shared: Network) -> None:
+    """Proves: a running session has its course so far, which is kept once it has ended; begin and
+    end, a stop by the operator and the refusal that it caused stand in its charging point's
+    story."""
+    request_id = shared.request_charge("driver-course", "CP-002")
+    session_id = shared.wait_request(request_id, "IN_PROGRESS")["session_id"]
+    so_far = wait_until(lambda: shared.get(f"/sessions/{session_id}")["curve"], 5.0, "a reading")
+    shared.wait_request(request_id, "COMPLETED")
+    ended = shared.get(f"/sessions/{session_id}")
+    assert ended["curve"][: len(so_far) - 1] == so_far[:-1]
+    assert [kw for _, kw, _ in ended["curve"]] == [22.0] * len(ended["curve"])
+    assert 0 < ended["curve"][-1][2] <= ended["total_kwh"]
+
+    assert shared.http.post("/cp/CP-002/stop").status_code == 202
+    refused = shared.request_charge("driver-course", "CP-002")
+    shared.wait_request(refused, "DENIED")
+    assert shared.http.post("/cp/CP-002/resume").status_code == 202
+    story = shared.get("/timeline", cp_id="CP-002")["timeline"]
+    assert [entry["kind"] for entry in story[:5]] == [
+        "RESUMED",
+        "REFUSED",
+        "STOPPED",
+        "SESSION_ENDED",
+        "SESSION_STARTED",
+    ]
+    assert "stopped by the operator" in story[1]["text"]
+    (states,) = shared.get("/states", cp_id="CP-002")["states"]
+    assert [span["state"] for span in states["spans"]] == [None, "ON"]
+    assert shared.cp("CP-002")["state_since"] <= states["spans"][1]["since"]
+    assert 22.0 in [point["kw"] for point in shared.get("/power", cp_id="CP-002")["power"]]
+
+
 def test_bad_frames_are_refused_one_by_one_and_ten_end_the_connection(shared: Network) -> None:
     """Proves: NACK with `seq` null for each bad frame, the end after ten, and no harm to others."""
     with closing(socket.create_connection(("127.0.0.1", shared.control_port), 5)) as client:
