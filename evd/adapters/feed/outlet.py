@@ -40,6 +40,10 @@ class Outlet(trio.abc.Stream):
         """Whether the kernel has taken all that was written."""
         return not self._parts
 
+    def is_silent(self, silent_s: float) -> bool:
+        """Return whether the client has read nothing for so long, as far as it has proved."""
+        return trio.current_time() - self.read_s > silent_s
+
     def write(self, *parts: bytes) -> None:
         """Send as much as the kernel takes at once, and the rest in time.
 

@@ -39,13 +39,14 @@ class Patience:
     """Times in seconds that clients have.
 
     One is asked `ping_s` after its last answer, and has `pong_s` to answer; one that has read
-    nothing for `silent_s` then is cut: at the latest after the sum of the three.  `close_s`: to
-    answer the end of the connection.
+    nothing for `silent_s` then is asked a last time, and cut after `last_s`: at the latest after
+    the sum of the four.  `close_s`: to answer the end of the connection.
     """
 
-    ping_s: float = 5.0
-    pong_s: float = 5.0
-    silent_s: float = 8.0
+    ping_s: float = 4.0
+    pong_s: float = 4.0
+    silent_s: float = 7.0
+    last_s: float = 1.5
     close_s: float = 1.0
 
 
@@ -174,12 +175,21 @@ class FeedServer:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await trio.sleep(patience.ping_s)
-                with trio.move_on_after(patience.pong_s):
-                    await connection.ping()
-                    outlet.read_s = trio.current_time()
-                if trio.current_time() - outlet.read_s > patience.silent_s:
+                await _ask(connection, outlet, patience.pong_s)
+                if not outlet.is_silent(patience.silent_s):
+                    continue
+                # Where Central itself stood still, the answer waits to be read.
+                await _ask(connection, outlet, patience.last_s)
+                if outlet.is_silent(patience.silent_s):
                     self._metrics.count_cut(Cut.SILENT)
                     whole.cancel()
+
+
+async def _ask(connection: WebSocketConnection, outlet: Outlet, pong_s: float) -> None:
+    """Ask whether the client reads, and wait for its answer."""
+    with trio.move_on_after(pong_s):
+        await connection.ping()
+        outlet.read_s = trio.current_time()
 
 
 async def _drain(connection: WebSocketConnection) -> None:

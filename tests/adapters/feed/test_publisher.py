@@ -1,6 +1,7 @@
 """Clients are told a snapshot, then each change once, and merged where they are slow."""
 
 import contextlib
+import time
 
 import trio
 from trio_websocket import WebSocketConnection
@@ -21,7 +22,7 @@ from tests.adapters.feed.scene import (
 from tests.adapters.feed.test_server import request
 
 LARGE = "x" * 200
-QUICK = Patience(ping_s=0.1, pong_s=0.1, silent_s=0.15)
+QUICK = Patience(ping_s=0.1, pong_s=0.1, silent_s=0.15, last_s=0.1)
 
 
 async def test_a_snapshot_then_updates_without_a_gap() -> None:
@@ -193,3 +194,18 @@ async def test_many_share_one_message() -> None:
         messages = [await read(client) for client in clients]
         assert all(message == messages[0] for message in messages)
         assert scene.metric("evd_feed_messages_total") == sent + 20
+
+
+async def test_a_central_that_stood_still_blames_nobody() -> None:
+    """Proves: after a time in which this process was stopped every client that reads is kept,
+    though all of their time was over at once."""
+    async with feed(patience=QUICK) as scene, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(scene.client()) for _ in range(5)]
+        for client in clients:
+            await read(client)
+        # In the middle of the time for an answer.
+        for _ in range(3):
+            await trio.sleep(QUICK.ping_s + 0.03)
+            time.sleep(3 * (QUICK.pong_s + QUICK.silent_s))  # noqa: ASYNC251
+        await trio.sleep(QUICK.ping_s + QUICK.pong_s + QUICK.last_s)
+        assert scene.publisher.clients_count == 5
