@@ -45,11 +45,11 @@ def find_chromium() -> str:
     try:
         import playwright.sync_api  # noqa: F401
     except ImportError:
-        raise NoBrowser("the package playwright is missing: make test-browser") from None
+        raise NoBrowser("the package playwright is missing: make browser") from None
     for name in NAMES:
         if path := shutil.which(name):
             return path
-    raise NoBrowser("Chromium is missing: apt install chromium")
+    raise NoBrowser("Chromium is missing: make browser")
 
 
 @contextmanager

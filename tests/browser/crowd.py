@@ -23,6 +23,16 @@ UPDATE_S: Final = 0.25
 CHANGING_EACH_UPDATE: Final = 25
 READY_S_MAX: Final = 20.0
 PLACES: Final = ("Main Street 1", "Harbour, pier 4", "Station north", "Old brewery", None)
+REASONS: Final = {
+    "ON": "",
+    "BROKEN": "its engine is broken: no answer within 1 s",
+    "DISCONNECTED": "its monitor is not connected",
+}
+ADVICE: Final = {
+    "BROKEN": "See the log of its engine, and start it again.",
+    "DISCONNECTED": "See that its host runs, and that its monitor reaches Central.",
+}
+ALERTS_MAX: Final = 50
 DRIVERS: Final = ("driver-alice", "driver-bob", "driver-carol", "driver-dave")
 
 Fields = dict[str, Any]
@@ -36,21 +46,24 @@ def text_of(time: datetime) -> str:
 class Crowd:
     """So many charging points; a few of them change with each update, as meters do."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, troubled: float = 0.03, busy: float = 0.1) -> None:
+        """`troubled`, `busy`: the shares that are not ON, and that charge."""
         self._random = random.Random(SEED)
+        self._troubled, self._busy = troubled, busy
         self.points = [self._point(number) for number in range(1, count + 1)]
-        self._charging = [point for point in self.points if point["telemetry"]]
+        self.charging = [point for point in self.points if point["telemetry"]]
 
     def _point(self, number: int) -> Fields:
         chance = self._random.random()
-        state = "ON" if chance < 0.97 else "BROKEN" if chance < 0.985 else "DISCONNECTED"
+        state = "DISCONNECTED" if chance < self._troubled / 2 else "BROKEN"
+        state = "ON" if chance >= self._troubled else state
         since = datetime.now(UTC) - timedelta(seconds=self._random.random() * 90_000)
         point: Fields = {
             "cp_id": f"CP-{number:05d}",
             "state": state,
             "state_since": text_of(since),
             "available": state == "ON",
-            "unavailable_reason": "" if state == "ON" else "its engine does not answer",
+            "unavailable_reason": REASONS[state],
             "stopped": False,
             "engine_state": "ACTIVATED" if state == "ON" else None,
             "engine_status": "OK" if state == "ON" else "KO",
@@ -66,7 +79,7 @@ class Crowd:
             "monitor_last_seen": text_of(since),
             "telemetry": None,
         }
-        if state == "ON" and self._random.random() < 0.1:
+        if state == "ON" and self._random.random() < self._busy:
             self._charge(point, number)
         return point
 
@@ -79,9 +92,7 @@ class Crowd:
 
     def change(self) -> list[Fields]:
         """The points that the next update tells of."""
-        changed = self._random.sample(
-            self._charging, min(CHANGING_EACH_UPDATE, len(self._charging))
-        )
+        changed = self._random.sample(self.charging, min(CHANGING_EACH_UPDATE, len(self.charging)))
         for point in changed:
             meter = point["telemetry"]
             meter["kwh"] = round(meter["kwh"] + 0.0061, 6)
@@ -89,22 +100,37 @@ class Crowd:
         return changed
 
     @property
+    def troubled(self) -> list[Fields]:
+        """Those that are not ON, BROKEN ones first."""
+        found = [point for point in self.points if point["state"] != "ON"]
+        return sorted(found, key=lambda point: str(point["state"]))
+
+    @property
     def network(self) -> Fields:
-        """The network as a whole, with an alert."""
+        """The network as a whole."""
         states = [point["state"] for point in self.points]
-        since = text_of(datetime.now(UTC) - timedelta(minutes=7))
-        alert = {"kind": "broken", "cp_id": "CP-00001", "text": "CP-00001 is BROKEN: timeout."}
+        alerts = [_alert(point) for point in self.troubled]
         return {
             "service": "healthy",
             "error": None,
             "central_id": "central-crowd",
             "holding_back": None,
-            "kw": 22.0 * len(self._charging),
+            "kw": 22.0 * len(self.charging),
             "states": {name: states.count(name) for name in ("ON", "BROKEN", "DISCONNECTED")},
             "today": {"date": "2026-01-31", "sessions": 4812, "kwh": 60120.5, "euros": 18036.15},
-            "alerts": [{**alert, "advice": "See the log of its engine.", "since": since}],
-            "alerts_left_out": 0,
+            "alerts": alerts[:ALERTS_MAX],
+            "alerts_left_out": max(0, len(alerts) - ALERTS_MAX),
         }
+
+    @property
+    def events(self) -> list[Fields]:
+        """What happened last, the newest last."""
+        begun = [_event("SESSION_STARTED", point) for point in self.charging[:ALERTS_MAX]]
+        lost = [
+            _event("FAULT" if point["state"] == "BROKEN" else "DISCONNECTED", point)
+            for point in self.troubled[:ALERTS_MAX]
+        ]
+        return sorted(begun + lost, key=lambda event: str(event["ts"]))
 
     @property
     def snapshot(self) -> Fields:
@@ -114,9 +140,29 @@ class Crowd:
             "seq": 1,
             "charging_points": self.points,
             "active_requests": 3,
-            "events": [],
+            "events": self.events,
             "network": self.network,
         }
+
+
+def _alert(point: Fields) -> Fields:
+    state, cp_id = point["state"], point["cp_id"]
+    return {
+        "kind": state.lower(),
+        "cp_id": cp_id,
+        "text": f"{cp_id} is {state}: {point['unavailable_reason']}.",
+        "advice": ADVICE[state],
+        "since": point["state_since"],
+    }
+
+
+def _event(kind: str, point: Fields) -> Fields:
+    cp_id, session = point["cp_id"], point["current_session"]
+    text = f"{cp_id} {REASONS[point['state']]}"
+    if session:
+        text = f"{cp_id} begins a session of {point['current_driver']}"
+    event: Fields = {"kind": kind, "cp_id": cp_id, "text": text, "ts": point["state_since"]}
+    return {**event, "session_id": session} if session else event
 
 
 @attrs.frozen
@@ -128,9 +174,9 @@ class Served:
 
 
 @contextmanager
-def served_crowd(count: int) -> Iterator[Served]:
-    """The page and the feed of so many charging points, from a thread of its own."""
-    crowd, http_port, feed_port = Crowd(count), free_port(), free_port()
+def served_crowd(crowd: Crowd) -> Iterator[Served]:
+    """The page and the feed of these charging points, from a thread of its own."""
+    http_port, feed_port = free_port(), free_port()
     ready, stop = threading.Event(), threading.Event()
     thread = threading.Thread(
         target=trio.run, args=(_serve, crowd, http_port, feed_port, ready, stop), daemon=True

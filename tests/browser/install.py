@@ -1,5 +1,5 @@
-"""Brings what the browser's tests need, where it is missing: Debian's Chromium, and the packages
-that drive it, which come with nothing but these tests.  Run by `make test-browser`.
+"""`make browser`: brings what the tests in a browser need, where it is missing: Debian's Chromium,
+and the packages that drive it, which come with nothing but these tests.
 """
 
 import os
@@ -30,7 +30,7 @@ def _bring_chromium() -> bool:
     if any(shutil.which(name) for name in NAMES):
         return True
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(f"Chromium is missing: apt install {PACKAGE}", file=sys.stderr)
+        print(f"make browser: Chromium is missing: apt install {PACKAGE}", file=sys.stderr)
         return False
     print("Installing Debian's chromium: the pages are tested in it", flush=True)
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.chromium import PHONE, WIDE, Watched, watched_page
-from tests.browser.crowd import Served, served_crowd
+from tests.browser.crowd import Crowd, Served, served_crowd
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -20,7 +20,7 @@ PLACES = ("#/", "#/cp/CP-00001", "#/session/session-2", "#/sessions", "#/faults"
 @pytest.fixture(scope="module")
 def crowd() -> Iterator[Served]:
     """Forty charging points: free, charging, broken and disconnected ones."""
-    with served_crowd(40) as served:
+    with served_crowd(Crowd(40, troubled=0.2, busy=0.4)) as served:
         yield served
 
 
@@ -57,8 +57,9 @@ def test_the_dialog_is_accessible_and_left_by_the_keyboard(
     """Proves: the buttons are reached and pressed by keys alone; Escape leaves the question, and
     the focus goes back to where it was."""
     with watched_page(browser, crowd.url) as watched:
-        watched.wait_card("CP-00001", "ON")
-        button = watched.card("CP-00001").get_by_role("button", name="Stop", exact=True)
+        cp_id = crowd.crowd.points[0]["cp_id"]
+        button = watched.card(cp_id).get_by_role("button", name="Stop", exact=True)
+        watched.wait(button.is_visible, "a button")
         button.focus()
         watched.page.keyboard.press("Enter")
         dialog = watched.page.get_by_role("dialog")
@@ -93,10 +94,11 @@ def test_values_are_in_the_reader_s_language(browser: "Browser", crowd: Served) 
 def test_an_alert_tells_of_itself_in_the_tab(browser: "Browser", crowd: Served) -> None:
     """Proves: trouble stands on top with what to do, and the tab's title and icon tell of it."""
     with watched_page(browser, crowd.url) as watched:
-        watched.wait_card("CP-00002", "ON")
+        troubled = crowd.crowd.troubled
+        watched.wait_card(troubled[0]["cp_id"], "BROKEN")
         alerts = watched.page.get_by_role("region", name="Alerts")
-        assert "CP-00001 is BROKEN" in alerts.inner_text()
-        assert "See the log of its engine." in alerts.inner_text()
-        assert watched.page.title().startswith("(1) ")
+        assert f"{troubled[0]['cp_id']} is BROKEN" in alerts.inner_text()
+        assert "See the log of its engine" in alerts.inner_text()
+        assert watched.page.title().startswith(f"({len(troubled)}) ")
         icon = watched.page.locator('link[rel="icon"]').get_attribute("href") or ""
         assert icon.startswith("data:image/svg+xml,")

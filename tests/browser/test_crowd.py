@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.chromium import Watched, watched_page
-from tests.browser.crowd import Served, served_crowd
+from tests.browser.crowd import Crowd, Served, served_crowd
 from tests.browser.frames import traced_frames
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ WHEEL_PX, TURNS = 600, 40
 @pytest.fixture(scope="module")
 def crowd() -> Iterator[Served]:
     """Ten thousand charging points, a hundred of which change each second."""
-    with served_crowd(COUNT) as served:
+    with served_crowd(Crowd(COUNT)) as served:
         yield served
 
 

@@ -3,7 +3,7 @@ import { html, render } from "/web/shared/lit.js";
 import { dateTime } from "/web/shared/formats.js";
 import { KINDS } from "/web/central/event_log.js";
 import { textField, timeField } from "/web/central/fields.js";
-import { Listing, writeAddress } from "/web/central/listing.js";
+import { Filters, Listing } from "/web/central/listing.js";
 
 const NAMES = ["cp_id", "since", "until"];
 
@@ -15,29 +15,24 @@ export class FaultsView {
 
   constructor(element, _model, { query }) {
     this.#element = element;
-    this.#filters = Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
     this.#listing = new Listing("/faults", "faults", (row) => row.id, () => this.draw());
-    this.#listing.load(this.#filters);
+    this.#filters = new Filters("/faults", NAMES, query, (values) => this.#listing.load(values));
+    this.#listing.load(this.#filters.values);
   }
 
   end() {
     this.#listing.end();
   }
 
-  #take = (name) => (value) => {
-    this.#filters = { ...this.#filters, [name]: value };
-    writeAddress("/faults", this.#filters);
-    this.#listing.load(this.#filters);
-  };
-
   draw() {
-    const { cp_id, since, until } = this.#filters;
+    const { cp_id, since, until } = this.#filters.values;
+    const take = this.#filters.taker;
     const { rows } = this.#listing;
     render(
       html`<div class="page-head"><h1>Faults and recoveries</h1></div>
         <div class="filter-bar">
-          ${textField("Charging point", cp_id, this.#take("cp_id"))}
-          ${timeField("After", since, this.#take("since"))} ${timeField("Before", until, this.#take("until"))}
+          ${textField("Charging point", cp_id, take("cp_id"))}
+          ${timeField("After", since, take("since"))} ${timeField("Before", until, take("until"))}
         </div>
         <section class="panel">
           ${rows.length ? table(rows) : ""} ${this.#listing.foot("Nothing of that kind has happened.")}

@@ -84,6 +84,27 @@ export class Listing {
   }
 }
 
+/** Filters that stand in the address of a page, and `load`, which is called with each new set. */
+export class Filters {
+  values;
+  #place;
+  #load;
+
+  /** @param {string[]} names @param {URLSearchParams} query of the address */
+  constructor(place, names, query, load) {
+    this.#place = place;
+    this.#load = load;
+    this.values = Object.fromEntries(names.map((name) => [name, query.get(name) ?? ""]));
+  }
+
+  /** What takes a new value of one filter. */
+  taker = (name) => (value) => {
+    this.values = { ...this.values, [name]: value };
+    writeAddress(this.#place, this.values);
+    this.#load(this.values);
+  };
+}
+
 /** Write filters into the address of this page, without another entry in the history. */
 export function writeAddress(place, filters) {
   history.replaceState(null, "", address(`#${place}`, filters));

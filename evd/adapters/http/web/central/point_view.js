@@ -1,7 +1,7 @@
 // One charging point: how it stands, its last day, its story, its sessions.
 import { html, nothing, render } from "/web/shared/lit.js";
 import { get } from "/web/shared/calls.js";
-import { count, dateTime, duration, euroRate, euros, kw, kwh, percent } from "/web/shared/formats.js";
+import { count, duration, euroRate, euros, kw, kwh, percent, when } from "/web/shared/formats.js";
 import { icons, stateMark } from "/web/shared/icons.js";
 import { Actions } from "/web/central/actions.js";
 import { timeField } from "/web/central/fields.js";
@@ -170,17 +170,15 @@ export class PointView {
 function facts(point) {
   const { view, meter } = point;
   const fact = (name, value, note = nothing) => html`<div class="fact"><dt>${name}</dt><dd>${value}${note}</dd></div>`;
-  const now = view.current_session
-    ? html`<a href="#/session/${view.current_session}">${view.current_driver ?? "a driver"} charges</a>`
-    : view.available
-      ? "free"
-      : view.unavailable_reason;
+  const charging = html`<a href="#/session/${view.current_session}">${view.current_driver ?? "a driver"} charges</a>`;
+  const now = view.current_session ? charging : view.available ? "free" : "not available";
+  const why = view.current_session ? "" : view.unavailable_reason;
   return html`<dl class="facts">
-    ${fact("Now", now, html`<p class="quiet small">${view.state} for ${since(point)}</p>`)}
+    ${fact("Now", now, html`<p class="quiet small">${why ? html`${why}; ` : nothing}${view.state} for ${since(point)}</p>`)}
     ${fact("Power", meter ? kw(meter.kw) : "–", html`<p class="quiet small">up to ${kw(view.kw_rate)}</p>`)}
     ${fact("Energy", meter ? kwh(meter.kwh) : "–")}
     ${fact("Money", meter ? euros(meter.euros) : "–", html`<p class="quiet small">${euroRate(view.euro_rate)}</p>`)}
     ${fact("Breaker", view.breaker.toLowerCase().replace("_", " "))}
-    ${fact("Engine", view.engine_state ?? "not known", html`<p class="quiet small">monitor ${view.monitor_status}, heard ${dateTime(view.monitor_last_seen)}</p>`)}
+    ${fact("Engine", view.engine_state ?? "not known", html`<p class="quiet small">its monitor ${view.monitor_status === "OK" ? "is connected" : `was last heard ${when(view.monitor_last_seen)}`}</p>`)}
   </dl>`;
 }

@@ -4,7 +4,7 @@ import { address, get } from "/web/shared/calls.js";
 import { count, euros, kwh } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 import { choiceField, textField, timeField } from "/web/central/fields.js";
-import { writeAddress } from "/web/central/listing.js";
+import { Filters } from "/web/central/listing.js";
 
 const BY = { month: "Month (UTC)", cp: "Charging point", driver: "Driver" };
 const NAMES = ["by", "since", "until", "cp_id", "driver_id"];
@@ -19,8 +19,8 @@ export class ReportsView {
 
   constructor(element, _model, { query }) {
     this.#element = element;
-    this.#filters = Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""]));
-    this.#filters.by ||= "month";
+    this.#filters = new Filters("/reports", NAMES, query, () => this.#load());
+    this.#filters.values.by ||= "month";
     this.#load();
   }
 
@@ -33,7 +33,7 @@ export class ReportsView {
     this.#calls = new AbortController();
     const { signal } = this.#calls;
     try {
-      this.#rows = (await get("/reports", this.#filters, signal)).report;
+      this.#rows = (await get("/reports", this.#filters.values, signal)).report;
       this.#trouble = "";
     } catch (error) {
       if (signal.aborted) return;
@@ -42,23 +42,18 @@ export class ReportsView {
     this.draw();
   }
 
-  #take = (name) => (value) => {
-    this.#filters = { ...this.#filters, [name]: value };
-    writeAddress("/reports", this.#filters);
-    this.#load();
-  };
-
   draw() {
-    const { by, since, until, cp_id, driver_id } = this.#filters;
-    const csv = address("/reports", { ...this.#filters, format: "csv" });
+    const { by, since, until, cp_id, driver_id } = this.#filters.values;
+    const take = this.#filters.taker;
+    const csv = address("/reports", { ...this.#filters.values, format: "csv" });
     render(
       html`<div class="page-head"><h1>Reports</h1>
           <a class="button" href=${csv} download="report-by-${by}.csv">${icons.down} CSV</a></div>
         <div class="filter-bar">
-          ${choiceField("By", by, BY, this.#take("by"))} ${timeField("Ended after", since, this.#take("since"))}
-          ${timeField("Ended before", until, this.#take("until"))}
-          ${textField("Charging point", cp_id, this.#take("cp_id"))}
-          ${textField("Driver", driver_id, this.#take("driver_id"))}
+          ${choiceField("By", by, BY, take("by"))} ${timeField("Ended after", since, take("since"))}
+          ${timeField("Ended before", until, take("until"))}
+          ${textField("Charging point", cp_id, take("cp_id"))}
+          ${textField("Driver", driver_id, take("driver_id"))}
         </div>
         <section class="panel">${this.#body()}</section>`,
       this.#element,
@@ -79,7 +74,7 @@ export class ReportsView {
       <td class="share"><svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><path d="M0 0h${(row.kwh / most) * 100}v8H0Z"></path></svg></td>
     </tr>`;
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Report"><table class="table report">
-      <thead><tr><th scope="col">${BY[this.#filters.by]}</th><th scope="col" class="number">Sessions</th>
+      <thead><tr><th scope="col">${BY[this.#filters.values.by]}</th><th scope="col" class="number">Sessions</th>
         <th scope="col" class="number">Energy</th><th scope="col" class="number">Billed</th><th scope="col"><span class="unseen">Share of the energy</span></th></tr></thead>
       <tbody>${this.#rows.map(line)}</tbody>
       <tfoot><tr><td>All</td><td class="number">${count(sum("sessions"))}</td><td class="number">${kwh(sum("kwh"))}</td>
@@ -88,8 +83,8 @@ export class ReportsView {
   }
 
   #key(key) {
-    if (this.#filters.by === "cp") return html`<a href="#/cp/${key}">${key}</a>`;
-    if (this.#filters.by === "driver") return html`<a href="#/sessions?driver_id=${key}">${key}</a>`;
+    if (this.#filters.values.by === "cp") return html`<a href="#/cp/${key}">${key}</a>`;
+    if (this.#filters.values.by === "driver") return html`<a href="#/sessions?driver_id=${key}">${key}</a>`;
     return key;
   }
 }

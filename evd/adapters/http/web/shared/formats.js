@@ -3,9 +3,8 @@ const NONE = "–";
 const language = navigator.languages?.[0] ?? navigator.language;
 const number = (digits) =>
   new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const whole = new Intl.NumberFormat(language);
+const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
 const tenths = number(1);
-const hundredths = number(2);
 const thousandths = number(3);
 const money = new Intl.NumberFormat(language, { style: "currency", currency: "EUR" });
 const rate = new Intl.NumberFormat(language, {
@@ -31,8 +30,12 @@ const written = (format, unit = "") => (value) => (known(value) ? format.format(
 
 export const count = written(whole);
 export const kw = written(tenths, "\u00a0kW");
-export const kwh = (value) =>
-  known(value) ? (value < 100 ? thousandths : hundredths).format(value) + "\u00a0kWh" : NONE;
+/** A session to the watt-hour, a month to what can be read at a glance. */
+export function kwh(value) {
+  if (!known(value)) return NONE;
+  const format = value < 100 ? thousandths : value < 10_000 ? tenths : whole;
+  return format.format(value) + "\u00a0kWh";
+}
 export const euros = written(money);
 export const euroRate = (value) => (known(value) ? rate.format(value) + "/kWh" : NONE);
 export const percent = written(share);
