@@ -5,6 +5,8 @@ import { euroRate, kw } from "/web/shared/formats.js";
 import { toast } from "/web/shared/toasts.js";
 import { newsInWords } from "/web/driver/words.js";
 
+const BILL_MS_MAX = 5_000;
+
 const known = (value) => value !== null && value !== undefined;
 
 export class Actions {
@@ -46,6 +48,15 @@ export class Actions {
   stop(session) {
     const { session_id: id, cp_id: cpId } = session;
     const request = this.#model.requests.find((one) => one.session_id === id);
+    let goneAt = null;
+    const became = () => {
+      if (this.#model.current?.session_id === id) return null;
+      goneAt ??= performance.now();
+      const end = this.#model.endOf(request?.request_id);
+      if (end) return newsInWords(end).text;
+      // The bill is told a moment after the session is gone.
+      return performance.now() - goneAt > BILL_MS_MAX ? "The session has ended." : null;
+    };
     return ask({
       title: "Stop session?",
       text: `The session at ${cpId} ends, and is billed for what its meter shows then.`,
@@ -53,14 +64,8 @@ export class Actions {
       danger: true,
       act: () => post(this.path(`/sessions/${encodeURIComponent(id)}/stop`)),
       waiting: `Waiting for ${cpId} to end it.`,
-      became: () => this.#became(id, request?.request_id),
+      became,
     });
-  }
-
-  #became(sessionId, requestId) {
-    if (this.#model.current?.session_id === sessionId) return null;
-    const end = this.#model.endOf(requestId);
-    return end ? newsInWords(end).text : "The session has ended.";
   }
 }
 

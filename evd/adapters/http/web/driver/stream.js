@@ -4,7 +4,7 @@
 // every 5 s: a connection that is silent for longer is dead, however open the browser thinks it is.
 const SILENT_MS_MAX = 12_000;
 const LOOK_MS = 1_000;
-const RETRY_MS_MIN = 500;
+const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 8_000;
 
 /** @typedef {"connecting" | "live" | "lost"} StreamStatus */
@@ -54,7 +54,8 @@ export class Stream {
     if (source !== this.#source) return;
     this.#leave();
     this.#failures += 1;
-    this.#heard.status("lost");
+    // The server ends a stream now and then: one that is renewed at once was not lost.
+    if (this.#failures > 1) this.#heard.status("lost");
     const longest = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** this.#failures);
     this.#timer = setTimeout(() => this.#dial(), longest * (0.5 + Math.random() / 2));
   }
@@ -66,6 +67,8 @@ export class Stream {
   }
 
   #look() {
-    if (this.#source && performance.now() - this.#heardAt > SILENT_MS_MAX) this.#lose(this.#source);
+    if (!this.#source || performance.now() - this.#heardAt <= SILENT_MS_MAX) return;
+    this.#failures += 1;
+    this.#lose(this.#source);
   }
 }

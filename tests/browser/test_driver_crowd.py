@@ -1,0 +1,121 @@
+"""A driver's page with very many charging points, and for people who see or hear in other ways."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from tests.adapters.http.driver_scene import POINTS, SESSION, dashboard
+from tests.browser.chromium import PHONE, WIDE, Watched, watched_page
+from tests.browser.frames import traced_frames
+from tests.browser.test_accessible import serious_faults
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+
+COUNT = 10_000
+READY_S_MAX = 20.0
+LOOK_S = 0.1
+FRAME_MS_MAX = 100.0
+PLACES = ("#/", "#/cp/CP-001", "#/history", "#/session/session-1", "#/news")
+
+
+@contextmanager
+def served(count: int) -> Iterator[str]:
+    """The page of a driver who charges, with so many charging points; from a thread of its own."""
+    found: list[str] = []
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with dashboard() as scene:
+            more = [
+                {**POINTS[number % 4], "cp_id": f"CP-{number:05}"} for number in range(5, count + 1)
+            ]
+            scene.central.answers["/cp"] = (200, {"charging_points": [*POINTS, *more]})
+            ended = {**SESSION, "status": "COMPLETED", "end_time": "2026-01-31T12:30:00Z"}
+            scene.central.answers["/sessions"] = (200, {"sessions": [ended]})
+            found.append(f"http://127.0.0.1:{scene.port}/")
+            ready.set()
+            while not stop.is_set():
+                await trio.sleep(LOOK_S)
+
+    thread = threading.Thread(target=trio.run, args=(serve,), daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(READY_S_MAX)
+        yield found[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def few() -> Iterator[str]:
+    """Forty charging points."""
+    with served(40) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def many() -> Iterator[str]:
+    """Ten thousand of them."""
+    with served(COUNT) as url:
+        yield url
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("place", PLACES)
+def test_axe_finds_nothing_serious_for_a_driver(
+    browser: "Browser", few: str, place: str, dark: bool, size: tuple[int, int]
+) -> None:
+    """Proves: names, roles, contrast and order hold on each page, in light and dark."""
+    with watched_page(browser, few + place, size=size, dark=dark) as watched:
+        heading = watched.page.get_by_role("heading", level=1)
+        watched.wait(lambda: heading.count() == 1, "a page")
+        waiting = watched.page.get_by_text(re.compile("Connecting|Loading|Looking"))
+        watched.wait(lambda: waiting.count() == 0, "a loaded page")
+        assert serious_faults(watched) == []
+        watched.check()
+
+
+def test_the_dialog_is_reached_and_left_by_the_keyboard(browser: "Browser", few: str) -> None:
+    """Proves: Stop session is pressed by keys alone; Escape leaves the question, and the focus goes
+    back to where it was."""
+    with watched_page(browser, few, size=PHONE) as watched:
+        button = watched.page.get_by_role("button", name="Stop session")
+        watched.wait(button.is_visible, "the session")
+        button.focus()
+        watched.page.keyboard.press("Enter")
+        dialog = watched.page.get_by_role("dialog")
+        assert dialog.is_visible()
+        assert serious_faults(watched) == []
+        watched.page.keyboard.press("Escape")
+        watched.wait(lambda: dialog.count() == 0, "no dialog")
+        assert button.evaluate("element => element === document.activeElement")
+
+
+def test_ten_thousand_are_searched_without_a_long_frame(browser: "Browser", many: str) -> None:
+    """Proves: who looks for one of 10,000 charging points waits for no frame while the meter goes
+    on, and finds it; only a part of them is in the document."""
+    with watched_page(browser, many, size=PHONE) as watched:
+        watched.wait_card("CP-00008", "FREE")
+        assert cards(watched) < 100
+        with traced_frames(watched) as frames:
+            watched.page.get_by_role("searchbox").press_sequentially("CP-07777", delay=60)
+            watched.wait(lambda: cards(watched) == 1, "one is found")
+            watched.page.get_by_role("searchbox").fill("")
+            watched.wait(lambda: cards(watched) > 1, "all are listed")
+        assert frames.longest_ms <= FRAME_MS_MAX
+        watched.check()
+
+
+def cards(watched: Watched) -> int:
+    """How many charging points are in the document."""
+    return watched.page.locator(".point").count()
