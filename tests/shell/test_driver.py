@@ -205,6 +205,27 @@ async def test_a_file_is_worked_through(autojump_clock: trio.testing.MockClock) 
             nursery.cancel_scope.cancel()
 
 
+async def test_the_wait_for_a_yes_is_measured(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: the time until ACCEPTED counts from when the request was first sent, however often it
+    is repeated; one that is refused counts for nothing."""
+    with world(file="CP-001\nCP-002\n") as w:
+        async with trio.open_nursery() as nursery:
+            await w.start(nursery)
+            w.beacons.put(Beacon("central-1", 1, 8.0))
+            await eventually(lambda: len(w.producer.posted) >= 3, 30)
+            request_id = w.sent()[0].request_id
+            w.updates.put(accepted(request_id), completed(request_id))
+            w.beacons.put(Beacon("central-1", 1, 14.0))
+            await eventually(lambda: bool(w.producer.posted), 30)
+            w.updates.put(update(w.sent()[0].request_id, RequestStatus.DENIED))
+            await eventually(
+                lambda: w.metric('evd_driver_requests_total{status="DENIED"}') == 1, 30
+            )
+            assert w.metric("evd_driver_request_accepted_seconds_count") == 1
+            assert w.metric("evd_driver_request_accepted_seconds_sum") >= 2.0
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_disk_that_refuses_holds_news_back_and_loses_none(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
