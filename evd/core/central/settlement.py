@@ -92,9 +92,16 @@ class Settlement:
         if record.started_at is None:
             # Another charging point knows nothing of it, and says nothing of the one that may.
             mine = session is not None and session.cp_id == record.cp_id
-            if session is not None and mine and session.status is SessionStatus.ACTIVE:
-                return self._never_began(session, record)
-            return []
+            if session is None or not mine or session.status is not SessionStatus.ACTIVE:
+                return []
+            if point is not None and point.supplies == session.session_id:
+                text = (
+                    f"CP {record.cp_id} is said never to have begun {session.session_id}, and"
+                    " reports that it runs it: ignored"
+                )
+                # An engine that has lost it reports so, and is asked again.
+                return [Note(Level.WARNING, text, about=f"CP {record.cp_id}")]
+            return self._never_began(session, record)
         effects: list[Effect] = []
         if session is None or not (session.settled or session.suspect):
             effects += self._settle(session or self._unknown(record), record)

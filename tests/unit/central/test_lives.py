@@ -82,7 +82,8 @@ def suspected(network: Network) -> None:
 
 
 def never_began(network: Network) -> None:
-    """The engine knows nothing of the session."""
+    """The engine, which is another by now, knows nothing of the session."""
+    network.engine_back(boot_id="boot-2")
     network.record(unknown(), started_at=None, kwh=0.0, euros=0.0, outcome=Outcome.FAILED)
 
 

@@ -90,6 +90,19 @@ def test_another_charging_point_can_say_only_that_it_delivered() -> None:
     assert (network.session().cost_cents, network.session().cp_id) == (2, "CP-001")
 
 
+def test_nobody_says_that_what_runs_never_began() -> None:
+    """Proves: a record without a start ends no session that its charging point reports to run; its
+    engine has only to report otherwise, as one that has lost its disk does."""
+    network, session = begun()
+    network.supplying(session)
+    effects = network.record(session, **NEVER)
+    assert not saved(effects, Session) and not updates(effects)
+    assert network.session().status is SessionStatus.ACTIVE
+    network.engine_back(boot_id="boot-2")
+    network.record(session, boot_id="boot-2", **NEVER)
+    assert network.session().status is SessionStatus.FAILED
+
+
 @pytest.mark.parametrize("lie", [{"driver_id": "driver-eve"}, {"cp_id": "CP-002"}])
 def test_telemetry_whose_ids_contradict_is_put_aside(lie: dict[str, Any]) -> None:
     """Proves: a reading in the name of another driver or charging point moves no meter."""
