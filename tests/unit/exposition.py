@@ -6,6 +6,7 @@ from pathlib import Path
 import attrs
 import trio
 
+from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.http.metrics import Metrics
 from evd.core.central.point import Point
 from evd.core.central.rows import ChargingPoint
@@ -70,7 +71,8 @@ def exposition(daemon: str) -> str:
 
 def _central(metrics: Metrics) -> bytes:
     view = Point(ChargingPoint("CP-001"), 0.0).view(None, 0.0)
-    shown: bytes = trio.run(CentralMetrics(metrics).render, Gauged([view]))
+    central, _ = CentralMetrics(metrics), FeedMetrics(metrics)
+    shown: bytes = trio.run(central.render, Gauged([view]))
     return shown
 
 

@@ -29,4 +29,5 @@ def test_the_page_has_no_part_of_its_own() -> None:
 def test_no_label_tells_of_one_session(daemon: str) -> None:
     """Proves: there is no series for a session, a request or a driver, whose number has no end."""
     labels = {label for family in families(exposition(daemon)).values() for label in family.labels}
-    assert labels <= {"cp_id", "state", "status", "outcome", "topic", "code", "result", "version"}
+    known = {"cp_id", "state", "status", "outcome", "topic", "code", "reason", "result", "version"}
+    assert labels <= known
