@@ -1,11 +1,13 @@
 """The alert rules for Prometheus, as far as they can be judged without it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from evd.cli import parse
 from tests.unit.promql import metrics_in, unknown_in
 
 SETTINGS = Path(__file__).parents[2] / "etc" / "prometheus"
@@ -36,6 +38,16 @@ def test_an_alert_says_what_is_and_what_to_do(rule: dict[str, Any]) -> None:
     assert set(rule["annotations"]) == {"summary", "description"}
     assert not rule["annotations"]["summary"].endswith(".")
     assert rule["annotations"]["description"].endswith(".")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=name_of)
+def test_an_alert_names_commands_that_there_are(rule: dict[str, Any]) -> None:
+    """Proves: the advice of an alert can be typed as it stands."""
+    text = rule["annotations"]["description"]
+    for label, value in (("cp_id", "CP-001"), ("topic", "cp.status")):
+        text = text.replace(f"{{{{ $labels.{label} }}}}", value)
+    for command in re.findall(r"`evd ([^`]+)`", text):
+        assert parse(command.split()).run
 
 
 def test_each_alert_is_tested() -> None:
