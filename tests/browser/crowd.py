@@ -124,7 +124,7 @@ class Crowd:
 
     @property
     def events(self) -> list[Fields]:
-        """What happened last, the newest last."""
+        """The last events, the newest last."""
         begun = [_event("SESSION_STARTED", point) for point in self.charging[:ALERTS_MAX]]
         lost = [
             _event("FAULT" if point["state"] == "BROKEN" else "DISCONNECTED", point)

@@ -118,4 +118,4 @@ def test_ten_thousand_are_searched_without_a_long_frame(browser: "Browser", many
 
 def cards(watched: Watched) -> int:
     """How many charging points are in the document."""
-    return watched.page.locator(".point").count()
+    return int(watched.page.locator(".point").count())
