@@ -248,7 +248,7 @@ def test_a_file_that_can_not_be_used(tool: Tool) -> None:
     lock = tool.supervisor.var / "run" / "change.lock"
     lock.mkdir(parents=True)
     for verb in (("cp", "remove", "7"), ("driver", "remove", "x"), ("up",)):
-        assert tool.run(*verb) == (1, "", f"evd: {lock}: Is a directory.\n")
+        assert tool.run(*verb) == (1, "", f"evd: {lock}: is no regular file.\n")
 
 
 def test_no_longer_waiting_for_a_request(tmp_path: Path) -> None:
