@@ -20,7 +20,7 @@ from evd.adapters.store.history_statements import SOURCES, HistoryStatements, So
 from evd.adapters.store.queries import Queries
 from evd.core.central.power import PowerPoint, thinned
 from evd.core.central.rows import ChargingPoint, EventType
-from evd.core.central.spans import CpStates, states_of
+from evd.core.central.spans import CpStates, Gap, states_of, unobserved
 from evd.core.central.statistics import Opening
 from evd.core.central.timeline import Entry
 
@@ -90,16 +90,24 @@ class HistoryQueries:
     ) -> list[CpStates]:
         """The states of these charging points over the span, in this order."""
         known = {row.cp_id for row in self._queries.by_ids(cursor, ChargingPoint, cp_ids)}
-        return [self._states(cursor, of, of in known, since, until) for of in cp_ids]
+        minutes = self._sql.minutes.ask(cursor, **self._span(None, since, until))
+        gaps = unobserved(minutes, until)
+        return [self._states(cursor, of, of in known, since, until, gaps) for of in cp_ids]
 
     def _states(
-        self, cursor: DBAPICursor, cp_id: str, is_known: bool, since: datetime, until: datetime
+        self,
+        cursor: DBAPICursor,
+        cp_id: str,
+        is_known: bool,
+        since: datetime,
+        until: datetime,
+        gaps: Sequence[Gap],
     ) -> CpStates:
         values = self._span(cp_id, since, until)
         changes = list(self._sql.changes.ask(cursor, **values, count=CHANGES_MAX))
         changes.reverse()
         if len(changes) == CHANGES_MAX:
-            return states_of(Opening(cp_id), changes, since, until)
+            return states_of(Opening(cp_id), changes, since, until, gaps)
         ((_, *before),) = self._sql.stood_before(True).ask(cursor, **values)
         first, last = self._queries.observed(cursor, cp_id)
         opening = Opening(
@@ -109,7 +117,7 @@ class HistoryQueries:
             faulty=EventType.FAULT in before,
             disconnected=EventType.DISCONNECTED in before,
         )
-        return states_of(opening, changes, since, until)
+        return states_of(opening, changes, since, until, gaps)
 
     def _span(self, cp_id: str | None, since: datetime, until: datetime) -> dict[str, Any]:
         to_column = self._database.time_to_column

@@ -109,6 +109,17 @@ class HistoryStatements(Statements):
             return None
 
     @cached_property
+    def minutes(self) -> Question[datetime]:
+        """The ends of the network's minutes from the last one before `since` to `until`, in their
+        order."""
+        before = "(SELECT max(timestamp) FROM network_history WHERE timestamp < :since)"
+        sql = (
+            f"SELECT timestamp FROM network_history WHERE timestamp >= coalesce({before}, :since)"
+            " AND timestamp < :until ORDER BY timestamp, id"
+        )
+        return Question(*self._compiled(sql), lambda values: self._time(values[0]))
+
+    @cached_property
     def power_of_one(self) -> Question[PowerPoint]:
         """The power of `cp_id` from `since` to `until` as it was written down, in the order of the
         times."""

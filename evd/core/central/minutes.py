@@ -21,7 +21,7 @@ class Minutes:
     def tick(self) -> list[Effect]:
         """Measure the network's power, and write down each minute."""
         state, now_s = self.state, self.state.now.mono_s
-        if state.in_grace or not state.speaks:
+        if state.in_grace:
             # Nobody knows yet how it stands: monitors are on their way back.
             self._began_s = self._sampled_s = now_s
             return []

@@ -86,6 +86,21 @@ async def test_states_of_many_points(store: Store) -> None:
     assert of("CP-4") == [(None, 3600.0)]
 
 
+async def test_states_while_central_was_away(store: Store) -> None:
+    """Proves: how charging points stood while no Central ran is not known."""
+    await store.commit([a_charging_point(), a_snapshot(-7_200)])
+    await store.commit([a_minute(n) for n in (*range(-60, -30), *range(-10, 1))])
+    (found,) = await store.states(["CP-001"], NOON - DAY / 24, NOON)
+    minute = timedelta(minutes=1)
+    assert [(span.state, (span.until - NOON) / minute) for span in found.spans] == [
+        ("ON", -31.0),
+        (None, -11.0),
+        ("ON", 0.0),
+    ]
+    (found,) = await store.states(["CP-001"], NOON - 20 * minute, NOON - 5 * minute)
+    assert [span.state for span in found.spans] == [None, "ON"]
+
+
 async def test_states_of_one_that_flapped(store: Store) -> None:
     """Proves: of a charging point with more changes than are looked at, the time before them is
     not known, and all else is."""

@@ -266,6 +266,7 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         sql.saves[Reading],
         *over_time.stories.values(),
         over_time.changes,
+        over_time.minutes,
         over_time.power_of_one,
         over_time.power_of_all,
     ]

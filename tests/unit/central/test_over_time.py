@@ -7,7 +7,7 @@ import pytest
 
 from evd.core.central.power import PowerPoint, thinned
 from evd.core.central.rows import EventType
-from evd.core.central.spans import Change, StateSpan, states_of
+from evd.core.central.spans import Change, StateSpan, states_of, unobserved
 from evd.core.central.statistics import Opening
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -85,6 +85,32 @@ def test_a_span_is_what_it_says() -> None:
     found = states_of(Opening("CP-001", known_since=NOON), [], NOON, at(1))
     assert found.cp_id == "CP-001"
     assert found.spans == [StateSpan("ON", NOON, at(1))]  # type: ignore[arg-type]
+
+
+def test_a_time_without_central_is_not_known() -> None:
+    """Proves: while no Central ran nobody knows how a charging point stood; what it saw before and
+    after stays, and a minute that is only late is no gap."""
+    ran = [at(minutes) for minutes in (-1, 0, 1, 2, 4.5, 5, 30, 31, 32)]
+    gaps = unobserved(ran, at(60))
+    assert gaps == [(at(5), at(29)), (at(32), at(60))]
+    found = states_of(
+        Opening("CP-001", known_since=at(-100)),
+        changes((3, EventType.FAULT), (20, EventType.RECOVERY), (29.5, EventType.FAULT)),
+        NOON,
+        at(60),
+        gaps,
+    )
+    ends = [(span.state, (span.until - NOON).total_seconds() / 60) for span in found.spans]
+    assert ends == [
+        ("ON", 3.0),
+        ("BROKEN", 5.0),
+        (None, 29.0),
+        ("ON", 29.5),
+        ("BROKEN", 32.0),
+        (None, 60.0),
+    ]
+    assert unobserved([], at(60)) == []
+    assert unobserved([at(59)], at(60)) == []
 
 
 def minutes(*kws: float) -> list[PowerPoint]:

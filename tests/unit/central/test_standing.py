@@ -133,9 +133,12 @@ def test_each_minute_of_the_network_is_written_down() -> None:
     assert {(row.on_count, row.broken_count, row.disconnected_count) for row in rows} == {(2, 0, 1)}
 
 
-def test_a_central_that_nobody_registered_with_writes_no_minute() -> None:
-    """Proves: a Central that does not know yet how the network stands says nothing of it."""
+def test_a_minute_begins_after_the_way_back() -> None:
+    """Proves: a minute in which monitors were on their way back to Central is none; where they stay
+    away, all are DISCONNECTED in the next."""
     network = ready()
-    network.run(30)
+    network.run(50)
     network.restart()
-    assert not saved(network.run(200), NetworkSnapshot)
+    assert not saved(network.run(60), NetworkSnapshot)
+    (row,) = saved(network.run(10), NetworkSnapshot)
+    assert (row.on_count, row.disconnected_count, row.kw) == (0, 1, 0.0)
