@@ -13,7 +13,7 @@ from litestar.params import Parameter, QueryParameter
 
 from evd.adapters.store.report import Grouping
 from evd.core.central.rows import SessionStatus
-from evd.core.wire.fields import COUNT_MAX, CP_ID_FORM, ID_FORM, FieldError, parse_time
+from evd.core.wire.fields import COUNT_MAX, CP_ID_FORM, ID_FORM, YEAR_MIN, FieldError, parse_time
 
 LIMIT_MAX: Final = 1000
 LIMIT_DEFAULT: Final = 100
@@ -23,6 +23,7 @@ KW_MAX: Final = 1e9
 # How many charging points one question names at the most.
 CPS_MAX: Final = 100
 SPAN_DEFAULT: Final = timedelta(days=1)
+_LEAP_YEAR: Final = 1972
 
 CP_ID_PATTERN: Final = f"^{CP_ID_FORM.pattern}$"
 ID_PATTERN: Final = f"^{ID_FORM.pattern}$"
@@ -118,11 +119,20 @@ MinPower = Annotated[
 ]
 
 
+def _parse_edge(text: str, name: str) -> datetime:
+    """A span's edge: some programs write the year 1 where they mean no time at all."""
+    if text[:4].isdecimal() and int(text[:4]) < YEAR_MIN:
+        # A leap year stands for all of those.
+        parse_time(f"{_LEAP_YEAR}{text[4:]}", name)
+        return datetime(YEAR_MIN, 1, 1, tzinfo=UTC)
+    return parse_time(text, name)
+
+
 def parse_span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
     """The times that a call's `since` and `until` stand for; FieldError where they end before they
     begin."""
-    first = None if since is None else parse_time(since, "since")
-    last = None if until is None else parse_time(until, "until")
+    first = None if since is None else _parse_edge(since, "since")
+    last = None if until is None else _parse_edge(until, "until")
     if first is not None and last is not None and first > last:
         raise FieldError("since", "must not be after until")
     return first, last

@@ -1,5 +1,6 @@
 """Central's HTTP: each call and its answer, against a service of the test's own."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -305,6 +306,19 @@ async def test_what_is_older_than_an_unknown_entry(path: str, before: str, sente
             path, params={**dict(httpx.QueryParams(path.partition("?")[2])), "before": before}
         )
         assert assert_error(answer, 404, "before") == sentence
+
+
+@pytest.mark.parametrize("year", ["0000", "0001", "1969"])
+async def test_a_span_may_begin_before_all_clocks(client: Client, year: str) -> None:
+    """Proves: a time before the first that is ever stored is an edge like any other: nothing is
+    before it; one that is no time is refused in each year."""
+    for name in ("since", "until"):
+        answer = await client.get(f"/faults?{name}={year}-02-29T00:00:00Z")
+        assert answer.status_code == 200
+        page = client.service.queries.pop()[2]
+        assert getattr(page, name) == datetime(1970, 1, 1, tzinfo=UTC)
+        assert_error(await client.get(f"/faults?{name}={year}-02-30T00:00:00Z"), 400, name)
+        assert_error(await client.get(f"/faults?{name}={year}-02-28T00:00:00"), 400, name)
 
 
 async def test_telemetry_has_the_message_s_fields(client: Client) -> None:
