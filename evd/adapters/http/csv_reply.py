@@ -118,6 +118,9 @@ def _saved_as(name: str) -> dict[str, str]:
 
 
 def _text(text: str) -> str:
+    # Most texts are ids and words: they are done with at once.
+    if text[:1].isalnum():
+        return text
     if text.startswith(_BREAKS) or text.lstrip().startswith(_FORMULA):
         return f"'{text}"
     return text

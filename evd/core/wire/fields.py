@@ -169,7 +169,8 @@ def parse_time(text: object, name: str) -> datetime:
 
 def format_time(when: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as in `2026-01-31T12:00:00.123456Z`."""
-    return when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    utc = when if when.tzinfo is UTC else when.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _nullable(check: Callable[[Any, str], object], null: bool) -> Validator:
