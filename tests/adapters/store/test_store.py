@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from evd.adapters.store import Page, Retention, Store, StoreFailed, UnknownRow, open_store
+from evd.core.central.overview import Ended, EndedOfDay
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
@@ -348,3 +349,28 @@ async def test_a_closed_store_says_so(db_url: str, tmp_path: Path) -> None:
             with pytest.raises(StoreFailed, match="closed"):
                 await ask()
         await present.begin_epoch()
+
+
+async def test_the_sessions_of_a_day_add_up(store: Store) -> None:
+    """Proves: the day's totals are those of the sessions that ended in it, by UTC, and each that
+    may still change is named; one that runs, or ended on another day, is not among them."""
+    day, after = NOON.date(), timedelta(days=1)
+    midnight = NOON.replace(hour=0, minute=0, second=0, microsecond=0)
+    settled = an_ended_session(1)
+    rows = [
+        settled,
+        attrs.evolve(an_ended_session(2), end_time=midnight),
+        an_ended_session(3, cents=None),
+        attrs.evolve(an_ended_session(4), end_time=midnight + after),
+        attrs.evolve(an_ended_session(5), end_time=midnight - timedelta(microseconds=1)),
+        # Began on the day before.
+        attrs.evolve(an_ended_session(6), start_time=NOON - after / 2 - timedelta(hours=1)),
+        a_session(7),
+    ]
+    await store.commit(rows)
+    energy, cents = settled.energy_mwh, settled.cost_cents or 0
+    unsettled = Ended(1, energy, 0)
+    expected = EndedOfDay(Ended(4, 4 * energy, 3 * cents), {"session-3": unsettled})
+    assert await store.ended_of_day(day) == expected
+    assert (await store.ended_of_day(day + after)).total == Ended(1, energy, cents)
+    assert await store.ended_of_day(day + 9 * after) == EndedOfDay()
