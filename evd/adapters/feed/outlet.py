@@ -2,6 +2,7 @@
 
 import os
 from collections import deque
+from collections.abc import Sequence
 
 import trio
 
@@ -49,24 +50,15 @@ class Outlet(trio.abc.Stream):
 
         BrokenResourceError where the client has left.
         """
-        was_clear = self.is_clear
-        self._parts.extend(memoryview(part) for part in parts if part)
-        if was_clear:
-            if self._socket is not None:
-                self._write_now(self._socket)
-            if self._parts:
-                self._nursery.start_soon(self._send_rest)
-
-    def _write_now(self, socket: trio.socket.SocketType) -> None:
-        while self._parts:
-            try:
-                # The socket never blocks; once it is closed it has no number, and this fails.
-                taken = os.writev(socket.fileno(), [*self._parts])
-            except BlockingIOError:
+        taken, was_clear = 0, not self._parts
+        if was_clear and self._socket is not None:
+            taken = _write_now(self._socket, parts)
+            if taken == sum(map(len, parts)):
                 return
-            except OSError as error:
-                raise trio.BrokenResourceError("the client has left") from error
-            self._take(taken)
+        self._parts.extend(memoryview(part) for part in parts)
+        self._take(taken)
+        if was_clear:
+            self._nursery.start_soon(self._send_rest)
 
     def _take(self, taken: int) -> None:
         while taken:
@@ -81,8 +73,9 @@ class Outlet(trio.abc.Stream):
                 part = self._parts[0][:SEND_BYTES]
                 await self._stream.send_all(part)
                 self._take(len(part))
-                # There was no room before: the client reads.
-                self.read_s = trio.current_time()
+                if self._socket is not None:
+                    # The kernel had no room before: the client reads.
+                    self.read_s = trio.current_time()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._nursery.cancel_scope.cancel()
 
@@ -114,3 +107,14 @@ class Outlet(trio.abc.Stream):
     async def aclose(self) -> None:
         """Close it, and send nothing more."""
         await trio.aclose_forcefully(self._stream)
+
+
+def _write_now(socket: trio.socket.SocketType, parts: Sequence[bytes]) -> int:
+    """Return how many bytes the kernel takes at once."""
+    try:
+        # The socket never blocks; once it is closed it has no number, and this fails.
+        return os.writev(socket.fileno(), parts)
+    except BlockingIOError:
+        return 0
+    except OSError as error:
+        raise trio.BrokenResourceError("the client has left") from error
