@@ -21,6 +21,7 @@ from evd.cli import (
     doctor,
     driver,
     faults,
+    feed,
     network,
     reload,
     request,
@@ -39,7 +40,7 @@ supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command line is wrong."""
 
 # In the order of the help.
 _FAMILIES = (
-    *(network, reload, topics, doctor, request, session, faults, cp, driver, central),
+    *(network, feed, reload, topics, doctor, request, session, faults, cp, driver, central),
     dead_letters,
 )
 

@@ -21,7 +21,7 @@ EVENT_COLORS: Final = {
 
 def add_verbs(verbs: Verbs) -> None:
     """Add `faults`."""
-    text = "list faults, recoveries and lost connections, the newest last; times are local"
+    text = "list faults and recoveries, the newest last; times are local"
     parser = add_verb(verbs, "faults", text, _faults)
     add_cp(parser)
     add_span(parser)

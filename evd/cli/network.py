@@ -1,4 +1,4 @@
-"""The network as a whole: `evd run`, `up`, `down`, `status`, `watch`, `logs` and `crash`."""
+"""The network as a whole: `evd run`, `up`, `down`, `status`, `logs` and `crash`."""
 
 import argparse
 import random
@@ -7,8 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
-
-from rich.live import Live
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import Supervisor
@@ -27,9 +25,6 @@ from evd.flags import whole
 
 STOP_S_MAX: Final = 12.0
 POLL_S: Final = 0.1
-WATCH_S: Final = 1.0
-# Where hundreds of files are compared, supervisord does nothing else for half a second.
-CHANGES_S: Final = 15.0
 LINES: Final = whole(1, 1_000_000)
 
 
@@ -46,7 +41,6 @@ def add_verbs(verbs: Verbs) -> None:
     add_verb(verbs, "down", "stop the network; what was charged is kept", _down)
     text = "show every charging point, and what does not run"
     add_json(add_verb(verbs, "status", text, _status))
-    add_verb(verbs, "watch", "the same, live", _watch)
     logs = add_verb(verbs, "logs", "show what a program wrote", _logs)
     logs.add_argument("name", metavar="NAME", help="such as evd-engine:CP-001 or driver-alice")
     logs.add_argument(
@@ -130,23 +124,6 @@ def _status(supervisor: Supervisor, options: argparse.Namespace) -> int:
     else:
         console().print(draw(snapshot))
     return 0 if snapshot.is_well else 1
-
-
-def _watch(supervisor: Supervisor, _: argparse.Namespace) -> int:
-    if not sys.stdout.isatty():
-        raise ToolFailed("evd watch needs a terminal; a script asks evd status --json.", 2)
-    with Live(console=console(), screen=True, auto_refresh=False) as live:
-        looked_s, drift = time.monotonic(), None
-        try:
-            while True:
-                snapshot = take_snapshot(supervisor, drift)
-                live.update(draw(snapshot), refresh=True)
-                time.sleep(WATCH_S)
-                drift = snapshot.drift
-                if time.monotonic() - looked_s > CHANGES_S:
-                    looked_s, drift = time.monotonic(), None
-        except KeyboardInterrupt:
-            return 0
 
 
 def _logs(supervisor: Supervisor, options: argparse.Namespace) -> int:

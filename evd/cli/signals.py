@@ -29,3 +29,27 @@ def undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def heard() -> list[signal.Signals]:
+    """They and Ctrl-C, but for those that are ignored."""
+    return [
+        number
+        for number in (signal.SIGINT, *_AS_CTRL_C)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+
+
+async def until_interrupted(code: int) -> int:
+    """Return `code` once one of them or Ctrl-C comes, or came while they were held back."""
+    # Loaded late: most verbs need no Trio.
+    import trio
+
+    numbers = heard()
+    if not numbers:
+        await trio.sleep_forever()
+    with trio.open_signal_receiver(*numbers) as signals:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+        async for _ in signals:
+            break
+    return code

@@ -22,8 +22,8 @@ from evd.cli.reload import changes
 from evd.cli.table import NOTHING, Columns, amount
 from evd.core.wire.fields import printable
 
-_STATE_COLORS: Final = {"ON": "green", "BROKEN": "red", "DISCONNECTED": "bright_black"}
-_BREAKER_COLORS: Final = {"OPEN": "red", "HALF_OPEN": "yellow"}
+STATE_COLORS: Final = {"ON": "green", "BROKEN": "red", "DISCONNECTED": "bright_black"}
+BREAKER_COLORS: Final = {"OPEN": "red", "HALF_OPEN": "yellow"}
 _COLUMNS: Final = Columns(
     ("CP", "STATE", "ENGINE", "DRIVER", "kW", "kWh", "euros", "BREAKER"),
     amounts=frozenset({"kW", "kWh", "euros"}),
@@ -133,7 +133,7 @@ class _View:
             yield _table(views, views, width)
         yield from self._count()
         yield from self._notes(len(views))
-        yield from self._lame(len(self.snapshot.processes))
+        yield from lame_sentences(self.snapshot.processes, len(self.snapshot.processes))
         yield from self._changes()
         yield from self._trouble()
         if self.snapshot.feed:
@@ -145,7 +145,7 @@ class _View:
         room = height - len(count)
         # Sentences and rows share the window: neither takes all of it.
         rows_min = min(len(views) + 1, room // 2)
-        told = [*self._trouble(), *self._lame(_NAMED_MAX), *self._changes()]
+        told = [*self._trouble(), *lame_sentences(self.snapshot.processes), *self._changes()]
         told += self._notes(_NAMED_MAX)
         lines = _cut(told, console, width, room - rows_min)
         yield from lines
@@ -174,16 +174,6 @@ class _View:
         for reason, cp_ids in found.items():
             yield Text(f"{_listed(cp_ids, named_max)}: {printable(reason)}")
 
-    def _lame(self, named_max: int) -> Iterator[Text]:
-        """Which processes do not run, those in one state together."""
-        found: dict[ProcessState, list[str]] = {}
-        for each in self.snapshot.lame():
-            found.setdefault(each.state, []).append(each.name)
-        for state, names in found.items():
-            are = "is" if len(names) == 1 else "are"
-            sentence = _PROCESS_SENTENCES[state]
-            yield Text(sentence.format(names=_listed(names, named_max), are=are), "yellow")
-
     def _changes(self) -> Iterator[Text]:
         for sentence in changes(self.snapshot.drift):
             yield Text(f"{sentence}. evd reload takes it up.", "yellow")
@@ -191,6 +181,23 @@ class _View:
     def _trouble(self) -> Iterator[Text]:
         for sentence in self.snapshot.trouble:
             yield Text(printable(sentence), "red")
+
+
+def lame_sentences(processes: Iterable[ProcessStatus], named_max: int = _NAMED_MAX) -> list[Text]:
+    """Which processes do not run, those in one state together."""
+    found: dict[ProcessState, list[str]] = {}
+    for each in processes:
+        if each.state is not ProcessState.RUNNING:
+            found.setdefault(each.state, []).append(each.name)
+    return [
+        Text(
+            _PROCESS_SENTENCES[state].format(
+                names=_listed(names, named_max), are="is" if len(names) == 1 else "are"
+            ),
+            "yellow",
+        )
+        for state, names in found.items()
+    ]
 
 
 def _table(shown: Iterable[dict[str, Any]], views: Iterable[dict[str, Any]], width: int) -> Table:
@@ -204,13 +211,13 @@ def _row(view: dict[str, Any]) -> dict[str, Text]:
     state, breaker = str(view["state"]), str(view["breaker"])
     return {
         "CP": Text(view["cp_id"]),
-        "STATE": Text(state, _STATE_COLORS.get(state, "")),
+        "STATE": Text(state, STATE_COLORS.get(state, "")),
         "ENGINE": Text(view["engine_state"] or NOTHING),
         "DRIVER": Text(view["current_driver"] or NOTHING),
         "kW": amount(meter.get("kw"), 1),
         "kWh": amount(meter.get("kwh"), 3),
         "euros": amount(meter.get("euros"), 2),
-        "BREAKER": Text(breaker, _BREAKER_COLORS.get(breaker, "")),
+        "BREAKER": Text(breaker, BREAKER_COLORS.get(breaker, "")),
     }
 
 

@@ -57,3 +57,11 @@ def test_a_path_that_no_supervisord_can_have(
         " hold: move the checkout to a path without one.\n",
     )
     assert [each.name for each in root.iterdir()] == ["etc"]
+
+
+def test_a_verb_loads_what_it_needs() -> None:
+    """Proves: the tool starts without the libraries that few of its verbs need."""
+    late = "trio, trio_websocket, confluent_kafka, sqlalchemy, litestar"
+    code = f"import sys, evd.cli; print(set('{late}'.split(', ')) & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

@@ -1,0 +1,55 @@
+"""`evd feed` and `evd watch`: what changes, as it changes, for scripts and for people."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from evd.adapters.supervisor.protocol import Supervisor
+from evd.cli.command_line import Parser, Verbs, add_verb
+from evd.cli.errors import ToolFailed
+from evd.cli.names import cp_ids_from
+from evd.cli.programs import feed_of
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add `watch` and `feed`."""
+    text = "follow charging points, alerts and events live; keys sort and filter"
+    _add_cps(add_verb(verbs, "watch", text, _watch))
+    text = "print the status feed for a script, each message a line of JSON"
+    feed = add_verb(verbs, "feed", text, _feed)
+    _add_cps(feed)
+    feed.add_argument("--once", action="store_true", help="the snapshot alone (else until Ctrl-C)")
+
+
+def _add_cps(parser: Parser) -> None:
+    parser.add_argument(
+        "--cp",
+        dest="cps",
+        action="append",
+        default=[],
+        metavar="N|ID",
+        help="only this charging point; may be repeated",
+    )
+
+
+def _url(supervisor: Supervisor, cps: Sequence[str]) -> str:
+    query = urlencode([("cp_id", cp_id) for cp_id in cp_ids_from(cps)])
+    return f"{feed_of(supervisor)}{'?' if query else ''}{query}"
+
+
+def _feed(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    url = _url(supervisor, options.cps)
+    # Loaded late, as below: Trio and WebSocket stand behind it.
+    from evd.cli.feed_lines import print_feed
+
+    return print_feed(url, once=options.once)
+
+
+def _watch(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    if not sys.stdout.isatty():
+        raise ToolFailed("evd watch needs a terminal; a script asks evd feed or evd status.", 2)
+    url = _url(supervisor, options.cps)
+    from evd.cli.watch import watch
+
+    return watch(supervisor, url)
