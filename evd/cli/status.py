@@ -1,11 +1,10 @@
-"""`evd status` and `evd watch`: the charging points as Central shows them, and the processes."""
+"""`evd status`: the charging points as Central shows them, and the processes."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import attrs
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table
 from rich.text import Text
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
@@ -30,7 +29,7 @@ _COLUMNS: Final = Columns(
     spare=("ENGINE", "BREAKER", "kW", "euros", "kWh", "DRIVER"),
     squeezed="DRIVER",
 )
-# A sentence in a window names so many at the most.
+# A sentence in the window of `evd watch` names so many at the most.
 _NAMED_MAX: Final = 5
 
 _PROCESS_SENTENCES: Final = {
@@ -77,15 +76,12 @@ class Snapshot:
         return [each for each in self.processes if each.state is not ProcessState.RUNNING]
 
 
-def take_snapshot(supervisor: Supervisor, known: Sync | None = None) -> Snapshot:
-    """Ask supervisor and Central; what fails becomes `trouble`.
-
-    `known`: the drift of a moment ago, for which the supervisor need not read all files again.
-    """
+def take_snapshot(supervisor: Supervisor) -> Snapshot:
+    """Ask supervisor and Central; what fails becomes `trouble`."""
     trouble: list[str] = []
     processes: Sequence[ProcessStatus] = ()
     points: Sequence[dict[str, Any]] = ()
-    active_requests, drift, feed = None, known or Sync(), ""
+    active_requests, drift, feed = None, Sync(), ""
     try:
         processes = supervisor.status()
     except SupervisorFailed as error:
@@ -99,7 +95,7 @@ def take_snapshot(supervisor: Supervisor, known: Sync | None = None) -> Snapshot
     except (ToolFailed, SupervisorFailed) as error:
         trouble.append(str(error))
     try:
-        drift = supervisor.drift() if processes and known is None else drift
+        drift = supervisor.drift() if processes else drift
     except SupervisorFailed as error:
         # A file that can't be read has been told of.
         trouble = trouble or [str(error)]
@@ -108,12 +104,7 @@ def take_snapshot(supervisor: Supervisor, known: Sync | None = None) -> Snapshot
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
-    """The snapshot as a person reads it, in as many columns as there are.
-
-    On a page all of it stands in the order of the ids.  On the terminal's other screen, where the
-    window's height ends it, what is not as it should be comes first, and what has no place is
-    counted.
-    """
+    """The snapshot as a person reads it, in as many columns as there are."""
     return _View(snapshot)
 
 
@@ -121,41 +112,17 @@ def draw(snapshot: Snapshot) -> RenderableType:
 class _View:
     snapshot: Snapshot
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if console.is_alt_screen:
-            yield from self._window(console, options.max_width, options.max_height)
-        else:
-            yield from self._page(options.max_width)
-
-    def _page(self, width: int) -> Iterator[RenderableType]:
-        views = self.snapshot.charging_points
-        if views:
-            yield _table(views, views, width)
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [_row(view) for view in self.snapshot.charging_points]
+        if rows:
+            yield _COLUMNS.table(rows, rows, options.max_width)
         yield from self._count()
-        yield from self._notes(len(views))
+        yield from self._notes()
         yield from lame_sentences(self.snapshot.processes, len(self.snapshot.processes))
         yield from self._changes()
         yield from self._trouble()
         if self.snapshot.feed:
             yield Text(f"Status feed: {self.snapshot.feed}", "dim")
-
-    def _window(self, console: Console, width: int, height: int) -> Iterator[RenderableType]:
-        views = sorted(self.snapshot.charging_points, key=_is_on)
-        count = list(self._count())
-        room = height - len(count)
-        # Sentences and rows share the window: neither takes all of it.
-        rows_min = min(len(views) + 1, room // 2)
-        told = [*self._trouble(), *lame_sentences(self.snapshot.processes), *self._changes()]
-        told += self._notes(_NAMED_MAX)
-        lines = _cut(told, console, width, room - rows_min)
-        yield from lines
-        yield from count
-        room = max(room - len(lines) - 1, 1)
-        shown = views if len(views) <= room else views[: room - 1]
-        if views:
-            yield _table(shown, views, width)
-        if len(shown) < len(views):
-            yield _rest(views[len(shown) :])
 
     def _count(self) -> Iterator[Text]:
         count = self.snapshot.active_requests
@@ -163,7 +130,7 @@ class _View:
             points = len(self.snapshot.charging_points)
             yield Text(f"{points} charging points, {count} active requests", "dim")
 
-    def _notes(self, named_max: int) -> Iterator[Text]:
+    def _notes(self) -> Iterator[Text]:
         """Why charging points are not available, those of one reason together."""
         found: dict[str, list[str]] = {}
         for view in self.snapshot.charging_points:
@@ -172,7 +139,7 @@ class _View:
             if not view["available"] and not charges:
                 found.setdefault(str(view["unavailable_reason"]), []).append(view["cp_id"])
         for reason, cp_ids in found.items():
-            yield Text(f"{_listed(cp_ids, named_max)}: {printable(reason)}")
+            yield Text(f"{', '.join(cp_ids)}: {printable(reason)}")
 
     def _changes(self) -> Iterator[Text]:
         for sentence in changes(self.snapshot.drift):
@@ -200,11 +167,6 @@ def lame_sentences(processes: Iterable[ProcessStatus], named_max: int = _NAMED_M
     ]
 
 
-def _table(shown: Iterable[dict[str, Any]], views: Iterable[dict[str, Any]], width: int) -> Table:
-    """The rows of `shown`, in columns wide enough for all `views`."""
-    return _COLUMNS.table([_row(view) for view in shown], [_row(view) for view in views], width)
-
-
 def _row(view: dict[str, Any]) -> dict[str, Text]:
     """The cells of a charging point by their columns."""
     meter = view.get("telemetry") or {}
@@ -229,22 +191,3 @@ def _listed(names: Sequence[str], named_max: int) -> str:
     """The names with commas; beyond `named_max` their number."""
     more = len(names) - named_max
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:named_max])} and {more} more"
-
-
-def _cut(sentences: Sequence[Text], console: Console, width: int, room: int) -> list[Text]:
-    """The sentences in at most `room` lines; the last line counts the sentences left out."""
-    lines: list[Text] = []
-    for index, sentence in enumerate(sentences):
-        wrapped = sentence.wrap(console, width)
-        left = len(sentences) - index
-        if len(lines) + len(wrapped) + (left > 1) > room:
-            lines += wrapped[: max(0, room - len(lines) - 1)]
-            lines.append(Text(f"… and {left} more", "dim"))
-            break
-        lines += wrapped
-    return lines
-
-
-def _rest(views: Sequence[dict[str, Any]]) -> Text:
-    lame = sum(not _is_on(view) for view in views)
-    return Text(f"… and {len(views)} more{f', {lame} of them not ON' if lame else ''}", "dim")

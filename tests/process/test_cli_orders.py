@@ -13,6 +13,7 @@ from evd.core.central.ledger import session_id_for
 from evd.core.wire.messages import DEAD_LETTERS
 from tests.network.supervised import Network, network_in
 from tests.network.tap import new_producer
+from tests.network.terminal import on_terminal
 from tests.network.waiting import wait_until
 
 BOUND_S = 30.0
@@ -128,6 +129,28 @@ def test_a_dead_letter_goes_its_way_after_all(network: Network) -> None:
     none = network.evd("dead-letters", "show", "0:999")
     assert (none.returncode, none.stdout) == (1, "")
     assert none.stderr == "evd: There is no dead letter 0:999: evd dead-letters list\n"
+
+
+def test_the_window_and_the_feed_of_a_network(network: Network) -> None:
+    """Proves: `evd feed` gives what Central shows; `evd watch` shows a charging point whose monitor
+    is stopped as DISCONNECTED, with its event, and ON again, without a key."""
+    wait_for("it is free", lambda: point(network).get("available"))
+    snapshot = json.loads(network.evd("feed", "--once").stdout)
+    assert [each["cp_id"] for each in snapshot["charging_points"]] == ["CP-001"]
+    with on_terminal(network.command("watch")) as terminal:
+        terminal.until(is_shown("ON"))
+        network.ctl("stop", "evd-monitor:CP-001")
+        terminal.until(is_shown("DISCONNECTED"))
+        terminal.until_shown("CP-001 is disconnected")
+        network.ctl("start", "evd-monitor:CP-001")
+        terminal.until(is_shown("ON"))
+        terminal.press("q")
+        assert terminal.end() == 0
+
+
+def is_shown(state: str) -> Callable[[list[str]], bool]:
+    """Whether the window's row of the charging point has this state."""
+    return lambda lines: any(line.split()[:2] == ["CP-001", state] for line in lines)
 
 
 def run_raw(network: Network, *arguments: str) -> bytes:

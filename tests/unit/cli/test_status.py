@@ -1,4 +1,4 @@
-"""`evd status` on a page and `evd watch` in a window: what a person finds there, and where."""
+"""`evd status` on a page: what a person finds there, and where."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.live import Live
 
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus
-from evd.cli.status import Snapshot, draw
+from evd.cli.status import Snapshot, draw, lame_sentences
 
 NOT_CONNECTED = "its monitor is not connected"
 BROKEN = "its engine is broken: nothing listens on 127.0.0.1:8002, though something did before"
@@ -59,25 +58,6 @@ def page(snapshot: Snapshot, width: int) -> list[str]:
     text = StringIO()
     Console(file=text, width=width, highlight=False).print(draw(snapshot))
     return [line.rstrip() for line in text.getvalue().splitlines()]
-
-
-def window(snapshot: Snapshot, width: int, height: int) -> list[str]:
-    """The lines that `evd watch` shows."""
-    text = StringIO()
-    console = Console(
-        file=text,
-        width=width,
-        height=height,
-        force_terminal=True,
-        color_system=None,
-        legacy_windows=False,
-    )
-    with Live(draw(snapshot), console=console, screen=True, auto_refresh=False) as live:
-        text.truncate(0)
-        live.refresh()
-        shown = text.getvalue()
-    # Begins with the way to the window's corner.
-    return [line.rstrip() for line in shown.partition("\x1b[H")[2].splitlines()]
 
 
 def ids(lines: Sequence[str]) -> list[str]:
@@ -164,58 +144,11 @@ def test_no_text_of_others_breaks_a_line() -> None:
     assert lines[-1] == "CP-001: x\\x1b[2J\\ny"
 
 
-def test_a_window_begins_with_what_is_wrong() -> None:
-    """Proves: of more charging points than lines, those that are not ON are seen, so is what could
-    not be asked and what does not run; and what has no place is counted."""
-    points = [a_point(number) for number in range(1, 41)]
-    points[37] = a_point(38, "DISCONNECTED", NOT_CONNECTED)
-    points[29] = a_point(30, "BROKEN", BROKEN)
-    lame = [a_process("evd-monitor:CP-038", ProcessState.STOPPED)]
-    lines = window(Snapshot(points, 2, lame, ("Kafka can't be reached.",)), 80, 24)
-    assert len(lines) == 24
-    assert lines[:2] == [
-        "Kafka can't be reached.",
-        "evd-monitor:CP-038 is stopped: evd up starts what is stopped.",
+def test_a_window_names_a_few_processes() -> None:
+    """Proves: of many processes in one state the window of `evd watch` names some and counts the
+    others."""
+    lame = [a_process(f"p-{number}", ProcessState.STOPPED) for number in range(8)]
+    running = a_process("q", ProcessState.RUNNING)
+    assert [sentence.plain for sentence in lame_sentences([*lame, running])] == [
+        "p-0, p-1, p-2, p-3, p-4 and 3 more are stopped: evd up starts what is stopped."
     ]
-    assert f"CP-038: {NOT_CONNECTED}" in lines
-    assert "40 charging points, 2 active requests" in lines
-    shown = ids(lines)
-    assert shown[:4] == ["CP-030", "CP-038", "CP-001", "CP-002"]
-    assert lines[-1] == f"… and {40 - len(shown)} more"
-    assert len(shown) > 10
-
-
-def test_a_small_window_full_of_trouble() -> None:
-    """Proves: however much is wrong, sentences and rows each have their share, and each says how
-    much of it is not seen."""
-    points = [a_point(number, "BROKEN", f"its engine is broken: {number}") for number in range(40)]
-    trouble = tuple(f"Trouble {number}." for number in range(40))
-    lines = window(Snapshot(points, 0, [], trouble), 60, 12)
-    assert len(lines) == 12
-    assert lines[0] == "Trouble 0."
-    cut = next(line for line in lines if line.startswith("…"))
-    assert cut == f"… and {80 - lines.index(cut)} more"
-    shown = ids(lines)
-    assert shown[0] == "CP-000"
-    left = 40 - len(shown)
-    assert lines[-1] == f"… and {left} more, {left} of them not ON"
-
-
-def test_a_window_with_room_leaves_nothing_out() -> None:
-    """Proves: where all has its place nothing is counted as missing, to the last line."""
-    snapshot = Snapshot(TROUBLED, 1, [], ("Kafka can't be reached.",))
-    full = window(snapshot, 200, 30)
-    assert sorted(ids(full)) == ["CP-001", "CP-002", "CP-003", "CP-004", "CP-005"]
-    needed = len([line for line in full if line])
-    for height in (needed, needed + 1):
-        assert not [line for line in window(snapshot, 200, height) if line.startswith("…")]
-    assert "…" in window(snapshot, 200, needed - 1)[-1]
-
-
-def test_the_page_names_the_feed() -> None:
-    """Proves: who wants to follow the network finds the address of its feed in `evd status`, a
-    script in its JSON; the live window does without."""
-    snapshot = Snapshot([a_point(1)], 0, [], (), feed="ws://127.0.0.1:8765/feed")
-    assert page(snapshot, 80)[-1] == "Status feed: ws://127.0.0.1:8765/feed"
-    assert snapshot.as_json()["feed"] == "ws://127.0.0.1:8765/feed"
-    assert not any("feed" in line for line in window(snapshot, 80, 20))
