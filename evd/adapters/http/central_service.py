@@ -16,7 +16,6 @@ from evd.adapters.store.report import Grouping, ReportRow
 from evd.core.central.events import Asked, Reply
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
-    CurvePoint,
     FaultEvent,
     HealthSnapshot,
     Request,
@@ -27,6 +26,7 @@ from evd.core.central.rows import (
 from evd.core.central.spans import CpStates
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
+from evd.core.curve import CurvePoint
 from evd.core.wire.messages import Telemetry
 
 

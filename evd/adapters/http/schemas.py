@@ -12,11 +12,12 @@ import attrs
 
 from evd.adapters.store.report import ReportRow
 from evd.core.central.power import PowerPoint
-from evd.core.central.rows import CurvePoint, FaultEvent, HealthSnapshot, Session, SessionStatus
+from evd.core.central.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
 from evd.core.central.spans import CpStates
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.timeline import Entry
 from evd.core.central.views import CpView
+from evd.core.curve import CurvePoint
 from evd.core.wire.units import euros_from_cents, kwh_from_mwh
 
 T = TypeVar("T", bound=attrs.AttrsInstance)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from evd.adapters.store.database import Database, storable
 from evd.adapters.store.unreadable import complete, name_of
-from evd.core.central.rows import CurvePoint
+from evd.core.curve import CurvePoint
 from evd.core.wire.fields import (
     CP_ID_FORM,
     ID_FORM,

@@ -39,11 +39,12 @@ from evd.core.central.monitors import Monitors
 from evd.core.central.operator import Operator
 from evd.core.central.recovery import Recovery
 from evd.core.central.requests import Requests
-from evd.core.central.rows import CurvePoint, Image, Request, Session
+from evd.core.central.rows import Image, Request, Session
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import Settlement
 from evd.core.central.state import State
 from evd.core.central.views import CpView
+from evd.core.curve import CurvePoint
 from evd.core.effects import Level, Note, Now
 from evd.core.machine import Saved, SaveFailed
 from evd.core.stall import StallWatch

@@ -6,15 +6,12 @@ Energy is in whole mWh, money in whole cents, power in kW, rates in euros a kWh.
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
 
 import attrs
 
+from evd.core.curve import CurvePoint
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import CpState, RequestStatus
-
-# Seconds since the session's start, kW, kWh.
-CurvePoint: TypeAlias = tuple[float, float, float]
 
 
 class SessionStatus(StrEnum):

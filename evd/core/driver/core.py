@@ -202,7 +202,7 @@ class Driver:
             return []
         told_at = update.ts or now.wall
         started_at = heard.started_at or told_at
-        self._progress.show(update, (told_at - started_at).total_seconds())
+        self._progress.show(update, now.mono_s, (told_at - started_at).total_seconds())
         return [Tell(update)]
 
     def _end(self, update: DriverUpdate, now: Now) -> None:

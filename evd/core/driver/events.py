@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import attrs
 
+from evd.core.curve import CurvePoint
 from evd.core.driver.disk import DriverDisk
 from evd.core.effects import Note, Send
 from evd.core.machine import Saved, SaveFailed
@@ -100,7 +101,7 @@ class CurrentSession:
     kwh: float | None
     euros: float | None
     started_at: datetime
-    curve: tuple[tuple[float, float, float], ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
 
 
 @attrs.frozen(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from evd.core.driver.course import Course
+from evd.core.curve import Curve
 from evd.core.driver.disk import OpenRequest
 from evd.core.driver.events import CurrentRequest, CurrentSession
 from evd.core.wire.messages import Action, DriverUpdate, RequestStatus
@@ -19,11 +19,11 @@ OTHERS_FORGOTTEN_S = 60.0
 
 @attrs.frozen
 class _Shown:
-    """The update that was told last, the last one with a reading, and the course of them."""
+    """The update that was told last, the last one with a reading, and the curve of them."""
 
     last: DriverUpdate
     reading: DriverUpdate | None = None
-    course: Course = attrs.field(factory=Course)
+    curve: Curve | None = None
 
 
 @attrs.frozen
@@ -85,15 +85,18 @@ class Progress:
             return False
         return _content(update) != _content(shown.last)
 
-    def show(self, update: DriverUpdate, started_s: float) -> None:
-        """Remember an update that is told `started_s` after its session's start."""
+    def show(self, update: DriverUpdate, now_s: float, ran_s: float) -> None:
+        """Remember an update that is told; its session has then run for `ran_s`."""
         shown = self._shown.get(update.request_id) or _Shown(update)
         if update.kwh is None:
             self._shown[update.request_id] = attrs.evolve(shown, last=update)
             return
+        curve = shown.curve
         if update.kw is not None:
-            shown.course.add(started_s, update.kw, update.kwh)
-        self._shown[update.request_id] = attrs.evolve(shown, last=update, reading=update)
+            # The wall clock says once how long it has run; a jump of it bends no curve.
+            curve = curve or Curve(now_s - max(0.0, ran_s))
+            curve.take(now_s, update.kw, update.kwh)
+        self._shown[update.request_id] = _Shown(update, update, curve)
 
     def open_requests(self, requests: Iterable[OpenRequest]) -> Iterator[CurrentRequest]:
         """Those of `requests`, and of the others' requests, that are not over for the driver."""
@@ -120,7 +123,7 @@ class Progress:
             shown = self._shown.get(request.request_id)
             reading = shown and shown.reading
             meter = (reading.kw, reading.kwh, reading.euros) if reading else (None, None, None)
-            curve = shown.course.points if shown else ()
+            curve = shown.curve.points if shown and shown.curve else ()
             return CurrentSession(request.session_id, cp_id, *meter, started_at, curve)
         return None
 

@@ -10,8 +10,8 @@ import trio
 from evd.adapters.store import Store, StoreFailed
 from evd.core.central.core import Central
 from evd.core.central.events import Asked, Refusal, Refused, Reply
-from evd.core.central.rows import CurvePoint
 from evd.core.central.views import CpView
+from evd.core.curve import CurvePoint
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import Gauged

@@ -18,7 +18,6 @@ from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
-    CurvePoint,
     EventType,
     FaultEvent,
     HealthSnapshot,
@@ -32,6 +31,7 @@ from evd.core.central.spans import CpStates, StateSpan
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.timeline import entry_of_end
 from evd.core.central.views import CpView, LiveMeter
+from evd.core.curve import CurvePoint
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import CpState, RequestStatus, Telemetry
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evd.core.central.curve import POINTS_MAX, Curve
 from evd.core.central.events import Effect
-from evd.core.central.rows import CurvePoint, Session, SessionCurve, SessionStatus
+from evd.core.central.rows import Session, SessionCurve, SessionStatus
+from evd.core.curve import POINTS_MAX, Curve, CurvePoint
 from evd.core.wire.control import KoCause
 from evd.core.wire.messages import Outcome
 from tests.unit.central.network import Network, asked, begun, saved
