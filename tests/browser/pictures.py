@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from tests.browser import story
+from tests.browser import driver_story, story
 from tests.browser.chromium import PHONE, Watched, chromium, watched_page
 from tests.browser.crowd import Crowd, Served, served_crowd
+from tests.browser.served_driver import served_driver
 from tests.network.processes import CHECKOUT
 
 if TYPE_CHECKING:
@@ -46,12 +47,19 @@ PICTURES: Final = (
     Picture("session-dark", f"#/session/session-{1:032x}", dark=True),
 )
 
+DRIVER_PICTURES: Final = (
+    Picture("driver-phone-light", size=PHONE),
+    Picture("driver-phone-dark", "#/history", size=PHONE, dark=True),
+)
+
 
 def main() -> int:
     """Take all of them; 1 where one is too large for the documentation."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with served_crowd(Crowd(COUNT, troubled=0.2, busy=0.55)) as served, chromium() as browser:
         sizes = [_take(browser, served, picture) for picture in PICTURES]
+        with served_driver(driver_story.prepare) as url:
+            sizes += [_take_driver(browser, url, picture) for picture in DRIVER_PICTURES]
     return 0 if max(sizes) <= BYTES_MAX else 1
 
 
@@ -67,6 +75,15 @@ def _take(browser: "Browser", served: Served, picture: Picture) -> int:
             page.get_by_role("button", name=picture.look).click()
             page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         page.wait_for_timeout(SETTLE_MS)
+        return _write(watched, FOLDER / f"{picture.name}.png")
+
+
+def _take_driver(browser: "Browser", url: str, picture: Picture) -> int:
+    size, dark = picture.size, picture.dark
+    with watched_page(browser, url + picture.place, size=size, dark=dark) as watched:
+        heading = watched.page.get_by_role("heading", level=1)
+        watched.wait(lambda: heading.count() == 1, "a page")
+        watched.page.wait_for_timeout(SETTLE_MS)
         return _write(watched, FOLDER / f"{picture.name}.png")
 
 

@@ -1,17 +1,16 @@
 """A driver's page with very many charging points, and for people who see or hear in other ways."""
 
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-import trio
 
-from tests.adapters.http.driver_scene import POINTS, SESSION, dashboard
+from tests.adapters.http.driver_scene import POINTS, SESSION, Scene
 from tests.browser.chromium import PHONE, WIDE, Watched, watched_page
 from tests.browser.frames import traced_frames
+from tests.browser.served_driver import served_driver
 from tests.browser.test_accessible import serious_faults
 
 if TYPE_CHECKING:
@@ -20,52 +19,29 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 COUNT = 10_000
-READY_S_MAX = 20.0
-LOOK_S = 0.1
 FRAME_MS_MAX = 100.0
 PLACES = ("#/", "#/cp/CP-001", "#/history", "#/session/session-1", "#/news")
 
 
-@contextmanager
-def served(count: int) -> Iterator[str]:
-    """The page of a driver who charges, with so many charging points; from a thread of its own."""
-    found: list[str] = []
-    ready, stop = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with dashboard() as scene:
-            more = [
-                {**POINTS[number % 4], "cp_id": f"CP-{number:05}"} for number in range(5, count + 1)
-            ]
-            scene.central.answers["/cp"] = (200, {"charging_points": [*POINTS, *more]})
-            ended = {**SESSION, "status": "COMPLETED", "end_time": "2026-01-31T12:30:00Z"}
-            scene.central.answers["/sessions"] = (200, {"sessions": [ended]})
-            found.append(f"http://127.0.0.1:{scene.port}/")
-            ready.set()
-            while not stop.is_set():
-                await trio.sleep(LOOK_S)
-
-    thread = threading.Thread(target=trio.run, args=(serve,), daemon=True)
-    thread.start()
-    try:
-        assert ready.wait(READY_S_MAX)
-        yield found[0]
-    finally:
-        stop.set()
-        thread.join()
+def crowd(count: int, scene: Scene) -> None:
+    """Give the scene so many charging points, and a session that has ended."""
+    more = [{**POINTS[number % 4], "cp_id": f"CP-{number:05}"} for number in range(5, count + 1)]
+    scene.central.answers["/cp"] = (200, {"charging_points": [*POINTS, *more]})
+    ended = {**SESSION, "status": "COMPLETED", "end_time": "2026-01-31T12:30:00Z"}
+    scene.central.answers["/sessions"] = (200, {"sessions": [ended]})
 
 
 @pytest.fixture(scope="module")
 def few() -> Iterator[str]:
     """Forty charging points."""
-    with served(40) as url:
+    with served_driver(partial(crowd, 40)) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def many() -> Iterator[str]:
     """Ten thousand of them."""
-    with served(COUNT) as url:
+    with served_driver(partial(crowd, COUNT)) as url:
         yield url
 
 

@@ -56,6 +56,10 @@ class FakeDriver:
     refusal: Refuse | None = None
     disk_fails: bool = False
     more_news: list[DriverUpdate] = attrs.field(factory=list)
+    open_requests: Sequence[CurrentRequest] = (
+        CurrentRequest("req-1", "CP-001", "session-1", RequestStatus.IN_PROGRESS, "", False),
+        CurrentRequest("req-2", None, None, RequestStatus.PENDING, "", True),
+    )
 
     def unhealthy(self) -> str | None:
         return self.reason
@@ -69,10 +73,7 @@ class FakeDriver:
         return [*reversed(self.more_news), accepted, denied]
 
     def requests(self) -> Sequence[CurrentRequest]:
-        return [
-            CurrentRequest("req-1", "CP-001", "session-1", RequestStatus.IN_PROGRESS, "", False),
-            CurrentRequest("req-2", None, None, RequestStatus.PENDING, "", True),
-        ]
+        return self.open_requests
 
     def news(self, since: int = 0) -> tuple[int, Sequence[DriverUpdate]]:
         news = self.notifications()
