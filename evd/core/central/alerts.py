@@ -11,7 +11,15 @@ from datetime import datetime
 import attrs
 
 from evd.core.central.overview import Alert, AlertKind
-from evd.core.central.rows import BreakerState, HealthSnapshot, Removal, Row, ShownState
+from evd.core.central.rows import (
+    BreakerState,
+    ChargingPoint,
+    HealthSnapshot,
+    Removal,
+    Row,
+    ShownState,
+)
+from evd.core.central.standing import Standing
 from evd.core.effects import Now
 
 ALERTS_MAX = 50
@@ -56,6 +64,11 @@ class Alerts:
 
     def __init__(self) -> None:
         self._troubles: dict[tuple[AlertKind, str], _Trouble] = {}
+        self._stood: dict[str, Standing] = {}
+
+    def begin(self, points: Iterable[ChargingPoint]) -> None:
+        """Take in the rows of a start: what stands as it was then has stood so since then."""
+        self._stood = {row.cp_id: Standing.of_row(row) for row in points}
 
     def take(self, rows: Iterable[Row], now: Now) -> None:
         """Take in rows that were just stored."""
@@ -63,8 +76,11 @@ class Alerts:
             if isinstance(row, HealthSnapshot):
                 broken, away = row.state is ShownState.BROKEN, row.state is ShownState.DISCONNECTED
                 opened = row.circuit_breaker_state is BreakerState.OPEN
-                self._set(AlertKind.BROKEN, row.cp_id, row.fault_reason if broken else None, now)
-                self._set(AlertKind.DISCONNECTED, row.cp_id, "" if away else None, now)
+                stood = self._stood.pop(row.cp_id, None)
+                since = stood.since_of(row.state) if stood is not None else None
+                why = row.fault_reason if broken else None
+                self._set(AlertKind.BROKEN, row.cp_id, why, now, since)
+                self._set(AlertKind.DISCONNECTED, row.cp_id, "" if away else None, now, since)
                 self._set(AlertKind.BREAKER, row.cp_id, "" if opened else None, now)
             elif isinstance(row, Removal):
                 for kind in AlertKind:
@@ -79,13 +95,20 @@ class Alerts:
         """Take in a trouble of the whole network; None: there is none of this kind."""
         self._set(kind, "", why, now)
 
-    def _set(self, kind: AlertKind, cp_id: str, why: str | None, now: Now) -> None:
+    def _set(
+        self,
+        kind: AlertKind,
+        cp_id: str,
+        why: str | None,
+        now: Now,
+        since: datetime | None = None,
+    ) -> None:
         key = kind, cp_id
         before = self._troubles.get(key)
         if why is None:
             self._troubles.pop(key, None)
         elif before is None:
-            self._troubles[key] = _Trouble(now.mono_s, now.wall, why)
+            self._troubles[key] = _Trouble(now.mono_s, since or now.wall, why)
         elif before.why != why:
             self._troubles[key] = attrs.evolve(before, why=why)
 

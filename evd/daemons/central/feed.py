@@ -59,6 +59,7 @@ class Feed:
     def begin(self, image: Image, ended: EndedOfDay) -> None:
         """A new core begins with `image`; `ended` are the sessions of today so far."""
         self._feed_events = FeedEvents(image)
+        self._alerts.begin(image.charging_points)
         self._today = Today(now().wall.date(), ended)
 
     def on_stored(self, rows: Sequence[Row]) -> None:

@@ -2,9 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
+
 from evd.core.central.alerts import ALERTS_MAX, Alerts
 from evd.core.central.overview import AlertKind
-from evd.core.central.rows import BreakerState, HealthSnapshot, Removal, ShownState
+from evd.core.central.rows import (
+    BreakerState,
+    ChargingPoint,
+    HealthSnapshot,
+    Removal,
+    ShownState,
+)
 from evd.core.effects import Now
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -44,6 +52,19 @@ def test_a_state_becomes_an_alert_after_a_minute_and_keeps_its_beginning() -> No
     assert alert.advice
     alerts.take([snapshot(ShownState.ON)], at(70))
     assert kinds(alerts, 200) == []
+
+
+def test_a_trouble_that_outlives_central_keeps_its_beginning() -> None:
+    """Proves: a charging point that was away before Central's start is told since then; one that
+    came down after it, since its own fall; both after a minute."""
+    alerts, before = Alerts(), NOON - timedelta(hours=3)
+    away = ChargingPoint("CP-001", connected=False, state_since=before)
+    alerts.begin([away, attrs.evolve(away, cp_id="CP-002", connected=True)])
+    for cp_id in ("CP-001", "CP-002"):
+        alerts.take([snapshot(ShownState.DISCONNECTED, cp_id)], at(5))
+    assert kinds(alerts, 64.9) == []
+    since = {alert.cp_id: alert.since for alert in alerts.standing(at(65))[0]}
+    assert since == {"CP-001": before, "CP-002": NOON + timedelta(seconds=5)}
 
 
 def test_a_state_that_follows_another_begins_anew() -> None:
