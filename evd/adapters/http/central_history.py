@@ -85,7 +85,7 @@ async def list_power(
     return Power(list(await service.store.power(cp_id, *span)))
 
 
-@routes.get("/timeline", "The story of a charging point", "Newest first", 503)
+@routes.get("/timeline", "The story of a charging point", "Newest first", 404, 503)
 async def show_timeline(
     service: ServiceHere,
     cp_id: ThisCp,
@@ -99,5 +99,5 @@ async def show_timeline(
     try:
         found = await service.store.timeline(cp_id, limit, before, *span)
     except UnknownRow:
-        raise FieldError("before", "must be the id of an entry of the list") from None
+        raise Refused(404, "before is the id of no entry", field="before") from None
     return Timeline([shown(EntryShown, each.entry, id=each.id) for each in found])
