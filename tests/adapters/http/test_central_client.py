@@ -58,6 +58,24 @@ def test_each_call_is_one_request(call: Callable[[Central], Any], asked: Any) ->
     assert answers.asked == [asked]
 
 
+def test_sessions_come_as_a_table_in_parts() -> None:
+    """Proves: a table of any length is read in parts; a refusal is told as such, and what is cut
+    off is no table."""
+    answers = Answers([(200, b"session_id\r\n" + b"x" * (2 * ANSWER_BYTES_MAX), {})])
+    with answering(answers) as central:
+        parts = list(central.sessions_csv(cp_id="CP-1", limit=None))
+    assert b"".join(parts)[:13] == b"session_id\r\nx"
+    assert len(parts) > 1
+    assert sum(map(len, parts)) == 12 + 2 * ANSWER_BYTES_MAX
+    assert answers.asked == [("GET", "/sessions?cp_id=CP-1&format=csv", None)]
+    refused = ask((404, {"error": "no"}, {}), lambda central: list(central.sessions_csv()))
+    assert isinstance(refused, CentralRefused)
+    for cut_off in (b"1\r\nx\r\n", b"2\r\nx"):
+        answer = (200, cut_off, {"Transfer-Encoding": "chunked"})
+        cut = ask(answer, lambda central: list(central.sessions_csv()))
+        assert isinstance(cut, CentralAway)
+
+
 def test_what_central_refuses_is_told_with_all_that_it_says() -> None:
     """Proves: a refusal has its status, its sentence, its field, and when to ask again."""
     body = {"error": "its monitor is connected", "field": "cp_id"}
