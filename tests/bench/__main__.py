@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import feed, frames, history, latency, startup, throughput
+from tests.bench import exports, feed, frames, history, latency, startup, throughput
 from tests.bench.figures import line
 from tests.network.network import Network
 
@@ -48,6 +48,8 @@ def _measure_network(folder: Path, runs: int, ended: int) -> None:
         with Network(place) as network:
             network.up("CP-001", engine_flags=("--session-seconds", "0.05"))
             p50s.append(latency.measure(network, name))
+            if database is full:
+                exports.measure(network, ended)
         rates.append(throughput.measure(folder, runs, name, database))
     _compare("request to ACCEPTED, full against empty", p50s[1] / p50s[0])
     _compare("telemetry, empty against full", rates[0] / rates[1])

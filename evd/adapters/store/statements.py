@@ -259,10 +259,12 @@ class Statements:
     def billed(self, by: Grouping, filters: Collection[str]) -> Question[ReportRow]:
         """The sums of what was billed and for which the filters of `newest` hold, by the keys;
         of `count` keys at the most."""
+        # No plain columns: SQLite would take each row of a million by way of an index of theirs,
+        # which is three times as slow as to read the table.
         keys = {
             Grouping.MONTH: self._database.month.format("start_time"),
-            Grouping.CP: "cp_id",
-            Grouping.DRIVER: "driver_id",
+            Grouping.CP: "coalesce(cp_id, '')",
+            Grouping.DRIVER: "coalesce(driver_id, '')",
         }
         sql = (
             f"SELECT {keys[by]}, count(*), sum(energy_mwh), sum(cost_cents) FROM charging_sessions"

@@ -1,0 +1,111 @@
+"""A long history read as a whole: sessions as CSV, reports; and what a monitor feels meanwhile."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+
+from evd.core.wire import codec
+from evd.core.wire.control import EngineStatus, Heartbeat, Register
+from evd.core.wire.framing import encode
+from tests.bench.figures import line, percentile
+from tests.network.network import Network
+
+BEAT_S = 0.02
+READ_BYTES = 65_536
+READ_S_MAX = 600.0
+QUIET_S = 10.0
+HEARTBEAT_MS_MAX = 100.0
+MEMORY_MB_MAX = 30.0
+
+
+@attrs.define
+class Monitor:
+    """A monitor that never stops asking: how long each answer took, in ms."""
+
+    network: Network
+    answers: list[float] = attrs.Factory(list)
+    resident_mb: list[float] = attrs.Factory(list)
+
+    def beat(self, stopping: threading.Event) -> None:
+        """Ask until `stopping`."""
+        with socket.create_connection(("127.0.0.1", self.network.control_port), 10.0) as stream:
+            register = Register(
+                cp_id="CP-000",
+                seq=0,
+                engine_status=EngineStatus.OK,
+                ko_cause=None,
+                instance_id="bench",
+                kw_rate=22.0,
+                euro_rate=0.3,
+            )
+            stream.sendall(encode(codec.encode_control(register)))
+            stream.recv(READ_BYTES)
+            seq = 0
+            while not stopping.wait(BEAT_S):
+                seq += 1
+                beat = Heartbeat("CP-000", seq, EngineStatus.OK, None)
+                began_s = time.perf_counter()
+                stream.sendall(encode(codec.encode_control(beat)))
+                stream.recv(READ_BYTES)
+                self.answers.append((time.perf_counter() - began_s) * 1000)
+                self.resident_mb.append(self.network.programs["central"].resident_mb)
+
+
+@contextmanager
+def _watched(network: Network) -> Iterator[Monitor]:
+    monitor, stopping = Monitor(network), threading.Event()
+    thread = threading.Thread(target=monitor.beat, args=(stopping,))
+    thread.start()
+    try:
+        yield monitor
+    finally:
+        stopping.set()
+        thread.join()
+
+
+def _read(network: Network, path: str) -> int:
+    """The lines of an answer, which is not kept."""
+    lines = 0
+    with network.http.stream("GET", path, timeout=READ_S_MAX) as answer:
+        answer.raise_for_status()
+        for part in answer.iter_bytes(READ_BYTES):
+            lines += part.count(b"\r\n")
+    return lines
+
+
+def _figures(name: str, monitor: Monitor, quiet: Monitor) -> None:
+    longest = max(monitor.answers)
+    text = f"p99 {percentile(monitor.answers, 0.99):.1f} ms, longest {longest:.1f} ms"
+    text += f" (quiet: {max(quiet.answers):.1f} ms)"
+    goal = f"longest at most {HEARTBEAT_MS_MAX:g} ms"
+    line(f"heartbeat answered during {name}", text, goal, longest <= HEARTBEAT_MS_MAX)
+
+
+def measure(network: Network, ended: int) -> None:
+    """Print the figures of a network whose Central has `ended` sessions of the past."""
+    with _watched(network) as quiet:
+        time.sleep(QUIET_S)
+    with _watched(network) as monitor:
+        began_s = time.perf_counter()
+        lines = _read(network, "/sessions?format=csv")
+        took_s = time.perf_counter() - began_s
+    if lines < ended:
+        raise RuntimeError(f"{lines} lines of {ended} sessions")
+    line("sessions as CSV", f"{lines / took_s:,.0f} rows/s ({lines:,} in {took_s:.1f} s)")
+    grown = max(monitor.resident_mb) - monitor.resident_mb[0]
+    goal = f"at most {MEMORY_MB_MAX:g} MB"
+    line("memory that an export adds", f"{grown:.1f} MB", goal, grown <= MEMORY_MB_MAX)
+    _figures("an export", monitor, quiet)
+    for by in ("month", "cp", "driver"):
+        with _watched(network) as monitor:
+            began_s = time.perf_counter()
+            _read(network, f"/reports?by={by}&format=csv")
+            took_s = time.perf_counter() - began_s
+            # One beat at least while it was made, however short that was.
+            time.sleep(2 * BEAT_S)
+        line(f"report by {by} of {ended:,} sessions", f"{took_s:.2f} s")
+        _figures(f"a report by {by}", monitor, quiet)
