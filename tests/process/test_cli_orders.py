@@ -70,6 +70,31 @@ def test_a_charging_point_is_stopped_and_resumed(network: Network) -> None:
     )
 
 
+def test_a_session_is_shown_and_stopped(network: Network) -> None:
+    """Proves: `evd session show` gives a running session with the course of its power; `evd session
+    stop` tells the bill that its driver gets; the CSV has it; a second stop is a refusal."""
+    with subprocess.Popen(
+        network.command("request", "zoe", "CP-001"), stdout=subprocess.PIPE, text=True
+    ) as request:
+        wait_for("it supplies", lambda: point(network).get("telemetry"))
+        session_id = point(network)["current_session"]
+        shown = network.evd("session", "show", session_id).stdout.splitlines()
+        assert "status    ACTIVE" in shown
+        stop = network.evd("session", "stop", session_id)
+        told, _ = request.communicate(timeout=BOUND_S)
+    assert (stop.returncode, stop.stderr) == (0, "")
+    assert stop.stdout == f"{session_id} ended: {told.splitlines()[-1]}\n"
+    ended = network.evd("session", "show", session_id).stdout.splitlines()
+    assert "reason    stopped by the operator" in ended
+    assert ended[-1].endswith("up to 22.0 kW")
+    heads, row = network.evd("sessions", "--csv", "--driver", "zoe").stdout.splitlines()
+    assert heads.startswith("session_id,")
+    assert row.startswith(f"{session_id},")
+    again = network.evd("session", "stop", session_id)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == f"evd: Central refuses: session_id {session_id} has ended.\n"
+
+
 def test_an_engine_is_shut_down(network: Network) -> None:
     """Proves: an engine that was shut down has ended when the tool says so, the fault is listed,
     and `evd up` starts it again as the tool says."""
