@@ -87,11 +87,13 @@ export class PointView {
   #watch(point) {
     const view = point.view;
     const sign = [view.state, view.stopped, view.current_session, view.breaker].join();
-    if (this.#seen !== null && this.#seen !== sign) {
+    const grown = this.#seen !== null && this.#seen !== sign;
+    // Noted before it is asked for: asking draws the page.
+    this.#seen = sign;
+    if (grown) {
       if (!this.#at) this.#loadStory();
       this.#loadRest();
     }
-    this.#seen = sign;
     const now = Math.floor(Date.now() / 1000);
     const { seconds, kw: values } = this.#tail;
     if (seconds.at(-1) === now) return;

@@ -36,6 +36,7 @@ export class PowerPanel {
       value: kw,
       moment: (x) => (span === "live" ? clockSeconds(x * 1000) : shortDateTime(x * 1000)),
       empty: "No power has been drawn",
+      stepped: true,
     });
     if (backfill) this.#fill(backfill);
   }
@@ -57,8 +58,9 @@ export class PowerPanel {
     }
     if (performance.now() - this.#dayAskedAt > DAY_FRESH_MS) this.#ask();
     const rows = this.#day ?? [];
-    const times = rows.map(({ ts }) => Date.parse(ts) / 1000);
-    this.#chart.set(times, rows.map((row) => row.kw), [now - DAY_MS / 1000, now]);
+    const times = [...rows.map(({ ts }) => Date.parse(ts) / 1000), now];
+    const values = [...rows.map((row) => row.kw), this.#live.kw.at(-1) ?? null];
+    this.#chart.set(times, values, [now - DAY_MS / 1000, now]);
   }
 
   #frame() {

@@ -7,6 +7,7 @@ import { choiceField, textField, timeField } from "/web/central/fields.js";
 import { Filters } from "/web/central/listing.js";
 
 const BY = { month: "Month (UTC)", cp: "Charging point", driver: "Driver" };
+const SHOWN_MAX = 500;
 const NAMES = ["by", "since", "until", "cp_id", "driver_id"];
 
 export class ReportsView {
@@ -50,8 +51,8 @@ export class ReportsView {
       html`<div class="page-head"><h1>Reports</h1>
           <a class="button" href=${csv} download="report-by-${by}.csv">${icons.down} CSV</a></div>
         <div class="filter-bar">
-          ${choiceField("By", by, BY, take("by"))} ${timeField("Ended after", since, take("since"))}
-          ${timeField("Ended before", until, take("until"))}
+          ${choiceField("By", by, BY, take("by"))} ${timeField("Began after", since, take("since"))}
+          ${timeField("Began before", until, take("until"))}
           ${textField("Charging point", cp_id, take("cp_id"))}
           ${textField("Driver", driver_id, take("driver_id"))}
         </div>
@@ -65,7 +66,11 @@ export class ReportsView {
     if (this.#rows === null) return html`<p class="empty">Loading…</p>`;
     if (!this.#rows.length) return html`<p class="empty">Nothing was billed in this span.</p>`;
     const sum = (name) => this.#rows.reduce((total, row) => total + row[name], 0);
-    const most = Math.max(...this.#rows.map((row) => row.kwh), 1e-9);
+    // Months in their order, newest first; charging points and drivers by what they brought.
+    const byMonth = this.#filters.values.by === "month";
+    const order = byMonth ? [...this.#rows].reverse() : this.#rows.toSorted((a, b) => b.euros - a.euros);
+    const shown = order.slice(0, SHOWN_MAX);
+    const most = shown.reduce((found, row) => Math.max(found, row.kwh), 1e-9);
     const line = (row) => html`<tr>
       <th scope="row">${this.#key(row.key)}</th>
       <td class="number">${count(row.sessions)}</td>
@@ -76,10 +81,11 @@ export class ReportsView {
     return html`<div class="scroll" tabindex="0" role="region" aria-label="Report"><table class="table report">
       <thead><tr><th scope="col">${BY[this.#filters.values.by]}</th><th scope="col" class="number">Sessions</th>
         <th scope="col" class="number">Energy</th><th scope="col" class="number">Billed</th><th scope="col"><span class="unseen">Share of the energy</span></th></tr></thead>
-      <tbody>${this.#rows.map(line)}</tbody>
+      <tbody>${shown.map(line)}</tbody>
       <tfoot><tr><td>All</td><td class="number">${count(sum("sessions"))}</td><td class="number">${kwh(sum("kwh"))}</td>
         <td class="number">${euros(sum("euros"))}</td><td></td></tr></tfoot>
-    </table></div>`;
+    </table></div>
+    ${order.length > SHOWN_MAX ? html`<p class="empty">These are the first ${count(SHOWN_MAX)} of ${count(order.length)}; the CSV has all.</p>` : ""}`;
   }
 
   #key(key) {

@@ -56,6 +56,8 @@ export class Strips {
     try {
       const { states } = await get("/states", { cp_id: ids });
       const askedAt = Date.now();
+      // One that nobody knows is asked for as seldom as the others.
+      for (const id of ids) this.#known.set(id, { spans: [], askedAt });
       for (const { cp_id, spans } of states) this.#known.set(cp_id, { spans, askedAt });
       this.#timer = 0;
       this.#changed();

@@ -11,6 +11,7 @@ const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 
  * @property {(value: number) => string} value a value in words
  * @property {(x: number) => string} moment an x in words
  * @property {boolean} [clock] x is a time in seconds since 1970, else seconds from a start
+ * @property {boolean} [stepped] a value holds until the next one
  * @property {number} [height]
  * @property {string} [empty] shown while there is nothing to draw
  */
@@ -79,7 +80,8 @@ export class Chart {
     const line = colour(this.#element, "--line");
     const accent = colour(this.#element, "--accent");
     const axis = { stroke: ink, font: "11px system-ui, sans-serif", ticks: { show: false } };
-    const { clock = true, height = HEIGHT_PX, moment } = this.#form;
+    const { clock = true, height = HEIGHT_PX, moment, stepped = false } = this.#form;
+    const paths = stepped ? { paths: uPlot.paths.stepped({ align: 1 }) } : {};
     const options = {
       width: this.#element.clientWidth || 300,
       height,
@@ -90,7 +92,7 @@ export class Chart {
         x: { time: clock, range: (_, least, most) => this.#span ?? [least, most] },
         y: { range: (_, __, most) => [0, Math.max(1, most * 1.15)] },
       },
-      series: [{}, { stroke: accent, width: 1.75, fill: faded(accent), points: { show: false } }],
+      series: [{}, { stroke: accent, width: 1.75, fill: faded(accent), points: { show: false }, ...paths }],
       axes: [
         { ...axis, grid: { show: false }, space: 70, size: 26, values: clockValues(clock, moment), ...(clock ? {} : { incrs: STEPS_S }) },
         { ...axis, grid: { stroke: line, width: 1 }, size: 46, space: 34 },
