@@ -23,7 +23,8 @@ from evd.core.wire.fields import FieldError, check_id
 from evd.core.wire.messages import DEAD_LETTERS, TOPICS
 
 CLIENT_ID: Final = "evd-dead-letters"
-ANSWER_S_MAX: Final = 5.0
+ANSWER_S_MAX: Final = 8.0
+RETRY_S: Final = 0.2
 # The broker has gone when nothing has come for so long.
 SILENCE_S_MAX: Final = 10.0
 SENT_S_MAX: Final = 10.0
@@ -196,25 +197,35 @@ class DeadLetters:
         return replay
 
     def _bounds(self) -> dict[int, tuple[int, int]]:
-        """The first offset of each partition, and the one after its last by now."""
-        try:
-            found = self._consumer.list_topics(timeout=self._answer_s_max).topics.get(DEAD_LETTERS)
-            if found is None or not found.partitions:
-                raise LettersFailed(
-                    f"there is no topic {DEAD_LETTERS} at {self._bootstrap} (`evd topics` makes it)"
-                )
-            return {each: self._marks_of(each) for each in found.partitions}
-        except KafkaException as error:
-            raise LettersFailed(
-                f"no broker answers at {self._bootstrap}: {text_of(error)}"
-            ) from None
+        """The first offset of each partition, and the one after its last by now.
 
-    def _marks_of(self, partition: int) -> tuple[int, int]:
-        place = TopicPartition(DEAD_LETTERS, partition)
-        found = self._consumer.get_watermark_offsets(place, timeout=self._answer_s_max)
-        if found is None:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        return found
+        A broker that has just come up may lead no partition yet, and is asked again.
+        """
+        end_s = time.monotonic() + self._answer_s_max
+        while True:
+            try:
+                return self._bounds_now(max(POLL_S, end_s - time.monotonic()))
+            except KafkaException as error:
+                if time.monotonic() > end_s:
+                    raise LettersFailed(
+                        f"no broker answers at {self._bootstrap}: {text_of(error)}"
+                    ) from None
+                time.sleep(RETRY_S)
+
+    def _bounds_now(self, within_s: float) -> dict[int, tuple[int, int]]:
+        found = self._consumer.list_topics(timeout=within_s).topics.get(DEAD_LETTERS)
+        if found is None or not found.partitions:
+            raise LettersFailed(
+                f"there is no topic {DEAD_LETTERS} at {self._bootstrap} (`evd topics` makes it)"
+            )
+        bounds = {}
+        for partition in found.partitions:
+            place = TopicPartition(DEAD_LETTERS, partition)
+            marks = self._consumer.get_watermark_offsets(place, timeout=within_s)
+            if marks is None:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+            bounds[partition] = marks
+        return bounds
 
     def _letters(
         self, marks: _Marks, bounds: Mapping[int, tuple[int, int]] | None = None
