@@ -22,6 +22,8 @@ BRIEF = ("--session-seconds", "4")
 DETECTED_S = 3.5
 SHOWN_S = 0.5
 BACK_S_MAX = 30.0
+# The page gives an open connection 25 s, and looks every 5 s.
+SILENCE_S_MAX = 35.0
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +165,20 @@ def test_a_killed_engine_turns_its_card_red(watched: Watched, network: Network) 
     engine.start()
     watched.wait_card("CP-002", "ON", BACK_S_MAX)
     assert watched.page.evaluate("window.same") is True
+
+
+def test_a_central_that_hangs_is_noticed(watched: Watched, network: Network) -> None:
+    """Proves: a connection that is open and says nothing is taken for lost, and the page goes on by
+    itself once Central does."""
+    central = network.central()
+    lost = watched.page.get_by_text("connection lost")
+    central.freeze()
+    try:
+        watched.wait(lambda: lost.first.is_visible(), "connection lost", SILENCE_S_MAX)
+    finally:
+        central.thaw()
+    watched.wait(lambda: lost.count() == 0, "the connection is back", BACK_S_MAX)
+    watched.wait_card("CP-001", "ON", BACK_S_MAX)
 
 
 def test_the_page_outlives_a_restart_of_central(watched: Watched, network: Network) -> None:

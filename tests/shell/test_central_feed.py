@@ -1,5 +1,6 @@
 """Central's side of the feed: which charging points are looked at, when, and what is told."""
 
+import itertools
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import trio.testing
 
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.outlet import Outlet
-from evd.adapters.feed.publisher import Client
+from evd.adapters.feed.publisher import ALIVE_S, Client
 from evd.adapters.http.metrics import Metrics
 from evd.core.central.overview import Ended, EndedOfDay
 from evd.core.central.point import Point
@@ -198,6 +199,20 @@ async def test_a_change_by_time_alone_is_told_within_two_seconds(
     scene.core.put("CP-7", unavailable_reason="later")
     await trio.sleep(2)
     assert ids(reader.messages[-1]) == ["CP-7"]
+
+
+async def test_a_client_hears_that_there_is_nothing_new(
+    scene: Scene, autojump_clock: Clock
+) -> None:
+    """Proves: while nothing changes a client is still told so every 10 s, with the next number: a
+    page, which sees no pings, can tell silence from a lost connection."""
+    reader, _ = scene.join()
+    await trio.sleep(35)
+    first, *others = reader.messages
+    assert [each["seq"] for each in others] == [first["seq"] + n for n in (1, 2, 3)]
+    assert all(each["charging_points"] == each["events"] == [] for each in others)
+    gaps_s = [late - early for early, late in itertools.pairwise(reader.times_s)]
+    assert max(gaps_s) <= ALIVE_S + 1.0
 
 
 async def test_a_removed_charging_point_is_named(scene: Scene, autojump_clock: Clock) -> None:

@@ -18,6 +18,8 @@ from evd.core.central.views import CpView
 
 # The newest events, in a snapshot and in an update.
 EVENTS_MAX = 100
+# A client that was told nothing for so long is told that: a page sees no pings.
+ALIVE_S = 10.0
 # Others may run after so many clients.
 CLIENTS_AT_ONCE = 50
 
@@ -94,11 +96,13 @@ class Client:
         self.outlet = outlet
         self.cp_ids = cp_ids
         self.owed: News | None = None
+        self.told_s = trio.current_time()
         self._seq = 0
 
     def send(self, kind: str, body: bytes) -> None:
         """Send a message; BrokenResourceError where the client has left."""
         self._seq += 1
+        self.told_s = trio.current_time()
         head = b'{"type":"%s","seq":%d,' % (kind.encode(), self._seq)
         self.outlet.write(frame(head, body), body)
 
@@ -199,6 +203,14 @@ class Publisher:
                 owed, client.owed = client.owed, None
                 if owed and (body := self._update(owed)) is not None:
                     self._send(client, "update", body)
+
+    def keep_alive(self) -> None:
+        """Send an update without news to each client that has had none for ALIVE_S."""
+        due_s = trio.current_time() - ALIVE_S
+        body = self._body({}, (), (), False)
+        for client in [*self._clients]:
+            if client.told_s <= due_s and client.owed is None and client.outlet.is_clear:
+                self._send(client, "update", body)
 
     def _send(self, client: Client, kind: str, body: bytes) -> None:
         try:

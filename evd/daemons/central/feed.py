@@ -150,6 +150,7 @@ class Feed:
         self._network = network
         has_told = await self.publisher.publish(update)
         self.publisher.catch_up()
+        self.publisher.keep_alive()
         if not self.publisher.is_live:
             self.publisher.go_live()
         return has_told

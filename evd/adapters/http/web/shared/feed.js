@@ -6,8 +6,10 @@ const RETRY_MS_MIN = 300;
 const RETRY_MS_MAX = 8_000;
 // A connection that lived for so long was a good one: the next is dialled quickly.
 const GOOD_MS = 5_000;
-// After a sleep of the computer a dead connection may look open for minutes.
-const DOUBT_MS = 30_000;
+// The server says something at least every 10 s. A connection whose other end is gone may look open
+// for ever: pages see no pings.
+const SILENCE_MS_MAX = 25_000;
+const LOOK_MS = 5_000;
 
 /** @typedef {"connecting" | "live" | "lost"} FeedStatus */
 
@@ -17,6 +19,7 @@ export class Feed {
   #socket = null;
   #seq = null;
   #timer = 0;
+  #looking = 0;
   #failures = 0;
   #openedAt = 0;
   #heardAt = 0;
@@ -33,6 +36,7 @@ export class Feed {
     document.addEventListener("visibilitychange", this.#look);
     addEventListener("pagehide", this.#leave);
     addEventListener("pageshow", this.#tryNow);
+    this.#looking = setInterval(this.#look, LOOK_MS);
     heard.status("connecting");
     this.#dial();
   }
@@ -40,6 +44,7 @@ export class Feed {
   /** End it for good. */
   close() {
     this.#closed = true;
+    clearInterval(this.#looking);
     removeEventListener("online", this.#tryNow);
     document.removeEventListener("visibilitychange", this.#look);
     removeEventListener("pagehide", this.#leave);
@@ -95,10 +100,10 @@ export class Feed {
   };
 
   #look = () => {
-    if (document.hidden || this.#closed) return;
-    if (this.#socket && performance.now() - this.#heardAt < DOUBT_MS) return;
-    const old = this.#socket;
-    this.#dial();
-    old?.close();
+    const socket = this.#socket;
+    const silence = performance.now() - Math.max(this.#heardAt, this.#openedAt);
+    if (!socket || silence < SILENCE_MS_MAX) return;
+    this.#lose(socket);
+    socket.close();
   };
 }
