@@ -51,7 +51,8 @@ def run(url: str, folder: Path, *flags: str) -> "subprocess.Popen[str]":
     config = folder / "schemathesis.toml"
     config.write_text(CONFIG)
     argv = [str(SCHEMATHESIS), "--config-file", str(config), "run", f"{url}/openapi.json"]
-    argv += ["--checks", "all", "--continue-on-failure", "--warnings", "off", "--no-color"]
+    # Every check is on of itself; to name them here would count more than the file.
+    argv += ["--continue-on-failure", "--warnings", "off", "--no-color"]
     return subprocess.Popen(
         [*argv, *flags],
         cwd=folder,
