@@ -43,7 +43,7 @@ run: install
 	@exec $(BIN)/evd run
 
 test: install
-	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)
 
 test-slow: install
 	@$(BIN)/pytest -n 4 -m "slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)

@@ -1,6 +1,7 @@
 """Shared by tests of every kind: the same order of tasks, and nothing left out in CI."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -8,6 +9,13 @@ import trio._core._run as trio_run
 from hypothesis import HealthCheck, settings
 
 SEED = 20260131
+
+# A run in the background may have been told to ignore these, and its programs would do so as well.
+for _each in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_each) is signal.SIG_IGN:
+        signal.signal(
+            _each, signal.default_int_handler if _each is signal.SIGINT else signal.SIG_DFL
+        )
 
 # How fast this machine is at the moment is no property of the code.
 settings.register_profile("evd", deadline=None, suppress_health_check=[HealthCheck.too_slow])

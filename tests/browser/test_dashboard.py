@@ -139,7 +139,7 @@ def test_stop_and_resume(watched: Watched, network: Network) -> None:
     assert network.cp("CP-002")["engine_state"] == "STOPPED"
     press(watched, "CP-002", "Resume")
     told(watched, "takes drivers again")
-    assert network.cp("CP-002")["available"] is True
+    network.wait_available("CP-002")
 
 
 def test_a_search_narrows_the_list(watched: Watched) -> None:

@@ -14,7 +14,7 @@ from tests.network.network import Network
 from tests.network.processes import BIN, free_port
 
 SCHEMATHESIS = BIN / "st"
-# The same calls each time: these are for the default run.
+# The same calls each time.
 QUICK = ("--phases", "examples,coverage", "--seed", "1", "--no-shrink")
 # Other calls each time; it prints the seed.
 LONG = ("--max-examples", "100")
@@ -73,6 +73,7 @@ def check(started: "subprocess.Popen[str]") -> None:
     assert started.returncode == 0, printed
 
 
+@pytest.mark.slow
 def test_each_answer_is_documented(urls: Mapping[str, str], tmp_path: Path) -> None:
     """Proves: the edges of each parameter and body, each wrong type and each wrong method are
     answered as documented, by Central and by a driver's dashboard."""

@@ -189,6 +189,7 @@ def test_the_doctor_names_who_fills_a_port(network: Network) -> None:
     wait_until_well(network)
 
 
+@pytest.mark.slow
 def test_a_stopped_process_is_shown_and_started(network: Network) -> None:
     """Proves: what supervisorctl stops is DISCONNECTED within a second, is a finding, and `evd up`
     starts it."""
@@ -226,6 +227,7 @@ def test_a_log_that_was_removed(network: Network) -> None:
     assert pids(network) == before
 
 
+@pytest.mark.slow
 def test_reload_restarts_what_changed_alone(network: Network) -> None:
     """Proves: `evd up` and `evd status` name what changed in the files; `evd reload` takes it up
     and restarts that alone, an engine once its session has ended."""
@@ -328,6 +330,7 @@ def test_several_starts_and_a_stop_from_elsewhere(tmp_path: Path) -> None:
         assert told.splitlines()[-1].startswith("Stopped. What was charged is kept")
 
 
+@pytest.mark.slow
 def test_what_a_killed_supervisor_left_behind(tmp_path: Path) -> None:
     """Proves: where supervisord was killed, its processes are known, refuse a new start, and are
     ended by `evd down`; those of another network are not touched."""

@@ -70,6 +70,7 @@ def test_a_charging_point_is_stopped_and_resumed(network: Network) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_session_is_shown_and_stopped(network: Network) -> None:
     """Proves: `evd session show` gives a running session with the course of its power; `evd session
     stop` tells the bill that its driver gets; the CSV has it; a second stop is a refusal."""
@@ -95,6 +96,7 @@ def test_a_session_is_shown_and_stopped(network: Network) -> None:
     assert again.stderr == f"evd: Central refuses: session_id {session_id} has ended.\n"
 
 
+@pytest.mark.slow
 def test_an_engine_is_shut_down(network: Network) -> None:
     """Proves: an engine that was shut down has ended when the tool says so, the fault is listed,
     and `evd up` starts it again as the tool says."""
@@ -108,6 +110,7 @@ def test_an_engine_is_shut_down(network: Network) -> None:
     assert network.evd("faults").stdout.splitlines()[-1].split()[2:4] == ["CP-001", "RECOVERY"]
 
 
+@pytest.mark.slow
 def test_a_dead_letter_goes_its_way_after_all(network: Network) -> None:
     """Proves: a record that was put aside is listed with its reason and shown with its bytes, on
     lines that it can't forge; it reaches Central by one command, and is there once after two."""

@@ -63,6 +63,7 @@ def serve(network: Network) -> tuple[Program, int]:
     return driver, port
 
 
+@pytest.mark.slow
 def test_a_page_follows_a_session_and_survives_without_central(network: Network) -> None:
     """Proves: a page is told of the free charging point, the session with its meter and course, and
     of Central's absence and return, over one stream; the driver's stop ends it at once, and in

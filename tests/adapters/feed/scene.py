@@ -23,6 +23,8 @@ from evd.core.central.views import CpView
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 # A test that waits longer than this has found a fault.
+# A client that was refused is listened to for less long.
+BOUNDS = attrs.evolve(FEED_BOUNDS, linger_s=0.05)
 WAIT_S_MAX = 5.0
 
 Message = dict[str, Any]
@@ -118,7 +120,7 @@ async def read(connection: WebSocketConnection) -> Message:
 async def feed(
     *charging_points: CpView,
     origins: tuple[str, ...] = (),
-    bounds: Bounds = FEED_BOUNDS,
+    bounds: Bounds = BOUNDS,
     patience: Patience = PATIENCE,
 ) -> AsyncIterator[Scene]:
     """A feed that is live with these charging points, served until the end of the block."""
