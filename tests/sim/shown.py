@@ -63,7 +63,8 @@ class Shown:
             self._unwell_since_s = None
         for number, engine in enumerate(network.engines):
             is_well = engine.alive and not engine.hung and reachable(engine.host)
-            if not is_well or not world.passes(engine.host, central.host):
+            # Until its monitor has seen the engine, a new boot's reports count for nothing.
+            if not is_well or self._is_disturbed(engine.cp_id):
                 self._engine_well_s[engine.cp_id] = world.t_s
             self._look_at(number, engine)
 
