@@ -127,7 +127,17 @@ class Consumer:
         self._warning.log("reading: %s", error.str())
         return False
 
+    def _renew(self) -> None:
+        """Let a new client take over: it goes on where this one has read."""
+        self._close()
+        self._client = confluent_kafka.Consumer(self._settings)
+        self._placement.forget_client()
+        self.link.is_stranded = False
+
     def _review_if_due(self) -> None:
+        if self.link.is_stranded:
+            self._warning.log("a new reader takes over: the cluster named no broker")
+            self._renew()
         since_s = time.monotonic() - self._reviewed_at_s
         if since_s < (self._review_after_s if self.link.was_lost else REVIEW_INTERVAL_S):
             return
@@ -161,9 +171,7 @@ class Consumer:
         if wait_ms == self._settings["fetch.wait.max.ms"]:
             return
         self._settings["fetch.wait.max.ms"] = wait_ms
-        self._close()
-        self._client = confluent_kafka.Consumer(self._settings)
-        self._placement.forget_client()
+        self._renew()
 
     def _store_commits_if_due(self) -> None:
         is_due = time.monotonic() - self._committed_at_s >= COMMIT_INTERVAL_S

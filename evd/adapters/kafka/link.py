@@ -77,6 +77,10 @@ class BrokerLink:
         self.up = False
         # Set at each lost connection, and so at first; the client that has looked anew clears it.
         self.was_lost = True
+        # The client knows no address any more and will find none: a new one must take over. A
+        # cluster that has just begun may answer that it has no broker, and librdkafka (from 2.10
+        # on, its issue 5301) then drops all, the first address too.
+        self.is_stranded = False
         self._bootstrap = bootstrap
         self._news = _news_of(bootstrap)
 
@@ -95,6 +99,7 @@ class BrokerLink:
     def on_statistics(self, statistics: str) -> None:
         """Take librdkafka's statistics, one JSON object."""
         brokers = orjson.loads(statistics)["brokers"].values()
+        self.is_stranded = all(broker["source"] == "logical" for broker in brokers)
         if any(_answers(broker) for broker in brokers):
             self.on_answer()
         else:

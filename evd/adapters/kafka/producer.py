@@ -119,13 +119,19 @@ class Producer:
         while not self._closing.is_set():
             if not self.link.up:
                 self._look_for_broker()
+            if self.link.is_stranded:
+                self._renew("the cluster named no broker")
             try:
                 self._client.poll(POLL_S)
             except KafkaException as error:
-                self._warning.log("a new producer takes over: %s", text_of(error))
-                dead, self._client = self._client, confluent_kafka.Producer(self._settings)
-                _give_up(dead)
+                self._renew(text_of(error))
         _give_up(self._client)
+
+    def _renew(self, why: str) -> None:
+        self._warning.log("a new producer takes over: %s", why)
+        dead, self._client = self._client, confluent_kafka.Producer(self._settings)
+        _give_up(dead)
+        self.link.is_stranded = False
 
     def _look_for_broker(self) -> None:
         # By itself librdkafka asks a broker that is back for its topics up to 1 s later.

@@ -8,6 +8,7 @@ import trio
 from evd.adapters.kafka import Batch, Consumer, RawMessage, open_consumer, open_producer
 from evd.core.wire.partition import partition_for
 from tests.adapters.conftest import BrokerProcess
+from tests.adapters.kafka.test_link import STRANDED
 from tests.network.pairs import delivered, eventually
 
 TOPIC = "driver.updates"
@@ -40,6 +41,22 @@ async def test_from_the_end_it_reads_what_comes_after(
         assert consumer.healthy
         await write(steady_broker.bootstrap, topic, b"new")
         assert [message.value for message in await read_all(consumer, 1)] == [b"new"]
+
+
+async def test_a_reader_without_any_address_is_replaced(
+    steady_broker: BrokerProcess, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: where a client has lost every broker's address, which it never finds again, another
+    goes on behind what was read, and misses nothing that was written meanwhile."""
+    async with open_consumer(steady_broker.bootstrap, "c", {topic: "all"}, start="end") as consumer:
+        await consumer.placed.wait()
+        await write(steady_broker.bootstrap, topic, b"first")
+        assert [message.value for message in await read_all(consumer, 1)] == [b"first"]
+        consumer.link.on_statistics(STRANDED)
+        await write(steady_broker.bootstrap, topic, b"second")
+        assert [message.value for message in await read_all(consumer, 1)] == [b"second"]
+        await eventually(lambda: not consumer.link.is_stranded, 5)
+    assert "a new reader takes over: the cluster named no broker" in caplog.messages
 
 
 async def test_a_key_is_read_from_its_partition_alone(

@@ -8,9 +8,28 @@ import pytest
 from evd.adapters.kafka.link import BrokerLink
 
 ANSWERING = orjson.dumps(
-    {"brokers": {"1": {"state": "UP", "nodeid": 1, "waitresp_cnt": 0, "rxidle": 0}}}
+    {
+        "brokers": {
+            "1": {"state": "UP", "nodeid": 1, "source": "learned", "waitresp_cnt": 0, "rxidle": 0}
+        }
+    }
 ).decode()
-AWAY = orjson.dumps({"brokers": {}}).decode()
+AWAY = orjson.dumps(
+    {"brokers": {"b": {"state": "TRY_CONNECT", "nodeid": -1, "source": "configured"}}}
+).decode()
+# Seen of a client that a cluster had told of no broker: a coordinator that nobody plays.
+STRANDED = orjson.dumps(
+    {"brokers": {"GroupCoordinator": {"state": "TRY_CONNECT", "nodeid": -1, "source": "logical"}}}
+).decode()
+
+
+@pytest.mark.parametrize("statistics", [ANSWERING, AWAY, STRANDED])
+def test_a_client_without_any_address_is_stranded(statistics: str) -> None:
+    """Proves: a client that has forgotten every address is told from one whose broker is away,
+    which finds it by itself."""
+    link = BrokerLink("stranded:9092")
+    link.on_statistics(statistics)
+    assert link.is_stranded is (statistics is STRANDED)
 
 
 def test_a_broker_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:

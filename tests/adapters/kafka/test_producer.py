@@ -15,6 +15,7 @@ from evd.adapters.kafka.mock_cluster import MockCluster, bound_socket
 from evd.adapters.kafka.producer import QUEUE_MESSAGES_MAX
 from evd.core.wire.messages import DEAD_LETTERS
 from tests.adapters.conftest import BrokerProcess
+from tests.adapters.kafka.test_link import STRANDED
 from tests.network.pairs import delivered, eventually
 from tests.network.tap import Tap
 
@@ -57,6 +58,19 @@ async def test_keeps_the_order_of_a_partition(steady_broker: BrokerProcess, topi
         assert own == list(range(cp, 2000, 7))
     assert p.delivered_count == 2000
     assert p.in_flight == 0
+
+
+async def test_a_writer_without_any_address_is_replaced(
+    steady_broker: BrokerProcess, topic: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: where a client has lost every broker's address, which it never finds again, another
+    writes on."""
+    async with open_producer(steady_broker.bootstrap, "p") as producer:
+        assert await delivered(producer, topic, "CP-001", b"first")
+        producer.link.on_statistics(STRANDED)
+        await eventually(lambda: not producer.link.is_stranded, 5)
+        assert await delivered(producer, topic, "CP-001", b"second")
+    assert "a new producer takes over: the cluster named no broker" in caplog.messages
 
 
 async def test_carries_any_bytes(steady_broker: BrokerProcess, topic: str) -> None:
