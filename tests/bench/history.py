@@ -6,6 +6,7 @@ from pathlib import Path
 import trio
 
 from evd.adapters.store import open_store
+from evd.core.central.ledger import session_id_for
 from evd.core.central.rows import ChargingPoint, Session, SessionStatus
 
 POINTS = 100
@@ -15,9 +16,10 @@ _BEGAN = datetime(2025, 1, 1, tzinfo=UTC)
 
 def running(number: int) -> Session:
     """The running session of one charging point."""
+    request_id = f"req-running-{number}"
     return Session(
-        session_id=f"session-running-{number}",
-        request_id=f"req-running-{number}",
+        session_id=session_id_for(request_id),
+        request_id=request_id,
         cp_id=f"CP-{number:03}",
         driver_id=f"driver-{number}",
         start_time=datetime.now(UTC),
