@@ -1,1 +1,3 @@
 """A network of EV charging points: Central, and for each point an engine and a monitor."""
+
+__version__ = "0.1.0"
