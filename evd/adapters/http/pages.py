@@ -32,13 +32,12 @@ def app_response(page: str, *connect: str) -> Response[str]:
     return html_response(page, f"{_APP_POLICY}; connect-src {sources}")
 
 
-def whole_page(title: str, body: str, *, refresh_s: int | None = None) -> str:
-    """A page of `body`, which is HTML; `refresh_s`: loaded again after so many seconds."""
-    refresh = "" if refresh_s is None else f'<meta http-equiv="refresh" content="{refresh_s}">\n'
+def whole_page(title: str, body: str) -> str:
+    """A page of `body`, which is HTML."""
     sheets = "\n".join(f'<link rel="stylesheet" href="/web/shared/{name}">' for name in STYLESHEETS)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n{refresh}'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n{sheets}\n"
         f"</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
