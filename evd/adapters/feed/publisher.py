@@ -207,9 +207,10 @@ class Publisher:
     def keep_alive(self) -> None:
         """Send an update without news to each client that has had none for ALIVE_S."""
         due_s = trio.current_time() - ALIVE_S
-        body = self._body({}, (), (), False)
-        for client in [*self._clients]:
-            if client.told_s <= due_s and client.owed is None and client.outlet.is_clear:
+        due = [each for each in self._clients if each.told_s <= due_s and each.owed is None]
+        body = self._body({}, (), (), False) if due else b""
+        for client in due:
+            if client.outlet.is_clear:
                 self._send(client, "update", body)
 
     def _send(self, client: Client, kind: str, body: bytes) -> None:
