@@ -1,6 +1,5 @@
 """A long history read as a whole: sessions as CSV, reports; and what a monitor feels meanwhile."""
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,9 +8,10 @@ from contextlib import contextmanager
 import attrs
 
 from evd.core.wire import codec
-from evd.core.wire.control import EngineStatus, Heartbeat, Register
+from evd.core.wire.control import EngineStatus, Heartbeat
 from evd.core.wire.framing import encode
 from tests.bench.figures import line, percentile
+from tests.bench.registered import registered
 from tests.network.network import Network
 
 BEAT_S = 0.02
@@ -32,18 +32,7 @@ class Monitor:
 
     def beat(self, stopping: threading.Event) -> None:
         """Ask until `stopping`."""
-        with socket.create_connection(("127.0.0.1", self.network.control_port), 10.0) as stream:
-            register = Register(
-                cp_id="CP-000",
-                seq=0,
-                engine_status=EngineStatus.OK,
-                ko_cause=None,
-                instance_id="bench",
-                kw_rate=22.0,
-                euro_rate=0.3,
-            )
-            stream.sendall(encode(codec.encode_control(register)))
-            stream.recv(READ_BYTES)
+        with registered(self.network) as stream:
             seq = 0
             while not stopping.wait(BEAT_S):
                 seq += 1

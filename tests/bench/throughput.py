@@ -1,7 +1,6 @@
 """Telemetry that one Central takes, with its database written, beside bare consume-and-decode."""
 
 import shutil
-import socket
 import statistics
 import time
 from datetime import UTC, datetime
@@ -11,11 +10,10 @@ import trio
 
 from evd.adapters.kafka import open_consumer
 from evd.core.wire import codec
-from evd.core.wire.control import EngineStatus, Register
-from evd.core.wire.framing import encode
 from evd.core.wire.messages import TELEMETRY, Telemetry
 from tests.bench.figures import goal_line, line, spread
 from tests.bench.history import POINTS, running
+from tests.bench.registered import registered
 from tests.network.network import Network
 from tests.network.tap import new_producer
 from tests.network.waiting import wait_until
@@ -77,19 +75,9 @@ def _central(network: Network) -> float:
     """Messages a second, from the first look at which some were taken to the last one's."""
     network.central().start()
     network.wait_healthy()
-    with socket.create_connection(("127.0.0.1", network.control_port)) as monitor:
-        # From the first REGISTER on Central speaks, so each reading is also told to its driver.
-        register = Register(
-            cp_id="CP-000",
-            seq=1,
-            engine_status=EngineStatus.OK,
-            ko_cause=None,
-            instance_id="bench",
-            kw_rate=22.0,
-            euro_rate=0.3,
-        )
-        monitor.sendall(encode(codec.encode_control(register)))
-        monitor.recv(4096)
+    # From the first REGISTER on Central speaks, so each reading is also told to its driver.
+    with registered(network):
+        pass
     load(network.bootstrap)
     first = wait_until(lambda: _taken(network), 20)
     began_s = time.perf_counter()

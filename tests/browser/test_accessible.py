@@ -9,7 +9,7 @@ from tests.browser.chromium import PHONE, WIDE, Watched, watched_page
 from tests.browser.crowd import Crowd, Served, served_crowd
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator
 
 pytestmark = pytest.mark.browser
 
@@ -36,6 +36,18 @@ def serious_faults(watched: Watched) -> list[str]:
     ]
 
 
+def check_dialog_by_keys(watched: Watched, button: "Locator") -> None:
+    """Open the dialog of a button and leave it, by keys alone."""
+    button.focus()
+    watched.page.keyboard.press("Enter")
+    dialog = watched.page.get_by_role("dialog")
+    assert dialog.is_visible()
+    assert serious_faults(watched) == []
+    watched.page.keyboard.press("Escape")
+    watched.wait(lambda: dialog.count() == 0, "no dialog")
+    assert button.evaluate("element => element === document.activeElement")
+
+
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("place", PLACES)
@@ -60,14 +72,7 @@ def test_the_dialog_is_accessible_and_left_by_the_keyboard(
         cp_id = crowd.crowd.points[0]["cp_id"]
         button = watched.card(cp_id).get_by_role("button", name="Stop", exact=True)
         watched.wait(button.is_visible, "a button")
-        button.focus()
-        watched.page.keyboard.press("Enter")
-        dialog = watched.page.get_by_role("dialog")
-        assert dialog.is_visible()
-        assert serious_faults(watched) == []
-        watched.page.keyboard.press("Escape")
-        watched.wait(lambda: dialog.count() == 0, "no dialog")
-        assert button.evaluate("element => element === document.activeElement")
+        check_dialog_by_keys(watched, button)
 
 
 def test_less_motion_is_less_motion(browser: "Browser", crowd: Served) -> None:

@@ -11,7 +11,7 @@ from tests.adapters.http.driver_scene import POINTS, SESSION, Scene
 from tests.browser.chromium import PHONE, WIDE, Watched, watched_page
 from tests.browser.frames import traced_frames
 from tests.browser.served_driver import served_driver
-from tests.browser.test_accessible import serious_faults
+from tests.browser.test_accessible import check_dialog_by_keys, serious_faults
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -67,14 +67,7 @@ def test_the_dialog_is_reached_and_left_by_the_keyboard(browser: "Browser", few:
     with watched_page(browser, few, size=PHONE) as watched:
         button = watched.page.get_by_role("button", name="Stop session")
         watched.wait(button.is_visible, "the session")
-        button.focus()
-        watched.page.keyboard.press("Enter")
-        dialog = watched.page.get_by_role("dialog")
-        assert dialog.is_visible()
-        assert serious_faults(watched) == []
-        watched.page.keyboard.press("Escape")
-        watched.wait(lambda: dialog.count() == 0, "no dialog")
-        assert button.evaluate("element => element === document.activeElement")
+        check_dialog_by_keys(watched, button)
 
 
 def test_ten_thousand_are_searched_without_a_long_frame(browser: "Browser", many: str) -> None:
