@@ -1,3 +1,1 @@
 """A network of EV charging points: Central, and for each point an engine and a monitor."""
-
-__version__ = "0.1.0"
