@@ -4,10 +4,11 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+import attrs
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -29,30 +30,41 @@ RULE = re.compile(r"[-=*#~_]{3,}")
 SOURCES = sorted(path for part in ("evd", "tests") for path in (ROOT / part).rglob("*.py"))
 
 
-def name_of(path: Path) -> str:
-    """A file's path in the checkout."""
-    return str(path.relative_to(ROOT))
+@attrs.frozen
+class Source:
+    """A file's path in the checkout, its text, and every node of its tree."""
+
+    path: Path
+    text: str
+    nodes: list[ast.AST]
 
 
-def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+def parsed(text: str, path: Path = Path("made_up.py")) -> Source:
+    """Parse a source, once for all rules."""
+    return Source(path, text, list(ast.walk(ast.parse(text))))
+
+
+def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method of a file."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in source.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
 
-def docstrings(source: str) -> Iterator[tuple[str, str]]:
+def docstrings(source: Source) -> Iterator[tuple[str, str]]:
     """Each docstring with the name that it stands at, `` for a module."""
-    for node in ast.walk(ast.parse(source)):
+    for node in source.nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             docstring = ast.get_docstring(node)
             if docstring:
                 yield getattr(node, "name", ""), docstring
 
 
-def comments(source: str) -> Iterator[tuple[int, int, list[str]]]:
+def comments(text: str) -> Iterator[tuple[int, int, list[str]]]:
     """Each comment with its first line's number and column; lines below each other are one."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    if "#" not in text:
+        return
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     found = [each for each in tokens if each.type == tokenize.COMMENT]
     found = [each for each in found if not DIRECTIVE.match(each.string)]
     lines = enumerate(found)
@@ -75,79 +87,136 @@ def words_of(text: str) -> set[str]:
     return {re.sub(r"(ies|es|s|y|ed|ing|d)$", "", word) for word in words}
 
 
-def is_heading(source: str, line: int, comment: list[str]) -> bool:
+def is_heading(text: str, line: int, comment: list[str]) -> bool:
     """Whether a comment is a banner: a drawn rule, or a title that stands alone."""
     if any(RULE.search(each) for each in comment):
         return True
-    around = ["", *source.splitlines(), ""]
-    alone = not around[line - 1].strip() and not around[line + len(comment)].strip()
-    text = comment[0].lstrip("# ")
-    is_title = text[:1].isupper() and not text.endswith(".")
-    return len(comment) == 1 and alone and is_title and len(text.split()) <= HEADING_WORDS_MAX
+    title = comment[0].lstrip("# ")
+    is_title = title[:1].isupper() and not title.endswith(".")
+    if len(comment) > 1 or not is_title or len(title.split()) > HEADING_WORDS_MAX:
+        return False
+    around = ["", *text.splitlines(), ""]
+    return not around[line - 1].strip() and not around[line + 1].strip()
 
 
-def faults_of(source: str) -> list[str]:
-    """The docstrings and comments of a source that break a rule, each with the rule."""
-    found = []
+def long_functions(source: Source) -> Iterator[str]:
+    """The functions that can't be read at one look."""
+    for node in functions(source):
+        assert node.end_lineno is not None
+        lines = node.end_lineno - node.lineno + 1
+        if lines > FUNCTION_LINES_MAX:
+            yield f"{node.name} has {lines} lines"
+
+
+def long_files(source: Source) -> Iterator[str]:
+    """A file that does not fit into a head."""
+    lines = len(source.text.splitlines())
+    if lines > FILE_LINES_MAX:
+        yield f"{lines} lines"
+
+
+def empty_names(source: Source) -> Iterator[str]:
+    """The words of a path that say nothing about what is inside."""
+    words = {word for part in source.path.with_suffix("").parts for word in part.split("_")}
+    yield from sorted(words & EMPTY_NAMES)
+
+
+def silent_tests(source: Source) -> Iterator[str]:
+    """The tests that do not say what they prove."""
+    if source.path.name.startswith("test_"):
+        for node in functions(source):
+            if node.name.startswith("test_") and not ast.get_docstring(node):
+                yield f"{node.name} has no docstring"
+
+
+def old_names(source: Source) -> Iterator[str]:
+    """The classes with a name that stood for several things."""
+    for node in source.nodes:
+        if isinstance(node, ast.ClassDef) and node.name.lstrip("_") in OLD_NAMES:
+            yield f"the class {node.name}"
+
+
+def unclear_words(source: Source) -> Iterator[str]:
+    """The docstrings and comments that break a rule, each with the rule."""
     for name, docstring in docstrings(source):
         if first_word(docstring) in FIRST_WORDS:
-            found.append(f"{name or 'the module'} begins without its subject: {docstring!r}")
+            yield f"{name or 'the module'} begins without its subject: {docstring!r}"
         if name and words_of(docstring) <= words_of(name):
-            found.append(f"{name} says its name again: {docstring!r}")
-    for line, _, comment in comments(source):
+            yield f"{name} says its name again: {docstring!r}"
+    for line, _, comment in comments(source.text):
         if first_word(comment[0]) in FIRST_WORDS:
-            found.append(f"line {line} begins without its subject: {comment[0]}")
-        if is_heading(source, line, comment):
-            found.append(f"line {line} heads a section: {comment[0]}")
+            yield f"line {line} begins without its subject: {comment[0]}"
+        if is_heading(source.text, line, comment):
+            yield f"line {line} heads a section: {comment[0]}"
+
+
+Rule = Callable[[Source], Iterator[str]]
+RULES: tuple[Rule, ...] = (
+    *(long_functions, long_files, empty_names, silent_tests, old_names, unclear_words),
+)
+
+
+@pytest.fixture(scope="module")
+def faults() -> dict[Rule, list[str]]:
+    """All that breaks a rule; each file is read and parsed once, and its tree is let go."""
+    found: dict[Rule, list[str]] = {rule: [] for rule in RULES}
+    for path in SOURCES:
+        source = parsed(path.read_text(), path.relative_to(ROOT))
+        for rule, of_rule in found.items():
+            of_rule += [f"{source.path}: {fault}" for fault in rule(source)]
     return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_functions_are_short(path: Path) -> None:
+def test_functions_are_short(faults: dict[Rule, list[str]]) -> None:
     """Proves: every function can be read at one look."""
-    for node in functions(path):
-        assert node.end_lineno is not None
-        lines = node.end_lineno - node.lineno + 1
-        assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
+    assert faults[long_functions] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_files_are_short(path: Path) -> None:
+def test_files_are_short(faults: dict[Rule, list[str]]) -> None:
     """Proves: every file is about one thing that fits into a head."""
-    lines = len(path.read_text().splitlines())
-    assert lines <= FILE_LINES_MAX, f"{lines} lines"
+    assert faults[long_files] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_names_say_something(path: Path) -> None:
+def test_names_say_something(faults: dict[Rule, list[str]]) -> None:
     """Proves: no module or package is a drawer for odds and ends."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    words = {word for part in parts for word in part.split("_")}
-    assert not words & EMPTY_NAMES
+    assert faults[empty_names] == []
+
+
+def test_every_test_says_what_it_proves(faults: dict[Rule, list[str]]) -> None:
+    """Proves: an engineer who breaks a test reads first which promise it holds."""
+    assert faults[silent_tests] == []
+
+
+def test_words_are_understood_at_the_first_reading(faults: dict[Rule, list[str]]) -> None:
+    """Proves: each comment and docstring begins with its subject, says more than the name beside
+    it, and heads no section."""
+    assert faults[unclear_words] == []
+
+
+def test_old_names_are_gone(faults: dict[Rule, list[str]]) -> None:
+    """Proves: no class has a name again that stood for several things."""
+    assert faults[old_names] == []
+
+
+def test_every_file_is_looked_at() -> None:
+    """Proves: the rules hold for the package and its tests, and not for an empty list."""
+    assert {ROOT / "evd" / "entry.py", Path(__file__)} <= set(SOURCES)
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SOURCES if path.name.startswith("test_")], ids=name_of
+    ("rule", "path", "text"),
+    [
+        (long_functions, "evd/a.py", "def f() -> None:\n" + 60 * "    x = 1\n"),
+        (long_files, "evd/a.py", 501 * "x = 1\n"),
+        (empty_names, "evd/http_utils.py", ""),
+        (empty_names, "evd/common/http.py", ""),
+        (silent_tests, "tests/test_a.py", "class A:\n    async def test_b(self) -> None: ..."),
+        (old_names, "evd/a.py", "class _Desk: ..."),
+    ],
 )
-def test_every_test_says_what_it_proves(path: Path) -> None:
-    """Proves: an engineer who breaks a test reads first which promise it holds."""
-    for node in functions(path):
-        if node.name.startswith("test_"):
-            assert ast.get_docstring(node), node.name
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_words_are_understood_at_the_first_reading(path: Path) -> None:
-    """Proves: each comment and docstring begins with its subject, says more than the name beside
-    it, and heads no section."""
-    assert faults_of(path.read_text()) == []
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_old_names_are_gone(path: Path) -> None:
-    """Proves: no class has a name again that stood for several things."""
-    nodes = ast.walk(ast.parse(path.read_bytes()))
-    assert not {each.name.lstrip("_") for each in nodes if type(each) is ast.ClassDef} & OLD_NAMES
+def test_the_rules_about_shape_find_what_they_forbid(rule: Rule, path: str, text: str) -> None:
+    """Proves: each rule about sizes and names can fail, and names what is wrong once."""
+    assert len(list(rule(parsed(text, Path(path))))) == 1
 
 
 @pytest.mark.parametrize(
@@ -164,9 +233,9 @@ def test_old_names_are_gone(path: Path) -> None:
         'class RequestsFile:\n    """The file of requests."""',
     ],
 )
-def test_the_rules_find_what_they_forbid(source: str) -> None:
+def test_the_rules_about_words_find_what_they_forbid(source: str) -> None:
     """Proves: each rule about words can fail."""
-    assert faults_of(source)
+    assert list(unclear_words(parsed(source)))
 
 
 @pytest.mark.parametrize(
@@ -181,4 +250,4 @@ def test_the_rules_find_what_they_forbid(source: str) -> None:
 )
 def test_the_rules_allow_what_is_good(source: str) -> None:
     """Proves: a good comment is left alone, and so is a second line or sentence."""
-    assert not faults_of(source)
+    assert list(unclear_words(parsed(source))) == []
