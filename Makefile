@@ -11,6 +11,9 @@ CLOSED := umask g-w,o-w;
 SEEDS ?= 2000
 SECONDS ?= 600
 SEED ?= 1
+# A container often sets it, and each process would then compile each changed source anew, and each
+# worker of pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
 BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_faults_*.py)
 
 .DEFAULT_GOAL := install
