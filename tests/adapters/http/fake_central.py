@@ -1,13 +1,17 @@
 """A Central that says what a test has put into it, and notes what it was asked; its HTTP calls."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import attrs
 import httpx
+from litestar import Litestar
 
 from evd.adapters.http.central_app import central_app
+from evd.adapters.http.central_service import CentralService
 from evd.adapters.store import Page, SessionFilter
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.history_queries import TimelineEntry
@@ -241,13 +245,32 @@ class FakeCentral:
             raise self.failure
 
 
+class _Asked:
+    """The service of the client whose call is being answered."""
+
+    current: ContextVar[FakeCentral] = ContextVar("current")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current.get(), name)
+
+
+@cache
+def _shared_app() -> Litestar:
+    """One app for all clients: to make one takes longer than a test's calls of it."""
+    return central_app(cast(CentralService, _Asked()))
+
+
 class Client(httpx.AsyncClient):
     """A client of the app behind which `service` stands."""
 
     def __init__(self, service: FakeCentral) -> None:
         self.service = service
-        transport = httpx.ASGITransport(app=central_app(service))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=self._answer)
         super().__init__(transport=transport, base_url="http://central.example:8000")
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        _Asked.current.set(self.service)
+        await _shared_app()(scope, receive, send)
 
 
 def assert_error(answer: httpx.Response, status: int, field: str | None = None) -> str:
