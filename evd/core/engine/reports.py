@@ -1,6 +1,7 @@
 """The reports of an engine: its whole state in each, numbered within its boot."""
 
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 import attrs
 
@@ -16,6 +17,12 @@ from evd.core.wire.fields import clip
 from evd.core.wire.messages import STATUS, CpStatus
 
 STATUS_INTERVAL_S = 2.0
+
+# All that rises by itself: a higher reading is no news.
+_RISING: Final = {"seq", "up_s", "kwh", "euros"}
+_compared: Final = attrgetter(
+    *(each.name for each in attrs.fields(CpStatus) if each.name not in _RISING)
+)
 
 
 @attrs.define
@@ -113,8 +120,3 @@ def _of_session(run: Run) -> dict[str, Any]:
         "kwh": units.kwh_from_mwh(run.energy_mwh),
         "euros": units.running_euros(run.energy_mwh, run.euro_rate),
     }
-
-
-def _compared(report: CpStatus) -> CpStatus:
-    """The report without all that rises by itself: a higher reading is no news."""
-    return attrs.evolve(report, seq=0, up_s=0.0, kwh=None, euros=None)
