@@ -39,10 +39,12 @@ from evd.flags import (
     ConfigError,
     FlagTable,
     flag,
+    parsed,
     read_flags,
 )
 
 REQUESTS_FILE_BYTES_MAX = 4 * 1024 * 1024
+CREDENTIAL_BYTES_MAX = 4096
 
 _HTTP_HOSTS_TEXT = (
     "further names that its HTTP answers to, besides addresses and this machine's own"
@@ -125,7 +127,7 @@ class CentralConfig(StatefulConfig):
     db_url: str = flag(
         DB_URL,
         "the database: sqlite:///<file> or postgresql+psycopg://…",
-        shown="sqlite:///<state dir>/central.db",
+        shown="the credential db-url of its unit, else sqlite:///<state dir>/central.db",
     )
     heartbeat_timeout_s: float = flag(
         DURATION, "without a frame for so long, a monitor is KO", default=3.0
@@ -228,6 +230,8 @@ def broker_config(argv: Sequence[str], env: Mapping[str, str]) -> BrokerConfig:
 def central_config(argv: Sequence[str], env: Mapping[str, str]) -> CentralConfig:
     """Central's configuration; ConfigError names what is wrong."""
     values = _with_state_dir(CentralConfig, argv, env, "central")
+    if "db_url" not in values and (given := _credential(env, "db-url")):
+        values["db_url"] = parsed(DB_URL, given, "$CREDENTIALS_DIRECTORY/db-url")
     if "db_url" not in values:
         path = values["state_dir"] / "central.db"
         if "?" in str(path):
@@ -264,6 +268,23 @@ def _with_state_dir(
     own = Path("var", daemon, values[id_field]) if id_field else Path("var", daemon)
     values.setdefault("state_dir", Path(given) if given else own)
     return values
+
+
+def _credential(env: Mapping[str, str], name: str) -> str:
+    """The text of a credential that systemd hands over; empty where there is none."""
+    folder = env.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        return ""
+    path = Path(folder, name)
+    try:
+        with open(open_regular(path), "rb") as file:
+            return file.read(CREDENTIAL_BYTES_MAX).decode().strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ConfigError(f"$CREDENTIALS_DIRECTORY/{name}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"$CREDENTIALS_DIRECTORY/{name}: is no UTF-8") from None
 
 
 def make_state_dir(path: Path) -> None:

@@ -67,6 +67,13 @@ def driver() -> None:
     main()
 
 
+def restart_delay() -> None:
+    """The program evd-restart-delay, which a unit runs before its daemon."""
+    from evd.adapters.supervisor.restart_delay import pause
+
+    pause()
+
+
 def kafka() -> None:
     """The program evd-kafka, whose node becomes Java."""
     from evd.kafka_node.__main__ import main

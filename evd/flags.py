@@ -171,13 +171,14 @@ def read_flags(
         if text is None:
             text, source = env.get(each.variable) or None, each.variable
         if text is not None:
-            values[each.field] = _parsed(each.kind, text, source)
+            values[each.field] = parsed(each.kind, text, source)
         elif each.required:
             raise ConfigError(f"{each.name}: is required (or the variable {each.variable})")
     return values
 
 
-def _parsed(kind: Kind, text: str, source: str) -> Any:
+def parsed(kind: Kind, text: str, source: str) -> Any:
+    """The value of `text`; ConfigError names its `source`: a flag, a variable or a file."""
     try:
         return kind.parse(text)
     except ValueError as error:

@@ -91,6 +91,8 @@ def run_program(
     config = parse_or_exit(parse)
     logs.configure(config.component, config.log_level, config.log_format)
     raise_file_limit()
+    # The watchdog ends a hang by SIGABRT: the log then says where it hung.
+    faulthandler.enable(logs.STDERR_FD)
     if isinstance(config, StatefulConfig):
         try:
             make_state_dir(config.state_dir)

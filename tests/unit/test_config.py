@@ -106,6 +106,21 @@ def test_systemd_gives_the_state_directory() -> None:
     assert chosen.state_dir == Path("/elsewhere")
 
 
+def test_systemd_hands_over_the_databases_address(tmp_path: Path) -> None:
+    """Proves: the credential db-url is Central's database where neither flag nor variable names
+    one; a wrong one is told by its name, and never shown."""
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path), "STATE_DIRECTORY": "/var/lib/evd/central"}
+    assert central_config([], env).db_url == "sqlite:////var/lib/evd/central/central.db"
+    (tmp_path / "db-url").write_text("postgresql+psycopg://u:secret@h/evd\n")
+    assert central_config([], env).db_url == "postgresql+psycopg://u:secret@h/evd"
+    named = {**env, "CENTRAL_DB_URL": "sqlite:////elsewhere.db"}
+    assert central_config([], named).db_url == "sqlite:////elsewhere.db"
+    (tmp_path / "db-url").write_text("mysql://u:secret@h/evd")
+    with pytest.raises(ConfigError, match=r"^\$CREDENTIALS_DIRECTORY/db-url: ") as raised:
+        central_config([], env)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("name", "flag", "text", "value"),
     [
