@@ -1,8 +1,9 @@
 """How every daemon begins and ends: one start, one stop within 5 s, three exit codes.
 
 A daemon is `async run(config, lifecycle)`.  It binds its ports with `listen`, says
-`lifecycle.ready()`, works until `lifecycle.stopping` is set, then finishes what must be finished
-and returns.  The exit code is 0 after that, 2 for what an operator has to correct, 1 for a crash.
+`lifecycle.ready(doing, is_stuck)`, works until `lifecycle.stopping` is set, then finishes what must
+be finished and returns.  The exit code is 0 after that, 2 for what an operator has to correct, 1
+for a crash.
 
 An end that hangs is bounded three times: main is cancelled after `GRACE_S`, the process is ended by
 its own loop after `HARD_END_S`, and without its loop after `LAST_END_S`.
@@ -33,6 +34,8 @@ from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
 GRACE_S = 4.0
 HARD_END_S = 4.5
 LAST_END_S = 4.8
+# Those who look at a service see what it does now, and the manager is told no more often.
+DOING_S = 1.0
 # Each connection is an open file; the usual limit of 1,024 is for programs that use select().
 FILES_WANTED = 65_536
 # A terminal and a supervisor may both pass on the same Ctrl-C.
@@ -56,10 +59,30 @@ class Lifecycle:
         """Tell nobody outside where there is no notifier, as in a test."""
         self.stopping = trio.Event()
         self._notifier = notifier or Notifier({})
+        self._doing: Callable[[], str] | None = None
+        self._is_stuck: Callable[[], bool] | None = None
 
-    def ready(self) -> None:
-        """Tell the supervisor that everything is bound and loaded."""
+    def ready(
+        self,
+        doing: Callable[[], str] | None = None,
+        is_stuck: Callable[[], bool] | None = None,
+    ) -> None:
+        """Tell the supervisor that everything is bound and loaded.
+
+        From then on `doing` says in one line what the daemon does, and `is_stuck` whether its own
+        loop has stopped turning, though Trio's turns: then no watchdog is fed.
+        """
+        self._doing, self._is_stuck = doing, is_stuck
         self._notifier.ready()
+
+    def doing(self) -> str | None:
+        """The present work in one line, None where nobody tells."""
+        return self._doing() if self._doing is not None else None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the daemon's own loop has stopped turning."""
+        return self._is_stuck is not None and self._is_stuck()
 
     def status(self, text: str) -> None:
         """Show one line to those who look at the service."""
@@ -126,8 +149,11 @@ async def _supervise(
     async with trio.open_nursery() as nursery:
         scope = trio.CancelScope()
         nursery.start_soon(_end_in_time, lifecycle, scope)
+        if notifier.is_heard:
+            nursery.start_soon(_show_doing, lifecycle)
         if notifier.watchdog_interval_s is not None:
-            nursery.start_soon(_feed_watchdog, notifier, notifier.watchdog_interval_s)
+            interval_s = notifier.watchdog_interval_s
+            nursery.start_soon(_feed_watchdog, lifecycle, notifier, interval_s)
         signals.deliver_to(trio.lowlevel.current_trio_token())
         with scope:
             code = await main(lifecycle)
@@ -148,10 +174,25 @@ async def _end_in_time(lifecycle: Lifecycle, scope: trio.CancelScope) -> None:
     os._exit(EXIT_CRASH)
 
 
-async def _feed_watchdog(notifier: Notifier, interval_s: float) -> None:
-    # This task runs in the daemon's own loop: a loop that hangs feeds no watchdog.
+async def _show_doing(lifecycle: Lifecycle) -> None:
+    shown = None
     while True:
-        notifier.alive()
+        doing = lifecycle.doing()
+        if doing is not None and doing != shown:
+            lifecycle.status(doing)
+            shown = doing
+        await trio.sleep(DOING_S)
+
+
+async def _feed_watchdog(lifecycle: Lifecycle, notifier: Notifier, interval_s: float) -> None:
+    # This task runs beside the daemon's own: where Trio's loop hangs nothing feeds the watchdog.
+    told = False
+    while True:
+        if not lifecycle.is_stuck:
+            notifier.alive()
+        elif not told:
+            told = True
+            logger.error("The loop does not turn: the watchdog is to start this process anew")
         await trio.sleep(interval_s)
 
 

@@ -82,6 +82,13 @@ async def hangs(_: EngineConfig, life: Lifecycle) -> None:
     time.sleep(FOREVER_S)  # noqa: ASYNC251
 
 
+async def works(_: EngineConfig, life: Lifecycle) -> None:
+    """Say what it does, and turn until its loop is stuck though Trio's goes on."""
+    began_s = trio.current_time()
+    life.ready(lambda: "at work", lambda: trio.current_time() - began_s > 1.0)
+    await life.stopping.wait()
+
+
 async def lingers(_: EngineConfig, life: Lifecycle) -> None:
     """Stop as it should, and leave a library behind that hangs at the interpreter's end."""
     atexit.register(time.sleep, FOREVER_S)

@@ -248,6 +248,30 @@ def test_the_watchdog_is_silent_when_the_loop_hangs(tmp_path: Path) -> None:
             daemon.hear_again("WATCHDOG=1", 0.5)
 
 
+def test_the_watchdog_is_silent_when_its_own_loop_is_stuck(tmp_path: Path) -> None:
+    """Proves: systemd is told what a daemon does; where its own loop no longer turns, though Trio
+    does, it is told nothing more, and the log says so once."""
+    with started("works", tmp_path, env={"WATCHDOG_USEC": "100000"}) as daemon:
+        daemon.hear("READY=1")
+        daemon.hear("STATUS=at work")
+        daemon.hear("WATCHDOG=1")
+        wait_until(lambda: "The loop does not turn" in daemon.logged(), BOUND_S)
+        with pytest.raises(TimeoutError):
+            daemon.hear_again("WATCHDOG=1", 0.5)
+        assert daemon.heard == []
+        assert daemon.logged().count("The loop does not turn") == 1
+
+
+def test_a_watchdogs_end_tells_where_it_hung(tmp_path: Path) -> None:
+    """Proves: SIGABRT, by which systemd ends a hang, leaves the stack in the log."""
+    with started("hangs", tmp_path) as daemon:
+        daemon.hear("READY=1")
+        daemon.process.send_signal(signal.SIGABRT)
+        code, lines = daemon.ended()
+    assert code == -signal.SIGABRT
+    assert any("in hangs" in line for line in lines), lines
+
+
 def test_a_watchdog_for_another_process_is_none(tmp_path: Path) -> None:
     """Proves: variables inherited from a parent's unit do not make a child speak for it."""
     env = {"WATCHDOG_USEC": "100000", "WATCHDOG_PID": "1"}

@@ -19,6 +19,11 @@ class Notifier:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.watchdog_interval_s = _watchdog_interval_s(env) if self._address else None
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody has asked to be told."""
+        return self._socket is not None
+
     def ready(self) -> None:
         """The service has started."""
         self._send("READY=1")

@@ -80,6 +80,11 @@ class Engine:
         return self._states.state
 
     @property
+    def session_id(self) -> str | None:
+        """The session that runs, if one does."""
+        return self._states.running_session_id
+
+    @property
     def central_id(self) -> str | None:
         """The Central that is obeyed, None while none was heard."""
         return self._contact.central_id

@@ -43,6 +43,7 @@ from evd.daemons.central.steps import (
 )
 from evd.daemons.clock import now
 from evd.daemons.drive import drive
+from evd.daemons.turn import Turn
 from evd.flags import ConfigError
 from evd.logs import NoteLog
 
@@ -84,6 +85,7 @@ class Loop:
         self._raws: dict[int, RawMessage] = {}
         self._repeats = logs.Repeats(FAILING_LOG_S)
         self._notes = NoteLog(logger, trio.current_time)
+        self._turn = Turn()
         silence_s_max = max(SILENCE_S_MAX, 2 * settings.heartbeat_timeout_s)
         self.connections = Connections(inbox, lambda: service.is_serving, silence_s_max)
 
@@ -122,6 +124,10 @@ class Loop:
         self._service.start_serving(core, store)
         return core
 
+    def is_stuck(self) -> bool:
+        """Whether the loop is better begun anew."""
+        return self._turn.is_stuck()
+
     def _stop_serving(self, error: StoreFailed) -> None:
         self._metrics.store_failures.inc()
         self._repeats.log(
@@ -143,7 +149,8 @@ class Loop:
                 core, delivery.events, delivery.offsets, is_waiting=is_waiting, now=now
             )
             try:
-                handled = await drive(steps, lambda step: self._carry_out(step, store))
+                with self._turn.under_way():
+                    handled = await drive(steps, lambda step: self._carry_out(step, store))
             finally:
                 for event in delivery.events:
                     self._raws.pop(id(event), None)

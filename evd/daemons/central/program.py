@@ -90,7 +90,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         await nursery.start(partial(serve_app, app, web, stopping=stopping, hosts=hosts))
         followers = FeedServer(feed.publisher, feed_metrics, config.feed_origins)
         await nursery.start(partial(followers.run, feed_at, stopping=stopping, hosts=hosts))
-        lifecycle.ready()
+        lifecycle.ready(service.doing, loop.is_stuck)
         logger.info("Ready: http://%s:%d", config.http_host, config.http_port)
         await lifecycle.stopping.wait()
         monitors.cancel()

@@ -101,6 +101,18 @@ class Service:
             return self._reason
         return None if self.broker_up() else "Kafka does not answer"
 
+    def doing(self) -> str:
+        """The size of the work, and why no session can begin, if so."""
+        illness, core = self.unhealthy(), self._core
+        if core is None:
+            return f"can't serve: {illness}"
+        doing = (
+            f"{len(core.cp_ids)} charging points, {core.active_sessions} sessions,"
+            f" {core.active_requests} open requests"
+        )
+        why = illness or core.holding_back
+        return doing if why is None else f"{doing}: {why}"
+
     @property
     def unreadable(self) -> list[str]:
         """The rows of the database that could not be read, in words."""

@@ -35,6 +35,7 @@ from evd.daemons.drive import drive
 from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.screen import Screen
 from evd.daemons.driver.steps import SaveOutcome, Step, in_order
+from evd.daemons.turn import Turn
 from evd.logs import NoteLog, Repeats
 
 NOTIFICATIONS_MAX: Final = 200
@@ -76,6 +77,7 @@ class Loop:
         self._screen = screen
         self._metrics = metrics
         self._one_step = trio.Lock()
+        self._turn = Turn()
         self._notifications = deque(core.finals, maxlen=NOTIFICATIONS_MAX)
         # Apart, or the readings of a long session would push them out.
         self._news = deque(core.finals, maxlen=NOTIFICATIONS_MAX)
@@ -103,7 +105,7 @@ class Loop:
     async def _step(self, decide: Callable[[], Iterable[Effect]]) -> Refuse | None:
         async with self._one_step:
             # A caller that gives up is let go only when the step is whole.
-            with trio.CancelScope(shield=True):
+            with trio.CancelScope(shield=True), self._turn.under_way():
                 outcome = await drive(in_order(self._core, decide(), now), self._carry_out)
             self._screen.flush()
             self._metrics.refresh(self._core)
@@ -147,6 +149,20 @@ class Loop:
             return "Central was not heard yet"
         silent_s = trio.current_time() - self._beacon_heard_s
         return f"Central was not heard for {silent_s:.0f} s" if silent_s > BEACON_S_MAX else None
+
+    def doing(self) -> str:
+        """The work for its driver, and why it can't go on, if so."""
+        session, requests, illness = self.current(), self.requests(), self.unhealthy()
+        doing = "nothing is asked for"
+        if session is not None:
+            doing = f"charging at {session.cp_id}: {session.kwh or 0:g} kWh"
+        elif requests:
+            doing = f"asking for {requests[0].cp_id or 'any charging point'}"
+        return doing if illness is None else f"{doing}: {illness}"
+
+    def is_stuck(self) -> bool:
+        """Whether the loop is better begun anew."""
+        return self._turn.is_stuck()
 
     async def _carry_out(self, step: Step) -> SaveOutcome | None:
         match step:

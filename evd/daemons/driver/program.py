@@ -95,7 +95,7 @@ async def _live(
                 work.start_soon(feed_updates, loop, kafka.updates, messenger)
                 work.start_soon(feed_beacons, loop, kafka.beacons, messenger)
                 work.start_soon(feed_ticks, loop)
-                lifecycle.ready()
+                lifecycle.ready(loop.doing, loop.is_stuck)
                 logger.info("Ready")
                 await lifecycle.stopping.wait()
                 work.cancel_scope.cancel()

@@ -21,12 +21,13 @@ from evd.daemons.drive import drive
 from evd.daemons.engine import steps
 from evd.daemons.engine.metrics import Counts
 from evd.daemons.engine.steps import DiskFailed, Found, Kept, Outcome, Read, Step
+from evd.daemons.turn import Turn
 from evd.logs import NoteLog
 
 EVENTS_WAITING_MAX: Final = 100
 TICK_S: Final = 0.25
 # A core that has not been asked for so long is lost: a PING gets no answer.
-STUCK_S: Final = 10.0
+SLOW_S: Final = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ class Loop:
         self._put, self._events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
         self._notes = NoteLog(logger, trio.current_time)
         self._finished = False
-        self._turned_at_s = self._ticked_at_s = trio.current_time()
+        self._turn = Turn()
+        self._ticked_at_s = trio.current_time()
 
     async def put(self, event: Event) -> None:
         """Hand over an event; waits while too many are waiting."""
@@ -77,11 +79,25 @@ class Loop:
             # Where too much waits already, the next PING names it again.
             with contextlib.suppress(trio.WouldBlock):
                 self._put.send_nowait(CentralNamed(ping.central_id, peer, is_settled))
-        return None if self._is_stuck() else self.core.pong(ping, now())
+        return None if self._is_slow() else self.core.pong(ping, now())
 
     def illness(self) -> str | None:
         """Why the engine can't do its work, or None."""
-        return "engine does not turn" if self._is_stuck() else self.core.health(now())
+        return "engine does not turn" if self._is_slow() else self.core.health(now())
+
+    def doing(self) -> str:
+        """The state of its machine, and why it can't do its work, if so."""
+        core, illness = self.core, self.illness()
+        doing = str(core.state)
+        if core.session_id is not None:
+            doing += f", {core.session_id}"
+        if core.unconfirmed_count:
+            doing += f", {core.unconfirmed_count} records not confirmed"
+        return doing if illness is None else f"{doing}: {illness}"
+
+    def is_stuck(self) -> bool:
+        """Whether the loop is better begun anew."""
+        return self._turn.is_stuck()
 
     async def start(self) -> None:
         """Carry out the core's first effects."""
@@ -90,12 +106,12 @@ class Loop:
     async def run(self) -> None:
         """Handle one event after the other until the core has finished."""
         while not self._finished:
-            self._turned_at_s = trio.current_time()
             event = await self._next_event()
-            await drive(steps.handle(self.core, event, now), self._carry_out)
+            with self._turn.under_way():
+                await drive(steps.handle(self.core, event, now), self._carry_out)
 
-    def _is_stuck(self) -> bool:
-        return trio.current_time() - self._turned_at_s > STUCK_S
+    def _is_slow(self) -> bool:
+        return self._turn.took_s() > SLOW_S
 
     async def _next_event(self) -> Event:
         tick_at_s = min(self.core.wake_at_s, self._ticked_at_s + TICK_S)

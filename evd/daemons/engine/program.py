@@ -81,7 +81,7 @@ async def _work(
         await loop.start()
         port = HealthPort(loop, counts)
         await nursery.start(serve_framed, health_at, port.serve)
-        lifecycle.ready()
+        lifecycle.ready(loop.doing, loop.is_stuck)
         logger.info("Ready, %g kW at %g euro/kWh", config.kw_rate, config.euro_rate)
         await loop.run()
         lifecycle.stop("nothing is left to do")

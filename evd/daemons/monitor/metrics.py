@@ -57,5 +57,10 @@ class MonitorMetrics:
         self._engine_up.set(self._core.checks.verdict.status is EngineStatus.OK)
         self._connected.set(self._core.report.registered)
 
+    def doing(self) -> str:
+        """The verdict on the engine, and whether Central hears it."""
+        heard = self._unhealthy() or "registered with Central"
+        return f"engine {self._core.checks.verdict.status}, {heard}"
+
     def _unhealthy(self) -> str | None:
         return None if self._core.report.registered else "not registered with Central"

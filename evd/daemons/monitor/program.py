@@ -74,7 +74,7 @@ async def watch(
         if metrics_listeners:
             nursery.start_soon(metrics.serve, metrics_listeners, metrics_host)
         nursery.start_soon(_pass_on_stop, lifecycle, send)
-        lifecycle.ready()
+        lifecycle.ready(metrics.doing)
         logger.info("Watching the engine of %s", core.cp_id)
         await Loop(core, events, connections, metrics).run()
         nursery.cancel_scope.cancel()
