@@ -58,6 +58,7 @@ class Lifecycle:
     def __init__(self, notifier: Notifier | None = None) -> None:
         """Tell nobody outside where there is no notifier, as in a test."""
         self.stopping = trio.Event()
+        self.serving = trio.Event()
         self._notifier = notifier or Notifier({})
         self._doing: Callable[[], str] | None = None
         self._is_stuck: Callable[[], bool] | None = None
@@ -74,6 +75,7 @@ class Lifecycle:
         """
         self._doing, self._is_stuck = doing, is_stuck
         self._notifier.ready()
+        self.serving.set()
 
     def doing(self) -> str | None:
         """The present work in one line, None where nobody tells."""
@@ -186,6 +188,8 @@ async def _show_doing(lifecycle: Lifecycle) -> None:
 
 async def _feed_watchdog(lifecycle: Lifecycle, notifier: Notifier, interval_s: float) -> None:
     # This task runs beside the daemon's own: where Trio's loop hangs nothing feeds the watchdog.
+    # The first word would set it going, and a start that imports and loads has a bound of its own.
+    await lifecycle.serving.wait()
     told = False
     while True:
         if not lifecycle.is_stuck:

@@ -82,6 +82,13 @@ async def hangs(_: EngineConfig, life: Lifecycle) -> None:
     time.sleep(FOREVER_S)  # noqa: ASYNC251
 
 
+async def loads(_: EngineConfig, life: Lifecycle) -> None:
+    """Take its time before it is ready, in its loop, as an import does."""
+    await trio.sleep(0.3)
+    life.ready()
+    await life.stopping.wait()
+
+
 async def works(_: EngineConfig, life: Lifecycle) -> None:
     """Say what it does, and turn until its loop is stuck though Trio's goes on."""
     began_s = trio.current_time()

@@ -240,6 +240,14 @@ def test_the_watchdog_is_fed_while_the_loop_turns(tmp_path: Path) -> None:
         assert daemon.ended()[0] == 0
 
 
+def test_the_watchdog_sleeps_until_the_daemon_is_ready(tmp_path: Path) -> None:
+    """Proves: a start that loads for long, on a busy machine, is not taken for a hang: the first
+    word, which sets systemd's watchdog going, comes after READY."""
+    with started("loads", tmp_path, env={"WATCHDOG_USEC": "100000"}) as daemon:
+        daemon.hear("WATCHDOG=1")
+    assert daemon.heard == ["READY=1", "WATCHDOG=1"]
+
+
 def test_the_watchdog_is_silent_when_the_loop_hangs(tmp_path: Path) -> None:
     """Proves: a hung daemon is noticed, because nothing outside its loop speaks for it."""
     with started("hangs", tmp_path, env={"WATCHDOG_USEC": "100000"}) as daemon:

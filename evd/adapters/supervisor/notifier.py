@@ -58,5 +58,5 @@ def _watchdog_interval_s(env: Mapping[str, str]) -> float | None:
     for_pid = env.get("WATCHDOG_PID", str(os.getpid()))
     if not limit_us.isdecimal() or int(limit_us) == 0 or for_pid != str(os.getpid()):
         return None
-    # Half the limit: one that comes late is not yet one that is missing.
-    return int(limit_us) / _US_PER_S / 2
+    # A third of the limit: one that comes late, on a busy machine, is not yet one that is missing.
+    return int(limit_us) / _US_PER_S / 3
