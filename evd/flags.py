@@ -29,6 +29,7 @@ from evd.core.wire.fields import (
     check_location,
     printable,
 )
+from evd.version import VERSION
 
 DURATION_S_MAX = 31_536_000.0
 DURATION_S_MIN = 0.001
@@ -145,7 +146,7 @@ def read_flags(
 ) -> dict[str, Any]:
     """The values that were given, by field, checked; ConfigError names what is wrong or missing.
 
-    Prints the help and exits 0 when argv asks for it.
+    Prints the help or the release, and exits 0, when argv asks for it.
     """
     parser = _Parser(
         prog=table.PROGRAM,
@@ -154,6 +155,9 @@ def read_flags(
         epilog="A flag wins over its variable; an empty variable counts as not set.",
         formatter_class=_Help,
         allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {VERSION}", help="print the release"
     )
     flags = flags_of(table)
     for each in flags:

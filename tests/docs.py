@@ -26,7 +26,8 @@ _HEAD: Final = """\
 `make docs` writes this page from the flags of the programs; a test fails when it is stale.
 
 A flag wins over its variable, and an empty variable counts as not set. A wrong value ends the
-program with code 2 and one line on stderr that names the flag or the variable. The supervised
+program with code 2 and one line on stderr that names the flag or the variable. `--help` shows the
+flags, `--version` the release. The supervised
 network has its flags in `etc/supervisord.d` and `var/supervisord.d`, a file for each unit.
 
 A host is a name or an IP address. An IPv6 address stands in brackets before a port and in a URL,

@@ -33,6 +33,7 @@ from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
 from evd.cli.streams import flush_output, open_closed_streams
 from evd.config import restrict_modes
+from evd.version import VERSION
 
 _EPILOG = """\
 The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another
@@ -91,10 +92,11 @@ def _run(arguments: list[str]) -> int:
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The values of the command line, and `run`, the function that carries it out.
 
-    Prints the help and exits where that is asked for.
+    Prints the help or the release, and exits, where that is asked for.
     """
     parser = Parser(prog="evd", epilog=_EPILOG, allow_abbrev=False)
     parser.description = "Starts a charging network, shows it, changes it, says what is wrong."
+    parser.add_argument("--version", action="version", version=f"evd {VERSION}")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="supervisord.conf of the network"
     )

@@ -1,7 +1,8 @@
 """The place of Kafka's jars, and the Java that runs them.
 
-They stand in a cache outside the checkout, one directory a version: `libs/` with the jars, and a
-class archive for each Java, from which a node starts in half the time.
+They stand in a cache outside the checkout, or on a host of their own in /opt/kafka, one directory a
+version: `libs/` with the jars, and a class archive for each Java, from which a node starts in half
+the time.
 """
 
 import os
@@ -15,8 +16,10 @@ from xml.etree import ElementTree
 
 import attrs
 
-SETTINGS_DIR: Final = Path(__file__).parents[2] / "etc" / "kafka"
+SETTINGS_DIR: Final = Path(__file__).with_name("etc")
 POM: Final = SETTINGS_DIR / "pom.xml"
+# Jars that were shipped to a host stand here.
+HOST_DIR: Final = Path("/opt/kafka")
 CHECKSUMS: Final = SETTINGS_DIR / "libs.sha256"
 LOG_SETTINGS: Final = SETTINGS_DIR / "log4j2.properties"
 
@@ -88,13 +91,15 @@ class Installation:
 
 
 def find_installation(env: Mapping[str, str] = os.environ) -> Installation:
-    """The installation that `make kafka` left. Raises NotInstalled."""
-    directory = cache_directory(env)
-    libs = directory / "libs"
-    missing = [name for name in jar_checksums() if not (libs / name).is_file()]
-    if missing:
-        raise NotInstalled(f"Apache Kafka {kafka_version()} is not installed: run `make kafka`")
-    return Installation(directory, find_java(env))
+    """The installation that `make kafka` left, or the one of this host. Raises NotInstalled."""
+    jars = jar_checksums()
+    for directory in (cache_directory(env), HOST_DIR / kafka_version()):
+        if all((directory / "libs" / name).is_file() for name in jars):
+            return Installation(directory, find_java(env))
+    raise NotInstalled(
+        f"Apache Kafka {kafka_version()} is not installed: run `make kafka`, or put its jars into"
+        f" {HOST_DIR / kafka_version() / 'libs'}"
+    )
 
 
 def find_java(env: Mapping[str, str] = os.environ) -> Java:
@@ -129,8 +134,7 @@ def cache_directory(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def kafka_version() -> str:
-    """The version that the pom pins. Raises NotInstalled where there is no checkout around us."""
-    _check_settings(POM)
+    """The version that the pom pins."""
     version = ElementTree.parse(POM).findtext(
         "pom:properties/pom:kafka.version", namespaces=_MAVEN_NAMESPACE
     )
@@ -141,15 +145,9 @@ def kafka_version() -> str:
 
 def jar_checksums() -> dict[str, str]:
     """Each jar's SHA-256, by its name, sorted."""
-    _check_settings(CHECKSUMS)
     lines = CHECKSUMS.read_text().splitlines()
     return {name: digest for digest, name in sorted((line.split() for line in lines), key=_name)}
 
 
 def _name(line: list[str]) -> str:
     return line[1]
-
-
-def _check_settings(path: Path) -> None:
-    if not path.is_file():
-        raise NotInstalled(f"there is no {path}: Kafka's settings come with a checkout of evd")

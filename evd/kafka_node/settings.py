@@ -1,4 +1,4 @@
-"""A node's server.properties: its own settings over those of every node in etc/kafka."""
+"""A node's server.properties: its own settings over those of every node, which come with evd."""
 
 from pathlib import Path
 

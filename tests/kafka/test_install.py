@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from evd.kafka_node.installation import SETTINGS_DIR, Installation
+from evd.kafka_node.installation import Installation
+from tests.network.processes import CHECKOUT
 from tests.network.supervised import run
 
 pytestmark = pytest.mark.kafka
 
-COMMAND = (sys.executable, str(SETTINGS_DIR / "install.py"))
+COMMAND = (sys.executable, str(CHECKOUT / "etc" / "kafka" / "install.py"))
 QUICK_S_MAX = 10.0
 
 

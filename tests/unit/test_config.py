@@ -25,6 +25,7 @@ from evd.config import (
     read_requests_file,
 )
 from evd.flags import ConfigError, flags_of, refuse
+from evd.version import VERSION
 from tests import docs
 
 Parse = Callable[[Sequence[str], Mapping[str, str]], Any]
@@ -285,6 +286,17 @@ def test_help_shows_variable_default_and_unit(
         assert f"[{flag.variable}, {default}]" in shown
         if flag.field.endswith("_s"):
             assert flag.default.endswith(" s")
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_version_is_the_release(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: --version tells program and release, needs no other flag, and ends with code 0."""
+    parse, required = PARSERS[name]
+    with pytest.raises(SystemExit) as caught:
+        parse(["--version"], {})
+    assert caught.value.code == 0
+    program = type(parse(required, {})).PROGRAM
+    assert capsys.readouterr().out == f"{program} {VERSION}\n"
 
 
 def test_a_newline_in_an_error_stays_in_its_line(capfd: pytest.CaptureFixture[str]) -> None:

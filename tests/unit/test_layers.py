@@ -32,7 +32,7 @@ PROGRAMS = ("central", "driver", "engine", "monitor")
 # The parts of this package that each layer may import.
 ALLOWED = {
     "core/wire": ("evd.core.wire",),
-    "adapters": ("evd.core", "evd.adapters", "evd.logs", "evd.addresses"),
+    "adapters": ("evd.core", "evd.adapters", "evd.logs", "evd.addresses", "evd.version"),
     "daemons": ("evd.core", "evd.adapters", "evd.daemons", "evd.config", "evd.flags", "evd.logs"),
 }
 # Modules of the programs' cores that hold values, for adapters to carry: none of them decides.

@@ -9,7 +9,6 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +24,8 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+from evd.version import VERSION
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 NAME_PREFIX = "evd_"
@@ -77,7 +78,7 @@ class Metrics:
         # Memory, processor time and open files, read only when somebody asks.
         ProcessCollector(registry=self._registry)
         info = self.gauge("evd_build_info", "Always 1; the version of the program", {"version": ()})
-        info.labels(version("evd")).set(1)
+        info.labels(VERSION).set(1)
         if state_dir is not None:
             self._watch_disk(state_dir)
 
