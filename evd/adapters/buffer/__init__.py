@@ -5,6 +5,18 @@ file is put aside, and all that can be read of it is carried over.
 """
 
 from evd.adapters.buffer.buffer import SessionBuffer, open_buffer
-from evd.adapters.buffer.database import BufferCorrupt, BufferFailed, BufferUnusable
+from evd.adapters.buffer.database import (
+    SESSIONS_FORMAT,
+    BufferCorrupt,
+    BufferFailed,
+    BufferUnusable,
+)
 
-__all__ = ["BufferCorrupt", "BufferFailed", "BufferUnusable", "SessionBuffer", "open_buffer"]
+__all__ = [
+    "SESSIONS_FORMAT",
+    "BufferCorrupt",
+    "BufferFailed",
+    "BufferUnusable",
+    "SessionBuffer",
+    "open_buffer",
+]

@@ -34,6 +34,7 @@ from evd.core.engine.events import (
 from evd.core.wire import codec
 from evd.core.wire.fields import CP_ID_FORM, ID_FORM, format_time
 from evd.core.wire.messages import SessionRecord
+from evd.version import VERSION
 
 KEPT_MAX: Final = 10_000
 KEPT_S: Final = 30 * 24 * 3600.0
@@ -60,6 +61,9 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
             WHERE confirmed_ran_s IS NOT NULL""",
     ),
 )
+
+# The version of a file that has had each step.
+SESSIONS_FORMAT: Final = len(MIGRATIONS)
 
 _RUN_COLUMNS: Final = tuple(attribute.name for attribute in attrs.fields(Run))
 _DAMAGED: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -130,8 +134,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def make_tables(connection: sqlite3.Connection, cp_id: str) -> None:
     """Bring the file to the newest version; BufferUnusable where it is another's."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(MIGRATIONS):
-        raise BufferUnusable(f"was written by a newer evd-engine (version {version})")
+    if version > SESSIONS_FORMAT:
+        raise BufferUnusable(
+            f"was written by a newer evd-engine (version {version}): this is evd {VERSION}, which"
+            f" knows versions up to {SESSIONS_FORMAT}"
+        )
     for number, statements in enumerate(MIGRATIONS[version:], version + 1):
         with transaction(connection):
             for statement in statements:

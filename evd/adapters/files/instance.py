@@ -10,6 +10,7 @@ from evd.adapters.files.state_dir import write_whole
 from evd.core.wire.fields import FieldError, check_id
 
 ID_FILE: Final = "instance_id"
+ID_FORMAT: Final = 1
 _ID_BYTES_MAX: Final = 256
 
 

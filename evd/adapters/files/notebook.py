@@ -17,6 +17,8 @@ from evd.core.driver.disk import BLANK_DISK, DriverDisk
 from evd.core.wire import codec
 
 FILE_NAME: Final = "notebook.json"
+# Raised with a change that an older release would take for damage, or would lose.
+NOTEBOOK_FORMAT: Final = 1
 DAMAGED_SUFFIX: Final = ".damaged"
 # A file within the bounds of the core is far smaller.
 FILE_BYTES_MAX: Final = 4_000_000

@@ -1,26 +1,43 @@
-"""A state directory: held by one process at a time, its files written whole or not at all."""
+"""A state directory: held by one process at a time, its files written whole or not at all.
+
+A note in it tells the format of its files, and the release that wrote them: a release that does
+not know a newer one's format leaves them alone.
+"""
 
 import contextlib
 import fcntl
+import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from evd.adapters.files.regular_file import open_regular
+from evd.version import VERSION
 
 LOCK_FILE: Final = "lock"
+FORMAT_FILE: Final = "format"
+
+# A newer release may say more behind the two words.
+_FORMAT: Final = re.compile(
+    r"(?P<format>[0-9]{1,6}) (?P<release>[A-Za-z0-9.+-]{1,40})(\s.*)?", re.S
+)
+_FORMAT_BYTES_MAX: Final = 256
+
+logger = logging.getLogger(__name__)
 
 
-class StateDirInUse(Exception):
-    """Another process works with this state directory."""
+class StateDirRefused(Exception):
+    """Another process works with this state directory, or a newer release wrote its files."""
 
 
 @contextlib.contextmanager
-def held_state_dir(state_dir: Path) -> Iterator[None]:
+def held_state_dir(state_dir: Path, file_format: int) -> Iterator[None]:
     """Keep other processes out of `state_dir` for as long as the block, or this process, lasts.
 
-    Raises StateDirInUse, and OSError if the directory can't be written.
+    `file_format` is the newest format of its files that this release knows, and the one that it
+    writes.  Raises StateDirRefused, and OSError if the directory can't be written.
     """
     # Reading is enough for a lock, and works on a disk that has become read-only.
     fd = open_regular(state_dir / LOCK_FILE, os.O_RDONLY | os.O_CREAT)
@@ -28,11 +45,33 @@ def held_state_dir(state_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateDirInUse(f"{str(state_dir)!r} is in use by another process") from None
+            raise StateDirRefused(f"{str(state_dir)!r} is in use by another process") from None
+        _note_format(state_dir, file_format)
         yield
     finally:
         # The file stays: after its removal two processes could lock two files of the same name.
         os.close(fd)
+
+
+def _note_format(state_dir: Path, known: int) -> None:
+    """Write down who writes in the directory from now on; StateDirRefused where that may harm."""
+    path = state_dir / FORMAT_FILE
+    text = ""
+    with contextlib.suppress(FileNotFoundError), open(open_regular(path), "rb") as file:
+        text = file.read(_FORMAT_BYTES_MAX).decode(errors="replace")
+    found = _FORMAT.fullmatch(text)
+    if found is not None and int(found["format"]) > known:
+        raise StateDirRefused(
+            f"the files in {str(state_dir)!r} have format {found['format']}, written by evd"
+            f" {found['release']}: this is evd {VERSION}, which knows formats up to {known}"
+        )
+    own = f"{known} {VERSION}\n"
+    if text != own:
+        try:
+            write_whole(path, own.encode())
+        except OSError as error:
+            # A full disk must not keep an engine from the sessions on it.
+            logger.warning("%s can't be written: %s", path, error.strerror)
 
 
 def write_whole(path: Path, content: bytes) -> None:

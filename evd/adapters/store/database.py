@@ -65,8 +65,24 @@ class Database(ABC):
         """Look for damage where a quick look can find it; raises StoreRefused."""
 
     @abstractmethod
+    def has_table(self, connection: DBAPIConnection, name: str) -> bool:
+        """Whether it has a table of this name."""
+
     def schema_version(self, connection: DBAPIConnection) -> str | None:
         """The version of its tables; None where there are none of ours yet."""
+        return self._only_value(connection, "alembic_version", "version_num")
+
+    def schema_release(self, connection: DBAPIConnection) -> str | None:
+        """The release that made its tables; None where that was before any release said so."""
+        return self._only_value(connection, "schema_release", "release")
+
+    def _only_value(self, connection: DBAPIConnection, table: str, column: str) -> str | None:
+        if not self.has_table(connection, table):
+            return None
+        cursor = connection.cursor()
+        cursor.execute(f"SELECT {column} FROM {table}")
+        row = cursor.fetchone()
+        return str(row[0]) if row else None
 
     @abstractmethod
     def explain(self, error: Exception) -> str:

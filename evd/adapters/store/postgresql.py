@@ -93,15 +93,11 @@ class Postgresql(Database):
     def check(self, connection: DBAPIConnection) -> None:
         """Nothing: the server looks after its own files."""
 
-    def schema_version(self, connection: DBAPIConnection) -> str | None:
-        """The version of its tables."""
+    def has_table(self, connection: DBAPIConnection, name: str) -> bool:
+        """Whether it has a table of this name."""
         cursor = connection.cursor()
-        cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
-        if cursor.fetchone() != (True,):
-            return None
-        cursor.execute("SELECT version_num FROM alembic_version")
-        row = cursor.fetchone()
-        return str(row[0]) if row else None
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (name,))
+        return cursor.fetchone() == (True,)
 
     def explain(self, error: Exception) -> str:
         """PostgreSQL's error in words, on one line."""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from evd.adapters.store.database import Database
 from evd.adapters.store.failures import StoreFailed
 from evd.adapters.store.tables import SCHEMA_HEAD
+from evd.version import VERSION
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -26,8 +27,10 @@ def bring_to_head(database: Database, connection: DBAPIConnection) -> None:
     if version == SCHEMA_HEAD:
         return
     if version is not None and version > SCHEMA_HEAD:
+        maker = database.schema_release(connection) or "a newer release"
         raise database.refused(
-            f"has tables of version {version}, made by a newer evd: this one knows {SCHEMA_HEAD}"
+            f"has tables of version {version}, made by evd {maker}: this is evd {VERSION}, which"
+            f" knows them up to {SCHEMA_HEAD}"
         )
     migrate(database)
     logger.info("Tables of %s are at version %s", database.name, SCHEMA_HEAD)

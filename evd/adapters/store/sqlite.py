@@ -144,15 +144,11 @@ class Sqlite(Database):
         if verdict != "ok":
             raise sqlite3_damage(verdict)
 
-    def schema_version(self, connection: DBAPIConnection) -> str | None:
-        """The version of its tables."""
+    def has_table(self, connection: DBAPIConnection, name: str) -> bool:
+        """Whether it has a table of this name."""
         cursor = connection.cursor()
-        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
-        if cursor.fetchone() is None:
-            return None
-        cursor.execute("SELECT version_num FROM alembic_version")
-        row = cursor.fetchone()
-        return str(row[0]) if row else None
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+        return cursor.fetchone() is not None
 
     def explain(self, error: Exception) -> str:
         """SQLite's error in words."""

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     Table,
+    Text,
     text,
 )
 from sqlalchemy.types import TypeEngine
@@ -78,6 +79,9 @@ meta = Table(
     Column("commits", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="meta_is_one_row"),
 )
+
+# One row: the release whose steps made the tables.  A database that is older has no such table.
+schema_release = Table("schema_release", metadata, Column("release", Text, primary_key=True))
 
 charging_points = Table("charging_points", metadata, *columns_of(ChargingPoint, "cp_id"))
 

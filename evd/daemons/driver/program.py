@@ -15,8 +15,8 @@ from typing import Final, NoReturn
 import attrs
 import trio
 
-from evd.adapters.files.notebook import ForeignNotebook, Notebook, NotSaved
-from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
+from evd.adapters.files.notebook import NOTEBOOK_FORMAT, ForeignNotebook, Notebook, NotSaved
+from evd.adapters.files.state_dir import StateDirRefused, held_state_dir
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.http.metrics_server import serve_metrics
 from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
@@ -53,7 +53,8 @@ async def run(config: DriverConfig, lifecycle: Lifecycle) -> None:
     file = read_requests_file(config.requests_file) if config.requests_file else None
     metrics_at = await _listen("--metrics-port", config.metrics_host, config.metrics_port)
     http_at = await _listen("--http-port", config.http_host, config.http_port)
-    with naming_state_dir(StateDirInUse, ForeignNotebook), held_state_dir(config.state_dir):
+    held = held_state_dir(config.state_dir, NOTEBOOK_FORMAT)
+    with naming_state_dir(StateDirRefused, ForeignNotebook), held:
         notebook = Notebook(config.state_dir, config.driver_id)
         core = Driver(_settings(config, file), notebook.read())
         await _live(config, core, notebook, lifecycle, metrics_at, http_at)

@@ -15,8 +15,8 @@ from uuid import uuid4
 import attrs
 import trio
 
-from evd.adapters.buffer import BufferUnusable, SessionBuffer, open_buffer
-from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
+from evd.adapters.buffer import SESSIONS_FORMAT, BufferUnusable, SessionBuffer, open_buffer
+from evd.adapters.files.state_dir import StateDirRefused, held_state_dir
 from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
 from evd.adapters.kafka.consumer import Batch
 from evd.adapters.kafka.messenger import Messenger
@@ -50,7 +50,8 @@ async def run(config: EngineConfig, lifecycle: Lifecycle) -> None:
     metrics_at: Listeners = []
     if config.metrics_port:
         metrics_at = await listen("--metrics-port", config.metrics_host, config.metrics_port)
-    with naming_state_dir(StateDirInUse, BufferUnusable), held_state_dir(config.state_dir):
+    held = held_state_dir(config.state_dir, SESSIONS_FORMAT)
+    with naming_state_dir(StateDirRefused, BufferUnusable), held:
         async with open_buffer(config.state_dir, config.cp_id) as buffer:
             await _work(config, buffer, lifecycle, health_at, metrics_at)
 

@@ -10,8 +10,8 @@ from typing import Final, NoReturn
 
 import trio
 
-from evd.adapters.files.instance import read_instance_id
-from evd.adapters.files.state_dir import StateDirInUse, held_state_dir
+from evd.adapters.files.instance import ID_FORMAT, read_instance_id
+from evd.adapters.files.state_dir import StateDirRefused, held_state_dir
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.tcp import FramedStream, dial_framed
 from evd.config import MonitorConfig, monitor_config
@@ -51,7 +51,7 @@ async def run(config: MonitorConfig, lifecycle: Lifecycle) -> None:
         Peer.ENGINE: lambda: dial_framed(config.cp_e_host, config.cp_e_port, DIAL_S_MAX),
         Peer.CENTRAL: lambda: dial_framed(config.central_host, config.central_port, DIAL_S_MAX),
     }
-    with naming_state_dir(StateDirInUse), held_state_dir(config.state_dir):
+    with naming_state_dir(StateDirRefused), held_state_dir(config.state_dir, ID_FORMAT):
         core = Monitor(settings, read_instance_id(config.state_dir))
         metrics = MonitorMetrics(Metrics(config.state_dir), core)
         await watch(core, dialers, lifecycle, metrics, listeners, config.metrics_host)

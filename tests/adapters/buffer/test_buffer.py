@@ -24,6 +24,7 @@ from evd.core.engine.events import (
     SaveRecord,
     SaveRun,
 )
+from evd.version import VERSION
 from tests.unit.engine.rig import CP_ID, record_of
 
 WALL = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
@@ -160,7 +161,8 @@ async def test_a_file_that_is_not_its_own_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(newer / FILE_NAME) as connection:
         connection.execute("PRAGMA user_version=99")
     connection.close()
-    assert "newer evd-engine" in await refused(newer)
+    told = await refused(newer)
+    assert f"newer evd-engine (version 99): this is evd {VERSION}" in told
     assert FILE_NAME in await refused(unusable)
 
 

@@ -33,7 +33,7 @@ def test_a_state_file_that_is_none(tmp_path: Path, name: str) -> None:
         elif name == FILE_NAME:
             Notebook(tmp_path, "driver-alice").read()
         elif name == LOCK_FILE:
-            with held_state_dir(tmp_path):
+            with held_state_dir(tmp_path, 1):
                 pass
         else:
             Notebook(tmp_path, "driver-alice").write(BLANK_DISK)

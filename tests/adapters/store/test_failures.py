@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from evd.adapters.store import Page, Store, StoreFailed, StoreInUse, StoreRefused, open_store
 from evd.adapters.store.lock import FileLock
 from evd.adapters.store.postgresql import Postgresql
+from evd.version import VERSION
 from tests.adapters.store.databases import connect, new_postgres_url, python, url_of
 from tests.adapters.store.rows import a_charging_point, a_fault, a_session
 from tests.network.disks import fill, read_only
@@ -176,13 +177,16 @@ async def test_a_damaged_file(tmp_path: Path) -> None:
 
 
 async def test_what_is_no_database(tmp_path: Path) -> None:
-    """Proves: a directory, a missing directory or a newer evd's tables are each one sentence."""
+    """Proves: a directory, a missing directory or a newer evd's tables are each one
+    sentence, which names both releases."""
     path = await a_closed_database(tmp_path)
     assert "is a directory" in await refusal(tmp_path, tmp_path)
     assert "does not exist" in await refusal(tmp_path / "none" / "central.db", tmp_path)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    assert "newer evd" in await refusal(path, tmp_path)
+        connection.execute("UPDATE schema_release SET release = '9.8.7'")
+    told = await refusal(path, tmp_path)
+    assert "tables of version 9999, made by evd 9.8.7: this is evd " + VERSION in told
 
 
 async def test_a_database_replaced_under_way(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from evd.core.central.rows import (
     SessionCurve,
     SessionStatus,
 )
+from evd.version import VERSION
 from tests.adapters.store.rows import (
     a_charging_point,
     a_curve,
@@ -144,6 +145,7 @@ def database(db_url: str) -> Database:
     with contextlib.closing(database.connect_writer()) as connection:
         bring_to_head(database, connection)
         assert database.schema_version(connection) == SCHEMA_HEAD
+        assert database.schema_release(connection) == VERSION
     return database
 
 

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from evd.adapters.store.tables import metadata
+from evd.adapters.store.tables import metadata, schema_release
+from evd.version import VERSION
 
 context.configure(
     connection=context.config.attributes["connection"],
@@ -13,3 +14,8 @@ context.configure(
 )
 with context.begin_transaction():
     context.run_migrations()
+    # By it a release that does not know these tables can say who does.
+    connection = context.get_bind()
+    schema_release.create(connection, checkfirst=True)
+    connection.execute(schema_release.delete())
+    connection.execute(schema_release.insert().values(release=VERSION))
