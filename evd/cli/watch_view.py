@@ -29,6 +29,8 @@ _COLORS: Final = {
     "SESSION_ENDED": "green",
     "REFUSED": "yellow",
     "STOPPED": "yellow",
+    "RESUMED": "green",
+    "SHUTDOWN": "yellow",
     "BREAKER": "yellow",
 }
 _AWAY_LINES_MAX: Final = 2

@@ -190,7 +190,7 @@ def test_the_feed_page_explains_each_field_and_kind() -> None:
     pages = [(DOCS / name).read_text() for name in ("feed.md", "api.md")]
     fields = {each.name for kind in FEED_VALUES for each in attrs.fields(kind)}
     assert fields <= set(named("".join(pages)))
-    kinds = {each.value for kind in (overview.FeedEventKind, overview.AlertKind) for each in kind}
+    kinds = {each.value for kind in (overview.EventKind, overview.AlertKind) for each in kind}
     assert kinds <= set(named(pages[0]))
 
 

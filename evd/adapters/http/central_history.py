@@ -19,7 +19,6 @@ from evd.adapters.http.parameters import (
     SessionIdInPath,
     Since,
     TheseCps,
-    ThisCp,
     Until,
     parse_past,
     parse_span,
@@ -85,16 +84,16 @@ async def list_power(
     return Power(list(await service.store.power(cp_id, *span)))
 
 
-@routes.get("/timeline", "The story of a charging point", "Newest first", 404, 503)
+@routes.get("/timeline", "The story of a charging point, or of all", "Newest first", 404, 503)
 async def show_timeline(
     service: ServiceHere,
-    cp_id: ThisCp,
+    cp_id: OfCp = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = LIMIT_DEFAULT,
     before: BeforeEntry = None,
 ) -> Timeline:
-    """Faults and recoveries, sessions, stops by the operator, refused requests with the reason."""
+    """Faults and recoveries, sessions, what the operator did, refused requests with the reason."""
     span = parse_span(since, until)
     try:
         found = await service.store.timeline(cp_id, limit, before, *span)

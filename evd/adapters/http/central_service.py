@@ -84,13 +84,13 @@ class StoredHistory(Protocol):
 
     async def timeline(
         self,
-        cp_id: str,
+        cp_id: str | None,
         limit: int,
         before: str | None,
         since: datetime | None,
         until: datetime | None,
     ) -> Sequence[TimelineEntry]:
-        """A page of a charging point's story, newest first; or UnknownRow."""
+        """A page of a charging point's story or of the network's, newest first; or UnknownRow."""
 
     async def fault_statistics(
         self, cp_id: str | None, days: int, now: datetime

@@ -3,7 +3,6 @@
 `title` ends the sentence `<name> must be ...` that a wrong value is answered with.
 """
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -29,16 +28,16 @@ CP_ID_PATTERN: Final = f"^{CP_ID_FORM.pattern}$"
 ID_PATTERN: Final = f"^{ID_FORM.pattern}$"
 
 
-def _id(form: str, chars_max: int, description: str, make: Callable[..., Any] = Parameter) -> Any:
+def _id(form: str, chars_max: int, description: str) -> Any:
     title = f"1 to {chars_max} letters, digits, '_', '.' or '-', the first a letter or digit"
     # Python's $ takes a line's end before it; a documentation's, which is JavaScript's, does not.
     pattern = rf"\A{form}\Z"
     shown = {"type": OpenAPIType.STRING, "one_of": None, "pattern": f"^{form}$"}
-    return make(title=title, description=description, pattern=pattern, schema_extra=shown)
+    return Parameter(title=title, description=description, pattern=pattern, schema_extra=shown)
 
 
-def _cp_id(description: str, make: Callable[..., Any] = Parameter) -> Any:
-    return _id(CP_ID_FORM.pattern, 32, description, make)
+def _cp_id(description: str) -> Any:
+    return _id(CP_ID_FORM.pattern, 32, description)
 
 
 def _other_id(description: str) -> Any:
@@ -70,8 +69,7 @@ RequestIdInPath = Annotated[str, _other_id("the request")]
 SessionIdInPath = Annotated[str, _other_id("the session")]
 DriverIdInPath = Annotated[str, _other_id("this dashboard's driver")]
 OfCp = Annotated[str | None, _cp_id("only of this charging point")]
-# A query must have these two.
-ThisCp = Annotated[str, _cp_id("of this charging point", QueryParameter)]
+# A query must have these ids.
 TheseCps = Annotated[
     list[str],
     QueryParameter(

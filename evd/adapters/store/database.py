@@ -100,6 +100,13 @@ class Database(ABC):
         """A stored time."""
         raise NotImplementedError
 
+    def readable_time(self, stored: Any) -> datetime | None:
+        """A stored time; None where there is none that could have been written."""
+        try:
+            return None if stored is None else self.time_from_column(stored)
+        except (TypeError, ValueError):
+            return None
+
 
 def storable(words: str) -> str:
     """`words` without what a database can't hold."""

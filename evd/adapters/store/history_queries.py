@@ -6,7 +6,7 @@ and neither do those that were deleted.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from evd.adapters.store.database import Database
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.history_statements import SOURCES, HistoryStatements, Source
 from evd.adapters.store.queries import Queries
+from evd.adapters.store.statements import Listed, read_on
 from evd.core.central.power import PowerPoint, thinned
 from evd.core.central.rows import ChargingPoint, EventType
 from evd.core.central.spans import CpStates, Gap, states_of, unobserved
@@ -133,13 +134,14 @@ class HistoryQueries:
     def timeline(
         self,
         cursor: DBAPICursor,
-        cp_id: str,
+        cp_id: str | None,
         limit: int,
         before: str | None,
         since: datetime | None,
         until: datetime | None,
     ) -> list[TimelineEntry]:
-        """At most `limit` entries of a charging point's story, the newest first.
+        """At most `limit` entries of a charging point's story or of the whole network's, the newest
+        first.
 
         Raises UnknownRow for a `before` that is no id of a timeline.
         """
@@ -155,24 +157,27 @@ class HistoryQueries:
                 "since": self._database.time_to_column(since or _FIRST),
                 "before_time": self._database.time_to_column(bound[0]),
                 "before": bound[1],
-                "count": limit,
             }
-            found += self._entries(cursor, source, values)
+            found += self._entries(cursor, source, values, limit)
         # Those of one source have their order already, which is the database's own.
         found.sort(key=lambda each: each[:2], reverse=True)
         return [entry for _, _, entry in islice(found, limit)]
 
     def _entries(
-        self, cursor: DBAPICursor, source: Source, values: dict[str, Any]
-    ) -> list[tuple[datetime, str, TimelineEntry]]:
-        entries = []
-        for listed in self._sql.stories[source].ask(cursor, **values):
-            if listed.row is not None:
-                entry = SOURCES[source].entry_of(listed.row)
-                micros = (entry.ts - _EPOCH) // _MICROSECOND
-                named = TimelineEntry(f"{micros}{source.value}-{listed.key}", entry)
-                entries.append((entry.ts, source.value, named))
-        return entries
+        self, cursor: DBAPICursor, source: Source, values: dict[str, Any], limit: int
+    ) -> Iterator[tuple[datetime, str, TimelineEntry]]:
+        question = self._sql.story(source, values["cp_id"] is not None)
+
+        def ask(count: int, behind: Listed[Any] | None) -> Iterator[Listed[Any]]:
+            if behind is not None:
+                values.update(before=behind.key, before_time=behind.time)
+            return question.ask(cursor, **values, count=count)
+
+        for listed in read_on(ask, limit):
+            entry = SOURCES[source].entry_of(listed.row)
+            micros = (entry.ts - _EPOCH) // _MICROSECOND
+            named = TimelineEntry(f"{micros}{source.value}-{listed.key}", entry)
+            yield entry.ts, source.value, named
 
 
 def _least_key(source: Source) -> str | int:

@@ -8,10 +8,9 @@ from typing import Any
 
 import attrs
 
-from evd.adapters.store.columns import RowForm
 from evd.adapters.store.database import Database
-from evd.adapters.store.statements import Listed, Question, Statements
-from evd.adapters.store.tables import HAS_ENDED, REQUEST_ALONE, TABLES
+from evd.adapters.store.statements import Listed, Question, Statements, made_once
+from evd.adapters.store.tables import HAS_ENDED, REQUEST_ALONE
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import EventType, FaultEvent, OperatorEvent, Request, Session
 from evd.core.central.spans import Change
@@ -66,26 +65,19 @@ class HistoryStatements(Statements):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._time_of = database.time_from_column
+        self._time = database.readable_time
 
-    @cached_property
-    def stories(self) -> Mapping[Source, Question[Listed[Any]]]:
-        """The newest `count` rows of each source that are about `cp_id`, from `since` on and behind
-        the one with `before_time` and `before`."""
-        return {source: self._story(form) for source, form in SOURCES.items()}
-
-    def _story(self, form: SourceForm) -> Question[Listed[Any]]:
-        fields = ", ".join(field.name for field in attrs.fields(form.row_class))
-        read = RowForm(form.row_class, self._database).read
-        sql = (
-            f"SELECT {form.key}, {form.time}, {fields}"
-            f" FROM {TABLES[form.row_class]} WHERE cp_id = :cp_id AND {form.which}"
-            f" AND {form.time} >= :since AND ({form.time}, {form.key}) < (:before_time, :before)"
-            f" ORDER BY {form.time} DESC, {form.key} DESC LIMIT :count"
+    @made_once
+    def story(self, source: Source, of_one: bool) -> Question[Listed[Any]]:
+        """The newest `count` rows of a source, of `cp_id` alone or of all, from `since` on and
+        behind the one with `before_time` and `before`."""
+        form = SOURCES[source]
+        whose = "cp_id = :cp_id AND " if of_one else ""
+        which = (
+            f"WHERE {whose}{form.which} AND {form.time} >= :since"
+            f" AND ({form.time}, {form.key}) < (:before_time, :before)"
         )
-        return Question(
-            *self._compiled(sql), lambda values: Listed(values[0], values[1], read(values[2:]))
-        )
+        return self.listed(form.row_class, form.key, form.time, which)
 
     @cached_property
     def changes(self) -> Question[Change]:
@@ -101,12 +93,6 @@ class HistoryStatements(Statements):
         # A page asks for thousands of them: whole rows would take four times as long.
         event_type, when = _EVENT_TYPES.get(values[1]), self._time(values[0])
         return None if event_type is None or when is None else (when, event_type)
-
-    def _time(self, stored: Any) -> datetime | None:
-        try:
-            return self._time_of(stored)
-        except (TypeError, ValueError):
-            return None
 
     @cached_property
     def minutes(self) -> Question[datetime]:

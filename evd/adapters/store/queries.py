@@ -1,6 +1,6 @@
 """The questions that take more than one statement, each with the cursor it is given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Any, TypeAlias, TypeVar
@@ -11,7 +11,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from evd.adapters.store.database import Database
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.report import Grouping, ReportRow
-from evd.adapters.store.statements import Listed, Statements
+from evd.adapters.store.statements import Listed, Statements, read_on
 from evd.core.central.overview import Ended, EndedOfDay
 from evd.core.central.rows import EventType, Request, Row
 from evd.core.central.statistics import FaultStatistics, Opening, fault_statistics
@@ -58,20 +58,26 @@ class Queries:
     def newest(
         self, cursor: DBAPICursor, row_class: type[R], wanted: Mapping[str, Any], limit: int
     ) -> list[Listed[R]]:
-        """At most `limit` rows for which the filters of `Statements.newest` hold, newest first.
+        """At most `limit` rows for which the filters of `Statements.newest` hold, newest first,
+        without those that can't be read.
 
         A filter that is None does not count.  Raises UnknownRow for a `before` that no row has,
         unless `before_time` comes with it.
         """
         values = self._given(wanted)
-        filters = tuple(name for name in values if name != "before_time")
         if "before" in values and "before_time" not in values:
             found = next(self._sql.time_of(row_class).ask(cursor, **values), None)
             if found is None:
                 raise UnknownRow(values["before"])
             (values["before_time"],) = found
-        question = self._sql.newest(row_class, filters)
-        return list(question.ask(cursor, **values, count=limit))
+
+        def ask(count: int, behind: Listed[R] | None) -> Iterator[Listed[R]]:
+            if behind is not None:
+                values.update(before=behind.key, before_time=behind.time)
+            filters = tuple(name for name in values if name != "before_time")
+            return self._sql.newest(row_class, filters).ask(cursor, **values, count=count)
+
+        return read_on(ask, limit)
 
     def ended_of_day(self, cursor: DBAPICursor, day: date) -> EndedOfDay:
         """The sessions that ended on `day` in UTC: the sum, and each that is not settled."""
@@ -159,7 +165,7 @@ class Queries:
     def _observed(self, cursor: DBAPICursor, cp_id: str | None) -> list[Observed]:
         """Each charging point of which something can be said."""
         known: list[Observed] = [
-            (of, self._time(first), None)
+            (of, self._database.readable_time(first), None)
             for of, first in self._sql.first_snapshots.ask(cursor)
             if cp_id is None or of == cp_id
         ]
@@ -171,10 +177,4 @@ class Queries:
     def observed(self, cursor: DBAPICursor, cp_id: str) -> tuple[datetime | None, datetime | None]:
         """The times of the oldest and of the newest health snapshot of a charging point."""
         ((first, last),) = self._sql.snapshots_of.ask(cursor, cp_id=cp_id)
-        return self._time(first), self._time(last)
-
-    def _time(self, stored: Any) -> datetime | None:
-        try:
-            return None if stored is None else self._database.time_from_column(stored)
-        except (TypeError, ValueError):
-            return None
+        return self._database.readable_time(first), self._database.readable_time(last)

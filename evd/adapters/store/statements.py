@@ -4,7 +4,7 @@ The columns come from the rows.  The driver carries the text out itself: SQLAlch
 cost more at each commit than the commit.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
 from typing import Any, Generic, TypeVar, cast
 
@@ -82,8 +82,8 @@ class Question(Statement, Generic[T]):
 
 @attrs.frozen(slots=True)
 class Listed(Generic[R]):
-    """A row in a list: its key, its time as it is stored, and the row, None where it can't be
-    read."""
+    """A row in a list: its key, its time as it is stored, and the row, None where it or its time
+    can't be read."""
 
     key: Any
     time: Any
@@ -102,7 +102,25 @@ class Save(Statement):
         cursor.executemany(self.sql, [[get(row) for get in getters] for row in rows])
 
 
-def _made_once(make: Method) -> Method:
+def read_on(
+    ask: Callable[[int, Listed[R] | None], Iterable[Listed[R]]], limit: int
+) -> list[Listed[R]]:
+    """The first `limit` rows that can be read of a list: one that can't must not end it early.
+
+    `ask` takes how many rows it is to return at the most, and the one that stands before them.
+    """
+    rows: list[Listed[R]] = []
+    last: Listed[R] | None = None
+    while True:
+        wanted = limit - len(rows)
+        found = list(ask(wanted, last))
+        rows += [each for each in found if each.row is not None]
+        if len(found) < wanted or len(rows) == limit:
+            return rows
+        last = found[-1]
+
+
+def made_once(make: Method) -> Method:
     """A method that compiles its statement at the first call with some arguments."""
 
     @wraps(make)
@@ -129,6 +147,21 @@ class Statements:
     def _rows(self, row_class: type[R], which: str) -> Question[R]:
         sql = f"SELECT {', '.join(_fields(row_class))} FROM {TABLES[row_class]} {which}"
         return Question(*self._compiled(sql), RowForm(row_class, self._database).read)
+
+    def listed(self, row_class: type[R], key: str, time: str, which: str) -> Question[Listed[R]]:
+        """The newest `count` rows of these, by time and then by key."""
+        sql = (
+            f"SELECT {key}, {time}, {', '.join(_fields(row_class))} FROM {TABLES[row_class]}"
+            f" {which} ORDER BY {time} DESC, {key} DESC LIMIT :count"
+        )
+        read, time_of = RowForm(row_class, self._database).read, self._database.readable_time
+
+        def listed(values: Sequence[Any]) -> Listed[R]:
+            row = read(values[2:])
+            # A row without a time has no place among the others: it is found by its id alone.
+            return Listed(values[0], values[1], None if time_of(values[1]) is None else row)
+
+        return Question(*self._compiled(sql), listed)
 
     def _values(self, sql: str) -> Question[Sequence[Any]]:
         return Question(*self._compiled(sql), tuple)
@@ -213,14 +246,14 @@ class Statements:
         """Every session that is ACTIVE, in the order of their starts."""
         return self._rows(Session, f"WHERE {OPEN_SESSION} ORDER BY start_time, session_id")
 
-    @_made_once
+    @made_once
     def by_ids(self, row_class: type[R], count: int) -> Question[R]:
         """The rows with one of the ids `id_0`, `id_1`... up to `count` of them."""
         key = next(iter(_fields(row_class)))
         ids = ", ".join(f":id_{number}" for number in range(count))
         return self._rows(row_class, f"WHERE {key} IN ({ids})")
 
-    @_made_once
+    @made_once
     def time_of(self, row_class: type) -> Question[Sequence[Any]]:
         """The time of the row with the key `before`, as it is stored."""
         key, time = _ORDERS[row_class]
@@ -238,7 +271,7 @@ class Statements:
             f" AND NOT ({OPEN_SESSION}) GROUP BY {unsettled}"
         )
 
-    @_made_once
+    @made_once
     def newest(self, row_class: type[R], filters: Collection[str]) -> Question[Listed[R]]:
         """The newest `count` rows for which these hold, by time and then by key.
 
@@ -246,16 +279,9 @@ class Statements:
         `before`: behind the row with this key, whose time is `before_time`.
         """
         key, time = _ORDERS[row_class]
-        sql = (
-            f"SELECT {key}, {time}, {', '.join(_fields(row_class))} FROM {TABLES[row_class]}"
-            f" {_where(row_class, filters)} ORDER BY {time} DESC, {key} DESC LIMIT :count"
-        )
-        read = RowForm(row_class, self._database).read
-        return Question(
-            *self._compiled(sql), lambda values: Listed(values[0], values[1], read(values[2:]))
-        )
+        return self.listed(row_class, key, time, _where(row_class, filters))
 
-    @_made_once
+    @made_once
     def billed(self, by: Grouping, filters: Collection[str]) -> Question[ReportRow]:
         """The sums of what was billed and for which the filters of `newest` hold, by the keys;
         of `count` keys at the most."""
@@ -276,14 +302,14 @@ class Statements:
             lambda values: ReportRow(values[0], *map(int, values[1:])),
         )
 
-    @_made_once
+    @made_once
     def faults_since(self, of_one: bool) -> Question[FaultEvent]:
         """The fault events from `since` on, in the order of their times."""
         whose = "cp_id = :cp_id" if of_one else "cp_id IN (SELECT cp_id FROM charging_points)"
         which = f"WHERE {whose} AND timestamp >= :since ORDER BY timestamp, id"
         return self._rows(FaultEvent, which)
 
-    @_made_once
+    @made_once
     def stood_before(self, of_one: bool) -> Question[Sequence[Any]]:
         """cp_id, and its newest event (or null) before `since` about its engine, and about its
         monitor."""
@@ -311,12 +337,12 @@ class Statements:
         first, last = _snapshot_time(":cp_id", "min"), _snapshot_time(":cp_id", "max")
         return self._values(f"SELECT {first}, {last}")
 
-    @_made_once
+    @made_once
     def next_of(self, row_class: type[Row]) -> Question[Sequence[Any]]:
         """The first charging point after `cp_id` that has rows of this history, or null."""
         return self._values(f"SELECT min(cp_id) FROM {TABLES[row_class]} WHERE cp_id > :cp_id")
 
-    @_made_once
+    @made_once
     def newest_beyond(self, row_class: type[Row], of_one: bool) -> Question[Sequence[Any]]:
         """The time and the key of the newest row behind the newest `rows_max`."""
         key, time, which = _pruned(row_class, of_one)
@@ -325,7 +351,7 @@ class Statements:
             f" ORDER BY {time} DESC, {key} DESC LIMIT 1 OFFSET :rows_max"
         )
 
-    @_made_once
+    @made_once
     def prune(self, row_class: type[Row], of_one: bool) -> Statement:
         """Delete the `step` oldest rows, up to the one with `time` and `key`."""
         key, time, which = _pruned(row_class, of_one)

@@ -266,13 +266,14 @@ class Store:
 
     async def timeline(
         self,
-        cp_id: str,
+        cp_id: str | None = None,
         limit: int = 100,
         before: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[TimelineEntry]:
-        """A page of a charging point's story, the newest first; raises UnknownRow."""
+        """A page of a charging point's story or of the network's, the newest first; raises
+        UnknownRow."""
         return await self._lists.run(
             lambda cursor: self._over_time.timeline(cursor, cp_id, limit, before, since, until)
         )

@@ -30,7 +30,6 @@ REPEAT_S = 1.0
 GOOD_S = 5.0
 # A SHUTDOWN is repeated this long; a host that is out of reach keeps its engine.
 SHUTDOWN_S = 10.0
-STOPPED = "stopped by the operator"
 
 AboutCp = CpStopAsked | CpResumeAsked | CpShutdownAsked | CpRemovalAsked
 
@@ -52,29 +51,29 @@ class Operator:
             return [_refuse(event, Refusal.UNKNOWN, why)]
         match event:
             case CpStopAsked():
-                effects = point.stopped(STOPPED, self.state.now)
-                effects += self._noted(point, OperatorEventType.STOPPED, effects)
+                did = OperatorEventType.STOPPED
+                effects = point.stopped(did.done, self.state.now)
+                effects += self._noted(point, did) if effects else []
             case CpResumeAsked():
                 effects = point.resumed(self.state.now)
-                effects += self._noted(point, OperatorEventType.RESUMED, effects)
+                effects += self._noted(point, OperatorEventType.RESUMED) if effects else []
             case CpShutdownAsked():
                 if point.report is None:
                     why = f"{event.cp_id}: its engine has not reported yet"
                     return [_refuse(event, Refusal.CONFLICT, why)]
                 until_s = self.state.now.mono_s + SHUTDOWN_S
                 # The engine that its monitor sees now, and no later one.
-                self._shutdowns[point.cp_id] = (point.report.boot_id, until_s)
-                effects = []
+                boot_id, told = point.report.boot_id, self._shutdowns.get(point.cp_id)
+                self._shutdowns[point.cp_id] = (boot_id, until_s)
+                is_new = told is None or told[0] != boot_id
+                effects = self._noted(point, OperatorEventType.SHUTDOWN) if is_new else []
             case CpRemovalAsked():
                 return self._remove(event, point)
         return [*effects, Reply(event.call, Accepted()), *self._level(point)]
 
-    def _noted(
-        self, point: Point, event_type: OperatorEventType, effects: list[Effect]
-    ) -> list[Effect]:
-        """Write down what was done, unless it had been done before."""
-        event = OperatorEvent(point.cp_id, event_type, self.state.now.wall)
-        return [Save(event)] if effects else []
+    def _noted(self, point: Point, did: OperatorEventType) -> list[Effect]:
+        """Write down what was done."""
+        return [Save(OperatorEvent(point.cp_id, did, self.state.now.wall))]
 
     def _remove(self, event: CpRemovalAsked, point: Point) -> list[Effect]:
         why = self._needed(point)

@@ -7,20 +7,22 @@ from enum import StrEnum
 import attrs
 
 
-class FeedEventKind(StrEnum):
-    """The kinds of events that the feed tells of; the first four are those of fault events.
+class EventKind(StrEnum):
+    """The kinds of what happens, in the feed and in a timeline, which has no BREAKER.
 
-    REFUSED: a request that became no session.
+    The first four are those of fault events, the next three those of the operator's.  REFUSED: a
+    request that became no session.
     """
 
     FAULT = "FAULT"
     RECOVERY = "RECOVERY"
     DISCONNECTED = "DISCONNECTED"
     RECONNECTED = "RECONNECTED"
-    SESSION_STARTED = "SESSION_STARTED"
-    SESSION_ENDED = "SESSION_ENDED"
     STOPPED = "STOPPED"
     RESUMED = "RESUMED"
+    SHUTDOWN = "SHUTDOWN"
+    SESSION_STARTED = "SESSION_STARTED"
+    SESSION_ENDED = "SESSION_ENDED"
     REFUSED = "REFUSED"
     BREAKER = "BREAKER"
 
@@ -29,7 +31,7 @@ class FeedEventKind(StrEnum):
 class FeedEvent:
     """One thing that happened; `cp_id` is None for a request that got no charging point."""
 
-    kind: FeedEventKind
+    kind: EventKind
     cp_id: str | None
     text: str
     ts: datetime

@@ -51,6 +51,19 @@ class OperatorEventType(StrEnum):
 
     STOPPED = "STOPPED"
     RESUMED = "RESUMED"
+    SHUTDOWN = "SHUTDOWN"
+
+    @property
+    def done(self) -> str:
+        """The same in words."""
+        return _DONE[self]
+
+
+_DONE = {
+    OperatorEventType.STOPPED: "stopped by the operator",
+    OperatorEventType.RESUMED: "resumed by the operator",
+    OperatorEventType.SHUTDOWN: "shut down by the operator",
+}
 
 
 class ShownState(StrEnum):

@@ -1,40 +1,21 @@
-"""The story of one charging point, as one list: what each stored row says of it."""
+"""The story of a charging point or of the network, as one list: what each stored row says of it."""
 
 from datetime import datetime
-from enum import StrEnum
 
 import attrs
 
-from evd.core.central.rows import (
-    FaultEvent,
-    OperatorEvent,
-    OperatorEventType,
-    Request,
-    Session,
-)
+from evd.core.central.overview import EventKind, FeedEvent
+from evd.core.central.rows import FaultEvent, OperatorEvent, Request, Session
 from evd.core.wire.messages import RequestStatus
 from evd.core.wire.units import euros_from_cents, kwh_from_mwh
-
-
-class EntryKind(StrEnum):
-    """The kinds of entries."""
-
-    FAULT = "FAULT"
-    RECOVERY = "RECOVERY"
-    DISCONNECTED = "DISCONNECTED"
-    RECONNECTED = "RECONNECTED"
-    STOPPED = "STOPPED"
-    RESUMED = "RESUMED"
-    SESSION_STARTED = "SESSION_STARTED"
-    SESSION_ENDED = "SESSION_ENDED"
-    REFUSED = "REFUSED"
 
 
 @attrs.frozen(slots=True)
 class Entry:
     """One thing that happened; the ids, kWh and euros are null where it has none."""
 
-    kind: EntryKind
+    kind: EventKind
+    cp_id: str | None
     ts: datetime
     text: str
     session_id: str | None = None
@@ -44,26 +25,22 @@ class Entry:
     euros: float | None = None
 
 
-_DONE = {
-    OperatorEventType.STOPPED: "stopped by the operator",
-    OperatorEventType.RESUMED: "resumed by the operator",
-}
-
-
 def entry_of_fault(row: FaultEvent) -> Entry:
     """A fault, a recovery, a connection that was lost or is back."""
-    return Entry(EntryKind(row.event_type.value), row.timestamp, row.reason)
+    return Entry(EventKind(row.event_type.value), row.cp_id, row.timestamp, row.reason)
 
 
 def entry_of_operator(row: OperatorEvent) -> Entry:
-    """A stop or a resume."""
-    return Entry(EntryKind(row.event_type.value), row.timestamp, _DONE[row.event_type])
+    """A stop, a resume or a shutdown."""
+    did = row.event_type
+    return Entry(EventKind(did.value), row.cp_id, row.timestamp, did.done)
 
 
 def entry_of_start(row: Session) -> Entry:
     """The begin of a session."""
     return Entry(
-        EntryKind.SESSION_STARTED,
+        EventKind.SESSION_STARTED,
+        row.cp_id,
         row.start_time,
         f"{row.driver_id} began to charge",
         row.session_id,
@@ -79,7 +56,8 @@ def entry_of_end(row: Session) -> Entry:
         what = f"the session of {row.driver_id} never began"
     euros = None if row.cost_cents is None else euros_from_cents(row.cost_cents)
     return Entry(
-        EntryKind.SESSION_ENDED,
+        EventKind.SESSION_ENDED,
+        row.cp_id,
         row.end_time or row.start_time,
         f"{what}: {row.reason}" if row.reason else what,
         row.session_id,
@@ -94,10 +72,28 @@ def entry_of_refusal(row: Request) -> Entry:
     """A request that got no session, and why."""
     what = "was refused" if row.status is RequestStatus.DENIED else "got no session"
     return Entry(
-        EntryKind.REFUSED,
+        EventKind.REFUSED,
+        row.cp_id,
         row.updated_at,
         f"{row.driver_id} {what}: {row.reason}",
         None,
         row.request_id,
         row.driver_id,
+    )
+
+
+def event_of(entry: Entry) -> FeedEvent:
+    """The same for the feed, where it stands among those of other charging points."""
+    amounts = f"{entry.kwh:.3f} kWh" if entry.kwh else ""
+    if amounts and entry.euros is not None:
+        amounts += f", {entry.euros:.2f} euros"
+    text = f"{entry.cp_id}: {entry.text}" if entry.cp_id is not None else entry.text
+    return FeedEvent(
+        entry.kind,
+        entry.cp_id,
+        f"{text} ({amounts})" if amounts else text,
+        entry.ts,
+        entry.session_id,
+        entry.request_id,
+        entry.driver_id,
     )

@@ -16,7 +16,7 @@ from evd.adapters.feed.server import FEED_BOUNDS, PATIENCE, FeedServer, Patience
 from evd.adapters.http.connection import Bounds
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
-from evd.core.central.overview import DayTotals, FeedEvent, FeedEventKind, Network
+from evd.core.central.overview import DayTotals, EventKind, FeedEvent, Network
 from evd.core.central.point import Point
 from evd.core.central.rows import ChargingPoint
 from evd.core.central.views import CpView
@@ -43,7 +43,7 @@ def view(cp_id: str, **fields: Any) -> CpView:
 
 def event(cp_id: str | None, text: str = "it happened") -> FeedEvent:
     """Something that happened at a charging point."""
-    return FeedEvent(FeedEventKind.FAULT, cp_id, text, NOON)
+    return FeedEvent(EventKind.FAULT, cp_id, text, NOON)
 
 
 def update(

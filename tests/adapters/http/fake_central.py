@@ -213,7 +213,7 @@ class FakeCentral:
 
     async def timeline(
         self,
-        cp_id: str,
+        cp_id: str | None,
         limit: int,
         before: str | None,
         since: datetime | None,

@@ -88,6 +88,7 @@ async def test_a_timeline(client: Client) -> None:
             {
                 "id": "1e-session-1",
                 "kind": "SESSION_ENDED",
+                "cp_id": "CP-001",
                 "ts": NOON_TEXT,
                 "text": "the session of driver-alice never began",
                 "session_id": "session-1",
@@ -101,6 +102,13 @@ async def test_a_timeline(client: Client) -> None:
     assert client.service.queries == [
         ("timeline", "CP-001", 5, "2e-session-9", NOON - HOUR + SHORT, NOON)
     ]
+
+
+async def test_a_timeline_of_all(client: Client) -> None:
+    """Proves: without a charging point it is the story of the whole network."""
+    (entry,) = (await client.get("/timeline?limit=5")).json()["timeline"]
+    assert entry["cp_id"] == "CP-001"
+    assert client.service.queries == [("timeline", None, 5, None, None, None)]
 
 
 async def test_a_page_behind_nothing(client: Client) -> None:
@@ -121,7 +129,6 @@ async def test_a_page_behind_nothing(client: Client) -> None:
         ("/states?cp_id=CP-001&limit=5", "limit"),
         ("/power?cp_id=CP-001&cp_id=CP-002", "cp_id"),
         ("/power?until=2026-01-31", "until"),
-        ("/timeline", "cp_id"),
         ("/timeline?cp_id=a%20b", "cp_id"),
         ("/timeline?cp_id=CP-001&cp_id=CP-002", "cp_id"),
         ("/timeline?cp_id=CP-001&limit=0", "limit"),

@@ -1,5 +1,7 @@
 """Central's database: how sessions, charging points and the network went over time."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from time import process_time
@@ -9,6 +11,7 @@ import pytest
 
 from evd.adapters.store import Retention, Store, UnknownRow, open_store
 from evd.adapters.store.history_queries import TimelineEntry
+from evd.adapters.store.page import SessionFilter
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import EventType, OperatorEventType, Request, Row
 from evd.core.wire.messages import RequestStatus
@@ -23,6 +26,7 @@ from tests.adapters.store.rows import (
     a_snapshot,
     a_stop,
     an_ended_session,
+    stored_session,
 )
 
 DAY = timedelta(days=1)
@@ -190,6 +194,51 @@ async def test_a_point_s_story(store: Store) -> None:
         "driver-alice was refused: it is stopped by the operator",
     )
     assert failed.text.startswith("driver-alice got no session: ")
+
+
+async def test_the_story_of_all(store: Store) -> None:
+    """Proves: the network's story has what its charging points' have and the refused requests for
+    any of them, each with its charging point; pages of it go on where the one before ended."""
+    await store.commit(STORY)
+    whole = await store.timeline()
+    told = {(each.entry.kind.value, each.entry.cp_id) for each in whole}
+    assert told >= {("REFUSED", None), ("REFUSED", "CP-001"), ("STOPPED", "CP-002")}
+    (anywhere,) = [each.entry for each in whole if each.entry.cp_id is None]
+    assert anywhere.text == "driver-alice was refused: it is stopped by the operator"
+    parts = [await store.timeline(cp_id) for cp_id in ("CP-001", "CP-002")]
+    assert sorted(each.id for each in whole) == sorted(
+        ["1769860843123456d-no-43", *(each.id for part in parts for each in part)]
+    )
+    first = await store.timeline(limit=5)
+    assert first + await store.timeline(limit=100, before=first[-1].id) == whole
+
+
+async def test_a_row_without_its_time_ends_no_list(tmp_path: Path) -> None:
+    """Proves: a row whose time can't be read, and which the database takes for the newest, stands
+    in no list, and pages of one row go on behind it to the last one; it is found by its id, and
+    named."""
+    path = tmp_path / "central.db"
+    async with open_store(f"sqlite:///{path}", tmp_path) as store:
+        rows = [attrs.evolve(an_ended_session(n), confirmed=True) for n in range(6)]
+        await store.commit([*rows, *(a_fault(n) for n in range(6))])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        broken = "session_id IN ('session-2', 'session-4')"
+        connection.execute(f"UPDATE charging_sessions SET start_time = 'x' WHERE {broken}")
+        connection.execute(f"UPDATE charging_sessions SET end_time = 'x' WHERE {broken}")
+        connection.execute("UPDATE fault_events SET timestamp = 'x' WHERE id IN (2, 4)")
+    async with open_store(f"sqlite:///{path}", tmp_path) as store:
+        listed: list[str] = []
+        while page := await store.sessions(limit=1, before=listed[-1] if listed else None):
+            listed += [row.session_id for row in page]
+        assert listed == ["session-5", "session-3", "session-1", "session-0"]
+        story: list[TimelineEntry] = []
+        while part := await store.timeline("CP-001", 1, story[-1].id if story else None):
+            story += part
+        assert len(story) == 4 + 4 + 4
+        exported = [len(rows) async for rows in store.all_sessions(SessionFilter(), list)]
+        assert sum(exported) == 4
+        assert await stored_session(store, "session-2") is not None
+        assert {"session session-2", "session session-4"} <= set(store.unreadable)
 
 
 async def test_a_story_by_pages(store: Store) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from evd.core.central.feed_events import FeedEvents
-from evd.core.central.overview import FeedEventKind
+from evd.core.central.overview import EventKind
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
@@ -15,7 +15,8 @@ from evd.core.central.rows import (
     HealthSnapshot,
     Image,
     Meta,
-    Removal,
+    OperatorEvent,
+    OperatorEventType,
     Request,
     Row,
     Session,
@@ -35,6 +36,7 @@ ENDED = attrs.evolve(
     status=SessionStatus.COMPLETED,
     end_time=NOON,
     energy_mwh=61_111,
+    confirmed=True,
     cost_cents=2,
     settled=True,
 )
@@ -63,21 +65,23 @@ def test_each_fault_event_is_told_with_its_reason() -> None:
     rows = [FaultEvent("CP-001", kind, "why", NOON) for kind in EventType]
     found = told(FeedEvents(EMPTY), *rows)
     assert [kind for kind, _, _ in found] == [kind.value for kind in EventType]
-    assert found[0] == ("FAULT", "CP-001", "CP-001 has a fault: why")
+    assert found[0] == ("FAULT", "CP-001", "CP-001: why")
 
 
 def test_a_session_begins_and_ends_once() -> None:
-    """Proves: of all the rows that a session is stored as, two are news: its first, and the one
-    that ends it; an estimate's later record is none, nor is a record of long ago."""
+    """Proves: of all the rows that a session is stored as, two are news: the one that its engine
+    confirmed, and the one that ends it; an estimate's later record is none, nor is a record of long
+    ago."""
     feed_events = FeedEvents(EMPTY)
     running = attrs.evolve(BEGUN, confirmed=True)
     stopping = attrs.evolve(running, want=Want.STOP)
     found = feed_events.take([BEGUN, running, stopping, ENDED, ENDED], NOW)
     assert [event.kind for event in found] == [
-        FeedEventKind.SESSION_STARTED,
-        FeedEventKind.SESSION_ENDED,
+        EventKind.SESSION_STARTED,
+        EventKind.SESSION_ENDED,
     ]
-    assert found[1].text == ("CP-001 ended a session of driver-a: COMPLETED, 0.061 kWh, 0.02 euros")
+    text = "CP-001: the session of driver-a ended COMPLETED (0.061 kWh, 0.02 euros)"
+    assert found[1].text == text
     ids = {(event.session_id, event.request_id, event.driver_id) for event in found}
     assert ids == {("session-1", "req-1", "driver-a")}
     assert told(feed_events, attrs.evolve(ENDED, session_id="session-old")) == []
@@ -86,12 +90,13 @@ def test_a_session_begins_and_ends_once() -> None:
 def test_a_session_from_before_a_restart_ends_as_any_other() -> None:
     """Proves: a session that was open at Central's start is not begun again, and its end is told
     with no money where none is known."""
-    feed_events = FeedEvents(attrs.evolve(EMPTY, sessions=[BEGUN]))
+    running = attrs.evolve(BEGUN, confirmed=True)
+    feed_events = FeedEvents(attrs.evolve(EMPTY, sessions=[running]))
     estimate = attrs.evolve(
         ENDED, status=SessionStatus.FAILED, cost_cents=None, reason="estimated: gone"
     )
-    assert told(feed_events, attrs.evolve(BEGUN, confirmed=True)) == []
-    text = "CP-001 ended a session of driver-a: FAILED, 0.061 kWh: estimated: gone"
+    assert told(feed_events, running) == []
+    text = "CP-001: the session of driver-a ended FAILED: estimated: gone (0.061 kWh)"
     assert told(feed_events, estimate) == [("SESSION_ENDED", "CP-001", text)]
 
 
@@ -101,28 +106,39 @@ def test_a_request_is_told_of_only_where_it_got_no_session() -> None:
     feed_events = FeedEvents(EMPTY)
     denied = request(RequestStatus.DENIED)
     assert told(feed_events, denied) == [
-        ("REFUSED", "CP-001", "driver-a gets no session at CP-001: it is taken")
+        ("REFUSED", "CP-001", "CP-001: driver-a was refused: it is taken")
     ]
     anywhere = request(RequestStatus.FAILED, cp_id=None)
     assert told(feed_events, anywhere) == [
-        ("REFUSED", None, "driver-a gets no session: it is taken")
+        ("REFUSED", None, "driver-a got no session: it is taken")
     ]
     assert told(feed_events, request(RequestStatus.FAILED, session_id="session-1")) == []
     assert told(feed_events, request(RequestStatus.ACCEPTED)) == []
 
 
-def test_the_operators_stop_and_resume_are_told_once() -> None:
-    """Proves: each change of the operator's wish is one event, also one from before a restart."""
-    stopped = ChargingPoint("CP-001", stopped=True, stop_reason="stopped by the operator")
-    resumed = attrs.evolve(stopped, stopped=False, stop_reason="")
-    feed_events = FeedEvents(attrs.evolve(EMPTY, charging_points=[stopped]))
-    assert told(feed_events, stopped) == []
-    assert told(feed_events, resumed, resumed) == [
-        ("RESUMED", "CP-001", "CP-001 is in service again")
+def test_a_session_that_never_began_has_no_begin() -> None:
+    """Proves: a session is told to begin when its engine says so, as its timeline has it; of one
+    that never began there is the end alone, and one whose end is the first that is heard of it has
+    both."""
+    late = attrs.evolve(
+        BEGUN, status=SessionStatus.FAILED, end_time=NOON, reason="it came too late"
+    )
+    text = "CP-001: the session of driver-a never began: it came too late"
+    assert told(FeedEvents(EMPTY), BEGUN, late) == [("SESSION_ENDED", "CP-001", text)]
+    kinds = [kind for kind, _, _ in told(FeedEvents(EMPTY), BEGUN, ENDED)]
+    assert kinds == ["SESSION_STARTED", "SESSION_ENDED"]
+
+
+def test_what_the_operator_did_is_told() -> None:
+    """Proves: a stop, a resume and a shutdown are events of their own kinds; the row of the
+    charging point, which changes with them, is none."""
+    rows = [OperatorEvent("CP-001", did, NOON) for did in OperatorEventType]
+    point = ChargingPoint("CP-001", stopped=True, stop_reason="stopped by the operator")
+    assert told(FeedEvents(EMPTY), point, *rows) == [
+        ("STOPPED", "CP-001", "CP-001: stopped by the operator"),
+        ("RESUMED", "CP-001", "CP-001: resumed by the operator"),
+        ("SHUTDOWN", "CP-001", "CP-001: shut down by the operator"),
     ]
-    text = "CP-001 is out of service: stopped by the operator"
-    assert told(feed_events, stopped, stopped) == [("STOPPED", "CP-001", text)]
-    assert told(feed_events, Removal("CP-001"), resumed) == []
 
 
 def test_a_breaker_is_told_as_it_stands_and_not_as_its_row_was_written() -> None:

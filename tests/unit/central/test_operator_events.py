@@ -1,6 +1,6 @@
-"""The stops and resumes of the operator, as they are written down."""
+"""The operator's orders, as they are written down."""
 
-from evd.core.central.events import CpResumeAsked, CpStopAsked
+from evd.core.central.events import CpResumeAsked, CpShutdownAsked, CpStopAsked
 from evd.core.central.rows import OperatorEvent, OperatorEventType
 from tests.unit.central.network import ready, saved
 
@@ -20,4 +20,17 @@ def test_what_the_operator_did_is_written_down_once() -> None:
     assert saved(network.effects, OperatorEvent) == [
         OperatorEvent("CP-001", OperatorEventType.STOPPED, stopped),
         OperatorEvent("CP-001", OperatorEventType.RESUMED, resumed),
+    ]
+
+
+def test_a_shutdown_is_written_down_once_for_each_boot() -> None:
+    """Proves: a shutdown is one event, also asked again while it is told; of an engine that was
+    started again it is another one."""
+    network = ready()
+    shut_down = network.now.wall
+    network.call(CpShutdownAsked(1, "CP-001"))
+    network.run(1)
+    network.call(CpShutdownAsked(2, "CP-001"))
+    assert saved(network.effects, OperatorEvent) == [
+        OperatorEvent("CP-001", OperatorEventType.SHUTDOWN, shut_down)
     ]

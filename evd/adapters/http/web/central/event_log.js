@@ -13,6 +13,7 @@ export const KINDS = {
   SESSION_ENDED: ["Session ended", icons.bolt, "plain"],
   STOPPED: ["Stopped", icons.stopped, "warn"],
   RESUMED: ["Resumed", icons.on, "good"],
+  SHUTDOWN: ["Shut down", icons.stopped, "warn"],
   REFUSED: ["Refused", icons.close, "warn"],
   BREAKER: ["Breaker", icons.warn, "warn"],
 };
@@ -20,7 +21,7 @@ const GROUPS = {
   all: ["Everything", () => true],
   faults: ["Faults and recoveries", (kind) => ["FAULT", "RECOVERY", "DISCONNECTED", "RECONNECTED", "BREAKER"].includes(kind)],
   sessions: ["Sessions", (kind) => kind.startsWith("SESSION")],
-  operator: ["Stops and resumes", (kind) => kind === "STOPPED" || kind === "RESUMED"],
+  operator: ["Stops and resumes", (kind) => ["STOPPED", "RESUMED", "SHUTDOWN"].includes(kind)],
   refused: ["Refused requests", (kind) => kind === "REFUSED"],
 };
 const SHOWN_MAX = 200;
