@@ -31,7 +31,8 @@ def network(tmp_path: Path) -> Iterator[Network]:
 def test_a_network_is_told_as_it_lives(network: Network) -> None:
     """Proves: a client sees a session with its meter and its bill, an engine die and come back, in
     messages without a gap; one that follows another charging point sees nothing of it; Central's
-    restart closes with 1001, and the next snapshot has the day's totals."""
+    restart closes with 1001, and the next snapshot has the day's totals and what happened
+    before."""
     with (
         Follower(network.feed_port) as all_points,
         Follower(network.feed_port, "?cp_id=CP-002") as other,
@@ -70,6 +71,8 @@ def test_a_network_is_told_as_it_lives(network: Network) -> None:
     with Follower(network.feed_port) as later:
         today = later.network["today"]
         assert (today["sessions"], today["kwh"] > 0) == (1, True)
+        kinds = [event["kind"] for event in later.messages[0]["events"]]
+        assert kinds[:4] == ["SESSION_STARTED", "SESSION_ENDED", "FAULT", "RECOVERY"]
 
 
 @pytest.mark.slow

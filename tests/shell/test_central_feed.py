@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import attrs
@@ -15,7 +15,8 @@ from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.outlet import Outlet
 from evd.adapters.feed.publisher import ALIVE_S, Client
 from evd.adapters.http.metrics import Metrics
-from evd.core.central.overview import Ended, EndedOfDay
+from evd.adapters.store.history_queries import TimelineEntry
+from evd.core.central.overview import Ended, EndedOfDay, EventKind
 from evd.core.central.point import Point
 from evd.core.central.rows import (
     BreakerState,
@@ -28,6 +29,7 @@ from evd.core.central.rows import (
     Removal,
     ShownState,
 )
+from evd.core.central.timeline import Entry
 from evd.core.central.views import CpView
 from evd.core.effects import Now
 from evd.daemons.central.feed import QUIET_ROUND_S, ROUND_S, Feed
@@ -268,6 +270,41 @@ async def test_a_feed_that_was_left_begins_anew(scene: Scene, autojump_clock: Cl
     await trio.sleep(0.1)
     (found,) = [x for x in reader.messages[0]["charging_points"] if x["cp_id"] == "CP-5"]
     assert found["location"] == "elsewhere"
+
+
+@attrs.define
+class Stored:
+    """A database that has a story of the ten minutes before noon."""
+
+    asked: list[dict[str, Any]] = attrs.Factory(list)
+
+    async def timeline(self, **question: Any) -> list[TimelineEntry]:
+        self.asked.append(question)
+        entries = [
+            Entry(EventKind.FAULT, "CP-1", NOON - timedelta(minutes=n), f"fault {n}")
+            for n in range(1, 11)
+        ]
+        return [TimelineEntry(f"{entry.ts}", entry) for entry in entries]
+
+
+async def test_the_first_snapshot_has_the_events_from_before_the_start(
+    scene: Scene, autojump_clock: Clock
+) -> None:
+    """Proves: what was stored before Central's start stands before what has happened since, oldest
+    first, as soon as there is a database; it is asked once."""
+    stored = Stored()
+    reader, _ = scene.join()
+    await trio.sleep(5)
+    scene.service.start_serving(cast(Any, scene.core), cast(Any, stored))
+    await trio.sleep(1)
+    scene.touch("CP-2")
+    await trio.sleep(1)
+    later, _ = scene.join()
+    told = [event["text"] for event in later.messages[0]["events"]]
+    assert told == [*(f"CP-1: fault {n}" for n in range(10, 0, -1)), "CP-2: x"]
+    first = [event["text"] for message in reader.messages for event in message["events"]]
+    assert first == told
+    assert len(stored.asked) == 1
 
 
 async def test_one_that_is_behind_is_told_though_nothing_more_changes(

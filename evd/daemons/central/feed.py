@@ -3,11 +3,13 @@ are clients, the charging points that a message or a row has touched since."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import trio
 
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.publisher import EVENTS_MAX, Publisher, Update
+from evd.adapters.store import StoreFailed
 from evd.core.central.alerts import Alerts
 from evd.core.central.board import Board
 from evd.core.central.core import Central
@@ -23,6 +25,7 @@ from evd.core.central.rows import (
     Row,
     Session,
 )
+from evd.core.central.timeline import event_of
 from evd.core.central.today import Today
 from evd.core.central.views import CpView
 from evd.core.effects import Now
@@ -55,9 +58,13 @@ class Feed:
         self._touched = Touched()
         self._news = trio.Event()
         self._changed_s: float | None = None
+        # The wall clock's time of the first begin, until what was stored before it has been read.
+        self._began: datetime | None = None
 
     def begin(self, image: Image, ended: EndedOfDay) -> None:
         """A new core begins with `image`; `ended` are the sessions of today so far."""
+        if self._feed_events is None:
+            self._began = now().wall
         self._feed_events = FeedEvents(image)
         self._alerts.begin(image.charging_points)
         self._today = Today(now().wall.date(), ended)
@@ -106,6 +113,8 @@ class Feed:
         while True:
             if not self.publisher.clients_count:
                 await self._rest()
+            if self._began is not None:
+                await self._recall(self._began)
             has_told = await self._round()
             await trio.sleep(ROUND_S if has_told else QUIET_ROUND_S)
             with trio.move_on_after(ROUND_S - QUIET_ROUND_S):
@@ -119,6 +128,17 @@ class Feed:
             self._look_at_network(now())
             with trio.move_on_after(LOOK_S):
                 await self.publisher.wanted.wait()
+
+    async def _recall(self, began: datetime) -> None:
+        """Put the newest events that were stored before Central's start before those since."""
+        try:
+            newest = await self._service.store.timeline(limit=EVENTS_MAX, until=began)
+        except StoreFailed:
+            # The next round asks again.
+            return
+        told = [event_of(each.entry) for each in reversed(newest)]
+        self._events = deque([*told, *self._events], EVENTS_MAX)
+        self._began = None
 
     async def _round(self) -> bool:
         """Look at what is due, and publish it; return whether anybody was told anything."""
