@@ -94,6 +94,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
     Prints the help or the release, and exits, where that is asked for.
     """
+    return make_parser().parse_args(arguments)
+
+
+def make_parser() -> Parser:
+    """All verbs."""
     parser = Parser(prog="evd", epilog=_EPILOG, allow_abbrev=False)
     parser.description = "Starts a charging network, shows it, changes it, says what is wrong."
     parser.add_argument("--version", action="version", version=f"evd {VERSION}")
@@ -103,7 +108,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for family in _FAMILIES:
         family.add_verbs(verbs)
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _configuration(given: Path | None) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from evd.adapters.supervisor.protocol import ProcessState, Supervisor
-from evd.cli.command_line import Verbs, add_actions, add_verb
+from evd.cli.command_line import Verbs, add_actions, add_json, add_verb, answer
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import CENTRAL, central_of, settings_of_central
 from evd.cli.start_lock import changing
@@ -16,11 +16,14 @@ def add_verbs(verbs: Verbs) -> None:
     """Add `central backup`, `central restore` and `central accept`."""
     actions = add_actions(verbs, "central", "look after Central's database")
     text = "copy the database to a new file, also while Central runs"
-    add_verb(actions, "backup", text, _backup).add_argument("file", metavar="FILE", type=Path)
+    copy = add_verb(actions, "backup", text, _backup)
     text = "put a copy in its place; what was there is kept as .replaced"
-    add_verb(actions, "restore", text, _restore).add_argument("file", metavar="FILE", type=Path)
+    back = add_verb(actions, "restore", text, _restore)
+    for parser in (copy, back):
+        parser.add_argument("file", metavar="FILE", type=Path)
     text = "after a restore: nothing more is awaited, sessions may begin again"
-    add_verb(actions, "accept", text, _accept)
+    for parser in (copy, back, add_verb(actions, "accept", text, _accept)):
+        add_json(parser)
 
 
 def _backup(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -30,23 +33,26 @@ def _backup(supervisor: Supervisor, options: argparse.Namespace) -> int:
         from evd.adapters.store.backup import backup
 
         backup(config.db_url, copy)
-    print(f"Copied Central's database to {options.file}")
+    answer(options, {"file": str(copy)}, f"Copied Central's database to {options.file}")
     return 0
 
 
 def _restore(supervisor: Supervisor, options: argparse.Namespace) -> int:
     with changing(supervisor):
         restore(supervisor, options.file.absolute())
-    print(
+    answer(
+        options,
+        {"file": str(options.file.absolute())},
         f"Restored from {options.file}. Central begins no session until every charging point has"
-        " sent what the copy lacks, or you say: evd central accept"
+        " sent what the copy lacks, or you say: evd central accept",
     )
     return 0
 
 
-def _accept(supervisor: Supervisor, _: argparse.Namespace) -> int:
+def _accept(supervisor: Supervisor, options: argparse.Namespace) -> int:
     central_of(supervisor).accept_recovery()
-    print("Accepted: Central awaits nothing more, and sessions may begin.")
+    told = "Accepted: Central awaits nothing more, and sessions may begin."
+    answer(options, {"recovering": []}, told)
     return 0
 
 

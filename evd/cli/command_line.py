@@ -106,3 +106,11 @@ def console() -> Console:
 def print_json(fields: object) -> None:
     """Standard output for a script."""
     print(json.dumps(fields, indent=2))
+
+
+def answer(options: argparse.Namespace, fields: object, *lines: str) -> None:
+    """Tell a person or a script what was done."""
+    if options.json:
+        print_json(fields)
+    else:
+        print("\n".join(lines))

@@ -18,6 +18,7 @@ from evd.cli.command_line import (
     add_json,
     add_verb,
     add_yes,
+    print_json,
     text_of,
     value_of,
 )
@@ -77,6 +78,7 @@ def add_verbs(verbs: Verbs) -> None:
         help="instead of names: all that were not connected for so long and have no program here",
     )
     old.add_argument("--yes", action="store_true", help="with --unused: do not ask")
+    add_json(old)
 
 
 def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -104,13 +106,23 @@ def _known(supervisor: Supervisor) -> set[str | None]:
 def _remove(supervisor: Supervisor, options: argparse.Namespace) -> int:
     if bool(options.names) == (options.unused is not None):
         raise ToolFailed("Name charging points to remove, or say --unused DAYS.", 2)
+    if options.unused is not None and options.json and not options.yes:
+        raise ToolFailed("--json asks nobody: say --yes with --unused.", 2)
+    removed: list[str] = []
+    said: list[str] = []
+    say: Say = said.append if options.json else print
     if options.unused is not None:
-        return remove_unused(supervisor, options.unused, yes=options.yes)
-    with changing(supervisor):
-        for cp_id in cp_ids_from(options.names):
-            remove_charging_point(supervisor, cp_id, options.force, print)
-            print(f"Removed {cp_id}; its history stays, and its engine's records on disk")
-    return 0
+        code = remove_unused(supervisor, options.unused, removed, say, yes=options.yes)
+    else:
+        code = 0
+        with changing(supervisor):
+            for cp_id in cp_ids_from(options.names):
+                remove_charging_point(supervisor, cp_id, options.force, say)
+                removed.append(cp_id)
+                say(f"Removed {cp_id}; its history stays, and its engine's records on disk")
+    if options.json:
+        print_json({"removed": removed, "said": said})
+    return code
 
 
 def add_charging_points(

@@ -11,6 +11,7 @@ from evd.cli.command_line import (
     add_json,
     add_verb,
     add_yes,
+    print_json,
     value_of,
 )
 from evd.cli.errors import ToolFailed
@@ -43,7 +44,9 @@ def add_verbs(verbs: Verbs) -> None:
     add_yes(new)
     add_json(new)
     text = "remove drivers; a running session goes on and is billed"
-    add_verb(actions, "remove", text, _remove).add_argument("names", metavar="NAME", nargs="+")
+    old = add_verb(actions, "remove", text, _remove)
+    old.add_argument("names", metavar="NAME", nargs="+")
+    add_json(old)
 
 
 def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -72,9 +75,13 @@ def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
 def _remove(supervisor: Supervisor, options: argparse.Namespace) -> int:
     with changing(supervisor):
-        for driver_id in dict.fromkeys(options.names):
+        driver_ids = [*dict.fromkeys(options.names)]
+        for driver_id in driver_ids:
             remove_driver(supervisor, driver_id)
-            print(f"Removed {driver_id}")
+            if not options.json:
+                print(f"Removed {driver_id}")
+    if options.json:
+        print_json({"removed": driver_ids})
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.broker import KAFKA_READY_S, choose_broker
-from evd.cli.command_line import Verbs, add_json, add_verb, console, print_json, value_of
+from evd.cli.command_line import Verbs, add_json, add_verb, answer, console, print_json, value_of
 from evd.cli.cp import not_on
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.follow import Tail, last_lines
@@ -33,12 +33,15 @@ def add_verbs(verbs: Verbs) -> None:
     text = "start the network in the foreground and show its life; Ctrl-C stops it"
     add_verb(verbs, "run", text, _run)
     text = "start the network in the background, or what of it does not run"
-    add_verb(verbs, "up", text, _up).add_argument(
+    up = add_verb(verbs, "up", text, _up)
+    up.add_argument(
         "--kafka",
         action=argparse.BooleanOptionalAction,
         help="from now on run on a node of Apache Kafka (make kafka), or again on evd-broker",
     )
-    add_verb(verbs, "down", "stop the network; what was charged is kept", _down)
+    down = add_verb(verbs, "down", "stop the network; what was charged is kept", _down)
+    for parser in (up, down):
+        add_json(parser)
     text = "show every charging point, and what does not run"
     add_json(add_verb(verbs, "status", text, _status))
     logs = add_verb(verbs, "logs", "show what a program wrote", _logs)
@@ -81,21 +84,24 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
         return stopped + not_on(supervisor)
 
     wait_until_none(missing, KAFKA_READY_S if on_kafka else READY_S, "more")
-    print(f"The network is up: {central.url}, logs in {supervisor.log.parent}")
-    for sentence in changes(supervisor.drift()):
-        print(f"{sentence}. evd reload takes it up.")
+    logs, changed = str(supervisor.log.parent), [*changes(supervisor.drift())]
+    answer(
+        options,
+        {"url": central.url, "logs": logs, "changed": changed},
+        f"The network is up: {central.url}, logs in {logs}",
+        *(f"{sentence}. evd reload takes it up." for sentence in changed),
+    )
     return 0
 
 
-def _down(supervisor: Supervisor, _: argparse.Namespace) -> int:
+def _down(supervisor: Supervisor, options: argparse.Namespace) -> int:
     pid = supervisor.pid()
     if pid is None:
         count = end_left_behind(supervisor)
-        print(
-            f"supervisord had been killed; the {count} processes that it left were stopped."
-            if count
-            else "The network does not run."
-        )
+        told = "The network does not run."
+        if count:
+            told = f"supervisord had been killed; the {count} processes that it left were stopped."
+        answer(options, {"was_running": bool(count)}, told)
         return 0
     supervisor.shut_down()
     end_s = time.monotonic() + STOP_S_MAX
@@ -105,7 +111,7 @@ def _down(supervisor: Supervisor, _: argparse.Namespace) -> int:
             print(f"Not finished within {STOP_S_MAX:g} s: ended by force.", file=sys.stderr)
             return 1
         time.sleep(POLL_S)
-    print("The network is down. What was charged is kept.")
+    answer(options, {"was_running": True}, "The network is down. What was charged is kept.")
     return 0
 
 

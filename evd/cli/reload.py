@@ -1,6 +1,7 @@
 """`evd reload`: takes up what changed in the network's files, and restarts that alone."""
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -9,7 +10,7 @@ import attrs
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused, url_of
 from evd.adapters.supervisor.protocol import ProcessState, Supervisor, Sync
-from evd.cli.command_line import Verbs, add_verb
+from evd.cli.command_line import Verbs, add_json, add_verb, answer
 from evd.cli.cp import not_on
 from evd.cli.errors import ToolFailed
 from evd.cli.ports import double_use, given_twice, settings
@@ -47,6 +48,7 @@ def add_verbs(verbs: Verbs) -> None:
     parser = add_verb(verbs, "reload", text, _reload)
     parser.add_argument("name", metavar="NAME", nargs="?", help="such as driver-alice or CP-001")
     parser.add_argument("--now", action="store_true", help="end sessions, do not wait for them")
+    add_json(parser)
 
 
 def changes(drift: Sync) -> Iterator[str]:
@@ -68,6 +70,7 @@ def _reload(supervisor: Supervisor, options: argparse.Namespace) -> int:
             whys = ", ".join(f"{name} {busy[name]}" for name in sorted(news))
             print(
                 f"{whys}: restarted once its session has ended (at once: evd reload --now)",
+                file=sys.stderr if options.json else sys.stdout,
                 flush=True,
             )
         told = frozenset(busy)
@@ -78,7 +81,8 @@ def _reload(supervisor: Supervisor, options: argparse.Namespace) -> int:
             names = ", ".join(sorted(busy))
             raise ToolFailed(f"Interrupted: {names} was not restarted.", INTERRUPTED) from None
     _wait_until_well(supervisor, done)
-    print("\n".join(f"{how} {name}" for name, how in done.items()) or "Nothing has changed.")
+    lines = [f"{how} {name}" for name, how in done.items()]
+    answer(options, {"done": done}, *(lines or ["Nothing has changed."]))
     return 0
 
 

@@ -17,6 +17,7 @@ from evd.cli.command_line import (
     add_json,
     add_no_wait,
     add_verb,
+    answer,
     console,
     print_json,
 )
@@ -69,6 +70,7 @@ def add_verbs(verbs: Verbs) -> None:
     ):
         parser = add_verb(actions, verdict, text, _judge)
         parser.add_argument("session_id", metavar="SESSION")
+        add_json(parser)
         parser.set_defaults(verdict=verdict)
     parser = _add_list(verbs, "sessions")
     text = "all of them as CSV, the newest first, times in UTC; --limit does not count"
@@ -178,20 +180,15 @@ def _stop(supervisor: Supervisor, options: argparse.Namespace) -> int:
     central, session_id = central_of(supervisor), checked_id(options.session_id, "SESSION")
     central.stop_session(session_id)
     if options.no_wait:
-        if options.json:
-            print_json({"session_id": session_id})
-        else:
-            print(f"{session_id}: Central tells its engine to end it.")
+        told = f"{session_id}: Central tells its engine to end it."
+        answer(options, {"session_id": session_id}, told)
         return 0
     try:
         session = _await_end(central, session_id)
     except KeyboardInterrupt:
         told = f"No longer waiting: Central goes on telling the engine of {session_id} to end it."
         raise ToolFailed(told, INTERRUPTED) from None
-    if options.json:
-        print_json(session)
-    else:
-        print(f"{session_id} ended: {bill_of(session)}")
+    answer(options, session, f"{session_id} ended: {bill_of(session)}")
     return 0
 
 
@@ -223,5 +220,9 @@ def _judge(supervisor: Supervisor, options: argparse.Namespace) -> int:
     session_id = checked_id(options.session_id, "SESSION")
     central_of(supervisor).judge(session_id, options.verdict)
     billed = "is billed as recorded" if options.verdict == "accept" else "costs nothing"
-    print(f"Session {session_id} {billed}")
+    answer(
+        options,
+        {"session_id": session_id, "verdict": options.verdict},
+        f"Session {session_id} {billed}",
+    )
     return 0

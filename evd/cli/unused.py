@@ -1,7 +1,7 @@
 """`evd cp remove --unused DAYS`: the charging points that nobody has seen for long."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,8 +13,11 @@ from evd.cli.programs import ENGINE, MONITOR, central_of
 NAMED_MAX = 20
 
 
-def remove_unused(supervisor: Supervisor, days: int, *, yes: bool) -> int:
-    """Take off Central's list what was not connected for `days`; 1 where Central keeps some.
+def remove_unused(
+    supervisor: Supervisor, days: int, removed: list[str], say: Callable[[str], None], *, yes: bool
+) -> int:
+    """Take off Central's list what was not connected for `days`, and note it in `removed`; 1 where
+    Central keeps some.
 
     What has a program here stays: `evd cp remove ID` is for those.
     """
@@ -27,13 +30,12 @@ def remove_unused(supervisor: Supervisor, days: int, *, yes: bool) -> int:
     before = datetime.now(UTC) - timedelta(days=days)
     cp_ids = [cp_id for cp_id in _unused(views, before) if cp_id not in ours]
     if not cp_ids:
-        print(f"No charging point has been unused for {days} days.")
+        say(f"No charging point has been unused for {days} days.")
         return 0
     more = f" and {len(cp_ids) - NAMED_MAX} more" if len(cp_ids) > NAMED_MAX else ""
-    print(f"Unused for {days} days: {', '.join(cp_ids[:NAMED_MAX])}{more}")
+    say(f"Unused for {days} days: {', '.join(cp_ids[:NAMED_MAX])}{more}")
     if not yes and not _is_wanted(len(cp_ids)):
         raise ToolFailed("Nothing was removed. With --yes they are removed unasked.", 2)
-    kept = 0
     for cp_id in cp_ids:
         try:
             central.forget_cp(cp_id)
@@ -41,10 +43,11 @@ def remove_unused(supervisor: Supervisor, days: int, *, yes: bool) -> int:
             raise ToolFailed(sentence_of(error)) from None
         except CentralRefused as error:
             if error.status != 404:
-                kept += 1
-                print(f"{cp_id} stays: {sentence_of(error)}")
-    print(f"Removed {len(cp_ids) - kept} of {len(cp_ids)}; their history stays")
-    return 1 if kept else 0
+                say(f"{cp_id} stays: {sentence_of(error)}")
+                continue
+        removed.append(cp_id)
+    say(f"Removed {len(removed)} of {len(cp_ids)}; their history stays")
+    return 0 if len(removed) == len(cp_ids) else 1
 
 
 def _unused(views: list[dict[str, Any]], before: datetime) -> Iterator[str]:

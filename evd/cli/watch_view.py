@@ -23,16 +23,6 @@ _COLUMNS: Final = Columns(
 )
 _KEYS: Final = "q quit  s sort  r reverse  f choose  / search  Esc all  ↑ ↓ PgUp PgDn Home End"
 _TYPING: Final = "Enter done  Esc none"
-_COLORS: Final = {
-    **EVENT_COLORS,
-    "SESSION_STARTED": "blue",
-    "SESSION_ENDED": "green",
-    "REFUSED": "yellow",
-    "STOPPED": "yellow",
-    "RESUMED": "green",
-    "SHUTDOWN": "yellow",
-    "BREAKER": "yellow",
-}
 _AWAY_LINES_MAX: Final = 2
 # The least that the table of charging points has, with its heads.
 _TABLE_LINES_MIN: Final = 4
@@ -160,7 +150,7 @@ def _event(event: Mapping[str, Any]) -> Text:
         (_clock(event["ts"]), "dim"),
         f" {kind:<16}",
         printable(str(event["text"])),
-        style=_COLORS.get(kind, ""),
+        style=EVENT_COLORS.get(kind, ""),
     )
 
 

@@ -149,6 +149,10 @@ class Central:
         """Faults and recoveries, newest first; a filter that is None does not count."""
         return list_in(self._call("GET", f"/faults{_query(filters)}"), "faults")
 
+    def timeline(self, **filters: str | int | None) -> list[dict[str, Any]]:
+        """The story of a charging point or of the network, as `faults`."""
+        return list_in(self._call("GET", f"/timeline{_query(filters)}"), "timeline")
+
     def find_session(self, session_id: str) -> dict[str, Any] | None:
         """One session and its curve, None for one that it does not know."""
         return self._find(f"/sessions/{quote(session_id)}")

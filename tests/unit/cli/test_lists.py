@@ -104,6 +104,31 @@ def test_the_list_of_sessions(capsys: pytest.CaptureFixture[str]) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_the_story_of_the_network(capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: `evd timeline` shows why a request for any charging point was refused, which is in no
+    charging point's story; pages go on behind an entry's id."""
+    entries = [
+        {"id": "2d-req", "kind": "REFUSED", "cp_id": None, "ts": START, "text": "none is free"},
+        {
+            "id": "1c-5",
+            "kind": "SHUTDOWN",
+            "cp_id": "CP-001",
+            "ts": START,
+            "text": "by the\noperator",
+        },
+    ]
+    answers: list[Answer] = [(200, {"timeline": entries}, {})]
+    code, asked = run_verb(answers, "timeline", "--limit", "2")
+    assert (code, asked) == (0, ["GET /timeline?limit=2"])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith(" CP-001 SHUTDOWN     by the\\noperator")
+    assert second.endswith(" -      REFUSED      none is free")
+    run_verb(answers, "timeline", "--json", "--limit", "2")
+    assert json.loads(capsys.readouterr().out)["timeline"] == entries[::-1]
+    run_verb([(200, {"timeline": []}, {})], "timeline", "--cp", "7")
+    assert capsys.readouterr().out == "There are no events.\n"
+
+
 def test_the_list_of_faults(capsys: pytest.CaptureFixture[str]) -> None:
     """Proves: faults are one line each, the newest last, on lines that no reason can forge."""
     answers: list[Answer] = [
