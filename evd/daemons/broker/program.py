@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import trio
 
-from evd.adapters.kafka.mock_cluster import MockCluster, MockClusterFailed, bound_socket
+from evd.adapters.mock_cluster import MockCluster, MockClusterFailed, bound_socket
 from evd.config import BrokerConfig, broker_config
 from evd.core.wire.messages import (
     BEACONS,

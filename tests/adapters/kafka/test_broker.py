@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
-from evd.adapters.kafka.mock_cluster import MockCluster, MockClusterFailed, bound_socket
+from evd.adapters.mock_cluster import MockCluster, MockClusterFailed, bound_socket
 from evd.daemons.broker.program import PARTITIONS, Retention
 from tests.adapters.conftest import BrokerProcess, broker_in
 from tests.network.processes import free_port

@@ -11,8 +11,8 @@ import trio
 
 from evd.adapters.kafka import RawMessage, open_consumer, open_producer
 from evd.adapters.kafka.messenger import SHOWN_MAX, Messenger
-from evd.adapters.kafka.mock_cluster import MockCluster, bound_socket
 from evd.adapters.kafka.producer import QUEUE_MESSAGES_MAX
+from evd.adapters.mock_cluster import MockCluster, bound_socket
 from evd.core.wire.messages import DEAD_LETTERS
 from tests.adapters.conftest import BrokerProcess
 from tests.adapters.kafka.test_link import STRANDED
