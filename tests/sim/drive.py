@@ -1,7 +1,9 @@
-"""The way from a program's steps to the simulation, as `evd.daemons.drive` is the way to Trio."""
+"""The way from a program's steps to the simulation: that of the daemons, without their waiting."""
 
 from collections.abc import Callable, Generator
 from typing import TypeVar
+
+from evd.daemons.drive import drive as drive_waiting
 
 StepT = TypeVar("StepT")
 OutcomeT = TypeVar("OutcomeT")
@@ -13,11 +15,13 @@ def drive(
     carry_out: Callable[[StepT], OutcomeT | None],
 ) -> ResultT:
     """Carry out all of `steps` at one moment; an exception of `carry_out` ends them."""
-    outcome: OutcomeT | None = None
-    while True:
-        try:
-            step = steps.send(outcome)
-        except StopIteration as end:
-            result: ResultT = end.value
-            return result
-        outcome = carry_out(step)
+
+    async def at_once(step: StepT) -> OutcomeT | None:
+        return carry_out(step)
+
+    try:
+        drive_waiting(steps, at_once).send(None)
+    except StopIteration as end:
+        result: ResultT = end.value
+        return result
+    raise AssertionError("a step waited, and nobody goes on with it")
