@@ -111,8 +111,9 @@ def carry_out(
     before: dict[str, View] = {}
     for cp_id in cp_ids:
         try:
+            view = central.charging_point(cp_id) or {}
             order.ask(central, cp_id)
-            before[cp_id] = central.charging_point(cp_id) or {}
+            before[cp_id] = view
         except CentralRefused as error:
             yield Outcome(cp_id, False, sentence_of(error))
     end_s = time.monotonic() + wait_s
