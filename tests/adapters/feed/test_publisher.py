@@ -24,6 +24,8 @@ from tests.adapters.feed.test_server import request
 
 LARGE = "x" * 200
 QUICK = Patience(ping_s=0.1, pong_s=0.1, silent_s=0.15, last_s=0.1)
+STOPS = 6
+STOPS_S_MAX = 30.0
 
 
 async def test_a_snapshot_then_updates_without_a_gap() -> None:
@@ -203,8 +205,8 @@ async def test_a_central_that_stood_still_blames_nobody() -> None:
     async with feed(patience=QUICK) as scene, scene.raw() as client:
         await client.send_all(request().encode())
         stops = 0
-        with trio.move_on_after(6 * (QUICK.pong_s + QUICK.silent_s)):
-            while True:
+        with trio.fail_after(STOPS_S_MAX):
+            while stops < STOPS:
                 ping = (await client.receive_some()).partition(b"\x89\x04")[2][:4]
                 if not ping:
                     continue
@@ -213,5 +215,4 @@ async def test_a_central_that_stood_still_blames_nobody() -> None:
                 stops += 1
                 if stops % 2:
                     time.sleep(QUICK.pong_s + QUICK.silent_s)  # noqa: ASYNC251
-        assert stops > 4
         assert scene.publisher.clients_count == 1
