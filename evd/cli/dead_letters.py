@@ -24,7 +24,7 @@ from evd.cli.errors import ToolFailed
 from evd.cli.listing import add_limit, local
 from evd.cli.programs import settings_of_central
 from evd.cli.table import NOTHING
-from evd.core.wire.fields import printable
+from evd.core.wire.fields import format_time, printable
 from evd.core.wire.messages import TOPICS
 from evd.flags import BOOTSTRAP
 
@@ -128,7 +128,7 @@ def _fields(letter: "Letter") -> dict[str, Any]:
         "partition": partition,
         "offset": offset,
         "error": letter.error,
-        "ts": None if letter.at is None else letter.at.isoformat().replace("+00:00", "Z"),
+        "ts": None if letter.at is None else format_time(letter.at),
         "bytes": letter.size_bytes,
         "message_id": letter.message_id,
         "key": None if letter.key is None else _text(letter.key),

@@ -10,7 +10,7 @@ from evd.cli.command_line import Parser, value_of
 from evd.cli.errors import ToolFailed
 from evd.cli.names import cp_ids_from
 from evd.cli.table import NOTHING
-from evd.core.wire.fields import FieldError, check_id, parse_time
+from evd.core.wire.fields import FieldError, check_id, format_time, parse_time
 from evd.flags import whole
 
 LIMIT: Final = whole(1, 100_000)
@@ -64,7 +64,7 @@ def moment(text: str) -> str:
     """A time as Central takes it: `text` is one, or how long ago it was by this machine's clock."""
     if (age := _AGE.fullmatch(text)) is not None:
         ago = timedelta(seconds=int(age["count"]) * _UNITS_S[age["unit"]])
-        return (datetime.now(UTC) - ago).isoformat().replace("+00:00", "Z")
+        return format_time(datetime.now(UTC) - ago)
     try:
         parse_time(text, "")
     except FieldError:

@@ -354,4 +354,4 @@ async def test_a_snapshot_knows_when_a_monitor_was_last_heard(
     assert len(reader.messages) == 1
     later, _ = scene.join()
     (found,) = [x for x in later.messages[0]["charging_points"] if x["cp_id"] == "CP-2"]
-    assert found["monitor_last_seen"] == "2026-01-31T12:00:00Z"
+    assert found["monitor_last_seen"] == "2026-01-31T12:00:00.000000Z"

@@ -1,21 +1,10 @@
 """The JSON and the frames of the feed, in parts that many clients share."""
 
-from collections.abc import Callable, Iterable
-from functools import cache
-from operator import attrgetter
-from typing import Any
-
-import attrs
-import orjson
+from collections.abc import Iterable
 
 # RFC 6455, 5.2: a whole text message; a server's has no mask, so its bytes serve all clients.
 _TEXT = 0x81
 _LENGTH_2, _LENGTH_8 = 126, 127
-
-
-def encode(value: object) -> bytes:
-    """Return the JSON of values of the core, each with the fields that it has."""
-    return orjson.dumps(value, default=_fields, option=orjson.OPT_UTC_Z)
 
 
 def array(parts: Iterable[bytes]) -> bytes:
@@ -31,14 +20,3 @@ def frame(head: bytes, body: bytes) -> bytes:
     if length < 65_536:
         return bytes((_TEXT, _LENGTH_2)) + length.to_bytes(2, "big") + head
     return bytes((_TEXT, _LENGTH_8)) + length.to_bytes(8, "big") + head
-
-
-def _fields(value: Any) -> dict[str, object]:
-    names, get = _getter(value.__class__)
-    return dict(zip(names, get(value), strict=True))
-
-
-@cache
-def _getter(kind: type[attrs.AttrsInstance]) -> tuple[tuple[str, ...], Callable[[Any], Any]]:
-    names = tuple(field.name for field in attrs.fields(kind))
-    return names, attrgetter(*names)

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 import trio
 
-from evd.adapters.feed.encoding import array, encode, frame
+from evd.adapters.feed.encoding import array, frame
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.outlet import Outlet
+from evd.adapters.json_text import encode
 from evd.core.central.overview import FeedEvent, Network
 from evd.core.central.views import CpView
 

@@ -16,6 +16,7 @@ from litestar.types import AnyCallable, ExceptionHandlersMap
 from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.http.docs import docs_page
 from evd.adapters.http.errors import EXCEPTION_HANDLERS, ErrorBody, allow, refuse_bad_call
+from evd.adapters.http.json_response import JsonResponse
 from evd.adapters.http.pages import html_response
 from evd.adapters.http.web_files import web_file
 
@@ -117,6 +118,7 @@ def json_api(
         logging_config=None,
         openapi_config=None,
         request_max_body_size=BODY_BYTES_MAX,
+        response_class=JsonResponse,
         state=State({"described": described}),
     )
 

@@ -9,6 +9,7 @@ from evd.adapters.http.api import Routes
 from evd.adapters.http.central_service import ServiceHere
 from evd.adapters.http.csv_reply import WithCsv, csv_answer, wants_csv
 from evd.adapters.http.errors import AnyRequest
+from evd.adapters.http.json_response import JsonResponse
 from evd.adapters.http.parameters import (
     CPS_MAX,
     LIMIT_DEFAULT,
@@ -57,7 +58,7 @@ async def show_session(
     curve = so_far if stored is None else stored.points
     if wants_csv(request, format):
         return csv_answer(session_id, CURVE_COLUMNS, curve)
-    return Response(SessionDetail.of(row, curve=list(curve)))
+    return JsonResponse(SessionDetail.of(row, curve=list(curve)))
 
 
 @routes.get("/states", "The states of charging points over time", "Those of each", 503)

@@ -16,6 +16,7 @@ from evd.adapters.http.csv_reply import (
     wants_csv,
 )
 from evd.adapters.http.errors import AnyRequest
+from evd.adapters.http.json_response import JsonResponse
 from evd.adapters.http.parameters import (
     LIMIT_DEFAULT,
     Before,
@@ -83,7 +84,7 @@ async def list_sessions(
             # The first page is read before the answer begins: it may be a refusal.
             return csv_stream("sessions", _SESSION_COLUMNS, await anext(pages), pages)
         rows = await service.store.sessions(cp_id, driver_id, status, limit, before, *span)
-    return Response(Sessions([SessionShown.of(row) for row in rows]))
+    return JsonResponse(Sessions([SessionShown.of(row) for row in rows]))
 
 
 def _session_lines(rows: Sequence[Session]) -> bytes:

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import trio
 from litestar.response.streaming import ASGIStreamingResponse
-from litestar.serialization import encode_json
 from litestar.types import Receive, Send
 
 from evd.adapters.http.driver_central import PointShown
@@ -20,6 +19,8 @@ from evd.adapters.http.driver_points import PointsSeen, PointsWatch
 from evd.adapters.http.driver_service import DriverService, Notification
 from evd.adapters.http.refused import Refused
 from evd.adapters.http.schemas import shown
+from evd.adapters.json_text import encode
+from evd.core.wire.fields import format_time
 
 EVENT_STREAM: Final = "text/event-stream"
 STREAMS_MAX: Final = 32
@@ -96,8 +97,8 @@ class _Page:
         if not changed:
             return None
         kind = "snapshot" if start else "update"
-        message = {"type": kind, "now": datetime.now(UTC), **start, **changed}
-        return b"data: %s\n\n" % encode_json(message)
+        message = {"type": kind, "now": format_time(datetime.now(UTC)), **start, **changed}
+        return b"data: %s\n\n" % encode(message)
 
     def _changed_state(self) -> dict[str, Any]:
         state = {

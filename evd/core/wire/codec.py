@@ -25,7 +25,7 @@ from evd.core.wire.control import (
     Ping,
     Pong,
 )
-from evd.core.wire.fields import FieldError, parse_time
+from evd.core.wire.fields import FieldError, format_time, parse_time
 from evd.core.wire.messages import (
     COMMAND_NAMES,
     PAYLOADS,
@@ -82,6 +82,11 @@ def _unstructure(converter: cattrs.Converter) -> Callable[[type], Callable[[Any]
     return make
 
 
+def _time(when: datetime) -> datetime | str:
+    # The library writes a time faster than we do, but one of a whole second without its digits.
+    return when if when.microsecond else format_time(when)
+
+
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=False)
     for primitive in (str, int, float, bool):
@@ -93,7 +98,7 @@ def _make_converter() -> cattrs.Converter:
     # One by one: they are strings too, and the hook for strings would take them as they are.
     for kind in (Action, RequestStatus, CpState, Outcome, EngineStatus, KoCause):
         converter.register_structure_hook(kind, _choice(kind))
-    converter.register_unstructure_hook(datetime, lambda when: when)
+    converter.register_unstructure_hook(datetime, _time)
     converter.register_unstructure_hook_factory(attrs.has, _unstructure(converter))
     return converter
 
@@ -182,7 +187,7 @@ def encode(message: Message, ts: datetime, message_id: str) -> bytes:
     fields = _converter.unstructure(message)
     if isinstance(message, Command):
         fields["cmd"] = COMMAND_NAMES[type(message.payload)]
-    fields["ts"] = ts
+    fields["ts"] = _time(ts)
     fields["message_id"] = message_id
     return _dump(fields)
 

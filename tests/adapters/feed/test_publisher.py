@@ -47,7 +47,7 @@ async def test_a_snapshot_then_updates_without_a_gap() -> None:
         assert "network" not in second
         (told,) = second["events"]
         assert told["text"] == "it happened"
-        assert told["ts"] == "2026-01-31T12:00:00Z"
+        assert told["ts"] == "2026-01-31T12:00:00.000000Z"
         assert third["removed"] == ["CP-001"]
         assert third["active_requests"] == 1
         assert [each["seq"] for each in (first, second, third)] == [1, 2, 3]

@@ -51,7 +51,7 @@ async def test_states_of_several(client: Client) -> None:
     first, second = answer.json()["states"]
     assert (first["cp_id"], second["cp_id"]) == ("CP-2", "CP-1")
     assert first["spans"] == [
-        {"state": None, "since": "2026-01-31T11:00:00Z", "until": NOON_TEXT},
+        {"state": None, "since": "2026-01-31T11:00:00.000000Z", "until": NOON_TEXT},
         {"state": "ON", "since": NOON_TEXT, "until": NOON_TEXT},
     ]
     assert client.service.queries == [("states", ["CP-2", "CP-1"], NOON - HOUR + SHORT, NOON)]

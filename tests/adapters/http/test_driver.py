@@ -139,7 +139,7 @@ async def test_the_drivers_own_knowledge(s: Scene) -> None:
         "kw": 22.0,
         "kwh": 0.061,
         "euros": 0.0183,
-        "started_at": "2026-01-31T12:00:00Z",
+        "started_at": "2026-01-31T12:00:00.000000Z",
         "curve": [[1.0, 22.0, 0.061]],
     }
     requests = await s.json("/drivers/driver-alice/requests")
@@ -151,7 +151,7 @@ async def test_the_drivers_own_knowledge(s: Scene) -> None:
     assert await s.json("/drivers/driver-alice/sessions/current") is None
     told = await s.json("/drivers/driver-alice/notifications")
     assert [each["status"] for each in told] == ["ACCEPTED", "DENIED"]
-    assert told[0]["ts"] == "2026-01-31T12:00:00Z"
+    assert told[0]["ts"] == "2026-01-31T12:00:00.000000Z"
     assert len(await s.json("/drivers/driver-alice/notifications?limit=1")) == 1
     assert (await s.json("/health"))["status"] == "healthy"
     s.service.reason = "Central was not heard for 9 s"

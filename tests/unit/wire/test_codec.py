@@ -216,6 +216,14 @@ def test_a_message_comes_back_as_it_was_sent() -> None:
     assert set(orjson.loads(raw)) == {"central_id", "epoch", "up_s", "ts", "message_id"}
 
 
+def test_a_whole_second_has_its_digits_too() -> None:
+    """Proves: each time that is sent has one form, whatever its second is."""
+    whole = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    record = codec.decode(SESSIONS, orjson.dumps({**GOOD[SESSIONS], "ended_at": whole}))
+    sent = orjson.loads(codec.encode(record, whole, "m-1"))
+    assert sent["ts"] == sent["ended_at"] == "2026-01-31T12:00:00.000000Z"
+
+
 def test_control_messages_are_told_by_their_type() -> None:
     """Proves: `type` chooses the class, and what goes with a boot is required with it."""
     fields = {
