@@ -5,7 +5,8 @@ time of its trouble also where nobody watched then.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable
 from datetime import datetime
 
 import attrs
@@ -65,6 +66,10 @@ class Alerts:
     def __init__(self) -> None:
         self._troubles: dict[tuple[AlertKind, str], _Trouble] = {}
         self._stood: dict[str, Standing] = {}
+        # It holds until a trouble changes or another one is due: of ten thousand it is not
+        # worked out anew at each look.
+        self._standing: tuple[list[Alert], int] | None = None
+        self._next_due_s = math.inf
 
     def begin(self, points: Iterable[ChargingPoint]) -> None:
         """Take in the rows of a start: what stands as it was then has stood so since then."""
@@ -105,6 +110,8 @@ class Alerts:
     ) -> None:
         key = kind, cp_id
         before = self._troubles.get(key)
+        if (before.why if before is not None else None) != why:
+            self._standing = None
         if why is None:
             self._troubles.pop(key, None)
         elif before is None:
@@ -114,14 +121,23 @@ class Alerts:
 
     def standing(self, now: Now) -> tuple[list[Alert], int]:
         """Return the most urgent alerts, of each kind the oldest first, and how many others."""
-        due = [*self._due(now)]
-        urgent = due if len(due) <= ALERTS_MAX else heapq.nsmallest(ALERTS_MAX, due, self._rank)
-        return [self._alert(*key) for key in sorted(urgent, key=self._rank)], len(due) - len(urgent)
+        if self._standing is None or now.mono_s >= self._next_due_s:
+            due = self._due(now.mono_s)
+            urgent = heapq.nsmallest(ALERTS_MAX, due, self._rank)
+            self._standing = [self._alert(*key) for key in urgent], len(due) - len(urgent)
+        return self._standing
 
-    def _due(self, now: Now) -> Iterator[tuple[AlertKind, str]]:
+    def _due(self, now_s: float) -> list[tuple[AlertKind, str]]:
+        """The troubles that are due, in any order; notes when the next one is."""
+        due = []
+        self._next_due_s = math.inf
         for key, trouble in self._troubles.items():
-            if now.mono_s - trouble.since_s >= _DUE_S.get(key[0], 0.0):
-                yield key
+            due_s = trouble.since_s + _DUE_S.get(key[0], 0.0)
+            if due_s <= now_s:
+                due.append(key)
+            else:
+                self._next_due_s = min(self._next_due_s, due_s)
+        return due
 
     def _rank(self, key: tuple[AlertKind, str]) -> tuple[int, float, str]:
         return _URGENCY[key[0]], self._troubles[key].since_s, key[1]

@@ -140,3 +140,18 @@ def test_a_disaster_is_bounded_and_counted() -> None:
     assert len(found) == ALERTS_MAX
     assert left_out == 2 * ALERTS_MAX + 1
     assert found[0].kind is AlertKind.BROKER
+
+
+def test_what_has_not_changed_is_not_worked_out_anew() -> None:
+    """Proves: between two changes every look gets the very same answer, also while a trouble waits
+    to be due, and the one that is due then is not missed."""
+    alerts = Alerts()
+    alerts.take([snapshot(ShownState.BROKEN, "CP-1"), snapshot(ShownState.ON, "CP-2")], at(0))
+    alerts.take([snapshot(ShownState.BROKEN, "CP-2")], at(30))
+    first = alerts.standing(at(70))
+    alerts.on_network(AlertKind.BROKER, None, at(71))
+    alerts.take([snapshot(ShownState.BROKEN, "CP-1"), snapshot(ShownState.ON, "CP-3")], at(72))
+    assert alerts.standing(at(73)) is first
+    assert kinds(alerts, 90) == ["broken", "broken"]
+    alerts.take([snapshot(ShownState.ON, "CP-1")], at(91))
+    assert kinds(alerts, 91) == ["broken"]
