@@ -12,7 +12,8 @@ from typing import NoReturn
 
 import evd
 from evd.adapters.http.central_client import CentralAway, CentralRefused
-from evd.adapters.supervisor.protocol import SupervisorFailed
+from evd.adapters.supervisor import systemd
+from evd.adapters.supervisor.protocol import Supervisor, SupervisorFailed
 from evd.adapters.supervisor.supervisord import PATH_CHARACTERS_REFUSED, Supervisord
 from evd.cli import (
     central,
@@ -36,8 +37,9 @@ from evd.config import restrict_modes
 from evd.version import VERSION
 
 _EPILOG = """\
-The network is that of the checkout whose `evd` this is; --config or EVD_CONFIG names another
-supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command line is wrong."""
+The network is that of the checkout whose `evd` this is, and on a host that of its systemd units;
+--config or EVD_CONFIG names another supervisord.conf.  Exit codes: 0 done, 1 failed, 2 the command
+line is wrong."""
 
 # In the order of the help.
 _FAMILIES = (
@@ -77,7 +79,7 @@ def _run(arguments: list[str]) -> int:
     try:
         options = parse(arguments)
         listen()
-        return int(options.run(Supervisord(_configuration(options.config)), options))
+        return int(options.run(_supervisor(options.config), options))
     except CommandLineWrong as error:
         print(f"evd: {error}", file=sys.stderr)
         return 2
@@ -111,14 +113,28 @@ def make_parser() -> Parser:
     return parser
 
 
-def _configuration(given: Path | None) -> Path:
+def _supervisor(given: Path | None) -> Supervisor:
+    """The supervisor of a named or a present supervisord.conf, else the systemd of this host."""
     source = "--config"
     if given is None and (named := os.environ.get("EVD_CONFIG")):
         given, source = Path(named), "EVD_CONFIG"
+    if given is not None:
+        return Supervisord(_checked(given, source))
     checkout = Path(evd.__file__).parents[1] / "etc" / "supervisord.conf"
-    found = given or next(
-        (each for each in (checkout, Path("etc/supervisord.conf")) if each.exists()), checkout
+    for present in (checkout, Path("etc/supervisord.conf")):
+        if present.exists():
+            return Supervisord(_checked(present, source))
+    if systemd.is_here():
+        return systemd.Systemd()
+    raise ToolFailed(
+        "There is no network here: this evd stands in no checkout, and systemd has no units of evd."
+        " Name the network's supervisord.conf with --config.",
+        2,
     )
+
+
+def _checked(found: Path, source: str) -> Path:
+    """The file, where supervisord can read it; ToolFailed where not, with what named it."""
     if not found.is_file():
         what = f"{found} is no file" if found.exists() else f"There is no {found}"
         raise ToolFailed(f"{what}: name the network's supervisord.conf with {source}.", 2)

@@ -175,6 +175,7 @@ def _clock(programs: Sequence[Program]) -> Iterator[Finding]:
 def _state_dirs(programs: Sequence[Program]) -> Iterator[Finding]:
     for program in programs:
         config = config_of(program)
+        # The folder of a unit is systemd's to make and to give away.
         if not isinstance(config, StatefulConfig) or program.log is None:
             continue
         folder = program.log.parent.parent.parent / config.state_dir
@@ -213,7 +214,7 @@ def _processes(
         if each.state is ProcessState.STOPPED:
             yield Finding(f"{each.name} is stopped.", "Start it: evd up")
         elif count > STARTS_MAX:
-            last = _last_words(logs.get(each.name))
+            last = _last_words(supervisor, each.name, logs.get(each.name))
             yield Finding(
                 f"{each.name} does not stay up: {count} starts in the last minute.{last}", look
             )
@@ -221,8 +222,8 @@ def _processes(
             yield Finding(f"{each.name} is {each.state}: {each.detail}.", look)
 
 
-def _last_words(log: Path | None) -> str:
-    lines = last_lines(log, 1) if log is not None else []
+def _last_words(supervisor: Supervisor, name: str, log: Path | None) -> str:
+    lines = last_lines(log, 1) if log is not None else [*supervisor.journal(name, 1)]
     return f" It said last: {lines[-1].strip()}" if lines else ""
 
 

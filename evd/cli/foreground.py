@@ -5,20 +5,18 @@ signal that the supervisor then gets.  A supervisor that dies ends it too: the p
 leaves behind are stopped.
 """
 
-import contextlib
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import attrs
 from rich.console import Console
 
+from evd.adapters.supervisor.processes import LAST_S, send
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
 from evd.cli.errors import ToolFailed
 from evd.cli.follow import LogFollower
@@ -28,8 +26,6 @@ from evd.cli.start_lock import starting
 from evd.config import DriverConfig
 
 STOP_S_MAX: Final = 9.0
-# The rest of the 10 s in which the command ends, for an end by force.
-LAST_S: Final = 0.5
 # The time that the processes of a dead supervisor have to stop.
 LEFT_BEHIND_S: Final = 6.0
 LOOK_S: Final = 0.1
@@ -135,21 +131,10 @@ def _stop(
         child.terminate()
     while child.poll() is None:
         if stop.at_once or time.monotonic() > end_s:
-            end_at_once(child.pid)
+            supervisor.end_at_once(child.pid)
             child.wait()
             return
         time.sleep(0.05)
-
-
-def end_at_once(supervisor_pid: int) -> None:
-    """SIGKILL a stopping supervisor's processes, and itself if it does not end then."""
-    for pid in _children_of(supervisor_pid):
-        _send(pid, signal.SIGKILL)
-    # The supervisor waits for them; without it they might stay as zombies.
-    end_s = time.monotonic() + LAST_S
-    while time.monotonic() < end_s and _children_of(supervisor_pid):
-        time.sleep(0.02)
-    _send(supervisor_pid, signal.SIGKILL)
 
 
 def end_left_behind(supervisor: Supervisor) -> int:
@@ -158,18 +143,7 @@ def end_left_behind(supervisor: Supervisor) -> int:
     for number, patience_s in ((signal.SIGTERM, LEFT_BEHIND_S), (signal.SIGKILL, LAST_S)):
         end_s = time.monotonic() + patience_s
         for pid in supervisor.left_behind():
-            _send(pid, number)
+            send(pid, number)
         while time.monotonic() < end_s and supervisor.left_behind():
             time.sleep(0.05)
     return len(found)
-
-
-def _children_of(pid: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
-
-
-def _send(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)

@@ -15,7 +15,7 @@ from evd.cli.command_line import Verbs, add_json, add_verb, answer, console, pri
 from evd.cli.cp import not_on
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.follow import Tail, last_lines
-from evd.cli.foreground import end_at_once, end_left_behind, run_in_foreground
+from evd.cli.foreground import end_left_behind, run_in_foreground
 from evd.cli.ports import refuse_taken
 from evd.cli.programs import READY_S, central_of, not_running, program_named, wait_until_none
 from evd.cli.reload import changes
@@ -84,11 +84,11 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
         return stopped + not_on(supervisor)
 
     wait_until_none(missing, KAFKA_READY_S if on_kafka else READY_S, "more")
-    logs, changed = str(supervisor.log.parent), [*changes(supervisor.drift())]
+    changed = [*changes(supervisor.drift())]
     answer(
         options,
-        {"url": central.url, "logs": logs, "changed": changed},
-        f"The network is up: {central.url}, logs in {logs}",
+        {"url": central.url, "logs": supervisor.logs_are, "changed": changed},
+        f"The network is up: {central.url}, {supervisor.logs_are}",
         *(f"{sentence}. evd reload takes it up." for sentence in changed),
     )
     return 0
@@ -105,22 +105,14 @@ def _down(supervisor: Supervisor, options: argparse.Namespace) -> int:
         return 0
     supervisor.shut_down()
     end_s = time.monotonic() + STOP_S_MAX
-    while _is_alive(pid):
+    while not supervisor.has_ended(pid):
         if time.monotonic() > end_s:
-            end_at_once(pid)
+            supervisor.end_at_once(pid)
             print(f"Not finished within {STOP_S_MAX:g} s: ended by force.", file=sys.stderr)
             return 1
         time.sleep(POLL_S)
     answer(options, {"was_running": True}, "The network is down. What was charged is kept.")
     return 0
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        # A dead process is still there until its parent has waited for it.
-        return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def _status(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -135,6 +127,10 @@ def _status(supervisor: Supervisor, options: argparse.Namespace) -> int:
 def _logs(supervisor: Supervisor, options: argparse.Namespace) -> int:
     program = program_named(supervisor, options.name)
     paths = [path for path in (program.output_log, program.log) if path is not None]
+    if not paths:
+        for line in supervisor.journal(program.name, options.lines, follow=options.follow):
+            print(line, flush=options.follow)
+        return 0
     tails = [Tail(path) for path in paths]
     for path, tail in zip(paths, tails, strict=True):
         if len(paths) > 1:

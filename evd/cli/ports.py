@@ -64,7 +64,7 @@ class Endpoint:
         """The setting that an operator changes for another port, and its file."""
         if self.has_flag:
             return f"{self.flag} in {supervisor.file_of(self.program)}"
-        return f"{self.variable} in {supervisor.conf}"
+        return f"{self.variable} in {supervisor.file_of_variables(self.program)}"
 
 
 @attrs.frozen

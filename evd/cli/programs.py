@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from evd.adapters.http.central_client import Central, HttpAnswer, NotHttp, exchange, url_of
 from evd.adapters.supervisor.protocol import (
@@ -38,6 +39,8 @@ CENTRAL: Final = "evd-central"
 BROKER: Final = "evd-broker"
 KAFKA: Final = "evd-kafka"
 
+# The port of a Central whose settings are not known here.
+FEED_PORT: Final = 8765
 READY_S: Final = 30.0
 POLL_S: Final = 0.2
 PAGE_S: Final = 2.0
@@ -64,7 +67,8 @@ def config_of(program: Program, shell: Mapping[str, str] = os.environ) -> Config
     if parse is None:
         return None
     try:
-        return parse(program.arguments, {**shell, **program.environment})
+        inherited = shell if program.inherits else {}
+        return parse(program.arguments, {**inherited, **program.environment})
     except ConfigError as error:
         raise ToolFailed(f"{program.name} can't be started: {error}.", 2) from None
 
@@ -79,17 +83,31 @@ def settings_of_central(supervisor: Supervisor) -> CentralConfig:
     raise ToolFailed("No program evd-central is defined here.")
 
 
+def is_central_here(supervisor: Supervisor) -> bool:
+    """Whether Central is one of the programs; else its settings are not known here."""
+    return any(each.group == CENTRAL for each in supervisor.programs())
+
+
 def central_of(supervisor: Supervisor) -> Central:
-    """Central, where its settings say that it listens."""
+    """Central, where its settings say that it listens, or where it is said to be elsewhere."""
+    if (url := _elsewhere(supervisor)) is not None:
+        return Central(url)
     config = settings_of_central(supervisor)
     return Central(url_of(config.http_host, config.http_port))
 
 
 def feed_of(supervisor: Supervisor) -> str:
     """The address of Central's status feed."""
-    config = settings_of_central(supervisor)
-    url = url_of(config.http_host, config.feed_port)
+    if (url := _elsewhere(supervisor)) is not None:
+        url = f"http://{urlsplit(url).hostname}:{FEED_PORT}"
+    else:
+        config = settings_of_central(supervisor)
+        url = url_of(config.http_host, config.feed_port)
     return f"ws{url.removeprefix('http')}/feed"
+
+
+def _elsewhere(supervisor: Supervisor) -> str | None:
+    return None if is_central_here(supervisor) else supervisor.central_url()
 
 
 def program_named(supervisor: Supervisor, name: str) -> Program:
@@ -106,11 +124,14 @@ def program_named(supervisor: Supervisor, name: str) -> Program:
 
 
 def names_for(full_name: str) -> Iterator[str]:
-    """The names by which an operator may mean a program."""
+    """The names by which an operator may mean a program; that of its unit is one."""
     yield full_name
+    group, _, member = full_name.partition(":")
+    yield f"{group}@{member}.service" if member else f"{group}.service"
+    yield f"{group}@{member}"
     yield full_name.removeprefix("evd-")
-    if ":" in full_name:
-        yield full_name.partition(":")[2]
+    if member:
+        yield member
 
 
 def fetch(url: str, path: str) -> HttpAnswer | None:

@@ -50,8 +50,8 @@ def starting(supervisor: Supervisor) -> Iterator[None]:
         pid = supervisor.pid()
         if pid is not None:
             raise ToolFailed(
-                f"The network runs already (supervisord is process {pid}): `evd status` shows it,"
-                " `evd down` stops it."
+                f"The network runs already ({supervisor.name} is process {pid}):"
+                " `evd status` shows it, `evd down` stops it."
             )
         refuse_left_behind(supervisor)
         yield

@@ -4,7 +4,7 @@ A process is named as its supervisor names it, such as `evd-engine:CP-001` or `e
 """
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -62,6 +62,8 @@ class Program:
     environment: Mapping[str, str] = attrs.field(factory=dict)
     log: Path | None = None
     output_log: Path | None = None
+    # Whether it also has the variables of the shell that starts the network.
+    inherits: bool = True
 
     @property
     def name(self) -> str:
@@ -88,9 +90,11 @@ class Supervisor(Protocol):
 
     `conf` is the file that says what all of them share, such as their variables; `root` is the
     folder in which they run, `var` that of their state, and `log` the supervisor's own log, beside
-    those of the programs.
+    those of the programs; `logs_are` says to a person where those are.
     """
 
+    name: str
+    logs_are: str
     conf: Path
     root: Path
     var: Path
@@ -116,6 +120,12 @@ class Supervisor(Protocol):
 
     def shut_down(self) -> None:
         """Stop all processes, and then the supervisor; returns before it has happened."""
+
+    def has_ended(self, pid: int) -> bool:
+        """Whether all is over after `shut_down`; `pid` is the supervisor's process before it."""
+
+    def end_at_once(self, pid: int) -> None:
+        """SIGKILL all processes of a supervisor that takes too long for its end."""
 
     def left_behind(self) -> list[int]:
         """The processes that a supervisor that was killed has left running."""
@@ -146,6 +156,15 @@ class Supervisor(Protocol):
 
     def file_of(self, name: str) -> Path:
         """The file that says how a program is run."""
+
+    def file_of_variables(self, name: str) -> Path:
+        """The file in which an operator sets a variable that a program has no flag for."""
+
+    def journal(self, name: str, count: int, *, follow: bool = False) -> Iterator[str]:
+        """The last lines of a program that has no file as its log; `follow`: without an end."""
+
+    def central_url(self) -> str | None:
+        """Central's address where it runs elsewhere, as far as it is known here."""
 
     def has(self, unit: str) -> bool:
         """Whether `unit` is defined."""

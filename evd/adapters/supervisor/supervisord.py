@@ -11,12 +11,11 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -29,6 +28,7 @@ from evd.adapters.files.regular_file import (
 )
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.plugin import fold
+from evd.adapters.supervisor.processes import end_at_once, is_alive
 from evd.adapters.supervisor.protocol import (
     Killed,
     ProcessState,
@@ -38,6 +38,7 @@ from evd.adapters.supervisor.protocol import (
     Sync,
 )
 from evd.adapters.supervisor.unit_files import PRIORITIES, render
+from evd.adapters.supervisor.unix_rpc import UnixTransport
 
 RPC_S: Final = 5.0
 # Central and the broker wait so long for the others: a daemon that lives ends within 5 s.
@@ -71,6 +72,8 @@ _FAULT_NOT_RUNNING: Final = 70
 class Supervisord:
     """The supervisord whose configuration is `conf`, in the folder `etc` of its network."""
 
+    name = "supervisord"
+
     def __init__(self, conf: Path) -> None:
         self.conf = conf.resolve()
         self.root = self.conf.parent.parent
@@ -81,6 +84,7 @@ class Supervisord:
         self._pid_file = self.var / "run" / "supervisord.pid"
         self.log = self.var / "log" / "supervisord.log"
         self._errors = self.log.with_name("supervisord.err")
+        self.logs_are = f"logs in {self.log.parent}"
 
     def pid(self) -> int | None:
         """supervisord's process, None where it does not run."""
@@ -194,6 +198,14 @@ class Supervisord:
                 _kill(each)
         self._call("supervisor.shutdown")
 
+    def has_ended(self, pid: int) -> bool:
+        """Whether the supervisord that was this process is gone."""
+        return not is_alive(pid)
+
+    def end_at_once(self, pid: int) -> None:
+        """SIGKILL the processes of the supervisord that is this process, and then itself."""
+        end_at_once(pid)
+
     def left_behind(self) -> list[int]:
         """The processes that a supervisord that was killed has left running."""
         return self._orphans() if self.pid() is None else []
@@ -279,6 +291,18 @@ class Supervisord:
                     return path
         return self.conf
 
+    def file_of_variables(self, name: str) -> Path:
+        """The network's own file, for whichever program."""
+        return self.conf
+
+    def journal(self, name: str, count: int, *, follow: bool = False) -> Iterator[str]:
+        """Nothing: each program writes to a file, or has no log."""
+        return iter(())
+
+    def central_url(self) -> str | None:
+        """None: Central is one of the programs."""
+        return None
+
     def has(self, unit: str) -> bool:
         """Whether the unit is defined."""
         added = self._added / f"{unit}.conf"
@@ -333,7 +357,8 @@ class Supervisord:
             raise
 
     def _ask(self, method: str, *arguments: object, tolerated: int | None = None) -> object:
-        with xmlrpc.client.ServerProxy("http://localhost", _Transport(self._socket)) as server:
+        transport = UnixTransport(self._socket, RPC_S)
+        with xmlrpc.client.ServerProxy("http://localhost", transport) as server:
             function: Any = server
             for part in method.split("."):
                 function = getattr(function, part)
@@ -396,26 +421,6 @@ class _Away(SupervisorFailed):
 
 class _Busy(SupervisorFailed):
     """A supervisord is there, and does not answer in time."""
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=RPC_S)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
-
-
-class _Transport(xmlrpc.client.Transport):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return _Connection(self._path)
 
 
 def _program(group: str, process: Any) -> Program:

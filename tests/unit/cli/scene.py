@@ -77,6 +77,10 @@ class Supervised:
     states: dict[str, ProcessState] = attrs.field(factory=dict)
     units: dict[str, list[Program]] = attrs.field(factory=dict)
     drifted: Sync = Sync()
+    # Where Central is, if it is none of the programs.
+    elsewhere: str | None = None
+    name: str = "supervisord"
+    logs_are: str = "logs in /net/var/log"
     conf: Path = Path("/net/supervisord.conf")
     root: Path = Path("/net")
     log: Path = Path("/net/var/log/supervisord.log")
@@ -128,8 +132,23 @@ class Supervised:
     def kill(self, name: str) -> int:
         raise NotImplementedError(name)
 
+    def has_ended(self, _: int) -> bool:
+        return not self.is_up
+
+    def end_at_once(self, _: int) -> None:
+        self.is_up = False
+
     def file_of(self, name: str) -> Path:
         return Path(f"/net/{name}.conf")
+
+    def file_of_variables(self, _: str) -> Path:
+        return self.conf
+
+    def journal(self, name: str, count: int, *, follow: bool = False) -> Iterator[str]:
+        return iter([f"{name} wrote a line"][:count])
+
+    def central_url(self) -> str | None:
+        return self.elsewhere
 
     def has(self, unit: str) -> bool:
         return unit in self.units
