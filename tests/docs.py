@@ -27,18 +27,62 @@ _HEAD: Final = """\
 
 A flag wins over its variable, and an empty variable counts as not set. A wrong value ends the
 program with code 2 and one line on stderr that names the flag or the variable. `--help` shows the
-flags, `--version` the release. The supervised
-network has its flags in `etc/supervisord.d` and `var/supervisord.d`, a file for each unit.
+flags, `--version` the release. The supervised network of a checkout has its flags in
+`etc/supervisord.d` and `var/supervisord.d`, a file for each unit; a host has
+[units of systemd](#units-of-a-host), and its flags as variables in `/etc/evd`.
 
 A host is a name or an IP address. An IPv6 address stands in brackets before a port and in a URL,
 as in `[::1]:9092`, and nowhere else. Ports are from 1 to 65535. Durations are in seconds.
 """
 _TAIL: Final = """
+## Units of a host
+
+The units in `systemd/` are installed to `/etc/systemd/system`. Each daemon runs as the user `evd`
+from `/opt/evd/current`, a link to one release.
+
+| unit | variables | state |
+|---|---|---|
+| `evd-central.service` | `/etc/evd/evd-central/central.env` | `/var/lib/evd/evd-central` |
+| `evd-engine@ID.service` | `/etc/evd/evd-engine/ID.env` | `/var/lib/evd/evd-engine/ID` |
+| `evd-monitor@ID.service` | `/etc/evd/evd-monitor/ID.env` | `/var/lib/evd/evd-monitor/ID` |
+| `evd-driver@ID.service` | `/etc/evd/evd-driver/ID.env` | `/var/lib/evd/evd-driver/ID` |
+| `kafka.service` | `/etc/kafka/server.properties`; heap and Java's flags in `/etc/kafka/kafka.env` | `/var/lib/kafka` |
+| `evd-cp@ID.target` | starts and stops both halves of a charging point | |
+| `evd.target` | starts and stops all of the host | |
+
+- A file of variables has one `NAME=value` a line, such as `CP_ENGINE_KW_RATE=22.0`. `/etc/evd/evd.env`,
+  which need not be there, holds those that all units of the host share: a unit's own file wins. The
+  files are root's and the group `evd`'s alone (0640). The id is the unit's, and stands in no file.
+- The address of Central's database, where it is not the file in its state directory, is a
+  credential: `/etc/evd/credentials/db-url` (root's alone, 0600), handed over by
+  `systemd/credentials/db-url.conf`, which is then copied to
+  `/etc/systemd/system/evd-central.service.d/`.
+- A unit is `active` once its daemon serves; the line `Status:` of `systemctl status` says what it is
+  doing, or why it can't.
+- A daemon whose loop has not turned for 10 s is ended by the watchdog, and where it hung stands in
+  its log; one whose own work has had no end for 30 s is taken for the same.
+- Any end but a clean one is followed by a new start, code 2 for a wrong setting too: the first at
+  once, the next ones after 0.5, 1, 2, 4 and then 8 s. A life of 10 s ends the row. After 20 starts in
+  five minutes systemd starts it no more, and shows it as `failed`: `evd doctor` says so, and
+  `evd up` begins anew.
+- A clean end, after SHUTDOWN or `systemctl stop`, is not followed by a start: `evd up`, or
+  `systemctl start`.
+- Other limits than those of the units (memory, tasks, files) are set by a drop-in, such as
+  `systemctl edit evd-central.service`.
+
+`evd` takes the names of both worlds: `evd-engine:CP-001` and `evd-engine@CP-001.service`. On a host
+without Central it asks Central at `EVD_CENTRAL_URL` (a variable, or a line of `/etc/evd/evd.env`),
+else where the host's drivers (`DRIVER_CENTRAL_URL`) or monitors (`CP_MONITOR_CENTRAL_HOST`, port
+8000) find it.
+
 ## Variables of others
 
 | variable | read by | meaning |
 |---|---|---|
 | `EVD_CONFIG` | `evd` | the network's supervisord.conf; `--config` wins |
+| `EVD_CENTRAL_URL` | `evd` on a host without Central | Central's HTTP |
+| `CREDENTIALS_DIRECTORY` | Central | the folder of the credential `db-url`, as systemd sets it; `--db-url` and `CENTRAL_DB_URL` win |
+| `RUNTIME_DIRECTORY` | `evd-restart-delay` | the folder that remembers a unit's last start |
 | `STATE_DIRECTORY` | Central, engine, monitor, driver | the state directory, as systemd sets it; `--state-dir` wins |
 | `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` | every daemon, `evd-kafka` | systemd's readiness and watchdog |
 | `JOURNAL_STREAM` | every daemon | says that stderr is journald: lines then have a priority and no time |

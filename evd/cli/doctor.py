@@ -218,6 +218,8 @@ def _processes(
             yield Finding(
                 f"{each.name} does not stay up: {count} starts in the last minute.{last}", look
             )
+        elif each.state is ProcessState.GIVEN_UP:
+            yield Finding(f"{each.name} is given up: {each.detail}.", f"{look}; then: evd up")
         elif each.state is not ProcessState.RUNNING and each.state is not ProcessState.STARTING:
             yield Finding(f"{each.name} is {each.state}: {each.detail}.", look)
 

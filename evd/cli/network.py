@@ -87,7 +87,7 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
     changed = [*changes(supervisor.drift())]
     answer(
         options,
-        {"url": central.url, "logs": supervisor.logs_are, "changed": changed},
+        {"url": central.url, "logs": str(supervisor.log.parent), "changed": changed},
         f"The network is up: {central.url}, {supervisor.logs_are}",
         *(f"{sentence}. evd reload takes it up." for sentence in changed),
     )

@@ -7,26 +7,20 @@ target of its charging point, is enabled.  Variables that all units of a host sh
 """
 
 import contextlib
-import grp
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from evd.adapters.files.state_dir import write_whole
-from evd.adapters.supervisor.env_files import EnvFileWrong, read_variables, render_variables
+import attrs
+
+from evd.adapters.supervisor.host_files import CENTRAL, DRIVER, HostFiles
 from evd.adapters.supervisor.plugin import VARIABLES
-from evd.adapters.supervisor.protocol import (
-    ProcessStatus,
-    Program,
-    SupervisorFailed,
-    Sync,
-)
+from evd.adapters.supervisor.protocol import ProcessStatus, Program, SupervisorFailed, Sync
 from evd.adapters.supervisor.unit_states import (
     PROPERTIES,
     TEMPLATES,
@@ -41,34 +35,51 @@ ETC: Final = Path("/etc/evd")
 UNITS: Final = Path("/etc/systemd/system")
 VAR: Final = Path("/var/lib/evd")
 RELEASE: Final = Path("/opt/evd/current")
-GROUP: Final = "evd"
 
 # A unit may take half a minute to stop; systemd ends it then.
 COMMAND_S: Final = 90.0
 ENTRIES_MAX: Final = 10_000
 
 _ALL: Final = "evd.target"
-_CENTRAL: Final = "evd-central"
 _KAFKA: Final = "kafka"
 _OF_CP: Final = ("evd-engine", "evd-monitor")
-_DRIVER: Final = "evd-driver"
-# The unit itself says whose process it is.
-_ID_FLAGS: Final = {"evd-engine": "--cp-id", "evd-monitor": "--cp-id", _DRIVER: "--driver-id"}
-_REQUESTS_FLAG: Final = "--requests-file"
-# A new one takes them over from its neighbours: they say where the rest of the network is.
-_SHARED_ENDINGS: Final = (
-    *("_KAFKA_BOOTSTRAP", "_CENTRAL_HOST", "_CENTRAL_PORT", "_CENTRAL_URL"),
-    *("_METRICS_HOST", "_HTTP_HOST", "_HTTP_HOSTS"),
-)
 _CENTRAL_URL: Final = "EVD_CENTRAL_URL"
 _CENTRAL_HTTP_PORT: Final = 8000
 # The id of systemd's journal entry that a unit is being started.
 _STARTING: Final = "MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5"
 
+Command = Sequence[str]
+
 
 def is_here() -> bool:
     """Whether systemd runs this machine, and has the units of evd."""
     return Path("/run/systemd/system").is_dir() and (UNITS / _ALL).exists()
+
+
+def run_command(command: Command) -> str:
+    """The standard output of a command of systemd's; SupervisorFailed says why it failed."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=COMMAND_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        what = " ".join(command[:3])
+        raise SupervisorFailed(f"{what} … takes more than {COMMAND_S:g} s.") from None
+    except OSError as error:
+        raise SupervisorFailed(f"{command[0]}: {error.strerror}.") from None
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        why = lines[0].rstrip(".") if lines else f"code {done.returncode}"
+        if "ccess denied" in why or "authentication" in why:
+            why = "permission denied. Be root: sudo evd"
+        raise SupervisorFailed(f"{command[0]}: {why}.")
+    return done.stdout
 
 
 class Systemd:
@@ -77,10 +88,19 @@ class Systemd:
     name = "systemd"
     logs_are = "evd logs NAME shows what one writes"
 
-    def __init__(self) -> None:
-        self.conf = ETC / "evd.env"
+    def __init__(
+        self,
+        etc: Path = ETC,
+        units: Path = UNITS,
+        var: Path = VAR,
+        run: Callable[[Command], str] = run_command,
+    ) -> None:
+        """`run` carries out systemctl and journalctl."""
+        self._files = HostFiles(etc, var)
+        self._etc, self._units_dir, self._run = etc, units, run
+        self.conf = self._files.shared
         self.root = Path("/")
-        self.var = VAR
+        self.var = var
         self.log = Path("/var/log/journal")
 
     def pid(self) -> int | None:
@@ -128,16 +148,19 @@ class Systemd:
 
     def programs(self) -> list[Program]:
         """Every program of which there is a file of variables, and Kafka's node if enabled."""
-        shared = self._variables(self.conf)
-        found = [
-            _program(group, path.stem, shared | self._variables(path))
-            for group in (_CENTRAL, *TEMPLATES)
-            for path in _files(ETC / group)
-        ]
+        found = [self._with_credentials(each) for each in self._files.programs()]
         # A unit that lies there and was never enabled is no program of this host.
-        if (UNITS / f"{_ALL}.wants" / f"{_KAFKA}.service").is_symlink():
+        if (self._units_dir / f"{_ALL}.wants" / f"{_KAFKA}.service").is_symlink():
             found.append(Program(_KAFKA, None, (), inherits=False))
         return found
+
+    def _with_credentials(self, program: Program) -> Program:
+        """The program as its unit starts it, where a drop-in hands it the database's address."""
+        drop_in = self._units_dir / f"{CENTRAL}.service.d" / "db-url.conf"
+        if program.group != CENTRAL or not drop_in.exists():
+            return program
+        folder = {"CREDENTIALS_DIRECTORY": str(self._etc / "credentials")}
+        return attrs.evolve(program, environment={**program.environment, **folder})
 
     def status(self) -> list[ProcessStatus]:
         """Every unit of evd that is defined or that systemd has."""
@@ -150,7 +173,7 @@ class Systemd:
         """The number of starts of each unit in the last `seconds`, as the journal has them."""
         since = f"--since=-{seconds}s"
         shown = ("--output=json", "--output-fields=UNIT", f"--lines={ENTRIES_MAX}")
-        lines = self._run("journalctl", "--quiet", since, *shown, _STARTING).splitlines()
+        lines = self._run(["journalctl", "--quiet", since, *shown, _STARTING]).splitlines()
         names = (name_of(str(json.loads(line).get("UNIT"))) for line in lines)
         return Counter(name for name in names if name is not None)
 
@@ -180,39 +203,29 @@ class Systemd:
     def add(self, unit: str, programs: Sequence[Program]) -> None:
         """Write the programs' files of variables."""
         self.make_folders()
+        if not _groups_of(unit):
+            raise SupervisorFailed(
+                "The broker of a host is its kafka.service, or another host's: evd changes neither."
+            )
         for program in programs:
-            if program.group not in TEMPLATES or program.member is None:
-                raise SupervisorFailed(
-                    "The broker of a host is its kafka.service, or another host's: Ansible sets it"
-                    " up."
-                )
-            path = ETC / program.group / f"{program.member}.env"
-            try:
-                self._write(path, self._new_variables(program))
-            except OSError as error:
-                raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
+            self._files.write(program)
 
     def remove(self, unit: str) -> None:
         """Take the unit out of service and remove its files of variables."""
         self.make_folders()
-        kind, _, member = unit.partition("-")
-        groups = _OF_CP if kind == "cp" else (_DRIVER,)
-        installed = f"evd-cp@{member}.target" if kind == "cp" else unit_of(f"{_DRIVER}:{member}")
-        self._systemctl("disable", "--quiet", "--now", installed)
+        member = unit.partition("-")[2]
+        groups = _groups_of(unit)
+        for installed in {_installed(f"{group}:{member}") for group in groups}:
+            self._systemctl("disable", "--quiet", "--now", installed)
         for group in groups:
-            for ending in (".env", ".requests"):
-                path = ETC / group / f"{member}{ending}"
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    raise SupervisorFailed(f"Can't remove {path}: {error.strerror}.") from None
+            self._files.remove(group, member)
 
     def file_of(self, name: str) -> Path:
         """The file of a program's variables."""
         group, _, member = name.partition(":")
         if group == _KAFKA:
-            return UNITS / f"{_KAFKA}.service"
-        return ETC / group / f"{member or 'central'}.env"
+            return self._units_dir / f"{_KAFKA}.service"
+        return self._files.of(group, member or None)
 
     def file_of_variables(self, name: str) -> Path:
         """The same: no unit has flags of its own."""
@@ -220,9 +233,8 @@ class Systemd:
 
     def has(self, unit: str) -> bool:
         """Whether one of the unit's programs is defined."""
-        kind, _, member = unit.partition("-")
-        groups = {"cp": _OF_CP, "driver": (_DRIVER,)}.get(kind, ())
-        return any((ETC / group / f"{member}.env").exists() for group in groups)
+        member = unit.partition("-")[2]
+        return any(self._files.of(group, member).exists() for group in _groups_of(unit))
 
     def sync(self, names: Sequence[str] | None = None) -> Sync:
         """Take up and start what is new; what else has changed is taken up by its next start."""
@@ -263,10 +275,8 @@ class Systemd:
 
     def central_url(self) -> str | None:
         """Central's address as this host's programs know it; None where none of them says."""
-        given = os.environ.get("EVD_CENTRAL_URL") or self._variables(self.conf).get(
-            "EVD_CENTRAL_URL"
-        )
-        if given:
+        shared = self._files.shared_variables()
+        if given := os.environ.get(_CENTRAL_URL) or shared.get(_CENTRAL_URL):
             return given
         for program in self.programs():
             if url := program.environment.get("DRIVER_CENTRAL_URL"):
@@ -274,45 +284,6 @@ class Systemd:
             if host := program.environment.get("CP_MONITOR_CENTRAL_HOST"):
                 return f"http://{host}:{_CENTRAL_HTTP_PORT}"
         return None
-
-    def _new_variables(self, program: Program) -> dict[str, str]:
-        """The variables of a new program: its flags, and what its neighbours know of the rest."""
-        prefix = VARIABLES[program.group]
-        flags = dict(zip(program.arguments[::2], program.arguments[1::2], strict=True))
-        flags.pop(_ID_FLAGS[program.group])
-        if requests := flags.get(_REQUESTS_FLAG):
-            # Where the program may read it, whatever home it comes from.
-            copy = ETC / program.group / f"{program.member}.requests"
-            shutil.copyfile(requests, copy)
-            _give_to_group(copy)
-            flags[_REQUESTS_FLAG] = str(copy)
-        own = {prefix + each[2:].replace("-", "_").upper(): value for each, value in flags.items()}
-        shared = self._variables(self.conf)
-        known = {
-            name: value
-            for path in _files(ETC / program.group)
-            for name, value in self._variables(path).items()
-            if name.endswith(_SHARED_ENDINGS) and name not in shared
-        }
-        return known | own
-
-    def _write(self, path: Path, variables: Mapping[str, str]) -> None:
-        path.parent.mkdir(mode=0o750, exist_ok=True)
-        write_whole(path, render_variables(variables, "Written by evd.").encode())
-        _give_to_group(path)
-
-    def _variables(self, path: Path) -> dict[str, str]:
-        try:
-            return read_variables(path.read_text())
-        except FileNotFoundError:
-            return {}
-        except PermissionError:
-            raise SupervisorFailed(
-                f"{path}: permission denied. Use sudo, or be in the group {GROUP}."
-            ) from None
-        except (OSError, UnicodeDecodeError, EnvFileWrong) as error:
-            why = getattr(error, "strerror", None) or error
-            raise SupervisorFailed(f"{path}: {why}.") from None
 
     def _enable(self, names: Sequence[str]) -> None:
         units = [_installed(name) for name in names]
@@ -329,7 +300,7 @@ class Systemd:
 
     def _units(self, names: Sequence[str]) -> list[Unit]:
         """The units of these processes, and all others of ours that systemd has."""
-        patterns = (f"{_CENTRAL}.service", *(f"{group}@*" for group in TEMPLATES))
+        patterns = (f"{CENTRAL}.service", *(f"{group}@*" for group in TEMPLATES))
         found = {each["Id"]: each for each in self._show([*map(unit_of, names), *patterns])}
         return [
             unit
@@ -341,58 +312,15 @@ class Systemd:
         if not units:
             return []
         asked = f"--property={','.join(PROPERTIES)}"
-        return [*read_units(self._run("systemctl", "show", asked, "--", *units))]
+        return [*read_units(self._run(["systemctl", "show", asked, "--", *units]))]
 
     def _systemctl(self, *arguments: str) -> None:
-        self._run("systemctl", "--no-ask-password", *arguments)
-
-    def _run(self, *command: str) -> str:
-        try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=COMMAND_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            what = " ".join(command[:3])
-            raise SupervisorFailed(f"{what} … takes more than {COMMAND_S:g} s.") from None
-        except OSError as error:
-            raise SupervisorFailed(f"{command[0]}: {error.strerror}.") from None
-        if done.returncode:
-            lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            why = lines[0].rstrip(".") if lines else f"code {done.returncode}"
-            if "ccess denied" in why or "authentication" in why:
-                why = "permission denied. Be root: sudo evd"
-            raise SupervisorFailed(f"{command[0]}: {why}.")
-        return done.stdout
+        self._run(["systemctl", "--no-ask-password", *arguments])
 
 
-def _program(group: str, member: str, variables: Mapping[str, str]) -> Program:
-    place = VAR / group
-    if group != _CENTRAL:
-        place /= member
-    environment = {**variables, "STATE_DIRECTORY": str(place)}
-    if group == _CENTRAL:
-        if (UNITS / f"{_CENTRAL}.service.d" / "db-url.conf").exists():
-            environment["CREDENTIALS_DIRECTORY"] = str(ETC / "credentials")
-        return Program(group, None, (), environment, inherits=False)
-    return Program(group, member, (_ID_FLAGS[group], member), environment, inherits=False)
-
-
-def _files(folder: Path) -> list[Path]:
-    """The files of variables of a folder, in the order of their names."""
-    try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".env")
-    except FileNotFoundError:
-        return []
-    except PermissionError:
-        raise SupervisorFailed(
-            f"{folder}: permission denied. Use sudo, or be in the group {GROUP}."
-        ) from None
+def _groups_of(unit: str) -> tuple[str, ...]:
+    """The groups of which a unit such as `cp-CP-007` or `driver-driver-bob` has a process."""
+    return {"cp": _OF_CP, "driver": (DRIVER,)}.get(unit.partition("-")[0], ())
 
 
 def _installed(name: str) -> str:
@@ -429,12 +357,3 @@ def _is_of_another_release(python: Path) -> bool:
     """Whether a process was started from a release that is no longer the present one."""
     releases = RELEASE.parent / "releases"
     return releases in python.parents and RELEASE.resolve() not in python.parents
-
-
-def _give_to_group(path: Path) -> None:
-    try:
-        group_id = grp.getgrnam(GROUP).gr_gid
-    except KeyError:
-        raise SupervisorFailed(f"There is no group {GROUP}: Ansible sets up a host.") from None
-    os.chown(path, 0, group_id)
-    path.chmod(0o640)

@@ -78,9 +78,6 @@ def status_of(unit: Unit, now_s: float) -> ProcessStatus | None:
 def _detail(unit: Unit, state: ProcessState) -> str:
     if state not in (ProcessState.GIVEN_UP, ProcessState.FAILING):
         return unit.get("StatusText", "")
-    result = unit.get("Result", "")
     ending = _ENDINGS.get(unit.get("ExecMainCode", ""))
-    last = f", and it last {ending} {unit.get('ExecMainStatus', '')}" if ending else ""
-    if result == "start-limit-hit":
-        return f"it was started too often{last}"
-    return f"systemd says {result}{last}"
+    last = f", it last {ending} {unit.get('ExecMainStatus', '')}" if ending else ""
+    return f"started anew {unit.get('NRestarts', '0')} times{last}"
