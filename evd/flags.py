@@ -82,6 +82,11 @@ class Flag:
     default: str
     required: bool
 
+    @property
+    def key(self) -> str:
+        """Its name in a file, such as `health_port`."""
+        return self.name.removeprefix("--").replace("-", "_")
+
 
 class FlagTable(Protocol):
     """A configuration class, whose fields are the flags of PROGRAM, with its variables' PREFIX."""
@@ -148,6 +153,27 @@ def read_flags(
 
     Prints the help or the release, and exits 0, when argv asks for it.
     """
+    given = _given(table, argv)
+    values = {}
+    for each in flags_of(table):
+        text, source = given[each.field], each.name
+        if text is None:
+            text, source = env.get(each.variable) or None, each.variable
+        if text is not None:
+            values[each.field] = parsed(each.kind, text, source)
+        elif each.required:
+            raise ConfigError(f"{each.name}: is required (or the variable {each.variable})")
+    return values
+
+
+def given_texts(table: type[FlagTable], argv: Sequence[str]) -> dict[str, str]:
+    """The values in argv as they were written, by their flags' keys; ConfigError as above."""
+    given = _given(table, argv)
+    texts = ((each.key, given[each.field]) for each in flags_of(table))
+    return {key: text for key, text in texts if text is not None}
+
+
+def _given(table: type[FlagTable], argv: Sequence[str]) -> dict[str, str | None]:
     parser = _Parser(
         prog=table.PROGRAM,
         usage="%(prog)s [flags]",
@@ -159,8 +185,7 @@ def read_flags(
     parser.add_argument(
         "--version", action="version", version=f"%(prog)s {VERSION}", help="print the release"
     )
-    flags = flags_of(table)
-    for each in flags:
+    for each in flags_of(table):
         default = "required" if each.required else f"default {each.default}"
         parser.add_argument(
             each.name,
@@ -168,17 +193,7 @@ def read_flags(
             metavar=each.kind.metavar,
             help=f"{each.text}\n[{each.variable}, {default}]".replace("%", "%%"),
         )
-    given = vars(parser.parse_args(argv))
-    values = {}
-    for each in flags:
-        text, source = given[each.field], each.name
-        if text is None:
-            text, source = env.get(each.variable) or None, each.variable
-        if text is not None:
-            values[each.field] = parsed(each.kind, text, source)
-        elif each.required:
-            raise ConfigError(f"{each.name}: is required (or the variable {each.variable})")
-    return values
+    return vars(parser.parse_args(argv))
 
 
 def parsed(kind: Kind, text: str, source: str) -> Any:

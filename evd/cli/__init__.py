@@ -27,6 +27,7 @@ from evd.cli import (
     reload,
     request,
     session,
+    site,
     topics,
 )
 from evd.cli.command_line import CommandLineWrong, Parser
@@ -43,7 +44,7 @@ line is wrong."""
 
 # In the order of the help.
 _FAMILIES = (
-    *(network, feed, reload, topics, doctor, request, session, faults, cp, driver, central),
+    *(network, feed, reload, topics, doctor, request, session, faults, cp, driver, site, central),
     dead_letters,
 )
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TextIO
 
 import attrs
 
@@ -59,18 +59,32 @@ def changes(drift: Sync) -> Iterator[str]:
 
 
 def _reload(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    told_to = sys.stderr if options.json else None
+    done = take_up_changes(supervisor, options.name, now=options.now, told_to=told_to)
+    lines = [f"{how} {name}" for name, how in done.items()]
+    answer(options, {"done": done}, *(lines or ["Nothing has changed."]))
+    return 0
+
+
+def take_up_changes(
+    supervisor: Supervisor, given: str | None, *, now: bool, told_to: TextIO | None = None
+) -> dict[str, str]:
+    """Take up the changes of all programs, or of those that `given` means; the deed for each.
+
+    An engine's session is waited for, unless it is to be `now`.
+    """
     done: dict[str, str] = {}
     told: frozenset[str] = frozenset()
     while True:
         with changing(supervisor):
-            busy = _take_up(supervisor, options, done)
+            busy = _take_up(supervisor, given, now, done)
         if not busy:
             break
         if news := busy.keys() - told:
             whys = ", ".join(f"{name} {busy[name]}" for name in sorted(news))
             print(
                 f"{whys}: restarted once its session has ended (at once: evd reload --now)",
-                file=sys.stderr if options.json else sys.stdout,
+                file=told_to,
                 flush=True,
             )
         told = frozenset(busy)
@@ -81,22 +95,20 @@ def _reload(supervisor: Supervisor, options: argparse.Namespace) -> int:
             names = ", ".join(sorted(busy))
             raise ToolFailed(f"Interrupted: {names} was not restarted.", INTERRUPTED) from None
     _wait_until_well(supervisor, done)
-    lines = [f"{how} {name}" for name, how in done.items()]
-    answer(options, {"done": done}, *(lines or ["Nothing has changed."]))
-    return 0
+    return done
 
 
 def _take_up(
-    supervisor: Supervisor, options: argparse.Namespace, done: dict[str, str]
+    supervisor: Supervisor, given: str | None, now: bool, done: dict[str, str]
 ) -> dict[str, str]:
     """Take up all that can be taken up now, and note it in `done`; those that wait, with why."""
     running = {each.name for each in supervisor.status() if each.state is not ProcessState.STOPPED}
-    drift = _only(supervisor, options.name)
+    drift = _only(supervisor, given)
     _refuse_wrong(supervisor, drift)
     stops = [name for name in (*drift.changed, *drift.orphaned) if name in running]
     busy = {
         name: why
-        for name in (() if options.now else stops)
+        for name in (() if now else stops)
         if name.startswith(f"{ENGINE}:") and (why := _why_busy(supervisor, name))
     }
     # A monitor that went to the engine's new port before it would take the old one for dead.

@@ -122,6 +122,11 @@ def _is_changed(group: str, present: Any, wanted: Any) -> bool:
         kept = {name: value for name, value in variables.items() if not name.startswith(foreign)}
         copied = copy.copy(config)
         copied.environment = kept
+        # A file of the other folder names the same places by another way.
+        for name in ("directory", "stdout_logfile", "stderr_logfile"):
+            path = getattr(copied, name)
+            if isinstance(path, str):
+                setattr(copied, name, os.path.normpath(path))
         return copied
 
     return bool(own(present) != own(wanted))

@@ -154,6 +154,9 @@ class Supervisor(Protocol):
     def remove(self, unit: str) -> None:
         """Forget the programs of `unit`; they must have stopped before `sync`."""
 
+    def write_requests(self, driver_id: str, content: bytes) -> Path:
+        """Keep a driver's requests where its program may read them; the file."""
+
     def file_of(self, name: str) -> Path:
         """The file that says how a program is run."""
 

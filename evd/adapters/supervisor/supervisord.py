@@ -281,6 +281,16 @@ class Supervisord:
             raise SupervisorFailed(f"{name} (process {found.pid}) ended just now.")
         return found.pid
 
+    def write_requests(self, driver_id: str, content: bytes) -> Path:
+        """Keep a driver's requests in `var/requests`."""
+        path = self.var / "requests" / f"{driver_id}.txt"
+        try:
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+            write_whole(path, content)
+        except OSError as error:
+            raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
+        return path
+
     def file_of(self, name: str) -> Path:
         """The file that says how a program is run; the network's own where no other does."""
         section = f"[program:{name.replace(':', '-')}]"

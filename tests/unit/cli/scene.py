@@ -138,6 +138,12 @@ class Supervised:
     def end_at_once(self, _: int) -> None:
         self.is_up = False
 
+    def write_requests(self, driver_id: str, content: bytes) -> Path:
+        path = self.var / "requests" / f"{driver_id}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        return path
+
     def file_of(self, name: str) -> Path:
         return Path(f"/net/{name}.conf")
 

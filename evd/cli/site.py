@@ -1,0 +1,131 @@
+"""`evd export` and `evd import`: the charging points and drivers of a network as one file."""
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from evd.adapters.files.regular_file import open_regular
+from evd.adapters.files.state_dir import write_whole
+from evd.adapters.supervisor.protocol import Supervisor
+from evd.cli.command_line import Verbs, add_verb
+from evd.cli.cp import not_on, remove_charging_point
+from evd.cli.driver import remove_driver
+from evd.cli.errors import ToolFailed
+from evd.cli.programs import READY_S, define, wait_until_none
+from evd.cli.reload import take_up_changes
+from evd.cli.site_file import POINT_KIND, Entry, SiteFileWrong, parse_site, render_site
+from evd.cli.site_plan import Difference, Plan, make_plan, present, programs_of, texts_of
+from evd.cli.start_lock import changing
+
+SITE_BYTES_MAX: Final = 64 * 1024 * 1024
+
+
+def add_verbs(verbs: Verbs) -> None:
+    """Add `export` and `import`."""
+    text = "write the charging points and drivers, with their settings, as one file"
+    parser = add_verb(verbs, "export", text, _export)
+    parser.add_argument("file", metavar="FILE", type=Path, nargs="?", help="else: standard output")
+    text = "make the charging points and drivers those of a file; what is the same runs on"
+    parser = add_verb(verbs, "import", text, _import)
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument("--dry-run", action="store_true", help="only show what would change")
+    text = "also remove those that the file does not have, each after its session"
+    parser.add_argument("--remove", action="store_true", help=text)
+    text = "end the sessions of what changes, do not wait for them"
+    parser.add_argument("--now", action="store_true", help=text)
+
+
+def _export(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    text = render_site(present(supervisor).values())
+    if options.file is None:
+        sys.stdout.write(text)
+        return 0
+    write_whole(options.file.absolute(), text.encode())
+    print(f"Wrote {options.file}")
+    return 0
+
+
+def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    try:
+        entries = _read(options.file)
+        with contextlib.nullcontext() if options.dry_run else changing(supervisor):
+            plan = make_plan(supervisor, entries)
+            print("\n".join(plan.told(remove=options.remove)), flush=True)
+            if options.dry_run:
+                return 0
+            _make(supervisor, plan)
+    except SiteFileWrong as error:
+        raise ToolFailed(f"{options.file}: {error}. Nothing was changed.", 2) from None
+    for entry in plan.surplus if options.remove else ():
+        with changing(supervisor):
+            _remove(supervisor, entry)
+    if supervisor.pid() is None:
+        print("Done (the network does not run: `evd up` starts it)")
+        return 0
+    take_up_changes(supervisor, None, now=options.now)
+    made = [x.new.id for x in plan.differences if x.new.kind == POINT_KIND]
+    wait_until_none(lambda: not_on(supervisor, made) if made else [], READY_S, "why")
+    print("Done")
+    return 0
+
+
+def _read(path: Path) -> list[Entry]:
+    with open(open_regular(path), "rb") as file:
+        content = file.read(SITE_BYTES_MAX + 1)
+    if len(content) > SITE_BYTES_MAX:
+        raise ToolFailed(f"{path} has more than {SITE_BYTES_MAX} bytes.", 2)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise SiteFileWrong(content.count(b"\n", 0, error.start) + 1, "", "is not UTF-8") from None
+    return parse_site(text.removeprefix("\ufeff"))
+
+
+def _make(supervisor: Supervisor, plan: Plan) -> None:
+    """Define what is new or changed; a new one is started, a changed one runs on as it is."""
+    before = {each.name: each for each in supervisor.programs()}
+    entries = [_with_requests(supervisor, each) for each in plan.differences]
+    # One half of a charging point may stay as it is, to the letter.
+    made = {
+        entry.unit: [
+            old if (old := before.get(x.name)) and texts_of(old) == texts_of(x) else x
+            for x in programs_of(entry)
+        ]
+        for entry in entries
+    }
+    new = {x.new.unit for x in plan.differences if x.old is None}
+    for unit, programs in made.items():
+        if unit not in new:
+            supervisor.add(unit, programs)
+    define(supervisor, {unit: made[unit] for unit in new})
+    if supervisor.pid() is None:
+        return
+    # Their definition is the same, and only a start reads the requests.
+    names = [x.name for unit in made for x in made[unit] if before.get(x.name) == x]
+    up = {each.name for each in supervisor.status() if each.pid is not None}
+    drivers = [name for name in names if name in up and name.startswith("evd-driver:")]
+    supervisor.stop(drivers)
+    supervisor.start(drivers)
+
+
+def _with_requests(supervisor: Supervisor, difference: Difference) -> Entry:
+    """The entry with its requests in a file."""
+    old, new = difference.old, difference.new
+    if new.requests is None:
+        return attrs.evolve(new, requests_file=None)
+    if old is not None and old.requests == new.requests:
+        return new
+    path = supervisor.write_requests(new.id, new.requests.encode())
+    return attrs.evolve(new, requests_file=str(path))
+
+
+def _remove(supervisor: Supervisor, entry: Entry) -> None:
+    if entry.kind == POINT_KIND:
+        remove_charging_point(supervisor, entry.id, False, print)
+    else:
+        remove_driver(supervisor, entry.id)
+    print(f"Removed {entry.id}", flush=True)
