@@ -15,10 +15,10 @@ from evd.cli.command_line import Verbs, add_verb
 from evd.cli.cp import not_on, remove_charging_point
 from evd.cli.driver import remove_driver
 from evd.cli.errors import ToolFailed
-from evd.cli.programs import READY_S, define, wait_until_none
+from evd.cli.programs import DRIVER, READY_S, define, wait_until_none
 from evd.cli.reload import take_up_changes
-from evd.cli.site_file import POINT_KIND, Entry, SiteFileWrong, parse_site, render_site
-from evd.cli.site_plan import Difference, Plan, make_plan, present, programs_of, texts_of
+from evd.cli.site_file import POINT_KIND, REQUESTS, Entry, SiteFileWrong, parse_site, render_site
+from evd.cli.site_plan import Difference, Plan, flags_given_to, make_plan, present, programs_of
 from evd.cli.start_lock import changing
 
 SITE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -92,7 +92,7 @@ def _make(supervisor: Supervisor, plan: Plan) -> None:
     # One half of a charging point may stay as it is, to the letter.
     made = {
         entry.unit: [
-            old if (old := before.get(x.name)) and texts_of(old) == texts_of(x) else x
+            old if (old := before.get(x.name)) and flags_given_to(old) == flags_given_to(x) else x
             for x in programs_of(entry)
         ]
         for entry in entries
@@ -104,10 +104,11 @@ def _make(supervisor: Supervisor, plan: Plan) -> None:
     define(supervisor, {unit: made[unit] for unit in new})
     if supervisor.pid() is None:
         return
-    # Their definition is the same, and only a start reads the requests.
-    names = [x.name for unit in made for x in made[unit] if before.get(x.name) == x]
+    # Only a start reads the requests, and the definition says nothing of them.
+    seen = {*supervisor.drift().changed}
     up = {each.name for each in supervisor.status() if each.pid is not None}
-    drivers = [name for name in names if name in up and name.startswith("evd-driver:")]
+    read = {f"{DRIVER}:{x.new.id}" for x in plan.differences if REQUESTS in x.news}
+    drivers = sorted((read & up) - seen)
     supervisor.stop(drivers)
     supervisor.start(drivers)
 

@@ -62,8 +62,9 @@ class SiteFileWrong(Exception):
 class Entry:
     """A charging point or a driver: the texts of its programs' flags, by program and key.
 
-    `requests` are a driver's, `requests_file` is the place where it has them now.  `lines` are
-    those of the site's file, where the entry comes from one; the key "" is that of its header.
+    `requests` are a driver's, `requests_file` is the place where it has them now, and `around` are
+    settings that its network gives it.  `lines` are those of the site's file, where the entry comes
+    from one; the key "" is that of its header.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Entry:
     requests: str | None = None
     lines: Mapping[str, int] = attrs.field(factory=dict, eq=False)
     requests_file: str | None = attrs.field(default=None, eq=False)
+    around: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict, eq=False)
 
     @property
     def unit(self) -> str:

@@ -47,6 +47,12 @@ _PORTS: Final[Mapping[str, Mapping[str, Sequence[int]]]] = {
     MONITOR: {"metrics_port": METRICS_PORTS},
     DRIVER: {"http_port": DASHBOARD_PORTS, "metrics_port": METRICS_PORTS},
 }
+# These say where the rest of a network is: as variables they belong to the network, or to the host,
+# and a program that is made there gets them by itself.
+_OF_NETWORK: Final = {
+    *("kafka_bootstrap", "central_host", "central_port", "central_url"),
+    *("metrics_host", "http_host", "http_hosts"),
+}
 
 
 @attrs.frozen
@@ -79,17 +85,17 @@ class Plan:
 
 def present(supervisor: Supervisor) -> dict[str, Entry]:
     """The charging points and drivers that are defined, by their units, sorted."""
-    found: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
+    found: dict[tuple[str, str], dict[str, Program]] = {}
     for program in supervisor.programs():
         if program.group in TABLES and program.member is not None:
             kind = DRIVER_KIND if program.group == DRIVER else POINT_KIND
-            found.setdefault((kind, program.member), {})[program.group] = texts_of(program)
-    entries = (_entry(supervisor, *each, texts) for each, texts in sorted(found.items()))
+            found.setdefault((kind, program.member), {})[program.group] = program
+    entries = (_entry(supervisor, *each, found[each]) for each in sorted(found))
     return {entry.unit: entry for entry in entries}
 
 
-def texts_of(program: Program) -> dict[str, str]:
-    """The flags that a program is given, but for its id."""
+def flags_given_to(program: Program) -> dict[str, str]:
+    """The flags of a program by their keys, but for its id."""
     try:
         texts = given_texts(TABLES[program.group], program.arguments)
     except ConfigError as error:
@@ -98,15 +104,30 @@ def texts_of(program: Program) -> dict[str, str]:
     return texts
 
 
+def _variables_of(program: Program) -> dict[str, str]:
+    """The variables of a program by the keys of their flags, but for its id."""
+    texts = {
+        key: program.environment.get(flag.variable, "")
+        for key, flag in FLAGS[program.group].items()
+        if key != ID_KEYS[program.group]
+    }
+    return {key: text for key, text in texts.items() if text}
+
+
 def _entry(
-    supervisor: Supervisor, kind: str, member: str, texts: dict[str, dict[str, str]]
+    supervisor: Supervisor, kind: str, member: str, programs: Mapping[str, Program]
 ) -> Entry:
+    texts, around = {}, {}
+    for group, program in programs.items():
+        variables = _variables_of(program)
+        around[group] = {key: variables.pop(key) for key in _OF_NETWORK & variables.keys()}
+        texts[group] = {**variables, **flags_given_to(program)}
     monitor = texts.get(MONITOR, {})
     if monitor.get(ENGINE_PORT) == texts.get(ENGINE, {}).get(HEALTH_PORT):
         monitor.pop(ENGINE_PORT, None)
     file = texts.get(DRIVER, {}).pop(REQUESTS_FILE, None)
     requests = None if file is None else _read(supervisor.root / file)
-    return Entry(kind, member, texts, requests, requests_file=file)
+    return Entry(kind, member, texts, requests, requests_file=file, around=around)
 
 
 def _read(path: Path) -> str:
@@ -217,7 +238,9 @@ def _check_ports(
 def _news(old: Entry, new: Entry) -> Iterator[str]:
     """Each setting that is another, with both values."""
     for group in GROUPS[new.kind]:
-        before, after = old.settings.get(group, {}), new.settings.get(group, {})
+        after = new.settings.get(group, {})
+        around = {key: old.around.get(group, {}).get(key) for key in after}
+        before = {**around, **old.settings.get(group, {})}
         for key in {**before, **after}:
             parse = FLAGS[group][key].kind.parse
             one, other = before.get(key), after.get(key)

@@ -178,3 +178,30 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         run(supervisor, "import", str(path))
     with pytest.raises(OSError, match="No such file"):
         run(supervisor, "import", str(tmp_path / "none"))
+
+
+def test_settings_may_be_variables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: where variables say what flags say elsewhere they are exported as well, but not the
+    addresses of the rest of the network, which each host knows; and import finds them the same."""
+    supervisor = network(tmp_path, (free_port(), free_port()))
+    variables = {
+        "CP_ENGINE_CP_ID": "CP-001",
+        "CP_ENGINE_KW_RATE": "11.0",
+        "CP_ENGINE_KAFKA_BOOTSTRAP": "kafka-1:9092",
+        "CP_MONITOR_CENTRAL_HOST": "central",
+    }
+    supervisor.add(
+        "cp-CP-001",
+        [
+            Program("evd-engine", "CP-001", ("--cp-id", "CP-001"), variables),
+            Program("evd-monitor", "CP-001", ("--cp-id", "CP-001"), variables),
+        ],
+    )
+    path = tmp_path / "site.toml"
+    assert run(supervisor, "export", str(path)) == 0
+    assert path.read_text().endswith('[[charging_point]]\nid = "CP-001"\nkw_rate = 11.0\n')
+    capsys.readouterr()
+    assert run(supervisor, "import", "--dry-run", str(path)) == 0
+    path.write_text(path.read_text() + 'kafka_bootstrap = "kafka-1:9092"\n')
+    assert run(supervisor, "import", "--dry-run", str(path)) == 0
+    assert capsys.readouterr().out == "The same: 1\n" * 2
