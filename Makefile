@@ -4,6 +4,7 @@
 PYTHON ?= $(shell $$(command -v python3.11 || command -v python3) -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null)
 BIN := .venv/bin
 STAMP := .venv/installed
+ANSIBLE_STAMP := .venv/installed-ansible
 # An environment names its own place and its Python's: copied, or with another Python, it is made anew.
 MOVED := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c 0 2>/dev/null || echo moved)
 # Installed code runs with its user's rights: nobody else may write it, whatever the umask.
@@ -18,7 +19,8 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        prometheus test-prometheus browser test-browser wheelhouse test-hosts docs lint types clean FORCE
+        prometheus test-prometheus browser test-browser ansible wheelhouse test-hosts docs lint \
+        lint-ansible types clean FORCE
 
 install: $(STAMP)
 
@@ -93,9 +95,18 @@ browser: install
 test-browser: browser
 	@$(BIN)/pytest -n 0 -m browser $(ARGS)
 
+ansible: $(ANSIBLE_STAMP)
+
+$(ANSIBLE_STAMP): $(STAMP)
+	@echo "Installing Ansible, and what checks its playbooks, into .venv"
+	@$(CLOSED) $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --no-build-isolation --config-settings editable_mode=compat -e '.[ansible]'
+	@touch $@
+
+# The time in the archive is a fixed one: the same code makes the same wheel.
 wheelhouse: install
 	@rm -rf dist build
-	@$(BIN)/pip wheel --disable-pip-version-check -c constraints.txt --no-build-isolation \
+	@SOURCE_DATE_EPOCH=315532800 $(BIN)/pip wheel --disable-pip-version-check -c constraints.txt --no-build-isolation \
 	  -w dist '.[postgres]'
 	@rm -rf build
 	@echo "dist/: $$(ls dist/*.whl | wc -l) wheels, $$(du -sh dist | cut -f1)"
@@ -109,6 +120,10 @@ docs: install
 lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+lint-ansible: ansible
+	@cd ansible && ../$(BIN)/yamllint --strict . && \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --strict --profile production
 
 types: install
 	@$(BIN)/mypy
