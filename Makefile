@@ -19,7 +19,7 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        prometheus test-prometheus browser test-browser ansible wheelhouse test-hosts docs lint \
+        prometheus test-prometheus browser test-browser ansible wheelhouse hosts test-hosts docs lint \
         lint-ansible types clean FORCE
 
 install: $(STAMP)
@@ -110,6 +110,9 @@ wheelhouse: install
 	  -w dist '.[postgres]'
 	@rm -rf build
 	@echo "dist/: $$(ls dist/*.whl | wc -l) wheels, $$(du -sh dist | cut -f1)"
+
+hosts: install
+	@$(BIN)/python -m tests.hosts.install
 
 test-hosts: install
 	@$(BIN)/pytest -m hosts $(ARGS)
