@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.network import checker
-from tests.network.network import ChargingPoint, Fields, Network
+from tests.network.central_http import Fields
+from tests.network.network import ChargingPoint, Network
 from tests.network.processes import Program
 from tests.network.waiting import wait_until
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.network.brokers import EMBEDDED
-from tests.network.network import Fields, Network
+from tests.network.central_http import Fields
+from tests.network.network import Network
 from tests.network.processes import Program, Relay, free_port
 from tests.network.waiting import wait_until, wait_until_none
 
