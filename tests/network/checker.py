@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from enum import StrEnum
 from itertools import pairwise
@@ -355,10 +355,29 @@ def check(
     central_lost: bool = False,
 ) -> Facts:
     """Wait until `network` is at rest, then hold it to its promises; what it wrote down."""
-    wait_until_none(lambda: unrest(facts_of(network)), within_s, "at rest", LOOK_S)
-    facts = facts_of(network)
+    return hold(
+        lambda: facts_of(network),
+        lambda facts: _ended_or_repeated(network, facts),
+        within_s=within_s,
+        disks_lost=disks_lost,
+        central_lost=central_lost,
+    )
+
+
+def hold(
+    look: Callable[[], Facts],
+    more: Callable[[Facts], Iterable[Finding]],
+    *,
+    within_s: float,
+    disks_lost: Collection[str] = (),
+    central_lost: bool = False,
+) -> Facts:
+    """Wait until the facts that `look` gives are at rest, then hold them to the promises, and to
+    `more` of them; returns the facts."""
+    wait_until_none(lambda: unrest(look()), within_s, "at rest", LOOK_S)
+    facts = look()
     found = findings(facts, disks_lost=disks_lost, central_lost=central_lost)
-    for promise, text in _ended_or_repeated(network, facts):
+    for promise, text in more(facts):
         found[promise].append(text)
     broken = [f"{promise}: {text}" for promise, texts in found.items() for text in texts]
     assert not broken, "\n".join(broken)
