@@ -9,13 +9,14 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from tests.hosts.commands import CommandFailed, run
 
 # The hosts' release of Debian, whatever this machine's is: the wheels are for its Python.
 SUITE: Final = "bookworm"
@@ -26,7 +27,7 @@ PACKAGES: Final = (
     *("iproute2", "iputils-ping", "nftables", "procps"),
     *("openjdk-17-jre-headless", "prometheus"),
 )
-# What runs only where a role turns it on, and what would wake up a quiet host.
+# Some of them run only where a role turns them on, the others would wake up a quiet host.
 DISABLED: Final = (
     *("prometheus.service", "prometheus-node-exporter.service", "nftables.service"),
     *("prometheus-node-exporter-apt.timer", "prometheus-node-exporter-ipmitool-sensor.timer"),
@@ -45,7 +46,6 @@ TOOLS: Final = {
     "ssh-keygen": "openssh-client",
     "mkfs.ext4": "e2fsprogs",
 }
-SAID_CHARS_MAX: Final = 600
 
 
 class NotInstalled(Exception):
@@ -65,7 +65,7 @@ def main() -> int:
             raise NotInstalled("hosts are booted by root, and you are not root")
         _bring_tools()
         _bring_tree()
-    except NotInstalled as failure:
+    except (NotInstalled, CommandFailed) as failure:
         print(f"make hosts: {failure}", file=sys.stderr)
         return 1
     print(f"The hosts' files: {base_tree()}")
@@ -84,8 +84,8 @@ def _bring_tools() -> None:
     if shutil.which("apt-get") is None:
         raise NotInstalled(f"this is no Debian, and lacks {', '.join(sorted(missing))}")
     print(f"Installing Debian's {', '.join(sorted(missing))}: hosts are booted by them", flush=True)
-    _run("apt-get", "update", "-qq")
-    _run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *sorted(missing))
+    run("apt-get", "update", "-qq")
+    run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *sorted(missing))
 
 
 def _bring_tree() -> None:
@@ -99,11 +99,11 @@ def _bring_tree() -> None:
         )
         with tempfile.TemporaryDirectory(prefix="unfinished-", dir=tree.parent) as scratch:
             made = Path(scratch) / "tree"
-            _run(
+            run(
                 *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
                 *(SUITE, str(made), _archive()),
             )
-            _run("systemctl", f"--root={made}", "--quiet", "disable", *_present(made, DISABLED))
+            run("systemctl", f"--root={made}", "--quiet", "disable", *_present(made, DISABLED))
             for package in (made / "var/cache/apt/archives").glob("*.deb"):
                 package.unlink()
             made.rename(tree)
@@ -120,8 +120,8 @@ def _locked(directory: Path) -> Iterator[None]:
 
 def _archive() -> str:
     """The address of the archive that this machine's apt takes SUITE from."""
-    _run("apt-get", "update", "-qq")
-    listed = _run(
+    run("apt-get", "update", "-qq")
+    listed = run(
         "apt-get",
         "indextargets",
         "--format=$(CODENAME) $(COMPONENT) $(REPO_URI)",
@@ -135,15 +135,6 @@ def _archive() -> str:
 
 def _present(tree: Path, units: tuple[str, ...]) -> list[str]:
     return [unit for unit in units if (tree / "lib/systemd/system" / unit).exists()]
-
-
-def _run(*command: str) -> str:
-    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True)
-    if done.returncode != 0:
-        said = " ".join((done.stderr or done.stdout).split())[-SAID_CHARS_MAX:]
-        raise NotInstalled(f"`{command[0]} {command[1]}` failed: {said}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.network.waiting import wait_until
+
 DISK_MB = 4
 REFILL_S = 0.02
+FREE_S_MAX = 10.0
+UNRESERVED_BYTES = 4 * 1024 * 1024
 LOOP_MAJOR = 7
 EXT4_IOC_SHUTDOWN = 0x8004587D
 EXT4_GOING_FLAGS_LOGFLUSH = 1
@@ -39,7 +43,8 @@ def small_disk(mount: Path, kind: str = "tmpfs", size_mb: int = DISK_MB) -> Iter
         run("mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(mount))
     else:
         image = mount.with_suffix(".image")
-        image.write_bytes(bytes(size_mb * 1024 * 1024))
+        with image.open("wb") as file:
+            file.truncate(size_mb * 1024 * 1024)
         run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0", str(image))
         _mount_image(mount)
     try:
@@ -52,6 +57,12 @@ def fill(disk: Path) -> Path:
     """Take every byte that is left; remove the file to give them back."""
     path = disk / "filler"
     with path.open("ab", buffering=0) as file:
+        space = os.statvfs(disk)
+        free = space.f_bavail * space.f_frsize - UNRESERVED_BYTES
+        if free > 0:
+            # Most of a large disk is taken without a write.
+            with contextlib.suppress(OSError):
+                os.posix_fallocate(file.fileno(), file.tell(), free)
         for size in CHUNKS_BYTES:
             with contextlib.suppress(OSError):
                 while file.write(bytes(size)) == size:
@@ -97,7 +108,13 @@ def cut_power(disk: Path) -> None:
 
 def restore_power(disk: Path) -> None:
     """The disk as the next start finds it; nobody may have a file of it open."""
-    run("umount", str(disk))
+    # Programs that were killed may hold it for a moment more.
+    unmount = ("umount", str(disk))
+    wait_until(
+        lambda: not subprocess.run(unmount, capture_output=True).returncode,
+        FREE_S_MAX,
+        f"nobody has a file of {disk} open",
+    )
     _mount_image(disk)
 
 

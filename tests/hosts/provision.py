@@ -1,0 +1,49 @@
+"""The playbooks, run on a lab's hosts as an operator runs them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from tests.hosts import netns
+from tests.hosts.commands import run
+from tests.hosts.lab import Lab
+from tests.network.processes import CHECKOUT
+
+ANSIBLE: Final = CHECKOUT / "ansible"
+INVENTORY: Final = ANSIBLE / "inventories" / "lab"
+PLAYBOOK_S_MAX: Final = 600.0
+# Sessions short enough that a test can wait for their ends.
+SESSION_S: Final = 6
+
+
+@attrs.frozen
+class Controller:
+    """The machine from which the playbooks are run: this one, in the lab's network."""
+
+    lab: Lab
+    inventory: Path = INVENTORY
+
+    def play(self, playbook: str, **variables: Any) -> str:
+        """Run a playbook on the lab's hosts; what it printed.  Raises CommandFailed."""
+        return run(
+            *netns.prefix(self.lab.lab_id),
+            Path(sys.executable).with_name("ansible-playbook"),
+            *("--inventory", str(self.inventory)),
+            *("--private-key", str(self.lab.key)),
+            *("--extra-vars", json.dumps({**_settings(), **variables})),
+            str(ANSIBLE / playbook),
+            timeout_s=PLAYBOOK_S_MAX,
+            env={
+                "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+                "ANSIBLE_NOCOLOR": "1",
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            },
+        )
+
+
+def _settings() -> dict[str, Any]:
+    return {"evd_cp_engine_env": {"CP_ENGINE_SESSION_SECONDS": str(SESSION_S)}}

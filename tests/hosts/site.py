@@ -1,0 +1,235 @@
+"""The network on its five hosts: how a test asks it for sessions, and holds it to its promises."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar, Final
+
+import attrs
+import httpx
+import pytest
+
+from tests.hosts import netns
+from tests.hosts.commands import CommandFailed
+from tests.hosts.host import Host
+from tests.hosts.lab import Lab
+from tests.network import checker
+from tests.network.central_http import ANSWER_S_MAX, CentralHttp
+from tests.network.checker import Facts, Finding, Promise
+from tests.network.waiting import wait_until, wait_until_none
+
+# The hosts of ansible/inventories/lab, each with the last number of its address.
+HOSTS: Final = {"kafka1": 1, "kafka2": 2, "kafka3": 3, "cp1": 11, "cp2": 12}
+NETWORK: Final = "198.51.100"
+CENTRAL: Final = "kafka1"
+KAFKAS: Final = ("kafka1", "kafka2", "kafka3")
+POINTS: Final = {"CP-001": "cp1", "CP-002": "cp1", "CP-003": "cp2", "CP-004": "cp2"}
+DRIVERS: Final = {"driver-alice": "cp1", "driver-bob": "cp2"}
+# Each charging point's driver in `begin_sessions`; the last two have no program of their own.
+CHARGING: Final = {
+    "CP-001": "driver-alice",
+    "CP-003": "driver-bob",
+    "CP-002": "driver-carol",
+    "CP-004": "driver-dave",
+}
+DRIVER_PORT: Final = 8080
+STATE: Final = Path("var/lib/evd")
+UNITS: Final = ("evd-*.service", "kafka.service")
+
+# The longest that is waited for anything before a test is given up; no promise.
+PATIENCE_S: Final = 120.0
+LOOK_S: Final = 0.1
+
+# A unit of a host: `cp1/evd-monitor@CP-001.service`.
+Pids = Mapping[str, int]
+
+
+@attrs.define
+class Figures:
+    """The seconds that were measured in a run, by what lies between their beginning and end."""
+
+    KEY: ClassVar = pytest.StashKey["Figures"]()
+
+    seconds: dict[str, float] = attrs.Factory(dict)
+
+    def note(self, what: str, seconds: float) -> float:
+        self.seconds[what] = seconds
+        return seconds
+
+
+class Site(CentralHttp):
+    """Central's HTTP is asked from Central's own host: it answers whatever is cut."""
+
+    def __init__(self, lab: Lab, figures: Figures) -> None:
+        self.lab = lab
+        self.figures = figures
+        self.central: Host = lab.hosts[CENTRAL]
+        self.points = dict(POINTS)
+        super().__init__(_client(self.central, 8000))
+        self._drivers = {
+            driver_id: _client(lab.hosts[name], DRIVER_PORT) for driver_id, name in DRIVERS.items()
+        }
+
+    def close(self) -> None:
+        for client in (self.http, *self._drivers.values()):
+            client.close()
+
+    def host_of(self, cp_id: str) -> Host:
+        return self.lab.hosts[self.points[cp_id]]
+
+    def wait_ready(self, within_s: float = PATIENCE_S) -> None:
+        """Wait until every charging point can take a driver, and every driver's page answers."""
+        wait_until_none(self.lame, within_s, "all is ready", LOOK_S)
+
+    def lame(self) -> dict[str, str]:
+        """Everything that is not as it should be, each with why; empty where all is well."""
+        shown = self.shown()
+        found = {}
+        for cp_id in self.points:
+            point = shown.get(cp_id, {})
+            if point.get("state") != "ON":
+                found[cp_id] = str(point.get("state", "not shown"))
+            elif not point["available"] and not point["current_session"]:
+                found[cp_id] = f"not free: {point['unavailable_reason']}"
+        if self.health() != 200:
+            found["evd-central"] = "not healthy"
+        for driver_id, client in self._drivers.items():
+            try:
+                status = client.get("/health").status_code
+            except httpx.TransportError as error:
+                found[driver_id] = str(error)
+            else:
+                if status != 200:
+                    found[driver_id] = f"its page answers {status}"
+        return found
+
+    def driver_asks(self, driver_id: str, cp_id: str | None) -> str:
+        """Ask on a driver's page until it is taken; the request's id."""
+        path = f"/drivers/{driver_id}/requests"
+        client = self._drivers[driver_id]
+
+        def asked() -> str | None:
+            try:
+                answer = client.post(path, json={"cp_id": cp_id})
+            except httpx.TransportError:
+                return None
+            return answer.json()["request_id"] if answer.status_code == 202 else None
+
+        return wait_until(asked, PATIENCE_S, f"{driver_id}'s page takes a request", LOOK_S)
+
+    def begin_sessions(self) -> dict[str, str]:
+        """Begin a session at each charging point; the requests' ids by charging point."""
+        requests = {}
+        for cp_id, driver_id in CHARGING.items():
+            if driver_id in self._drivers:
+                requests[cp_id] = self.driver_asks(driver_id, cp_id)
+            else:
+                requests[cp_id] = self.request_charge(driver_id, cp_id, PATIENCE_S)
+        for cp_id in requests:
+            self.wait_charging(cp_id)
+        return requests
+
+    def wait_charging(self, cp_id: str) -> None:
+        wait_until(
+            lambda: self.cp(cp_id).get("current_session"), PATIENCE_S, f"{cp_id} charges", LOOK_S
+        )
+
+    def wait_shown(self, state: str, cp_ids: Iterable[str], within_s: float = PATIENCE_S) -> None:
+        """Wait until Central shows all of these in that state."""
+
+        def others() -> dict[str, object]:
+            shown = self.shown()
+            states = {cp_id: shown.get(cp_id, {}).get("state") for cp_id in cp_ids}
+            return {cp_id: each for cp_id, each in states.items() if each != state}
+
+        wait_until_none(others, within_s, f"shown {state}")
+
+    def note_until(self, what: str, since_s: float, wait: Callable[[], object]) -> float:
+        """Wait, and keep under `what` how long after the monotonic `since_s` it was over."""
+        wait()
+        return self.figures.note(what, time.monotonic() - since_s)
+
+    def pids(self, *names: str) -> Pids:
+        """The main process of each unit that runs, on these hosts, or on all that are up."""
+        found = {}
+        for host in (self.lab.hosts[name] for name in names or self.lab.hosts):
+            if not host.is_up:
+                continue
+            shown = host.sh(f"systemctl show --property=Id,MainPID {' '.join(map(repr, UNITS))}")
+            for unit in shown.split("\n\n"):
+                fields = dict(line.split("=", 1) for line in unit.splitlines())
+                if fields.get("MainPID", "0") != "0":
+                    found[f"{host.name}/{fields['Id']}"] = int(fields["MainPID"])
+        return found
+
+    @contextmanager
+    def only(self, *failing: str) -> Iterator[None]:
+        """Let nobody but units with one of these in their names, such as `cp1/` or `evd-central`,
+        end or be restarted inside the block."""
+        before = self.pids()
+        yield
+        after = self.pids()
+        changed = {
+            unit
+            for unit, pid in before.items()
+            if after.get(unit) != pid and not any(each in unit for each in failing)
+        }
+        assert not changed, f"restarted, or ended, besides {failing}: {changed}"
+
+    def facts(self) -> Facts:
+        """All that the parts wrote down, read from the hosts' disks and journals."""
+        said = {
+            driver_id: self.lab.hosts[name].journal(
+                f"--unit=evd-driver@{driver_id}.service", "--output=cat"
+            )
+            for driver_id, name in DRIVERS.items()
+        }
+        return checker.gather(
+            self.central.root / STATE / "evd-central" / "central.db",
+            {
+                cp_id: self.host_of(cp_id).root / STATE / "evd-engine" / cp_id
+                for cp_id in self.points
+            },
+            {driver_id: (text, text) for driver_id, text in said.items()},
+        )
+
+    def hold_promises(
+        self, *, disks_lost: Collection[str] = (), central_lost: bool = False
+    ) -> Facts:
+        """Wait until all is well again and at rest, then hold it to what must always be true."""
+        self.wait_ready()
+        return checker.hold(
+            self.facts,
+            lambda _: self._ended_by_themselves(),
+            within_s=PATIENCE_S,
+            disks_lost=disks_lost,
+            central_lost=central_lost,
+        )
+
+    def _ended_by_themselves(self) -> Iterable[Finding]:
+        for host in self.lab.hosts.values():
+            try:
+                crashed = host.journal("--unit=evd-*", "--grep=Crashed: ", "--output=cat")
+            except CommandFailed:
+                # No line has it.
+                crashed = ""
+            failed = host.sh("systemctl list-units --failed --plain --no-legend 'evd*' 'kafka*'")
+            for text in filter(None, (crashed, failed)):
+                yield Promise.ALIVE, f"{host.name}: {text}"
+
+    def story(self) -> str:
+        """The end of what the units of each host said."""
+        return "\n".join(
+            f"----- {name}\n{host.journal('--lines=80', '--output=short-precise')}"
+            for name, host in self.lab.hosts.items()
+        )
+
+
+def _client(host: Host, port: int) -> httpx.Client:
+    """HTTP to a port of a host, as a program on it would ask."""
+    return httpx.Client(
+        base_url=f"http://127.0.0.1:{port}",
+        transport=netns.Transport(host.namespace),
+        timeout=ANSWER_S_MAX,
+    )
