@@ -114,8 +114,10 @@ wheelhouse: install
 hosts: install
 	@$(BIN)/python -m tests.hosts.install
 
-test-hosts: install
-	@$(BIN)/pytest -m hosts $(ARGS)
+# Where hosts can't be booted every test is left out, loudly; in CI that is a failure.
+test-hosts: wheelhouse kafka
+	@$(BIN)/python -m tests.hosts.install || [ "$$CI" != true ]
+	@$(BIN)/python -m tests.hosts $(ARGS)
 
 docs: install
 	@$(BIN)/python -m tests.docs

@@ -72,11 +72,10 @@ def table(figures: Mapping[str, Sequence[float]]) -> str:
     return "\n".join(rows)
 
 
-def write_into(document: Path, text: str) -> None:
-    """Put `text` between the markers of `document`, in the place of what is there."""
-    content = document.read_text()
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} lacks {BEGIN} or {END}")
-    document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+def write_into(document: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Put `text` between two markers of `document`, in the place of what is there."""
+    before, found_begin, rest = document.read_text().partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"{document} lacks {begin} or {end}")
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}")

@@ -1,0 +1,99 @@
+"""`make test-hosts`: every test on real hosts, with its time; `N passed, N failed` comes last.
+
+It takes about ten minutes; run nothing beside it, for some of the promises are about time.
+"""
+
+import argparse
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.site import HOSTS, Figures
+from tests.recovery import goals
+
+BEGIN, END = "<!-- hosts: begin -->", "<!-- hosts: end -->"
+FOLDER = Path(__file__).parent
+
+
+class Report:
+    """Shows each test's time, the reset of its hosts included, and counts how they ended."""
+
+    def __init__(self) -> None:
+        self.figures = Figures()
+        self._seconds: dict[str, dict[str, float]] = defaultdict(dict)
+        self.passed: set[str] = set()
+        self.failed: set[str] = set()
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Gather the figures of the run here."""
+        config.stash[Figures.KEY] = self.figures
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test that failed in any of its phases as failed."""
+        self._took_s(report)
+        if report.failed:
+            self.failed.add(report.nodeid)
+        elif report.passed and report.when == "call":
+            self.passed.add(report.nodeid)
+        self.passed -= self.failed
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """The word behind a test's name: how it ended, and after how long."""
+        if report.when != "call" or not (report.passed or report.failed):
+            return None
+        word, letter = ("passed", ".") if report.passed else ("failed", "F")
+        return word, letter, f"{word} in {self._took_s(report):.1f} s"
+
+    def _took_s(self, report: pytest.TestReport) -> float:
+        """The seconds of a test's phases up to this one."""
+        phases = self._seconds[report.nodeid]
+        phases[report.when] = report.duration
+        return sum(phases.values())
+
+    @property
+    def total_s(self) -> float:
+        return sum(sum(phases.values()) for phases in self._seconds.values())
+
+    @property
+    def last_line(self) -> str:
+        return f"{len(self.passed)} passed, {len(self.failed)} failed"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run them; the exit code, 0 also where this machine can't boot hosts."""
+    parser = argparse.ArgumentParser(prog="make test-hosts", description=__doc__)
+    parser.add_argument(
+        "--write", action="store_true", help=f"put the figures into docs/{goals.DOCUMENT.name}"
+    )
+    options, more = parser.parse_known_args(argv)
+    report = Report()
+    code = pytest.main(["-n", "0", "-v", "-m", "hosts", str(FOLDER), *more], plugins=[report])
+    for what, seconds in report.figures.seconds.items():
+        print(f"{seconds:7.2f} s  {what}")
+    if options.write and not report.failed and report.passed:
+        goals.write_into(goals.DOCUMENT, _section(report), BEGIN, END)
+        print(f"Written into docs/{goals.DOCUMENT.name}")
+    print(report.last_line)
+    return int(code)
+
+
+def _section(report: Report) -> str:
+    rows = "\n".join(
+        f"| {what} | {seconds:.2f} s |" for what, seconds in report.figures.seconds.items()
+    )
+    load = os.getloadavg()[2]
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}: {report.last_line}, on {len(HOSTS)} hosts of one machine "
+        f"with {os.cpu_count()} cores (load over the last 15 minutes: {load:.1f}), in "
+        f"{report.total_s / 60:.0f} minutes.\n\n"
+        f"| from, until | |\n|---|---|\n{rows}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""A host whose disk is full, and one whose wall clock is an hour wrong."""
+
+import time
+
+import pytest
+
+from tests.hosts.provision import SESSION_S
+from tests.hosts.site import CENTRAL, PATIENCE_S, Site
+from tests.network.clocks import WallClock
+from tests.network.waiting import never_for
+
+pytestmark = pytest.mark.hosts
+
+HOUR_S = 3600
+# On a host, outside of what a unit sees as its own.
+CLOCK = "usr/local/lib/evd-clock"
+
+
+@pytest.mark.parametrize("name", ["cp1", CENTRAL])
+def test_a_full_disk_loses_no_session(site: Site, name: str) -> None:
+    """Proves: a host whose disk is full from mid-session until after the sessions' ends is well
+    again by itself once there is room; no session is lost or billed twice."""
+    site.begin_sessions()
+    host = site.lab.hosts[name]
+    with site.only(f"{name}/"):
+        with host.full_disk():
+            never_for(lambda: not host.is_up, SESSION_S + 2.0, f"{name} ends")
+        began_s = time.monotonic()
+        site.note_until(
+            f"{name}'s disk has room again, until all is ready", began_s, site.wait_ready
+        )
+        site.hold_promises()
+
+
+@pytest.mark.parametrize("step_s", [HOUR_S, -HOUR_S], ids=["ahead", "behind"])
+@pytest.mark.parametrize("name", ["cp1", CENTRAL])
+def test_a_clock_that_is_an_hour_wrong_costs_nothing(site: Site, name: str, step_s: int) -> None:
+    """Proves: one host's wall clock that is stepped by an hour in mid-session, and stays wrong,
+    changes no state, no session and no bill."""
+    clock = _with_own_clock(site, name)
+    with site.only():
+        requests = site.begin_sessions()
+        clock.step(step_s)
+        for request_id in requests.values():
+            site.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
+        for request_id in site.begin_sessions().values():
+            site.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
+        site.hold_promises()
+
+
+def _with_own_clock(site: Site, name: str) -> WallClock:
+    """Give the daemons of a host a wall clock of their own, and start them anew with it."""
+    host = site.lab.hosts[name]
+    folder = host.root / CLOCK
+    folder.mkdir(parents=True)
+    clock = WallClock(folder)
+    folder.chmod(0o755)
+    lines = [f"Environment={k}={v.removeprefix(str(host.root))}" for k, v in clock.env.items()]
+    for unit in ("evd-central", "evd-engine@", "evd-monitor@", "evd-driver@", "kafka"):
+        drop_in = host.root / f"etc/systemd/system/{unit}.service.d/own-clock.conf"
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text("\n".join(("[Service]", *lines, "")))
+    host.sh("systemctl daemon-reload && systemctl restart 'evd-*.service' 'kafka.service'")
+    site.wait_ready()
+    return clock

@@ -1,0 +1,83 @@
+"""Cables that are pulled, refuse, pass one way only, or are slow and lossy."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.hosts.host import Host
+from tests.hosts.site import CENTRAL, HOSTS, PATIENCE_S, POINTS, Site
+from tests.network.waiting import never_for
+
+pytestmark = pytest.mark.hosts
+
+HEALED_S_MAX = 4.0
+# Longer than the heartbeat time-out: a cut that short is nobody's matter.
+CUT_S = 6.0
+
+Cut = Callable[[Host], AbstractContextManager[None]]
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_host_without_its_cable_costs_what_it_alone_provides(site: Site, name: str) -> None:
+    """Proves: a host that is cut off in mid-session, without a reset of any connection, costs
+    nobody else anything; when the cut is healed all is shown ON within 4 s."""
+    _cut_and_heal(site, name, site.lab.links.cut, "cable of {} pulled and put back")
+
+
+@pytest.mark.parametrize("name", ["cp1", CENTRAL])
+def test_a_host_that_is_cut_off_by_resets_comes_back(site: Site, name: str) -> None:
+    """Proves: the same where the cut ends every connection by a reset."""
+    _cut_and_heal(site, name, site.lab.links.refused, "{} cut off by resets, and back")
+
+
+@pytest.mark.parametrize("way", ["deaf", "mute"])
+def test_a_cable_that_passes_one_way_only_is_a_cut(site: Site, way: str) -> None:
+    """Proves: a host that is heard and hears nothing, or hears all and is not heard, is shown
+    DISCONNECTED and comes back."""
+    cut = site.lab.links.deaf if way == "deaf" else site.lab.links.mute
+    _cut_and_heal(site, "cp1", cut, "{} " + way + ", and healed")
+
+
+def test_central_alone_is_cut_off(site: Site) -> None:
+    """Proves: where Central alone is cut off from the network, and its host's Kafka is not,
+    sessions go on, and all is shown ON within 4 s of the healing."""
+
+    def cut(host: Host) -> AbstractContextManager[None]:
+        return site.lab.links.without_user(host, "evd", (9999, 8000, 8765))
+
+    _cut_and_heal(site, CENTRAL, cut, "Central alone cut off, and back")
+
+
+def test_a_slow_and_lossy_cable_loses_no_session(site: Site) -> None:
+    """Proves: over a cable with 100 ms of delay and 5 % of loss sessions are begun, ended and
+    billed as over any other."""
+    with site.only():
+        with site.lab.links.poor(site.lab.hosts["cp1"], 100.0, 50.0, 5.0):
+            site.wait_ready()
+            requests = site.begin_sessions()
+            for request_id in requests.values():
+                site.wait_request(request_id, "COMPLETED", "FAILED", within_s=PATIENCE_S)
+        site.hold_promises()
+
+
+def _cut_and_heal(site: Site, name: str, cut: Cut, what: str) -> None:
+    site.begin_sessions()
+    lost = [cp_id for cp_id, host in POINTS.items() if name in (host, CENTRAL)]
+    others = [cp_id for cp_id in POINTS if cp_id not in lost]
+    with site.only():
+        with cut(site.lab.hosts[name]):
+            began_s = time.monotonic()
+            site.wait_shown("DISCONNECTED", lost)
+            left_s = CUT_S - (time.monotonic() - began_s)
+            never_for(lambda: _not_on(site, others), max(left_s, 1.0), "another is shown otherwise")
+        healed_s = time.monotonic()
+        took_s = site.note_until(what.format(name), healed_s, lambda: site.wait_shown("ON", POINTS))
+        assert took_s <= HEALED_S_MAX
+        site.hold_promises()
+
+
+def _not_on(site: Site, cp_ids: list[str]) -> list[str]:
+    shown = site.shown()
+    return [cp_id for cp_id in cp_ids if shown.get(cp_id, {}).get("state") != "ON"]
