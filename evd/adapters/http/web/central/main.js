@@ -1,9 +1,11 @@
 // Where the page begins: the feed fills the model, the address chooses the view.
 import { html, nothing, render } from "/web/shared/lit.js";
-import { Feed } from "/web/shared/feed.js";
-import { clockSeconds } from "/web/shared/formats.js";
+import { followFeed } from "/web/shared/feed.js";
+import { drawWithFocus } from "/web/shared/focus.js";
 import { icons } from "/web/shared/icons.js";
 import { tell } from "/web/shared/favicon.js";
+import { silentServer } from "/web/shared/lost.js";
+import { Router } from "/web/shared/router.js";
 import { themeToggle } from "/web/shared/theme_toggle.js";
 import { FaultsView } from "/web/central/faults_view.js";
 import { NetworkModel } from "/web/central/model.js";
@@ -58,13 +60,9 @@ function connection() {
   return html`<span class="connection" data-status=${model.status}><i></i>${words[model.status]}</span>`;
 }
 
-/** That the connection is lost, and since when nothing is known. */
 function lost() {
-  const since = model.heardAt === null ? "" : ` What is shown was true at ${clockSeconds(model.heardAt)}.`;
   return html`<div role="alert" class="lost-place">
-    ${model.status === "lost"
-      ? html`<p class="lost">${icons.unplugged}<span><b>connection lost</b> – trying again by itself.${since}</span></p>`
-      : nothing}
+    ${model.status === "lost" ? silentServer(model.heardAt) : nothing}
   </div>`;
 }
 
@@ -78,19 +76,17 @@ function trouble() {
 
 function draw() {
   app.toggleAttribute("data-lost", model.status === "lost");
-  render(shell(), app);
-  view?.draw();
+  drawWithFocus(() => {
+    render(shell(), app);
+    view?.draw();
+  });
   const count = model.alertCount;
   const mood = model.status === "lost" ? "lost" : count ? "alert" : "good";
   const title = view?.title ? `${view.title} · ${TITLE}` : TITLE;
   tell(model.status === "lost" ? `connection lost · ${title}` : title, mood, count);
 }
 
-function go() {
-  const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
-  const found = ROUTES.find(([form]) => form.test(path)) ?? ROUTES[0];
-  const [form, View, belongsTo] = found;
-  const parts = form.exec(path) ?? [];
+function show({ path, View, section: belongsTo, id, query }) {
   if (place === "/" && view) scrolledNetwork = scrollY;
   view?.end();
   view = null;
@@ -100,17 +96,9 @@ function go() {
   const content = document.getElementById("content");
   const inside = document.createElement("div");
   content.replaceChildren(inside);
-  view = new View(inside, model, { id: decoded(parts[1]), query: new URLSearchParams(query) });
+  view = new View(inside, model, { id, query });
   draw();
   scrollTo(0, View === NetworkView ? scrolledNetwork : 0);
-}
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text ?? "");
-  } catch {
-    return "";
-  }
 }
 
 function feedAddress() {
@@ -119,21 +107,11 @@ function feedAddress() {
   return `${scheme}://${location.hostname}:${port}/feed`;
 }
 
-addEventListener("hashchange", () => {
-  // The link for the keyboard points to a place on this page.
-  if (location.hash === "#content") {
-    document.getElementById("content").focus();
-    history.replaceState(null, "", `#${place}`);
-    return;
-  }
-  go();
-  document.getElementById("content").focus({ preventScroll: true });
-});
 model.listen(draw);
 // What is shown since when grows older by itself.
 setInterval(() => model.changed(), 1_000);
-go();
-new Feed(feedAddress(), {
+new Router(ROUTES, show).go();
+followFeed(feedAddress(), {
   message: (message) => model.onMessage(message),
   status: (status) => model.onStatus(status),
 });

@@ -1,8 +1,10 @@
 // Where the page begins: the stream fills the model, the address chooses the view.
 import { html, nothing, render } from "/web/shared/lit.js";
 import { tell } from "/web/shared/favicon.js";
-import { clockSeconds } from "/web/shared/formats.js";
+import { drawWithFocus } from "/web/shared/focus.js";
 import { icons } from "/web/shared/icons.js";
+import { connectionLost, silentServer } from "/web/shared/lost.js";
+import { Router } from "/web/shared/router.js";
 import { themeToggle } from "/web/shared/theme_toggle.js";
 import { toast } from "/web/shared/toasts.js";
 import { Actions } from "/web/driver/actions.js";
@@ -15,7 +17,7 @@ import { notify } from "/web/driver/notify.js";
 import { keepFiles } from "/web/driver/offline.js";
 import { PointView } from "/web/driver/point_view.js";
 import { SessionView } from "/web/driver/session_view.js";
-import { Stream } from "/web/driver/stream.js";
+import { followEvents } from "/web/driver/stream.js";
 import { newsInWords } from "/web/driver/words.js";
 
 const TITLE = "EV charging";
@@ -69,22 +71,22 @@ function warning() {
 }
 
 function warningText() {
-  if (model.status === "lost") {
-    const since = model.heardAt === null ? "" : ` What is shown was true at ${clockSeconds(model.heardAt)}.`;
-    return html`<p class="lost">${icons.unplugged}<span><b>connection lost</b> – trying again by itself.${since}</span></p>`;
-  }
+  if (model.status === "lost") return silentServer(model.heardAt);
   const why = model.lost ?? model.trouble;
   if (why === null) return nothing;
-  return html`<p class="lost">${icons.unplugged}<span><b>connection lost</b> – ${why}.${model.current ? " Your session goes on." : ""}</span></p>`;
+  return connectionLost(`${why}.${model.current ? " Your session goes on." : ""}`);
 }
 
 function draw() {
   drawing = false;
-  render(shell(), app);
-  view?.draw(document.getElementById("content"));
+  drawWithFocus(() => {
+    render(shell(), app);
+    view?.draw(document.getElementById("content"));
+  });
   const session = model.current;
   const title = session ? `Charging at ${session.cp_id} – ${TITLE}` : TITLE;
-  tell(title, model.status === "lost" || model.lost !== null ? "lost" : "good", model.unread);
+  const isLost = model.status === "lost" || model.lost !== null;
+  tell(isLost ? `connection lost – ${title}` : title, isLost ? "lost" : "good", model.unread);
 }
 
 /** Draw soon, once, however much changes. */
@@ -96,23 +98,13 @@ function changed() {
   else requestAnimationFrame(draw);
 }
 
-function go() {
-  const place = decodeURI(location.hash.slice(1)) || "/";
-  const [found, kind, part] = match(place) ?? [[], ChargeView, "/"];
+function show({ View, section: belongsTo, id }) {
   view?.end();
-  section = part;
-  view = new kind(model, { actions, changed, id: found[1] });
-  if (place === "/news") model.unread = 0;
+  section = belongsTo;
+  view = new View(model, { actions, changed, id });
+  if (section === "/news") model.unread = 0;
   draw();
   scrollTo(0, 0);
-}
-
-function match(place) {
-  for (const [pattern, kind, part] of ROUTES) {
-    const found = pattern.exec(place);
-    if (found) return [found, kind, part];
-  }
-  return null;
 }
 
 model.onNews = (fresh) => {
@@ -125,12 +117,8 @@ model.onNews = (fresh) => {
   if (section === "/news" && !document.hidden) model.unread = 0;
 };
 
-addEventListener("hashchange", () => {
-  go();
-  document.getElementById("content").focus({ preventScroll: true });
-});
-go();
-new Stream(actions.path("/events"), {
+new Router(ROUTES, show).go();
+followEvents(actions.path("/events"), {
   message(message) {
     model.take(message);
     changed();
