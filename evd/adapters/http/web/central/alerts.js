@@ -19,7 +19,7 @@ export function alerts(/** @type {import("/web/central/model.js").NetworkModel} 
     model.changed();
   };
   return html`<section class="alerts" role="region" aria-label="Alerts" ?hidden=${!found.length}>
-    <h2 class="unseen" aria-live="polite">${model.alertCount} alerts</h2>
+    <h2 class="unseen" aria-live="polite">${model.alertCount === 1 ? "1 alert" : `${count(model.alertCount)} alerts`}</h2>
     <ul>
       ${repeat(shown, ({ kind, cp_id }) => `${kind} ${cp_id}`, alert)}
     </ul>

@@ -26,6 +26,9 @@ const GROUPS = {
 };
 const SHOWN_MAX = 200;
 const PAGE = 50;
+const OLDER_MAX = 1_000;
+// Older events than the feed has told are asked for of these alone.
+const STORED = ["all", "faults"];
 
 const asked = { cp: "", group: "all", since: "" };
 
@@ -71,7 +74,8 @@ export class EventLog {
     const all = [...this.#older, ...this.#model.events];
     const fits = ({ kind, cp_id, ts }) =>
       wanted(kind) && (!cp || (cp_id ?? "").toLowerCase().includes(cp)) && (!since || ts >= since);
-    return all.filter(fits).reverse().slice(0, SHOWN_MAX);
+    // Older ones stand behind all that the feed has told.
+    return all.filter(fits).reverse().slice(0, this.#older.length ? all.length : SHOWN_MAX);
   }
 
   #filters() {
@@ -93,6 +97,9 @@ export class EventLog {
 
   #end() {
     if (this.#trouble) return html`<p class="trouble">${this.#trouble}</p>`;
+    if (asked.group === "sessions") return html`<p class="more"><a class="small" href="#/sessions">All sessions</a></p>`;
+    if (!STORED.includes(asked.group)) return nothing;
+    if (this.#older.length >= OLDER_MAX) return html`<p class="more"><a class="small" href="#/faults">All faults</a></p>`;
     if (this.#ended) return html`<p class="empty">That is all.</p>`;
     return html`<p class="more"><button class="button little" @click=${() => this.#ask()}>Older faults</button></p>`;
   }
@@ -112,7 +119,7 @@ export class EventLog {
         text: reason,
         ts: timestamp,
       }));
-      this.#older = [...found.reverse(), ...this.#older].slice(-SHOWN_MAX);
+      this.#older = [...found.reverse(), ...this.#older];
       this.#ended = faults.length < PAGE;
     } catch (error) {
       if (this.#calls.signal.aborted) return;

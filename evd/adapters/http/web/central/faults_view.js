@@ -5,16 +5,19 @@ import { KINDS } from "/web/central/event_log.js";
 import { textField, timeField } from "/web/central/fields.js";
 import { Filters, Listing } from "/web/central/listing.js";
 
+const FOLLOWED = ["FAULT", "RECOVERY", "DISCONNECTED", "RECONNECTED"];
 const NAMES = ["cp_id", "since", "until"];
 
 export class FaultsView {
   title = "Faults";
   #element;
+  #model;
   #listing;
   #filters;
 
-  constructor(element, _model, { query }) {
+  constructor(element, model, { query }) {
     this.#element = element;
+    this.#model = model;
     this.#listing = new Listing("/faults", "faults", (row) => row.id, () => this.draw());
     this.#filters = new Filters("/faults", NAMES, query, (values) => this.#listing.load(values));
     this.#listing.load(this.#filters.values);
@@ -25,6 +28,7 @@ export class FaultsView {
   }
 
   draw() {
+    this.#listing.follow(this.#model.signOfKinds(FOLLOWED));
     const { cp_id, since, until } = this.#filters.values;
     const take = this.#filters.taker;
     const { rows } = this.#listing;

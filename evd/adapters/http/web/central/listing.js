@@ -1,6 +1,7 @@
 // A list that is asked for page by page, with filters that stand in the address of the page.
 import { html, nothing } from "/web/shared/lit.js";
 import { address, get } from "/web/shared/calls.js";
+import { Following } from "/web/central/following.js";
 
 /**
  * Rows of one call of the API, newest first. A filter that changes is written into the address, so
@@ -16,6 +17,7 @@ export class Listing {
   #idOf;
   #changed;
   #calls = new AbortController();
+  #following = new Following();
 
   /**
    * @param {string} path of the call @param {string} field its list
@@ -50,6 +52,7 @@ export class Listing {
   async #ask(before) {
     const { signal } = this.#calls;
     this.#changed();
+    this.#following.asked();
     try {
       const last = before.at(-1);
       const page = { ...this.filters, limit: this.#limit, before: last && this.#idOf(last) };
@@ -64,6 +67,32 @@ export class Listing {
       this.trouble = error.message;
     }
     this.#changed();
+  }
+
+  /** Ask for the newest rows again where the feed's `sign` says that there may be more. */
+  async follow(sign) {
+    if (this.state === "waiting" || !this.#following.isDue(sign)) return;
+    const { signal } = this.#calls;
+    try {
+      const found = (await get(this.#path, { ...this.filters, limit: this.#limit }, signal))[this.#field];
+      if (this.state === "waiting") this.#following.askAgain();
+      else this.#join(found);
+    } catch {
+      // What is shown stays as it is.
+      if (!signal.aborted) this.#following.askAgain();
+    }
+    this.#changed();
+  }
+
+  /** Put the newest page before those that were read behind it. */
+  #join(found) {
+    const whole = found.length < this.#limit;
+    const last = whole ? null : this.#idOf(found.at(-1));
+    const at = whole ? -1 : this.rows.findIndex((row) => this.#idOf(row) === last);
+    this.rows = at < 0 ? found : [...found, ...this.rows.slice(at + 1)];
+    this.trouble = "";
+    if (whole) this.state = "whole";
+    else if (at < 0 || this.state === "failed") this.state = "more";
   }
 
   /** The same as a file. */

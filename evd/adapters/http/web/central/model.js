@@ -1,6 +1,7 @@
 // The network as the feed tells it. Everything that is drawn comes from here; nobody else keeps it.
+import { PowerSeries } from "/web/central/power_series.js";
+
 const EVENTS_MAX = 500;
-const POWER_SECONDS_MAX = 15 * 60;
 
 /**
  * @typedef {object} Point
@@ -30,8 +31,11 @@ export class NetworkModel {
   heardAt = null;
   /** Rises with each change of which charging points there are or how they stand. */
   version = 0;
-  /** Kilowatts of the network, one entry a second at the most. */
-  power = { seconds: [], kw: [] };
+  /** Kilowatts of the network. */
+  power = new PowerSeries();
+  #kinds = new Map();
+  #events = new Map();
+  #snapshots = 0;
   #listeners = new Set();
   #waiting = false;
 
@@ -42,6 +46,7 @@ export class NetworkModel {
   }
 
   onStatus(status) {
+    if (status === "lost") this.power.lose();
     this.status = status;
     this.changed();
   }
@@ -55,29 +60,38 @@ export class NetworkModel {
       }
       this.events = [...(message.events ?? [])];
       this.network = message.network ?? null;
+      this.power.begin();
+      this.#snapshots += 1;
     } else {
       for (const view of message.charging_points) {
         this.points.set(view.cp_id, pointOf(view, this.points.get(view.cp_id)));
       }
       for (const id of message.removed) this.points.delete(id);
       this.events.push(...message.events);
+      for (const event of message.events) this.#count(event);
       if (this.events.length > EVENTS_MAX) this.events.splice(0, this.events.length - EVENTS_MAX);
       if (message.network) this.network = message.network;
     }
     this.activeRequests = message.active_requests;
     this.heardAt = Date.now();
     this.version += 1;
-    this.#notePower();
+    this.power.note(this.kw);
     this.changed();
   }
 
-  /** Put power of before the page was opened in front of what was heard since. */
-  addEarlierPower(seconds, kw) {
-    const first = this.power.seconds[0] ?? Infinity;
-    const end = seconds.findIndex((each) => each >= first);
-    const count = end < 0 ? seconds.length : end;
-    this.power.seconds.unshift(...seconds.slice(0, count));
-    this.power.kw.unshift(...kw.slice(0, count));
+  /** A text that changes when events of one of these kinds come, or may have been missed. */
+  signOfKinds(kinds) {
+    return this.#sign(kinds.map((kind) => this.#kinds.get(kind)).join());
+  }
+
+  /** A text that changes when something happens to a charging point, or may have been missed. */
+  signOfPoint(id) {
+    return this.#sign(this.#events.get(id));
+  }
+
+  /** null before the first snapshot. */
+  #sign(counts) {
+    return this.#snapshots ? `${this.#snapshots} ${counts}` : null;
   }
 
   get states() {
@@ -123,18 +137,8 @@ export class NetworkModel {
     else requestAnimationFrame(run);
   }
 
-  #notePower() {
-    const { seconds, kw } = this.power;
-    const now = Math.floor(Date.now() / 1000);
-    if (seconds.at(-1) === now) kw[kw.length - 1] = this.kw;
-    else {
-      seconds.push(now);
-      kw.push(this.kw);
-    }
-    const old = seconds.findIndex((each) => each > now - POWER_SECONDS_MAX);
-    if (old > 0) {
-      seconds.splice(0, old);
-      kw.splice(0, old);
-    }
+  #count({ kind, cp_id }) {
+    this.#kinds.set(kind, (this.#kinds.get(kind) ?? 0) + 1);
+    this.#events.set(cp_id, (this.#events.get(cp_id) ?? 0) + 1);
   }
 }

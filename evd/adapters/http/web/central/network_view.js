@@ -30,7 +30,7 @@ export class NetworkView {
     this.#log = new EventLog(model, redraw);
     this.draw();
     const place = element.querySelector(".power-place");
-    this.#power = new PowerPanel(place, { live: model.power, backfill: model });
+    this.#power = new PowerPanel(place, { live: model.power });
   }
 
   end() {
@@ -65,7 +65,7 @@ export class NetworkView {
     tab = "points";
     this.#list.filterBy(state);
     this.draw();
-    this.#element.querySelector(".points")?.scrollIntoView({ block: "start", behavior: "smooth" });
+    this.#element.querySelector(".points")?.scrollIntoView({ block: "start" });
   }
 
   #tabs() {

@@ -6,15 +6,16 @@ import { icons, stateMark } from "/web/shared/icons.js";
 import { Actions } from "/web/central/actions.js";
 import { timeField } from "/web/central/fields.js";
 import { Listing, writeAddress } from "/web/central/listing.js";
+import { Following } from "/web/central/following.js";
 import { marks, since } from "/web/central/point_card.js";
 import { PowerPanel } from "/web/central/power_panel.js";
+import { PowerSeries } from "/web/central/power_series.js";
 import { sessionTable } from "/web/central/session_words.js";
 import { Strips } from "/web/central/strips.js";
 import { timeline } from "/web/central/timeline.js";
 
 const DAYS = 30;
 const SESSIONS = 20;
-const POWER_MAX = 900;
 // A story that is asked for around a time begins so long after it.
 const AFTER_MS = 30 * 60_000;
 
@@ -26,10 +27,10 @@ export class PointView {
   #story;
   #sessions;
   #power = null;
-  #tail = { seconds: [], kw: [] };
+  #series = new PowerSeries();
+  #following = new Following();
   #statistics = null;
   #at;
-  #seen = null;
   #calls = new AbortController();
 
   constructor(element, model, { id, query }) {
@@ -43,7 +44,8 @@ export class PointView {
     this.#sessions = new Listing("/sessions", "sessions", (row) => row.session_id, redraw, SESSIONS);
     this.#at = query.get("at");
     this.#loadStory();
-    this.#loadRest();
+    this.#sessions.load({ cp_id: this.id });
+    this.#loadStatistics();
   }
 
   end() {
@@ -54,14 +56,7 @@ export class PointView {
     this.#power?.end();
   }
 
-  /** What was stored before the page was opened. */
-  addEarlierPower(seconds, kilowatts) {
-    this.#tail.seconds.unshift(...seconds);
-    this.#tail.kw.unshift(...kilowatts);
-  }
-
-  async #loadRest() {
-    this.#sessions.load({ cp_id: this.id });
+  async #loadStatistics() {
     const { signal } = this.#calls;
     try {
       const found = await get("/faults/statistics", { cp_id: this.id, days: DAYS }, signal);
@@ -84,25 +79,18 @@ export class PointView {
   };
 
   /** What the feed says of this charging point is the sign that its story has grown. */
-  #watch(point) {
-    const view = point.view;
-    const sign = [view.state, view.stopped, view.current_session, view.breaker].join();
-    const grown = this.#seen !== null && this.#seen !== sign;
-    // Noted before it is asked for: asking draws the page.
-    this.#seen = sign;
-    if (grown) {
-      if (!this.#at) this.#loadStory();
-      this.#loadRest();
-    }
-    const now = Math.floor(Date.now() / 1000);
-    const { seconds, kw: values } = this.#tail;
-    if (seconds.at(-1) === now) return;
-    seconds.push(now);
-    values.push(point.meter?.kw ?? 0);
-    if (seconds.length > POWER_MAX) {
-      seconds.shift();
-      values.shift();
-    }
+  #follow() {
+    const sign = this.#model.signOfPoint(this.id);
+    if (!this.#at) this.#story.follow(sign);
+    this.#sessions.follow(sign);
+    if (this.#following.isDue(sign)) this.#loadStatistics();
+  }
+
+  #notePower(point) {
+    const begun = this.#model.power.begun;
+    if (this.#series.begun !== begun) this.#series.begin(begun);
+    if (this.#model.status === "live") this.#series.note(point.meter?.kw ?? 0);
+    else this.#series.lose();
   }
 
   draw() {
@@ -112,7 +100,8 @@ export class PointView {
       if (!this.#power) render(html`<p class="empty">${text}</p>`, this.#element);
       return;
     }
-    this.#watch(point);
+    this.#follow();
+    this.#notePower(point);
     const pick = (time) => this.#goTo(new Date(time).toISOString());
     render(
       html`${this.#head(point)} ${facts(point)}
@@ -134,9 +123,8 @@ export class PointView {
       this.#element,
     );
     this.#power ??= new PowerPanel(this.#element.querySelector(".power-place"), {
-      live: this.#tail,
+      live: this.#series,
       cpId: this.id,
-      backfill: this,
     });
     this.#power.draw();
   }

@@ -15,17 +15,15 @@ export class PowerPanel {
   #element;
   #chart;
   #live;
+  #filled = 0;
   #cpId;
   #day = null;
   #drawn = "";
   #dayAskedAt = -Infinity;
   #calls = new AbortController();
 
-  /**
-   * @param {{live: {seconds: number[], kw: number[]}, cpId?: string, backfill?: object}} of
-   *   `backfill` takes what was stored before the page was opened.
-   */
-  constructor(element, { live, cpId = null, backfill = null }) {
+  /** @param {{live: import("/web/central/power_series.js").PowerSeries, cpId?: string}} of */
+  constructor(element, { live, cpId = null }) {
     this.#element = element;
     this.#live = live;
     this.#cpId = cpId;
@@ -38,7 +36,6 @@ export class PowerPanel {
       empty: "No power has been drawn",
       stepped: true,
     });
-    if (backfill) this.#fill(backfill);
   }
 
   end() {
@@ -48,6 +45,7 @@ export class PowerPanel {
 
   draw() {
     const now = Math.floor(Date.now() / 1000);
+    if (this.#filled !== this.#live.begun) this.#fill();
     // A chart is the costliest part of the page.
     if (this.#drawn === `${span} ${now}`) return;
     this.#drawn = `${span} ${now}`;
@@ -93,12 +91,13 @@ export class PowerPanel {
     }
   }
 
-  async #fill(model) {
+  /** Ask for what was not heard. */
+  async #fill() {
+    this.#filled = this.#live.begun;
     const since = new Date(Date.now() - MINUTES * 60_000).toISOString();
     try {
       const { power } = await get("/power", { cp_id: this.#cpId, since }, this.#calls.signal);
-      const times = power.map(({ ts }) => Date.parse(ts) / 1000);
-      model.addEarlierPower(times, power.map((row) => row.kw));
+      this.#live.fill(power.map(({ ts }) => Date.parse(ts) / 1000), power.map((row) => row.kw));
       this.#drawn = "";
       this.draw();
     } catch {

@@ -4,22 +4,29 @@ import { address, get } from "/web/shared/calls.js";
 import { count, euros, kwh } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 import { choiceField, textField, timeField } from "/web/central/fields.js";
+import { Following } from "/web/central/following.js";
 import { Filters } from "/web/central/listing.js";
 
 const BY = { month: "Month (UTC)", cp: "Charging point", driver: "Driver" };
 const SHOWN_MAX = 500;
+// A report reads all sessions of its span.
+const AGAIN_MS = 15_000;
+const FOLLOWED = ["SESSION_ENDED"];
 const NAMES = ["by", "since", "until", "cp_id", "driver_id"];
 
 export class ReportsView {
   title = "Reports";
   #element;
+  #model;
   #filters;
+  #following = new Following(AGAIN_MS);
   #rows = null;
   #trouble = "";
   #calls = new AbortController();
 
-  constructor(element, _model, { query }) {
+  constructor(element, model, { query }) {
     this.#element = element;
+    this.#model = model;
     this.#filters = new Filters("/reports", NAMES, query, () => this.#load());
     this.#filters.values.by ||= "month";
     this.#load();
@@ -32,6 +39,7 @@ export class ReportsView {
   async #load() {
     this.#calls.abort();
     this.#calls = new AbortController();
+    this.#following.asked();
     const { signal } = this.#calls;
     try {
       this.#rows = (await get("/reports", this.#filters.values, signal)).report;
@@ -44,6 +52,7 @@ export class ReportsView {
   }
 
   draw() {
+    if (this.#following.isDue(this.#model.signOfKinds(FOLLOWED))) this.#load();
     const { by, since, until, cp_id, driver_id } = this.#filters.values;
     const take = this.#filters.taker;
     const csv = address("/reports", { ...this.#filters.values, format: "csv" });

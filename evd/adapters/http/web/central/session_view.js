@@ -6,9 +6,11 @@ import { ask } from "/web/shared/dialog.js";
 import { dateTime, duration, euros, kw, kwh } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 import { Actions } from "/web/central/actions.js";
+import { Following } from "/web/central/following.js";
 import { bill, length, sessionMark } from "/web/central/session_words.js";
 
-const AGAIN_MS = 2_000;
+// Beyond so many readings the course is asked for again, with fewer points.
+const HEARD_MAX = 2_000;
 
 export class SessionView {
   title = "Session";
@@ -19,7 +21,8 @@ export class SessionView {
   #row = null;
   #trouble = "";
   #chart = null;
-  #askedAt = -Infinity;
+  #following = new Following();
+  #course = new LiveCourse();
   #calls = new AbortController();
 
   constructor(element, model, { id }) {
@@ -36,30 +39,32 @@ export class SessionView {
   }
 
   async #load() {
-    this.#askedAt = performance.now();
+    this.#following.asked();
     const { signal } = this.#calls;
     try {
       this.#row = await get(`/sessions/${encodeURIComponent(this.#id)}`, {}, signal);
+      this.#course.begin(this.#row.curve ?? []);
       this.#trouble = "";
     } catch (error) {
       if (signal.aborted) return;
       this.#trouble = error.message;
+      if (error.status < 400 || error.status >= 500) this.#following.askAgain();
     }
     this.draw();
   }
 
   draw() {
     const row = this.#row;
+    if (this.#following.isDue(this.#model.signOfPoint(row?.cp_id))) this.#load();
     if (!row) {
       const text = this.#trouble ? html`<p class="trouble" role="alert">${this.#trouble}</p>` : html`<p class="empty">Loading…</p>`;
       render(text, this.#element);
       return;
     }
     const running = row.status === "ACTIVE";
-    // The feed tells that it moves; its stored row and its course are asked for again then.
-    if (running && performance.now() - this.#askedAt > AGAIN_MS) this.#load();
     const meter = running ? this.#model.points.get(row.cp_id)?.meter : null;
     const mine = meter?.session_id === row.session_id ? meter : null;
+    if (mine && this.#course.hear(mine) > HEARD_MAX) this.#following.askAgain();
     render(
       html`<div class="page-head">
           <div><a class="back" href="#/sessions">${icons.back} Sessions</a><h1>Session of ${row.driver_id}</h1></div>
@@ -75,10 +80,11 @@ export class SessionView {
         ${ids(row)}`,
       this.#element,
     );
-    this.#drawCurve(row);
+    this.#drawCurve();
   }
 
-  #drawCurve({ curve = [] }) {
+  #drawCurve() {
+    const curve = this.#course.points;
     const place = this.#element.querySelector(".curve");
     this.#chart ??= new Chart(place, {
       label: "Power of the session",
@@ -112,6 +118,29 @@ export class SessionView {
       });
     return html`<button class="button" @click=${judge("accept", "Bill it as it was recorded?", "Once and for good.")}>Accept</button>
       <button class="button danger" @click=${judge("void", "Bill it at 0?", "Once and for good.")}>Void</button>`;
+  }
+}
+
+/** The course as it was stored, and what the feed has told since. */
+class LiveCourse {
+  /** Seconds since the start, kW. @type {[number, number][]} */
+  points = [];
+  #heard = 0;
+  #ts = null;
+  #beganAt = 0;
+
+  begin(points) {
+    this.points = points.map(([seconds, power]) => [seconds, power]);
+    this.#heard = 0;
+    this.#beganAt = performance.now() - (this.points.at(-1)?.[0] ?? 0) * 1000;
+  }
+
+  /** Take a reading; returns how many were taken since it began. */
+  hear({ ts, kw: power }) {
+    if (ts === this.#ts) return this.#heard;
+    this.#ts = ts;
+    this.points.push([(performance.now() - this.#beganAt) / 1000, power]);
+    return (this.#heard += 1);
   }
 }
 

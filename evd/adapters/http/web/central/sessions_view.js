@@ -6,16 +6,19 @@ import { Filters, Listing } from "/web/central/listing.js";
 import { sessionTable } from "/web/central/session_words.js";
 
 const STATUSES = { "": "all", ACTIVE: "ACTIVE", COMPLETED: "COMPLETED", FAILED: "FAILED" };
+const FOLLOWED = ["SESSION_STARTED", "SESSION_ENDED"];
 const NAMES = ["cp_id", "driver_id", "status", "since", "until"];
 
 export class SessionsView {
   title = "Sessions";
   #element;
+  #model;
   #listing;
   #filters;
 
-  constructor(element, _model, { query }) {
+  constructor(element, model, { query }) {
     this.#element = element;
+    this.#model = model;
     this.#listing = new Listing("/sessions", "sessions", (row) => row.session_id, () => this.draw());
     this.#filters = new Filters("/sessions", NAMES, query, (values) => this.#listing.load(values));
     this.#listing.load(this.#filters.values);
@@ -26,6 +29,7 @@ export class SessionsView {
   }
 
   draw() {
+    this.#listing.follow(this.#model.signOfKinds(FOLLOWED));
     const { cp_id, driver_id, status, since, until } = this.#filters.values;
     const take = this.#filters.taker;
     const listing = this.#listing;
