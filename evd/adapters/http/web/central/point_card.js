@@ -32,7 +32,7 @@ export function pointCard(point, at, { strips, actions, total }) {
   const { view, meter } = point;
   return html`<li class="card" data-state=${view.state} aria-setsize=${total} aria-posinset=${at + 1}>
     <div class="head">${name(point)} ${stateMark(view.state)}</div>
-    <p class="where quiet">${view.location ?? "\u00a0"}</p>
+    <p class="second"><span class="where quiet">${view.location ?? "\u00a0"}</span><span class="marks">${marks(point)}</span></p>
     <p class="doing">${doing(point)}</p>
     <dl class="meter">
       ${meter
@@ -43,7 +43,7 @@ export function pointCard(point, at, { strips, actions, total }) {
             <div><dt>Price</dt><dd class="quiet">${euroRate(view.euro_rate)}</dd></div>`}
     </dl>
     ${strips.draw(point)}
-    <div class="foot"><span class="marks">${since(point)} ${marks(point)}</span>${actions.buttons(point, "little")}</div>
+    <div class="foot"><span class="since">${since(point)}</span>${actions.buttons(point, "little")}</div>
   </li>`;
 }
 

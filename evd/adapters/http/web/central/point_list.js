@@ -1,6 +1,7 @@
 // The charging points: found, sorted, filtered, as cards or as rows.
 import { html, live, nothing, render } from "/web/shared/lit.js";
 import { count } from "/web/shared/formats.js";
+import { drawWithFocus } from "/web/shared/focus.js";
 import { icons } from "/web/shared/icons.js";
 import { SORTS, arrange } from "/web/central/arrange.js";
 import { pointCard, pointRow } from "/web/central/point_card.js";
@@ -16,11 +17,15 @@ const FILTERS = {
   free: "Free",
   stopped: "Stopped",
 };
-const CARD_PX = 186;
-const CARD_WIDTH_PX = 268;
-const ROW_PX = 49;
-const NARROW_ROW_PX = 104;
-const NARROW_PX = 720;
+// Sizes grow with the letters of who has chosen larger ones.
+const REM_PX = parseFloat(getComputedStyle(document.documentElement).fontSize);
+const CARD_PX = Math.ceil(13.25 * REM_PX);
+const CARD_WIDTH_PX = 19 * REM_PX;
+const CARD_GAP_PX = 0.75 * REM_PX;
+const ROW_PX = Math.ceil(3.5 * REM_PX);
+const NARROW_ROW_PX = Math.ceil(7.4 * REM_PX);
+// As points.css has it.
+const NARROW = matchMedia("(max-width: 56em)");
 // Many points change at once: they are put in order again so seldom that rows can be read.
 const ORDER_MS = 500;
 const MANY = 500;
@@ -60,6 +65,13 @@ export class PointList {
     if (!element) return;
     this.#element = element;
     const points = this.#ordered();
+    drawWithFocus(() => this.#render(element, points));
+    const box = element.querySelector(".virtual-place");
+    this.#width = box.clientWidth;
+    this.#virtual.place(box);
+  }
+
+  #render(element, points) {
     render(
       html`${this.#toolbar(points.length)}
         <div class="virtual-place" data-look=${asked.look}>
@@ -68,17 +80,13 @@ export class PointList {
         </div>`,
       element,
     );
-    const box = element.querySelector(".virtual-place");
-    this.#width = box.clientWidth;
-    this.#virtual.place(box);
   }
 
   #listed(points) {
     const cards = asked.look === "cards";
     const width = this.#width || document.documentElement.clientWidth - 40;
-    const narrow = width < NARROW_PX;
-    const columns = cards ? Math.max(1, Math.floor((width + 12) / (CARD_WIDTH_PX + 12))) : 1;
-    const height = cards ? CARD_PX : narrow ? NARROW_ROW_PX : ROW_PX;
+    const columns = cards ? Math.max(1, Math.floor((width + CARD_GAP_PX) / (CARD_WIDTH_PX + CARD_GAP_PX))) : 1;
+    const height = cards ? CARD_PX : NARROW.matches ? NARROW_ROW_PX : ROW_PX;
     const one = cards ? pointCard : pointRow;
     const tools = { strips: this.#strips, actions: this.#actions, total: points.length };
     return this.#virtual.template(

@@ -1,12 +1,11 @@
 // The sessions of this driver with their bills, newest first, as Central keeps them.
 import { html, nothing, render, repeat } from "/web/shared/lit.js";
 import { get } from "/web/shared/calls.js";
-import { euros, kwh, shortDateTime } from "/web/shared/formats.js";
+import { euros, kwh, month, shortDateTime } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 import { marks } from "/web/driver/marks.js";
 
 const PAGE = 30;
-const MONTH = new Intl.DateTimeFormat(navigator.language, { month: "long", year: "numeric" });
 
 /** The bill of a session in words. */
 export function billOf(session) {
@@ -47,7 +46,7 @@ export class HistoryView {
   #months() {
     const months = new Map();
     for (const session of this.#sessions) {
-      const name = MONTH.format(new Date(session.start_time));
+      const name = month(session.start_time);
       if (!months.has(name)) months.set(name, []);
       months.get(name).push(session);
     }

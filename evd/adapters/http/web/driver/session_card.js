@@ -1,11 +1,10 @@
 // The session that runs: a live meter and the course of its power.
 import { html, nothing } from "/web/shared/lit.js";
 import { Chart } from "/web/shared/chart.js";
-import { clockTime, duration, euros, kw } from "/web/shared/formats.js";
+import { clockTime, duration, energy, euros, kw } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 import { sentence } from "/web/driver/words.js";
 
-const KWH = new Intl.NumberFormat(navigator.language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const CHART_PX = 150;
 const MINUTE_S = 60;
 
@@ -58,7 +57,7 @@ export function sessionCard(model, session, actions) {
       <h2 id="running"><span class="pulse" aria-hidden="true"></span>Charging at <a href="#/cp/${session.cp_id}">${session.cp_id}</a></h2>
       <span>since ${clockTime(session.started_at)}</span>
     </div>
-    <p class="meter"><b>${session.kwh === null ? "–" : KWH.format(session.kwh)}</b> kWh</p>
+    <p class="meter"><b>${energy(session.kwh)}</b> kWh</p>
     <dl class="figures">
       <div><dt>Power</dt><dd>${kw(session.kw)}</dd></div>
       <div><dt>Cost</dt><dd>${euros(session.euros)}</dd></div>

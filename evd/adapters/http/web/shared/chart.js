@@ -1,5 +1,6 @@
 // A chart of one value over time, by uPlot, in the colours of the theme.
 import uPlot from "/web/vendor/uplot/uPlot.esm.js";
+import { clockTime } from "/web/shared/formats.js";
 
 const HEIGHT_PX = 190;
 // Steps of an axis of seconds that people count in.
@@ -116,9 +117,7 @@ export class Chart {
 }
 
 const clockValues = (clock, moment) =>
-  clock ? (_, splits) => splits.map((each) => CLOCK.format(each * 1000)) : (_, splits) => splits.map(moment);
-
-const CLOCK = new Intl.DateTimeFormat(navigator.language, { hour: "2-digit", minute: "2-digit" });
+  clock ? (_, splits) => splits.map((each) => clockTime(each * 1000)) : (_, splits) => splits.map(moment);
 
 /** A colour of the theme as the browser works it out: a canvas knows no custom property. */
 function colour(element, name) {

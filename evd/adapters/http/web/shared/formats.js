@@ -18,6 +18,7 @@ const clock = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 const seconds = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
 const both = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+const ofYear = new Intl.DateTimeFormat(language, { month: "long", year: "numeric" });
 const dayAndClock = new Intl.DateTimeFormat(language, {
   day: "numeric",
   month: "short",
@@ -36,12 +37,15 @@ export function kwh(value) {
   const format = value < 100 ? thousandths : value < 10_000 ? tenths : whole;
   return format.format(value) + "\u00a0kWh";
 }
+/** The same to the watt-hour, without its unit. */
+export const energy = written(thousandths);
 export const euros = written(money);
 export const euroRate = (value) => (known(value) ? rate.format(value) + "/kWh" : NONE);
 export const percent = written(share);
 export const clockTime = (time) => (known(time) ? clock.format(new Date(time)) : NONE);
 export const clockSeconds = (time) => (known(time) ? seconds.format(new Date(time)) : NONE);
 export const date = (time) => (known(time) ? day.format(new Date(time)) : NONE);
+export const month = (time) => (known(time) ? ofYear.format(new Date(time)) : NONE);
 export const dateTime = (time) => (known(time) ? both.format(new Date(time)) : NONE);
 export const shortDateTime = (time) => (known(time) ? dayAndClock.format(new Date(time)) : NONE);
 
