@@ -2,6 +2,12 @@
 // network comes first: what is kept is shown only where it does not answer. No call of the API is
 // kept: an old charging point or bill must not look like a new one.
 const CACHE = "evd-driver-1";
+// A server that says nothing for so long is taken for one that does not answer.
+const SILENT_MS_MAX = 4_000;
+// A page whose first file was a kept one takes the others as they were kept with it.
+const KEPT_MS = 20_000;
+
+let keptUntil = 0;
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(begin()));
@@ -25,14 +31,16 @@ async function begin() {
 
 async function fresh(request) {
   const cache = await caches.open(CACHE);
+  const kept = await cache.match(request);
+  if (kept && request.mode !== "navigate" && Date.now() < keptUntil) return kept;
   try {
-    const answer = await fetch(request);
+    const answer = await fetch(request, kept ? { signal: AbortSignal.timeout(SILENT_MS_MAX) } : {});
     if (answer.ok) await cache.put(request, answer.clone());
     return answer;
   } catch (error) {
-    const kept = await cache.match(request);
-    if (kept) return kept;
-    throw error;
+    if (!kept) throw error;
+    keptUntil = Date.now() + KEPT_MS;
+    return kept;
   }
 }
 
