@@ -5,7 +5,6 @@ They are root's and the group's alone, for a variable may be one that not everyb
 
 import grp
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -80,6 +79,17 @@ class HostFiles:
         except OSError as error:
             raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
 
+    def write_requests(self, driver_id: str, content: bytes) -> Path:
+        """Keep a driver's requests where its unit may read them, whatever home they come from."""
+        path = self._requests_of(DRIVER, driver_id)
+        try:
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+            write_whole(path, content)
+            self._give_to_group(path)
+        except OSError as error:
+            raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
+        return path
+
     def remove(self, group: str, member: str) -> None:
         """Remove the files of a program; it may have none."""
         for path in (self.of(group, member), self._requests_of(group, member)):
@@ -93,10 +103,7 @@ class HostFiles:
         flags = dict(zip(program.arguments[::2], program.arguments[1::2], strict=True))
         flags.pop(ID_FLAGS[program.group])
         if requests := flags.get(_REQUESTS_FLAG):
-            # Put where the program may read it, whatever home it comes from.
-            copy = self._requests_of(program.group, program.member or "")
-            shutil.copyfile(requests, copy)
-            self._give_to_group(copy)
+            copy = self.write_requests(program.member or "", Path(requests).read_bytes())
             flags[_REQUESTS_FLAG] = str(copy)
         own = {prefix + each[2:].replace("-", "_").upper(): value for each, value in flags.items()}
         shared = self.shared_variables()

@@ -220,6 +220,10 @@ class Systemd:
         for group in groups:
             self._files.remove(group, member)
 
+    def write_requests(self, driver_id: str, content: bytes) -> Path:
+        """Keep a driver's requests beside its file of variables."""
+        return self._files.write_requests(driver_id, content)
+
     def file_of(self, name: str) -> Path:
         """The file of a program's variables."""
         group, _, member = name.partition(":")

@@ -265,6 +265,10 @@ def test_a_new_drivers_requests_stand_where_it_may_read_them(tmp_path: Path) -> 
     copy = tmp_path / "etc" / "evd-driver" / "driver-bob.requests"
     assert copy.read_text() == "CP-001\nany\n"
     assert f"DRIVER_REQUESTS_FILE={copy}\n" in copy.with_suffix(".env").read_text()
+    # An import writes the requests first, and then names the file that they stand in already.
+    assert files.write_requests("driver-bob", b"any\n") == copy
+    files.write(Program("evd-driver", "driver-bob", (*flags[:3], str(copy))))
+    assert copy.read_text() == "any\n"
     files.remove("evd-driver", "driver-bob")
     assert [*copy.parent.iterdir()] == []
 
