@@ -71,7 +71,7 @@ def restart_delay() -> None:
     """The program evd-restart-delay, which a unit runs before its daemon."""
     from evd.adapters.supervisor.restart_delay import pause
 
-    pause()
+    pause(os.environ.get("RUNTIME_DIRECTORY", ""))
 
 
 def kafka() -> None:

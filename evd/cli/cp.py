@@ -5,6 +5,7 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import Final
 
 import attrs
@@ -34,6 +35,7 @@ from evd.cli.programs import (
     config_of,
     define,
     fetch,
+    is_central_here,
     refuse_known,
     report_added,
     stop_those_there,
@@ -41,7 +43,7 @@ from evd.cli.programs import (
 from evd.cli.signals import INTERRUPTED, undisturbed
 from evd.cli.start_lock import changing
 from evd.cli.unused import remove_unused
-from evd.config import EngineConfig
+from evd.config import EngineConfig, MonitorConfig
 from evd.flags import COUNT, EURO_RATE, KW, PORT
 
 SESSION_END_S: Final = 30.0
@@ -183,9 +185,14 @@ def not_on(supervisor: Supervisor, cp_ids: Sequence[str] | None = None) -> list[
     if cp_ids is None:
         programs = supervisor.programs()
         cp_ids = [each.member for each in programs if each.group == MONITOR and each.member]
+    if not cp_ids and not is_central_here(supervisor):
+        return []
     try:
         points = central_of(supervisor).charging_points()["charging_points"]
     except (CentralAway, CentralRefused) as error:
+        if isinstance(error, CentralAway) and not is_central_here(supervisor):
+            # Its HTTP need not be open to this host: the monitors know whether it has them.
+            return [*_not_registered(supervisor, cp_ids)]
         # It may be on its way back.
         return [sentence_of(error).rstrip(".")]
     states = {each["cp_id"]: each["state"] for each in points}
@@ -194,6 +201,21 @@ def not_on(supervisor: Supervisor, cp_ids: Sequence[str] | None = None) -> list[
         for cp_id in cp_ids
         if states.get(cp_id) != "ON"
     ]
+
+
+def _not_registered(supervisor: Supervisor, cp_ids: Sequence[str]) -> Iterator[str]:
+    """Those of `cp_ids` whose monitor is not registered with Central, as it says itself."""
+    monitors = {each.member: each for each in supervisor.programs() if each.group == MONITOR}
+    for cp_id in cp_ids:
+        config = config_of(monitors[cp_id]) if cp_id in monitors else None
+        if not isinstance(config, MonitorConfig) or not config.metrics_port:
+            yield f"{cp_id} can't be asked: neither Central nor its monitor answers here"
+            continue
+        answer = fetch(url_of(config.metrics_host, config.metrics_port), "/health")
+        if answer is None:
+            yield f"the monitor of {cp_id} does not answer"
+        elif answer.status != HTTPStatus.OK:
+            yield f"{cp_id} is not registered with Central"
 
 
 def remove_charging_point(supervisor: Supervisor, cp_id: str, force: bool, say: Say) -> None:

@@ -17,7 +17,14 @@ from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.follow import Tail, last_lines
 from evd.cli.foreground import end_left_behind, run_in_foreground
 from evd.cli.ports import refuse_taken
-from evd.cli.programs import READY_S, central_of, not_running, program_named, wait_until_none
+from evd.cli.programs import (
+    READY_S,
+    central_of,
+    is_central_here,
+    not_running,
+    program_named,
+    wait_until_none,
+)
 from evd.cli.reload import changes
 from evd.cli.start_lock import changing, refuse_left_behind
 from evd.cli.status import draw, take_snapshot
@@ -73,22 +80,25 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
         if not running:
             refuse_taken(supervisor.programs(), supervisor)
         supervisor.up()
-    central = central_of(supervisor)
+    with_central = is_central_here(supervisor)
 
     def missing() -> list[str]:
         stopped = not_running(supervisor.status())
         try:
-            central.health()
+            if with_central:
+                central_of(supervisor).health()
         except (CentralAway, CentralRefused) as error:
             return [*stopped, sentence_of(error)]
         return stopped + not_on(supervisor)
 
     wait_until_none(missing, KAFKA_READY_S if on_kafka else READY_S, "more")
     changed = [*changes(supervisor.drift())]
+    url = central_of(supervisor).url if with_central else None
+    what = "All here is up" if url is None else f"The network is up: {url}"
     answer(
         options,
-        {"url": central.url, "logs": str(supervisor.log.parent), "changed": changed},
-        f"The network is up: {central.url}, {supervisor.logs_are}",
+        {"url": url, "logs": str(supervisor.log.parent), "changed": changed},
+        f"{what}, {supervisor.logs_are}",
         *(f"{sentence}. evd reload takes it up." for sentence in changed),
     )
     return 0

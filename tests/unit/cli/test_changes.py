@@ -24,6 +24,7 @@ from evd.cli.doctor import Finding, _central, charging_points, wrong_flags
 from evd.cli.driver import add_drivers, remove_driver
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import wait_until_none
+from tests.network.processes import free_port
 from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at, port_of
 
 CP = "CP-007"
@@ -227,6 +228,30 @@ def test_a_central_that_comes_back_in_time() -> None:
     with answering(Answers([(503, {"error": "it starts"}, {}), point])) as central:
         supervisor = Supervised([central_at(central)])
         wait_until_none(lambda: not_on(supervisor, [CP]), 5.0, "why")
+
+
+@pytest.mark.parametrize(
+    ("health", "missing"),
+    [
+        ((200, {"status": "healthy"}, {}), []),
+        ((503, {"error": "no"}, {}), ["CP-007 is not registered with Central"]),
+        (None, ["the monitor of CP-007 does not answer"]),
+    ],
+)
+def test_a_host_that_may_not_ask_central(health: Answer | None, missing: list[str]) -> None:
+    """Proves: where Central runs elsewhere and its HTTP is not open to this host, a charging
+    point's monitor says whether Central has it."""
+    with answering(Answers([health or (200, {}, {})])) as monitor:
+        port = str(port_of(monitor) if health else free_port())
+        flags = ("--cp-id", CP, "--metrics-port", port)
+        away = f"http://127.0.0.1:{free_port()}"
+        supervisor = Supervised([Program("evd-monitor", CP, flags)], elsewhere=away)
+        assert not_on(supervisor) == missing
+
+
+def test_a_host_without_charging_points_asks_nobody() -> None:
+    """Proves: on a host of Kafka alone nothing of Central's is missed."""
+    assert not_on(Supervised([Program("kafka", None, ())])) == []
 
 
 def test_adding_a_driver_waits_for_its_process(tool: Tool) -> None:
