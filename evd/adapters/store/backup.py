@@ -76,8 +76,10 @@ def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
             # Where it has no log, none is made beside it: it may be on a disk of others.
             has_log = _beside(path, _LOG).exists()
             _copy(_open_reading(path) if has_log else open_unchanging(path), new)
-            meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, EpochFile(state_dir))
+            epoch_file = EpochFile(state_dir)
+            meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, epoch_file)
             _own_as(target.path.parent, [new, *target.path.parent.glob("*.lock")])
+            _own_as(state_dir, [epoch_file.path])
             _swap(new, target.path)
     finally:
         target.unlock()

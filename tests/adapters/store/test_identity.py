@@ -145,6 +145,21 @@ async def test_restore_puts_a_copy_back(tmp_path: Path) -> None:
     assert copy.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+async def test_what_root_restores_is_central_s(tmp_path: Path) -> None:
+    """Proves: on a host, where root restores and another user runs Central, nothing is left behind
+    that this user can't read and write."""
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    url = url_of(state_dir / "central.db")
+    await a_network(url, state_dir, tmp_path / "copy.db")
+    nobody = 65534
+    for path in (state_dir, *state_dir.iterdir()):
+        os.chown(path, nobody, nobody)
+    restore(url, state_dir, tmp_path / "copy.db")
+    assert {path.name for path in state_dir.iterdir() if path.stat().st_uid != nobody} == set()
+
+
 async def test_restore_where_nothing_was(tmp_path: Path) -> None:
     """Proves: a backup makes a Central on a new host."""
     copy, new = tmp_path / "copy.db", tmp_path / "new"
