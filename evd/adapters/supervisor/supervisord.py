@@ -9,13 +9,12 @@ import contextlib
 import http.client
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -31,12 +30,12 @@ from evd.adapters.supervisor.plugin import fold
 from evd.adapters.supervisor.processes import end_at_once, is_alive
 from evd.adapters.supervisor.protocol import (
     Killed,
-    ProcessState,
     ProcessStatus,
     Program,
     SupervisorFailed,
     Sync,
 )
+from evd.adapters.supervisor.supervisord_answers import program_of, status_of, sync_of
 from evd.adapters.supervisor.unit_files import PRIORITIES, render
 from evd.adapters.supervisor.unix_rpc import UnixTransport
 
@@ -54,16 +53,6 @@ SOCKET_PATH_BYTES_MAX: Final = 107 - len(".4194304")
 # value at the last.
 PATH_CHARACTERS_REFUSED: Final = '%*?["'
 
-_STATES: Final = {
-    "RUNNING": ProcessState.RUNNING,
-    "STARTING": ProcessState.STARTING,
-    "BACKOFF": ProcessState.FAILING,
-    "STOPPING": ProcessState.STOPPING,
-    "STOPPED": ProcessState.STOPPED,
-    "EXITED": ProcessState.STOPPED,
-    "FATAL": ProcessState.GIVEN_UP,
-    "UNKNOWN": ProcessState.FAILING,
-}
 _FAULT_STOPPING: Final = 6
 _FAULT_ALREADY_STARTED: Final = 60
 _FAULT_NOT_RUNNING: Final = 70
@@ -240,7 +229,7 @@ class Supervisord:
         factories = options.configroot.supervisord.rpcinterface_factories
         groups = next((each["groups"] for _, _, each in factories if "groups" in each), "")
         return [
-            _program(group.name, process)
+            program_of(group.name, process)
             for group in fold(options.process_group_configs, tuple(groups.split()), options)
             for process in group.process_configs
         ]
@@ -248,7 +237,7 @@ class Supervisord:
     def status(self) -> list[ProcessStatus]:
         """Every process that supervisord has."""
         found = cast(list[dict[str, Any]], self._call("supervisor.getAllProcessInfo"))
-        return [_status(info) for info in found]
+        return [status_of(info) for info in found]
 
     def starts(self, seconds: int) -> dict[str, int]:
         """The number of starts of each process in the last `seconds`."""
@@ -348,11 +337,11 @@ class Supervisord:
 
     def sync(self, names: Sequence[str] | None = None) -> Sync:
         """Make the running set what the files say, or only these programs of it."""
-        return _sync(self._call("evd.sync", *(() if names is None else (list(names),))))
+        return sync_of(self._call("evd.sync", *(() if names is None else (list(names),))))
 
     def drift(self) -> Sync:
         """The difference that `sync` would act on."""
-        return _sync(self._call("evd.compare"))
+        return sync_of(self._call("evd.compare"))
 
     def _command(self) -> list[str]:
         return [str(Path(sys.executable).with_name("supervisord")), "-c", str(self.conf)]
@@ -431,44 +420,6 @@ class _Away(SupervisorFailed):
 
 class _Busy(SupervisorFailed):
     """A supervisord is there, and does not answer in time."""
-
-
-def _program(group: str, process: Any) -> Program:
-    output = _path(process.stdout_logfile)
-    errors = _path(process.stderr_logfile)
-    return Program(
-        group=group,
-        member=None if process.name == group else process.name,
-        arguments=tuple(shlex.split(process.command)[1:]),
-        environment=cast(Mapping[str, str], process.environment or {}),
-        log=output if process.redirect_stderr else errors,
-        output_log=None if process.redirect_stderr else output,
-    )
-
-
-def _path(logfile: object) -> Path | None:
-    return Path(os.path.normpath(logfile)) if isinstance(logfile, str) else None
-
-
-def _status(info: Mapping[str, Any]) -> ProcessStatus:
-    group, name = info["group"], info["name"]
-    pid = info["pid"] or None
-    state = _STATES[info["statename"]]
-    if info["statename"] == "EXITED" and info["exitstatus"]:
-        # Between its death and its new start.
-        state = ProcessState.FAILING
-    return ProcessStatus(
-        name=name if name == group else f"{group}:{name}",
-        state=state,
-        pid=pid,
-        up_s=max(0.0, float(info["now"] - info["start"])) if pid else None,
-        detail=info["description"],
-    )
-
-
-def _sync(result: object) -> Sync:
-    found = cast(dict[str, list[str]], result)
-    return Sync(**{name: tuple(names) for name, names in found.items()})
 
 
 def _hides(path: Path) -> bool:
