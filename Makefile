@@ -47,9 +47,9 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml $(if $(MOVED),FORCE)
 run: install
 	@exec $(BIN)/evd run
 
-# Half of the time of real programs is waiting: four workers keep two cores busy.
+# Half of the time of real programs is waiting: five workers keep two cores busy.
 test: install
-	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)
+	@$(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder -m "not slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)
 
 test-slow: install
 	@$(BIN)/pytest -n 4 -m "slow and not kafka and not prometheus and not hosts and not browser" $(ARGS)
