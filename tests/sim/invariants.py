@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import attrs
 
+from evd.core.central.engine_heard import HEARD_LATELY_S
 from evd.core.central.events import RequestEndAsked
 from evd.core.central.ledger import session_id_for
-from evd.core.central.point import HEARD_LATELY_S
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,

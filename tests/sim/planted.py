@@ -7,7 +7,7 @@ SESSIONS = "evd/core/central/sessions.py"
 SETTLEMENT = "evd/core/central/settlement.py"
 CENTRAL = "evd/core/central/core.py"
 STATE = "evd/core/central/state.py"
-POINT = "evd/core/central/point.py"
+ENGINE_HEARD = "evd/core/central/engine_heard.py"
 ENGINE = "evd/core/engine/core.py"
 ENGINE_ORDERS = "evd/core/engine/orders.py"
 ENGINE_STEPS = "evd/daemons/engine/steps.py"
@@ -257,7 +257,7 @@ MUTANTS = (
         "highest-seq",
         "noise",
         "no PONG takes back a report with a higher number",
-        POINT,
+        ENGINE_HEARD,
         "elif self._doubt.refutes(before, pong, message.up_s, now_s):",
         "elif False:",
     ),

@@ -7,9 +7,7 @@ The state that is shown is worked out here, never stored:
     OK       KO      BROKEN
     KO       any     DISCONNECTED
 
-The engine that the registered monitor sees is the charging point's engine.  Its boot counts, and
-within a boot `seq` orders the reports, whichever way they come.  A report that the monitor's PONGs
-contradict for long enough is refuted: a number that is too high silences nobody.
+The engine that the registered monitor sees is the charging point's engine.
 
 Others read a Point and tell it what happened; only its own verbs change it.  A verb returns the
 effects of the change: the row, the history of faults, the lines of the log.
@@ -21,17 +19,11 @@ from datetime import datetime, timedelta
 import attrs
 
 from evd.core.central.breaker import Breaker
+from evd.core.central.engine_heard import EngineHeard
 from evd.core.central.events import Effect, Save
 from evd.core.central.flapping import QUIET_S, Flapping, Warnings
 from evd.core.central.history import Snapshots, told
-from evd.core.central.report import (
-    DUPLICATE_S,
-    Doubt,
-    Duplicate,
-    Report,
-    Uptime,
-    report_of_pong,
-)
+from evd.core.central.report import DUPLICATE_S, Duplicate, Report
 from evd.core.central.rows import (
     ChargingPoint,
     EventType,
@@ -44,9 +36,6 @@ from evd.core.central.views import CpView, LiveMeter
 from evd.core.effects import Level, Note, Now
 from evd.core.wire.control import EngineStatus, Heartbeat, KoCause, Register
 from evd.core.wire.messages import CpState, CpStatus, Telemetry
-
-# An engine says how it is every 2 s: of one that was silent for longer nothing came through.
-HEARD_LATELY_S = 3.0
 
 
 class Point:
@@ -63,16 +52,8 @@ class Point:
         self._last_seen: datetime | None = None
         self._engine_status = row.engine_status
         self._ko_reason = ""
-        self._refused_since_s: float | None = None
-        self._refused_boot_id: str | None = None
-        self._report: Report | None = None
-        self._heard_s = -math.inf
-        self._pong_age_s = pong_age_s
-        self._uptime = Uptime(pong_age_s)
-        self._doubt = Doubt()
-        self._kafka_heard_s = -math.inf
+        self._engine = EngineHeard(pong_age_s)
         self._duplicate: Duplicate | None = None
-        self._meter: Telemetry | None = None
         self._snapshots = Snapshots()
         self._standing = Standing.of_row(row)
         self._flapping = Flapping()
@@ -122,41 +103,36 @@ class Point:
     @property
     def report(self) -> Report | None:
         """Its engine's newest report."""
-        return self._report
+        return self._engine.report
 
     @property
     def heard_s(self) -> float:
         """The last time that its engine was heard, by Kafka or by its monitor."""
-        return self._heard_s
+        return self._engine.heard_s
 
     @property
     def engine_up_s(self) -> float:
         """Its engine's uptime at that time."""
-        return self._uptime.up_s
+        return self._engine.up_s
 
     @property
     def kafka_heard_s(self) -> float:
         """The last time that this boot's own messages came through Kafka."""
-        return self._kafka_heard_s
+        return self._engine.kafka_heard_s
 
     @property
     def meter(self) -> Telemetry | None:
         """The newest telemetry of any session."""
-        return self._meter
+        return self._engine.meter
 
     @property
     def supplies(self) -> str | None:
         """The session that its engine last reported to run."""
-        return self._report.session_id if self._report is not None else None
+        return self._engine.supplies
 
     def supplied_kw(self, now_s: float) -> float | None:
         """Return the power that it supplies; 0 for none, None where it is not known how much."""
-        session_id, meter = self.supplies, self._meter
-        if session_id is None:
-            return None if self._report is None else 0.0
-        if meter is None or meter.session_id != session_id or not self.heard_lately(now_s):
-            return None
-        return meter.kw
+        return self._engine.supplied_kw(now_s)
 
     @property
     def shown(self) -> ShownState:
@@ -165,7 +141,7 @@ class Point:
 
     def heard_lately(self, now_s: float) -> bool:
         """Return whether its engine can be expected to read what it is told."""
-        return now_s - self._heard_s <= HEARD_LATELY_S
+        return self._engine.heard_lately(now_s)
 
     def is_silent(self, now_s: float, timeout_s: float) -> bool:
         """Return whether its monitor has sent no frame for `timeout_s`."""
@@ -173,16 +149,14 @@ class Point:
 
     def refuses_since_s(self, boot_id: str | None) -> float | None:
         """Return since when the port of this boot refuses; None if it does not, or nobody looks."""
-        if self._connection is None or self._refused_boot_id != boot_id:
-            return None
-        return self._refused_since_s
+        return None if self._connection is None else self._engine.refuses_since_s(boot_id)
 
     def unavailable(self, assigned: str | None, now_s: float) -> str:
         """Return why it can't take a driver, as a sentence part; empty when it can.
 
         `assigned`: the session that Central has open for it.
         """
-        report, shown = self._report, self.shown
+        report, shown = self.report, self.shown
         if shown is ShownState.DISCONNECTED:
             return "its monitor is not connected"
         if shown is ShownState.BROKEN:
@@ -253,7 +227,8 @@ class Point:
         if self._connection is not None:
             self._on_change(now, is_bad=True)
             self._lost_why = why
-        self._connection = self._refused_since_s = None
+        self._connection = None
+        self._engine.forget_refusal()
         self._standing.turn(self.shown, now)
         if not self._row.connected or self.is_flapping:
             return []
@@ -265,13 +240,14 @@ class Point:
 
     def restart_timeouts(self, now_s: float) -> None:
         """Central stood still: nobody was silent but itself."""
-        self._frame_s, self._refused_since_s = now_s, None
+        self._frame_s = now_s
+        self._engine.forget_refusal()
 
     def judged(self, message: Heartbeat, now: Now) -> list[Effect]:
         """Its monitor gave its verdict on the engine, and the PONG behind it."""
-        status, row = message.engine_status, self._row
+        status, row, before = message.engine_status, self._row, self.report
         ok = status is EngineStatus.OK
-        known = self._report.boot_id if self._report is not None else None
+        known = before.boot_id if before is not None else None
         is_boot_new = ok and message.boot_id not in (None, known) and known is not None
         effects: list[Effect] = []
         if status is not self._engine_status or is_boot_new:
@@ -281,12 +257,11 @@ class Point:
         self._ko_reason = message.reason or (message.ko_cause.value if message.ko_cause else "")
         boot_id = row.boot_id
         if ok:
-            self._refused_since_s = None
-            self._take_pong(message, now.mono_s)
-            if message.boot_id is not None and not (self._report and self._report.leaving):
+            self._engine.on_pong(message, now.mono_s)
+            if message.boot_id is not None and not (self.report and self.report.leaving):
                 boot_id = message.boot_id
         else:
-            self._take_refusal(message, now.mono_s)
+            self._engine.on_ko(message, now.mono_s)
         if self.is_flapping or (status is row.engine_status and boot_id == row.boot_id):
             return effects
         effects += self._save(attrs.evolve(row, engine_status=status, boot_id=boot_id), now)
@@ -304,50 +279,20 @@ class Point:
             effects += self._mended("its engine is back with a new boot", now)
         return effects
 
-    def _take_pong(self, message: Heartbeat, now_s: float) -> None:
-        pong, before = report_of_pong(message), self._report
-        if pong is None or message.up_s is None:
-            return
-        if before is None or before.boot_id != pong.boot_id:
-            # A new boot counts only by its monitor's word.
-            self._kafka_heard_s, self._report = -math.inf, pong
-            self._doubt, self._uptime = Doubt(), Uptime(self._pong_age_s)
-        elif self._doubt.refutes(before, pong, message.up_s, now_s):
-            self._report = pong
-        elif pong.seq > before.seq:
-            self._report = attrs.evolve(pong, leaving=before.leaving)
-        # Without news it is alive all the same: a PONG proves that, a PONG of an old state too.
-        self._uptime.on_pong(message.up_s, now_s)
-        self._heard_s = now_s
-
-    def _take_refusal(self, message: Heartbeat, now_s: float) -> None:
-        if message.ko_cause is not KoCause.REFUSED or message.boot_id is None:
-            # Only of a boot that this monitor has met can it say that its port is gone.
-            self._refused_since_s = None
-        elif self._refused_since_s is None or self._refused_boot_id != message.boot_id:
-            self._refused_since_s, self._refused_boot_id = now_s, message.boot_id
-
     def _mended(self, why: str, now: Now) -> list[Effect]:
         effects = self._event(EventType.RECOVERY, why, Level.INFO, now)
         return [*effects, *self._set_breaker(self._breaker.at(now.mono_s).recovered(), now)]
 
     def reported(self, status: CpStatus, now: Now) -> list[Effect]:
         """A report came through Kafka; `report` stays the same object where it changes nothing."""
-        report = self._report
+        report = self.report
         if report is None:
             # Which boot is this charging point's engine, its monitor has yet to say.
             return []
         if report.boot_id != status.boot_id:
             return self._duplicate_reported(status.boot_id, now)
-        if status.seq >= self._doubt.refuted_seq:
-            return []
-        self._kafka_heard_s = now.mono_s
-        newer = report.then(status)
-        if newer is report:
-            return []
-        self._report, self._heard_s = newer, now.mono_s
-        self._uptime.on_report(status.up_s, now.mono_s)
-        if not newer.leaving:
+        newer = self._engine.on_report(status, now.mono_s)
+        if newer is None or not newer.leaving:
             return []
         # Told to end: that another boot follows it is no fault, also over our own restart.
         return self._save(attrs.evolve(self._row, boot_id=None), now)
@@ -365,18 +310,16 @@ class Point:
         return self._event(EventType.FAULT, why, Level.ERROR, now)
 
     def _is_seen(self, now_s: float) -> bool:
-        return self._connection is not None and now_s - self._heard_s < DUPLICATE_S
+        return self._connection is not None and now_s - self.heard_s < DUPLICATE_S
 
     def metered(self, message: Telemetry, now: Now) -> None:
         """The meter of its running session came in."""
-        self._kafka_heard_s = now.mono_s
-        self._meter = message if message.ts is not None else attrs.evolve(message, ts=now.wall)
+        self._engine.on_telemetry(message, now)
 
     def freed(self, session_id: str, now_s: float) -> None:
         """Central closed this session: believe no more what its engine said of it."""
         self._idle_since_s = now_s
-        if self._report is not None:
-            self._report = self._report.forget_session(session_id)
+        self._engine.forget_session(session_id)
 
     def stopped(self, reason: str, now: Now) -> list[Effect]:
         """The operator took it out of service."""
@@ -415,7 +358,7 @@ class Point:
     def _look(self, now: Now) -> list[Effect]:
         """Write down how it stands, at each change and every minute."""
         faulty = self._engine_status is EngineStatus.KO
-        state = self._report.state if self._report is not None else None
+        state = self.report.state if self.report is not None else None
         shown, breaker = self.shown, self._breaker.at(now.mono_s).state
         why = self._ko_reason if faulty else ""
         kw = self.supplied_kw(now.mono_s)
@@ -451,7 +394,7 @@ class Point:
         """Return how it is shown; `assigned`: the (session_id, driver_id) that Central has open."""
         session_id, driver_id = assigned or (None, None)
         why = self.unavailable(session_id, now_s)
-        row, report = self._row, self._report
+        row, report = self._row, self.report
         return CpView(
             cp_id=row.cp_id,
             state=self.shown,
@@ -479,10 +422,10 @@ class Point:
         apart from when the monitor was last heard."""
         breaker, connected = self._breaker.at(now_s).state, self._connection is not None
         status, why = self._engine_status, self._ko_reason
-        return self._row, self._report, self._meter, connected, status, why, breaker
+        return self._row, self.report, self.meter, connected, status, why, breaker
 
     def _live(self, session_id: str | None) -> LiveMeter | None:
-        meter = self._meter
+        meter = self.meter
         if meter is None or meter.ts is None or session_id is None:
             return None
         if meter.session_id != session_id:

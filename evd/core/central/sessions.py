@@ -10,10 +10,11 @@ import math
 import attrs
 
 from evd.core.central.doubts import doubt_of_telemetry
+from evd.core.central.engine_heard import HEARD_LATELY_S
 from evd.core.central.events import Effect, PutAside, TelemetryRefused
 from evd.core.central.ledger import session_id_for
 from evd.core.central.lives import RequestStep, SessionStep
-from evd.core.central.point import HEARD_LATELY_S, Point
+from evd.core.central.point import Point
 from evd.core.central.report import Report
 from evd.core.central.rows import Request, Session, SessionStatus, Want
 from evd.core.central.settlement import Settlement, stray_reason
