@@ -8,6 +8,9 @@ T = TypeVar("T")
 C = TypeVar("C", bound=Collection[object])
 
 LOOK_S = 0.02
+# To look takes time of those who are waited for: it rests so many times as long, within a bound.
+REST_FACTOR = 4
+REST_S_MAX = 0.1
 # A machine that runs several networks at once may add so much to a promised time.
 BUSY_S_MAX = 2.0
 
@@ -23,25 +26,34 @@ def wait_until(
 
     Raises NeverTrue after `within_s`, with the last answer and `what` was waited for.
     """
-    end_s = time.monotonic() + within_s
+    asked_s = time.monotonic()
+    end_s = asked_s + within_s
     while True:
         found = condition()
         if found:
             return found
         if time.monotonic() >= end_s:
             raise NeverTrue(f"not within {within_s:g} s: {what or condition!r}; last: {found!r}")
-        time.sleep(look_s)
+        asked_s = _rest(asked_s, look_s)
 
 
 def wait_until_none(
     left: Callable[[], C], within_s: float, what: str = "", look_s: float = LOOK_S
 ) -> None:
     """Ask each `look_s` until nothing is `left`.  Raises NeverTrue, with the rest, at the bound."""
-    end_s = time.monotonic() + within_s
+    asked_s = time.monotonic()
+    end_s = asked_s + within_s
     while found := left():
         if time.monotonic() >= end_s:
             raise NeverTrue(f"not within {within_s:g} s: {what or left!r}; left: {found}")
-        time.sleep(look_s)
+        asked_s = _rest(asked_s, look_s)
+
+
+def _rest(asked_s: float, look_s: float) -> float:
+    """Rest after a look that began at `asked_s`; returns the time."""
+    took_s = time.monotonic() - asked_s
+    time.sleep(max(look_s, min(REST_FACTOR * took_s, REST_S_MAX)))
+    return time.monotonic()
 
 
 def never_for(condition: Callable[[], object], span_s: float, what: str = "") -> None:
