@@ -15,7 +15,7 @@ from tests.sim.mutants import ROOT, NotPlanted, hunt, mutated
 from tests.sim.planted import HARMLESS, MUTANTS, Mutant
 from tests.sim.world import Violation
 
-SEEDS = 40
+SEEDS = 16
 FAULTS_MIN = 50 * SEEDS
 # A run that has nothing to prove but itself.
 SEED = 3
