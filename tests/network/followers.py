@@ -2,18 +2,30 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
 import trio
-from trio_websocket import ConnectionClosed, open_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection, open_websocket_url
 
+from evd.adapters.feed.client import ending_stray_cancels
 from tests.network.waiting import wait_until
 
 CLOSE_S_MAX = 5.0
 
 Fields = dict[str, Any]
+
+
+@asynccontextmanager
+async def connected(
+    url: str, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> AsyncIterator[WebSocketConnection]:
+    """A connection to the feed at `url`."""
+    with ending_stray_cancels():
+        async with open_websocket_url(url, extra_headers=[*headers]) as connection:
+            yield connection
 
 
 class Follower:
@@ -39,7 +51,7 @@ class Follower:
         self._thread.join(CLOSE_S_MAX)
 
     async def _run(self) -> None:
-        async with open_websocket_url(self._url) as connection:
+        async with connected(self._url) as connection:
             try:
                 while not self._end.is_set():
                     with trio.move_on_after(0.1):

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+from wsproto.utilities import LocalProtocolError
 
 from evd.adapters.feed.metrics import Cut, FeedMetrics
 from evd.adapters.feed.outlet import Outlet
@@ -135,6 +136,9 @@ class FeedServer:
                 nursery.cancel_scope.cancel()
         except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             # The client has left, which is its right at any moment.
+            pass
+        except* LocalProtocolError:
+            # trio-websocket tries to answer a ping that comes while it closes, and can't.
             pass
 
     async def _serve(self, handshake: Handshake, outlet: Outlet, nursery: trio.Nursery) -> None:

@@ -20,6 +20,7 @@ from evd.core.central.overview import DayTotals, EventKind, FeedEvent, Network
 from evd.core.central.point import Point
 from evd.core.central.rows import ChargingPoint
 from evd.core.central.views import CpView
+from tests.network.followers import connected
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 # A test that waits longer than this has found a fault.
@@ -73,7 +74,7 @@ class Scene:
     async def client(self, query: str = "", origin: str = "") -> AsyncIterator[WebSocketConnection]:
         """A client that has shaken hands; its messages are its test's to read."""
         headers = [(b"origin", origin.encode())] if origin else []
-        async with open_websocket_url(self.url(query), extra_headers=headers) as connection:
+        async with connected(self.url(query), headers) as connection:
             yield connection
 
     @contextlib.asynccontextmanager

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, TextMessage
 
 from evd.adapters.feed.client import FeedAway, FeedRefused, follow, open_feed
 from tests.network.feeds import FakeFeed, a_point, snapshot, telling, update
@@ -91,6 +93,30 @@ async def test_another_server_in_its_place(answer: bytes, why: str) -> None:
         with pytest.raises(FeedAway, match=why):
             await first_of(f"ws://127.0.0.1:{port}/feed")
         nursery.cancel_scope.cancel()
+
+
+async def test_a_ping_while_it_closes_is_no_error() -> None:
+    """Proves: a client that is asked for a sign of life while it leaves has left all the same."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        server = WSConnection(ConnectionType.SERVER)
+        server.receive_data(await stream.receive_some())
+        list(server.events())
+        accepted = server.send(AcceptConnection())
+        await stream.send_all(accepted + server.send(TextMessage("{}")))
+        closing = await stream.receive_some()
+        assert closing.startswith(b"\x88")
+        await stream.send_all(b"\x89\x00")
+        await stream.receive_some()
+
+    left = None
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(trio.serve_tcp, serve, 0)
+        port = listeners[0].socket.getsockname()[1]
+        with trio.fail_after(5):
+            left = await first_of(f"ws://127.0.0.1:{port}/feed")
+        nursery.cancel_scope.cancel()
+    assert left == {}
 
 
 async def test_a_central_that_hangs_gives_no_sign_of_life(autojump_clock: object) -> None:

@@ -8,7 +8,7 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from evd.adapters.feed.server import FEED_BOUNDS
-from tests.adapters.feed.scene import feed, read, update, view, wait_until
+from tests.adapters.feed.scene import WAIT_S_MAX, feed, read, update, view, wait_until
 
 HANDSHAKE = {
     "Host": "127.0.0.1",
@@ -146,6 +146,22 @@ async def test_a_stop_tells_every_client() -> None:
             assert ended.value.reason.code == 1001
             await wait_until(lambda: not scene.publisher.clients_count)
             assert trio.current_time() - began_s < FEED_BOUNDS.stop_grace_s + 1
+
+
+async def test_a_ping_at_a_stop_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves: a client that asks for a sign of life while Central stops is closed as the others
+    are, and nothing is written of it."""
+    async with feed() as scene, scene.raw() as client:
+        await client.send_all(request().encode())
+        await wait_until(lambda: scene.publisher.clients_count == 1)
+        scene.stopping.set()
+        with trio.fail_after(WAIT_S_MAX):
+            while b"Central stops" not in await client.receive_some():
+                pass
+            await client.send_all(b"\x89\x80\0\0\0\0")
+            while await client.receive_some():
+                pass
+    assert caplog.records == []
 
 
 async def test_what_clients_say_is_dropped_and_too_much_ends_them() -> None:
