@@ -87,7 +87,9 @@ def event_of(entry: Entry) -> FeedEvent:
     amounts = f"{entry.kwh:.3f} kWh" if entry.kwh else ""
     if amounts and entry.euros is not None:
         amounts += f", {entry.euros:.2f} euros"
-    text = f"{entry.cp_id}: {entry.text}" if entry.cp_id is not None else entry.text
+    text, cp_id = entry.text, entry.cp_id
+    if cp_id is not None and cp_id not in text.split():
+        text = f"{cp_id}: {text}"
     return FeedEvent(
         entry.kind,
         entry.cp_id,

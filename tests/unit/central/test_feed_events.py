@@ -112,6 +112,9 @@ def test_a_request_is_told_of_only_where_it_got_no_session() -> None:
     assert told(feed_events, anywhere) == [
         ("REFUSED", None, "driver-a got no session: it is taken")
     ]
+    named = request(RequestStatus.DENIED, reason="CP-001 is not available")
+    (_, _, text) = told(feed_events, named)[0]
+    assert text == "driver-a was refused: CP-001 is not available"
     assert told(feed_events, request(RequestStatus.FAILED, session_id="session-1")) == []
     assert told(feed_events, request(RequestStatus.ACCEPTED)) == []
 
