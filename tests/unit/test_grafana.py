@@ -27,6 +27,22 @@ def test_every_panel_shows_something() -> None:
             assert panel["datasource"]["uid"] == "${datasource}"
 
 
+def test_it_has_the_form_that_grafana_documents() -> None:
+    """Proves: Grafana's classic model can be read: a version of it that has all that is used, kinds
+    of panels that every Grafana has, one letter for each expression of a panel, and a data source
+    that the reader chooses."""
+    whole = dashboard()
+    assert whole["schemaVersion"] >= 36
+    (chosen,) = [each for each in whole["templating"]["list"] if each["name"] == "datasource"]
+    assert (chosen["type"], chosen["query"]) == ("datasource", "prometheus")
+    assert {panel["type"] for panel in PANELS} <= {"row", "stat", "state-timeline", "timeseries"}
+    for panel in PANELS:
+        letters = [target["refId"] for target in panel.get("targets", ())]
+        assert len({*letters}) == len(letters), panel["title"]
+        for target in panel.get("targets", ()):
+            assert target["datasource"] == panel["datasource"], panel["title"]
+
+
 def test_panels_have_their_own_place() -> None:
     """Proves: no two panels have one id or lie upon each other, and none leaves the page."""
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
