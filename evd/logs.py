@@ -213,20 +213,24 @@ class Repeats:
 
 
 class NoteLog:
-    """Logs a core's lines: of those about one thing NOTES_MAX in NOTES_S, then how many more."""
+    """Logs a core's lines: of those about one thing NOTES_MAX in NOTES_S, or one where one is
+    enough, then how many more."""
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._repeats = Repeats(NOTES_S, clock, lines_max=NOTES_MAX)
+        self._ones = Repeats(NOTES_S, clock)
 
     def log(self, note: Note) -> None:
         """Log a line that a core wants logged, or count it."""
         level = _LEVELS[note.level]
         if note.about:
-            self._repeats.log(self._logger, level, note.about, "%s", note.text)
+            repeats = self._ones if note.is_one else self._repeats
+            repeats.log(self._logger, level, note.about, "%s", note.text)
         else:
             self._logger.log(level, "%s", note.text)
 
     def log_rest(self) -> None:
         """Say how many lines were held back of what has had its time; for the shell's ticks."""
-        self._repeats.log_rest(self._logger, logging.WARNING)
+        for repeats in (self._repeats, self._ones):
+            repeats.log_rest(self._logger, logging.WARNING)

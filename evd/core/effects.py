@@ -34,12 +34,14 @@ class Note:
     """A line for the operator's log.
 
     Of the lines `about` one thing, whose cause may come a thousand times a second, the shell
-    bounds how many are written a minute; empty: each is written.
+    bounds how many are written a minute; empty: each is written.  `is_one`: one is enough, since
+    all of them say the same.
     """
 
     level: Level
     text: str
     about: str = ""
+    is_one: bool = False
 
 
 @attrs.frozen(slots=True)

@@ -250,3 +250,10 @@ def test_a_core_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.records[-1].getMessage() == (
         f"CP-001: and {1000 - logs.NOTES_MAX} more like it within 60 s"
     )
+    caplog.clear()
+    for _ in range(9):
+        notes.log(Note(Level.WARNING, "no place", about="places", is_one=True))
+    now[0] = 122.0
+    notes.log_rest()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["no place", "places: and 8 more like it within 60 s"]

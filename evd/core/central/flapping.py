@@ -1,34 +1,14 @@
-"""The bounds of what one cause may write: lines of the log, rows of a charging point's history."""
+"""The bound of what a charging point that flaps may write."""
 
 import math
 from collections import deque
 
 import attrs
 
-from evd.core.effects import Level, Note
-
-WARNING_S = 60.0
 # More changes than these within so long are flapping; it ends when nothing changes for QUIET_S.
 CHANGES_MAX = 30
 CHANGES_S = 60.0
 QUIET_S = 10.0
-
-
-@attrs.define(slots=True)
-class Warnings:
-    """Warnings of one kind: one a minute, with how many were left out since."""
-
-    _said_s: float = -math.inf
-    _left_out: int = 0
-
-    def note(self, text: str, now_s: float) -> list[Note]:
-        """Return the line that is due, or none."""
-        if now_s - self._said_s < WARNING_S:
-            self._left_out += 1
-            return []
-        more = f" (and {self._left_out} more times)" if self._left_out else ""
-        self._said_s, self._left_out = now_s, 0
-        return [Note(Level.WARNING, text + more)]
 
 
 @attrs.define(slots=True)

@@ -13,7 +13,6 @@ from evd.core.central.events import (
     PutAside,
     Save,
 )
-from evd.core.central.flapping import Warnings
 from evd.core.central.point import Point
 from evd.core.central.recovery import Recovery
 from evd.core.central.rows import ChargingPoint
@@ -45,7 +44,6 @@ class Monitors:
         self.sessions = sessions
         self.recovery = recovery
         self._points: dict[int, Point] = {}
-        self._full = Warnings()
 
     def on_message(self, event: MonitorSaid) -> list[Effect]:
         """Take in a good frame of a monitor, and answer it."""
@@ -93,7 +91,12 @@ class Monitors:
             if point.instance_id != message.instance_id and not self._is_silent(point):
                 other = f"a second monitor ({message.instance_id})"
                 return [
-                    *point.turned_away(f"{other} is turned away", state.now),
+                    Note(
+                        Level.WARNING,
+                        f"CP {point.cp_id}: {other} is turned away",
+                        about=f"CP {point.cp_id}: a second monitor",
+                        is_one=True,
+                    ),
                     _refuse(connection, message, NackCode.DUPLICATE, "duplicate"),
                 ]
             effects += self._hang_up(point)
@@ -119,7 +122,7 @@ class Monitors:
         why = f"Central knows {len(self.state.points)} charging points, and may know no more"
         text = f"CP {message.cp_id} is turned away: {why}"
         return [
-            *self._full.note(text, self.state.now.mono_s),
+            Note(Level.WARNING, text, about="charging points that find no place", is_one=True),
             _refuse(connection, message, NackCode.FULL, why),
         ]
 

@@ -21,7 +21,7 @@ import attrs
 from evd.core.central.breaker import Breaker
 from evd.core.central.engine_heard import EngineHeard
 from evd.core.central.events import Effect, Save
-from evd.core.central.flapping import QUIET_S, Flapping, Warnings
+from evd.core.central.flapping import QUIET_S, Flapping
 from evd.core.central.history import Snapshots, told
 from evd.core.central.report import DUPLICATE_S, Duplicate, Report
 from evd.core.central.rows import (
@@ -57,7 +57,6 @@ class Point:
         self._snapshots = Snapshots()
         self._standing = Standing.of_row(row)
         self._flapping = Flapping()
-        self._turned_away = Warnings()
         self._lost_why = ""
 
     @property
@@ -204,10 +203,6 @@ class Point:
             *self._save(attrs.evolve(self._row, connected=True), now),
             *self._event(EventType.RECONNECTED, "its monitor is back", Level.INFO, now),
         ]
-
-    def turned_away(self, what: str, now: Now) -> list[Effect]:
-        """Another monitor wants to register for it, and may not."""
-        return [*self._turned_away.note(f"CP {self.cp_id}: {what}", now.mono_s)]
 
     def _on_change(self, now: Now, *, is_bad: bool) -> list[Effect]:
         """Count a change of what is shown; say so where they become too many."""

@@ -4,6 +4,7 @@ from collections import Counter
 
 from evd.core.central.events import Effect
 from evd.core.central.rows import ChargingPoint, FaultEvent, HealthSnapshot, ShownState
+from evd.core.effects import Note
 from evd.core.wire.control import Ack, EngineStatus, KoCause, Nack, NackCode, Recovered
 from tests.unit.central.network import Network, answers, events, notes, ready, saved
 
@@ -70,27 +71,27 @@ def test_a_charging_point_that_fails_now_and_then_has_its_whole_history() -> Non
 
 
 def test_a_second_monitor_is_one_line_a_minute() -> None:
-    """Proves: a monitor that is turned away again and again fills no log, and is counted."""
+    """Proves: of the lines about a monitor that is turned away again and again one is enough, and
+    they are about nothing else."""
     network = ready()
     effects: list[Effect] = []
     for n in range(100):
         effects += network.register(connection=200 + n, instance_id="monitor-other")
-    network.run(61)
-    effects += network.register(connection=400, instance_id="monitor-other")
-    first, second = [line for line in notes(effects) if "turned away" in line]
-    assert "99 more" in second
-    assert "more" not in first
+    said = [each for each in effects if isinstance(each, Note) and "turned away" in each.text]
+    assert {(each.about, each.is_one) for each in said} == {("CP CP-001: a second monitor", True)}
 
 
 def test_charging_points_have_a_bound() -> None:
-    """Proves: one more than may be known is NACKed `full`, told once a minute, and kept nowhere;
-    those that are known register as before, and one that is removed makes room."""
+    """Proves: one more than may be known is NACKed `full`, told by a line of which one is enough,
+    and kept nowhere; those that are known register as before, and one that is removed makes
+    room."""
     network = ready("CP-001", "CP-002", cps_max=2)
     effects: list[Effect] = []
     for n in range(50):
         effects += network.register(f"CP-1{n}", connection=100 + n)
     assert {nack.code for nack in answers(effects) if isinstance(nack, Nack)} == {NackCode.FULL}
-    assert len(notes(effects)) == 1
+    said = {(each.about, each.is_one) for each in effects if isinstance(each, Note)}
+    assert said == {("charging points that find no place", True)}
     assert not saved(effects, ChargingPoint)
     network.leave("CP-001")
     assert isinstance(answers(network.register("CP-001"))[0], Ack)
