@@ -79,7 +79,7 @@ def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
             epoch_file = EpochFile(state_dir)
             meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, epoch_file)
             _own_as(target.path.parent, [new, *target.path.parent.glob("*.lock")])
-            _own_as(state_dir, [epoch_file.path])
+            _own_as(state_dir, [*state_dir.glob(epoch_file.path.name)])
             _swap(new, target.path)
     finally:
         target.unlock()

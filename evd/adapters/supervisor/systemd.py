@@ -12,7 +12,7 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +45,8 @@ _KAFKA: Final = "kafka"
 _OF_CP: Final = ("evd-engine", "evd-monitor")
 _CENTRAL_URL: Final = "EVD_CENTRAL_URL"
 _CENTRAL_HTTP_PORT: Final = 8000
+# The credential of Central's unit.
+DB_URL: Final = "db-url"
 # The id of systemd's journal entry that a unit is being started.
 _STARTING: Final = "MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5"
 
@@ -348,13 +350,26 @@ def _is_changed(program: Program, unit: Unit) -> bool:
         return False
     process = Path("/proc", unit["MainPID"])
     with contextlib.suppress(OSError):
-        found = (os.fsdecode(each) for each in (process / "environ").read_bytes().split(b"\0"))
-        present = dict(each.split("=", 1) for each in found if each.startswith(prefix))
-        wanted = {n: value for n, value in program.environment.items() if n.startswith(prefix)}
+        entries = (process / "environ").read_bytes().split(b"\0")
+        present = dict(os.fsdecode(each).split("=", 1) for each in entries if b"=" in each)
         python = Path(os.fsdecode((process / "cmdline").read_bytes().partition(b"\0")[0]))
-        return present != wanted or _is_of_another_release(python)
+        return (
+            _own_variables(present, prefix) != _own_variables(program.environment, prefix)
+            or _credentials(present) != _credentials(program.environment)
+            or _is_of_another_release(python)
+        )
     # It has just ended, or is another user's.
     return False
+
+
+def _own_variables(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name.startswith(prefix)}
+
+
+def _credentials(variables: Mapping[str, str]) -> bytes | None:
+    """The database's address as a process has it from systemd, or would have it."""
+    folder = variables.get("CREDENTIALS_DIRECTORY")
+    return Path(folder, DB_URL).read_bytes() if folder else None
 
 
 def _is_of_another_release(python: Path) -> bool:

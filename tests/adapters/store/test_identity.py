@@ -14,6 +14,9 @@ from evd.adapters.store.epoch_file import FILE_NAME, EpochFile, Progress
 from tests.adapters.store.databases import url_of
 from tests.adapters.store.rows import a_charging_point, a_session, stored_session
 
+# A user who runs no Central here.
+NOBODY = 65534
+
 
 async def test_a_second_name_is_the_same_database(tmp_path: Path) -> None:
     """Proves: a symbolic link does not let two Centrals write into one file."""
@@ -168,6 +171,21 @@ async def test_restore_where_nothing_was(tmp_path: Path) -> None:
     meta = restore(url_of(new / "central.db"), new, copy)
     async with open_store(url_of(new / "central.db"), new) as store:
         assert store.meta == meta
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+async def test_what_root_restores_is_centrals_own(tmp_path: Path) -> None:
+    """Proves: on a host, where root restores and another user runs Central, each file that a
+    restore makes belongs to that user, the one that knows how far the database had come too."""
+    state_dir, copy = tmp_path / "state", tmp_path / "copy.db"
+    state_dir.mkdir()
+    url = url_of(state_dir / "central.db")
+    await a_network(url, state_dir, copy)
+    for path in (*state_dir.iterdir(), state_dir):
+        os.chown(path, NOBODY, NOBODY)
+    restore(url, state_dir, copy)
+    assert {path.stat().st_uid for path in state_dir.iterdir()} == {NOBODY}
+    assert (state_dir / FILE_NAME).exists()
 
 
 async def test_restore_refuses_what_would_lose_something(tmp_path: Path) -> None:

@@ -222,6 +222,12 @@ def test_what_a_running_process_would_do_otherwise(tmp_path: Path) -> None:
     assert systemd.drift().changed == ()
     commands.answers = changed(shown, NeedDaemonReload="yes")
     assert systemd.drift().changed == ("evd-central",)
+    # A credential that is new: this process has none.
+    commands.answers = shown
+    for path in ("units/evd-central.service.d/db-url.conf", "etc/credentials/db-url"):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text("postgresql+psycopg:///evd\n")
+    assert systemd.drift().changed == ("evd-central",)
 
 
 def own_files(tmp_path: Path) -> HostFiles:
