@@ -36,7 +36,7 @@ _SENTENCES: Final = {
     "added": "defined, but not known to the supervisor",
     "removed": "no longer defined, but still listed",
     "orphaned": "running, though nothing defines it any more",
-    "changed": "running with other settings than its file says",
+    "changed": "running as it was before its file or its release changed",
     "logless": "writing to a log whose file is gone",
 }
 _SUPPLIES: Final = f'evd_engine_state{{state="{CpState.SUPPLYING}"}} 1.0'.encode()

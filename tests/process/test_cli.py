@@ -237,7 +237,7 @@ def test_reload_restarts_what_changed_alone(network: Network) -> None:
     shipped = file.read_text()
     file.write_text(shipped.replace("--kw-rate 22", "--kw-rate 11"))
     for verb in ("up", "status"):
-        told = f"{name}: running with other settings than its file says. evd reload takes it up."
+        told = f"{name}: running as it was before its file or its release changed. evd reload"
         assert told in network.evd(verb).stdout
     assert pids(network) == before
     with subprocess.Popen(
