@@ -21,6 +21,7 @@ ALERTS = sorted(rule["alert"] for group in GROUPS for rule in group["rules"])
 _CODE = re.compile(r"^ {4,}(\S[^#\n]*)|`([^`\n]+)`", re.MULTILINE)
 COMMANDS = sorted({(block or span).strip() for block, span in _CODE.findall(TEXT)})
 TOOL = [each for each in COMMANDS if re.match(r"evd [a-z]", each)]
+PLAYS = [each for each in COMMANDS if "ansible-playbook" in each]
 MAKE = [each for each in COMMANDS if each.startswith("make ")]
 VALUES = {"SESSION": "session-1", "FILE": "copy.db", "HOST": "kafka-1"}
 
@@ -57,6 +58,17 @@ def test_a_target_of_make_exists(command: str) -> None:
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
 
 
+@pytest.mark.parametrize("command", PLAYS)
+def test_a_playbook_exists(command: str) -> None:
+    """Proves: each playbook in the page is there, and knows the variable that it is given."""
+    playbooks = re.findall(r"[a-z-]+\.yml", command)
+    assert len(playbooks) == 1 or command == "ansible-playbook"
+    for playbook in playbooks:
+        text = (ROOT / "ansible" / playbook).read_text()
+        for variable in re.findall(r"-e (\w+)=", command):
+            assert variable in text, variable
+
+
 def test_links_lead_somewhere() -> None:
     """Proves: a reader who follows a link of the page arrives."""
     titles = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
@@ -72,3 +84,4 @@ def test_there_are_commands() -> None:
     assert len(TOOL) > 30
     assert "evd central accept" in TOOL
     assert MAKE
+    assert len(PLAYS) > 8
