@@ -13,6 +13,8 @@ from tests.network.waiting import wait_until
 _ROOT: Final = Path("/sys/fs/cgroup")
 # The hierarchies that systemd knows; a machine has some of them.
 _NAMES: Final = ("systemd", "unified", "memory", "pids", "freezer", "cpu", "cpuacct")
+# Several whole machines would else have as much of the processor as one process beside them.
+_SHARES: Final = 16 * 1024
 KILLED_S_MAX: Final = 20.0
 
 
@@ -26,6 +28,9 @@ def make(name: str) -> list[Path]:
     groups = [_ROOT / each / name for each in _NAMES if (_ROOT / each).is_dir()]
     for group in groups:
         group.mkdir(parents=True, exist_ok=True)
+    lab = _ROOT / "cpu" / name.partition("/")[0] / "cpu.shares"
+    if lab.exists():
+        lab.write_text(str(_SHARES))
     return [group / "cgroup.procs" for group in groups]
 
 
