@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -43,6 +44,20 @@ class Controller:
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
         )
+
+
+def wheels_of(commit: str, folder: Path) -> Path:
+    """A folder with the wheels of the release that a commit was, made from git."""
+    source, wheels, archive = folder / "source", folder / "wheels", folder / "source.tar"
+    source.mkdir()
+    run("git", "-C", CHECKOUT, "archive", f"--output={archive}", commit)
+    run("tar", "--extract", f"--file={archive}", f"--directory={source}")
+    make = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}")
+    run(sys.executable, "-m", "pip", *make, source, timeout_s=PLAYBOOK_S_MAX)
+    for wheel in (CHECKOUT / "dist").glob("*.whl"):
+        if not wheel.name.startswith("evd-"):
+            shutil.copy(wheel, wheels)
+    return wheels
 
 
 def _settings() -> dict[str, Any]:

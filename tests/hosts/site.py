@@ -1,5 +1,8 @@
 """The network on its five hosts: how a test asks it for sessions, and holds it to its promises."""
 
+import contextlib
+import itertools
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +43,7 @@ UNITS: Final = ("evd-*.service", "kafka.service")
 # The longest that is waited for anything before a test is given up; no promise.
 PATIENCE_S: Final = 120.0
 LOOK_S: Final = 0.1
+ASK_S: Final = 0.5
 
 # A unit of a host: `cp1/evd-monitor@CP-001.service`.
 Pids = Mapping[str, int]
@@ -129,6 +133,28 @@ class Site(CentralHttp):
         for cp_id in requests:
             self.wait_charging(cp_id)
         return requests
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Let drivers ask at every free charging point within the block, again and again."""
+        over = threading.Event()
+
+        def ask() -> None:
+            for number in itertools.count():
+                for cp_id, point in self.shown().items():
+                    if point["available"]:
+                        with contextlib.suppress(httpx.TransportError):
+                            self.ask(f"driver-{number}-{cp_id}", cp_id)
+                if over.wait(ASK_S):
+                    return
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        try:
+            yield
+        finally:
+            over.set()
+            asking.join()
 
     def wait_charging(self, cp_id: str) -> None:
         wait_until(

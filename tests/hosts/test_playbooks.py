@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.hosts.provision import INVENTORY, Controller
+from tests.hosts.provision import INVENTORY, Controller, wheels_of
 from tests.hosts.site import PATIENCE_S, POINTS, STATE, Site
 
 pytestmark = pytest.mark.hosts
 
+# The release before, as it stood in git.
+FORMER, FORMER_COMMIT = "0.1.0", "8040c20"
 NEW_POINT = {"id": "CP-005", "health_port": 8003, "kw_rate": 22.0, "euro_rate": 0.30}
 
 
@@ -56,6 +58,37 @@ def test_a_lost_disk_of_central_is_restored_from_a_backup(site: Site, tmp_path: 
         assert stored == {row["session_id"] for row in facts.sessions}
         _whole_sessions(site)
         site.hold_promises(central_lost=True)
+
+
+def test_a_rollback_and_an_upgrade_with_sessions_running(site: Site, tmp_path: Path) -> None:
+    """Proves: upgrade.yml brings the hosts to the release before, and back, one after the other,
+    while drivers charge: no session is lost or billed twice, and Kafka is left alone."""
+    wheels = wheels_of(FORMER_COMMIT, tmp_path)
+    controller = Controller(site.lab)
+    present = _release(site)
+    with site.only("evd-"):
+        for what, version, more in (
+            ("back to the release before", FORMER, {"evd_wheels": str(wheels)}),
+            ("forward again", present, {}),
+        ):
+            with site.busy():
+                site.begin_sessions()
+                began_s = time.monotonic()
+                controller.play("upgrade.yml", evd_version=version, **more)
+                assert _release(site) == version
+                took_s = time.monotonic() - began_s
+                site.figures.note(f"upgrade.yml {what}, host by host, sessions running", took_s)
+            site.hold_promises()
+
+
+def _release(site: Site) -> str:
+    """The release that every host with a daemon runs."""
+    found = {
+        site.lab.hosts[name].sh("basename $(readlink /opt/evd/current)").strip()
+        for name in ("kafka1", "cp1", "cp2")
+    }
+    (release,) = found
+    return release
 
 
 def _whole_sessions(site: Site) -> None:
