@@ -18,7 +18,7 @@ ANSIBLE: Final = CHECKOUT / "ansible"
 INVENTORY: Final = ANSIBLE / "inventories" / "lab"
 PLAYBOOK_S_MAX: Final = 600.0
 # Sessions short enough that a test can wait for their ends.
-SESSION_S: Final = 6
+SESSION_S: Final = 5
 
 
 @attrs.frozen
