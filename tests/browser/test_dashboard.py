@@ -1,5 +1,6 @@
 """Central's dashboard on a real network, in a real browser."""
 
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -9,7 +10,6 @@ import pytest
 
 from tests.browser.chromium import Watched, watched_page
 from tests.network.network import Network
-from tests.network.waiting import BUSY_S_MAX
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
@@ -19,9 +19,23 @@ pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=alert(1)>"
 LONG = ("--session-seconds", "600", "--telemetry-interval", "0.5")
 BRIEF = ("--session-seconds", "4")
-# The bound of docs/reliability.md for a killed engine, until it is shown BROKEN.
+# The bound of docs/reliability.md from a kill of an engine to BROKEN; and the page's own.
 DETECTED_S = 3.5
 SHOWN_S = 0.5
+KILLS_MAX = 3
+# Notes when a card first has a word, by the clock of this machine.
+_NOTE_WORD = """
+([cpId, word]) => new Promise((resolve) => {
+  const look = () => {
+    const name = document.getElementById(`cp-${cpId}`);
+    if (name?.closest("li")?.dataset.state !== word) return;
+    watch.disconnect();
+    requestAnimationFrame(() => resolve(Date.now()));
+  };
+  const watch = new MutationObserver(look);
+  watch.observe(document.body, { subtree: true, childList: true, attributes: true });
+})
+"""
 BACK_S_MAX = 30.0
 # The page gives an open connection 25 s, and looks every 5 s.
 SILENCE_S_MAX = 35.0
@@ -65,6 +79,24 @@ def charged_kwh(card: "Locator") -> float | None:
     return float(found.group(1)) if found else None
 
 
+def open_page(watched: Watched, name: str) -> None:
+    """Open one of the pages that the top names."""
+    watched.page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
+
+
+def moved_kwh(card: "Locator", last_kwh: float) -> float | None:
+    """The reading of a card where it is a higher one."""
+    kwh = charged_kwh(card)
+    return kwh if kwh is not None and kwh > last_kwh else None
+
+
+def asked_paths(watched: Watched) -> list[str]:
+    """A list that takes the URL of all that the page asks for from now on."""
+    asked: list[str] = []
+    watched.page.on("request", lambda request: asked.append(request.url))
+    return asked
+
+
 def test_charging_points_are_there(watched: Watched) -> None:
     """Proves: each charging point has a card with its id alone and its state in a word; the link
     leads to its own page, where its story stands."""
@@ -95,7 +127,11 @@ def test_a_meter_moves_and_a_session_is_stopped(watched: Watched, network: Netwo
     card = watched.card("CP-001")
     watched.wait(lambda: "driver-alice" in card.inner_text(), "its driver")
     first_kwh = watched.wait(lambda: charged_kwh(card), "a reading")
-    watched.wait(lambda: (charged_kwh(card) or 0.0) > first_kwh, "a higher reading")
+    asked = asked_paths(watched)
+    for _ in range(4):
+        last_kwh = first_kwh
+        first_kwh = watched.wait(lambda: moved_kwh(card, last_kwh), "a higher reading")  # noqa: B023
+    assert asked == [], "the page lives by the feed alone"
     press(watched, "CP-001", "Stop session")
     told(watched, "The session has ended")
     watched.wait(lambda: "driver-alice" not in card.inner_text(), "a free charging point")
@@ -109,14 +145,48 @@ def test_a_session_has_its_page(watched: Watched, network: Network) -> None:
     request_id = network.request_charge("driver-dora", "CP-003")
     network.wait_request(request_id, "COMPLETED", within_s=40.0)
     page = watched.page
-    page.get_by_role("link", name="Sessions", exact=True).click()
+    open_page(watched, "Sessions")
     row = page.get_by_role("row").filter(has_text="driver-dora")
     row.get_by_role("link").first.click()
+    heading = page.get_by_role("heading", name="Session of driver-dora", level=1)
+    watched.wait(heading.is_visible, "the session's own page")
     facts = page.locator("main")
-    for words in ("CP-003", "driver-dora", "COMPLETED", "kWh", "€"):
-        watched.wait(lambda: words in facts.inner_text(), words)  # noqa: B023
+    (stored,) = network.sessions(driver_id="driver-dora")
+    bill = f"€{stored['total_cost']:.2f}"
+    for words in ("CP-003", "COMPLETED", f"{stored['total_kwh']:.3f}", bill, "began", "ended"):
+        watched.wait(lambda: words.lower() in facts.inner_text().lower(), words)  # noqa: B023
     course = page.get_by_role("img", name="Power of the session: now")
     watched.wait(course.is_visible, "the course of its power")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    assert download.value.path().read_bytes().startswith(b"seconds,kw,kwh\r\n")
+
+
+def test_lists_grow_by_themselves(watched: Watched, network: Network) -> None:
+    """Proves: the list of sessions and a session's own page follow the feed: a session appears,
+    moves and ends without a reload, and the API is not asked while only its meter moves."""
+    page = watched.page
+    open_page(watched, "Sessions")
+    page.get_by_role("heading", name="Sessions", level=1).wait_for()
+    watched.wait(lambda: page.get_by_text("Loading…").count() == 0, "the list")
+    network.request_charge("driver-erin", "CP-001")
+    row = page.get_by_role("row").filter(has_text="driver-erin")
+    watched.wait(lambda: row.get_by_text("ACTIVE", exact=True).count() == 1, "it runs in the list")
+    row.get_by_role("link").first.click()
+    page.get_by_role("heading", name="Session of driver-erin").wait_for()
+    facts = page.locator("main dl")
+    first_kwh = watched.wait(lambda: charged_kwh(facts), "a reading")
+    asked = asked_paths(watched)
+    for _ in range(4):
+        last_kwh = first_kwh
+        first_kwh = watched.wait(lambda: moved_kwh(facts, last_kwh), "a higher reading")  # noqa: B023
+    assert asked == []
+    page.get_by_role("button", name="Stop session").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop session").click()
+    told(watched, "The session has ended")
+    watched.wait(lambda: facts.get_by_text("COMPLETED", exact=True).count() == 1, "its end")
+    open_page(watched, "Sessions")
+    watched.wait(lambda: row.get_by_text("COMPLETED", exact=True).count() == 1, "it has ended")
 
 
 def test_a_story_says_why_it_did_not_charge(watched: Watched, network: Network) -> None:
@@ -128,8 +198,17 @@ def test_a_story_says_why_it_did_not_charge(watched: Watched, network: Network) 
     network.wait_request(request_id, "DENIED")
     watched.page.get_by_text("CP-003", exact=True).click()
     story = watched.page.locator(".story")
-    for words in ("Stopped", "by the operator", "Refused", "driver-late"):
-        watched.wait(lambda: words in story.inner_text(), words)  # noqa: B023
+    refused = story.get_by_role("listitem").filter(has_text="Refused").first
+    watched.wait(lambda: "driver-late" in refused.inner_text(), "who was refused")
+    assert "stopped by the operator" in refused.inner_text()
+    stopped = story.get_by_role("listitem").filter(has_text="Stopped").first
+    assert "by the operator" in stopped.inner_text()
+    strip = watched.page.get_by_role("img", name="Last 24 hours")
+    box = strip.bounding_box()
+    assert box is not None
+    strip.click(position={"x": box["width"] - 1, "y": box["height"] / 2})
+    marked = story.locator("[data-marked]")
+    watched.wait(lambda: marked.count() == 1, "what happened then is marked")
     network.http.post("/cp/CP-003/resume")
     network.wait_available("CP-003")
 
@@ -161,16 +240,37 @@ def test_a_search_narrows_the_list(watched: Watched) -> None:
 
 def test_a_killed_engine_turns_its_card_red(watched: Watched, network: Network) -> None:
     """Proves: a kill is seen within the detection time and half a second, without a reload, and
-    so is the recovery."""
+    so is the recovery.  A page that is late is late each time; a busy machine now and then."""
     watched.page.evaluate("window.same = true")
     engine = network.points["CP-002"].engine
-    engine.kill()
-    killed_s = time.monotonic()
-    watched.wait_card("CP-002", "BROKEN", DETECTED_S + SHOWN_S + BUSY_S_MAX)
-    print(f"BROKEN on the page {time.monotonic() - killed_s:.2f} s after the kill")
-    engine.start()
-    watched.wait_card("CP-002", "ON", BACK_S_MAX)
+    seen_s: list[float] = []
+    while len(seen_s) < KILLS_MAX and min(seen_s, default=math.inf) > DETECTED_S + SHOWN_S:
+        watched.page.evaluate(f"void (window.broken = ({_NOTE_WORD})(['CP-002', 'BROKEN']))")
+        killed_s = time.time()
+        engine.kill()
+        watched.wait_card("CP-002", "BROKEN")
+        seen_s.append(watched.page.evaluate("window.broken") / 1000 - killed_s)
+        engine.start()
+        watched.wait_card("CP-002", "ON", BACK_S_MAX)
+    print(f"BROKEN on the page {[round(each, 2) for each in seen_s]} s after each kill")
+    assert seen_s[-1] <= DETECTED_S + SHOWN_S
     assert watched.page.evaluate("window.same") is True
+
+
+def test_an_alert_stands_until_it_is_over(watched: Watched, network: Network) -> None:
+    """Proves: a broker that is away stands on top with since when and what to do, and in the tab's
+    title; it is gone, there as well, once it is over."""
+    alert = watched.page.get_by_role("region", name="Alerts").get_by_role("listitem")
+    assert alert.count() == 0
+    network.broker.kill()
+    watched.wait(lambda: alert.count() == 1, "an alert", BACK_S_MAX)
+    for words in ("Kafka is away", "See that the broker runs", "for "):
+        assert words in alert.inner_text()
+    watched.wait(lambda: watched.page.title().startswith("(1) "), "the tab tells of it")
+    network.broker.start()
+    watched.wait(lambda: alert.count() == 0, "no alert", BACK_S_MAX)
+    watched.wait(lambda: not watched.page.title().startswith("("), "nor in the tab")
+    network.wait_available("CP-001", "CP-002", "CP-003", within_s=BACK_S_MAX)
 
 
 def test_a_central_that_hangs_is_noticed(watched: Watched, network: Network) -> None:

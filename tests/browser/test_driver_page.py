@@ -20,6 +20,16 @@ pytestmark = pytest.mark.browser
 EVIL = "<img src=x onerror=alert(1)>"
 LONG = ("--session-seconds", "600", "--telemetry-interval", "0.5")
 BACK_S_MAX = 30.0
+# The service worker gives the page's files 4 s, and the page the driver's events 12 s.
+SILENCE_S_MAX = 30.0
+# Whether the browser keeps all that the page has loaded.
+KEPT = """
+Promise.all(
+  ["/", ...performance.getEntriesByType("resource").map(({ name }) => new URL(name).pathname)]
+    .filter((path) => path === "/" || path.startsWith("/web/"))
+    .map((path) => caches.match(path)),
+).then((found) => found.every(Boolean))
+"""
 
 
 @attrs.frozen
@@ -170,11 +180,15 @@ def test_while_central_is_away(watched: Watched, served: Served) -> None:
     assert watched.page.evaluate("window.same") is True
 
 
+def wait_kept(watched: Watched) -> None:
+    """Wait until the browser keeps the page and every file of it."""
+    watched.wait(lambda: watched.page.evaluate(KEPT), "the page's files are kept")
+
+
 def test_the_page_outlives_its_driver(watched: Watched, served: Served) -> None:
     """Proves: without its driver the page says 'connection lost', also where it is opened anew, and
     shows by itself how things stand once the driver is back."""
-    kept = "caches.match('/web/driver/main.js').then((found) => found !== undefined)"
-    watched.wait(lambda: watched.page.evaluate(kept), "the page's files are kept")
+    wait_kept(watched)
     served.driver.kill()
     lost = watched.page.get_by_text("connection lost")
     watched.wait(lost.is_visible, "connection lost")
@@ -183,6 +197,20 @@ def test_the_page_outlives_its_driver(watched: Watched, served: Served) -> None:
     served.driver.start()
     watched.wait_card("CP-001", "FREE", BACK_S_MAX)
     watched.wait(lambda: lost.count() == 0, "the connection is back")
+
+
+def test_the_page_opens_where_its_driver_hangs(watched: Watched, served: Served) -> None:
+    """Proves: a driver that takes calls and answers none, as in a bad network, holds up neither the
+    page nor the words that say so."""
+    wait_kept(watched)
+    served.driver.freeze()
+    try:
+        watched.page.reload(wait_until="commit", timeout=SILENCE_S_MAX * 1000)
+        lost = watched.page.get_by_text("connection lost")
+        watched.wait(lost.is_visible, "connection lost", SILENCE_S_MAX)
+    finally:
+        served.driver.thaw()
+    watched.wait_card("CP-001", "FREE", BACK_S_MAX)
 
 
 def test_nothing_is_wider_than_a_phone(watched: Watched) -> None:
