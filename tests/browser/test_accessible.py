@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
 
 import pytest
@@ -25,7 +25,7 @@ OUTSIDE_DIALOG = """
 document.activeElement !== document.body
   && !document.querySelector("dialog").contains(document.activeElement)
 """
-# What waits for an answer turns.
+# A sign that turns while an answer is waited for.
 SPINNER = """
 document.body.append(Object.assign(document.createElement("i"), { className: "spinner" }))
 """
@@ -36,6 +36,11 @@ MOVES = """
   .flatMap((each) => [...each.transitionDuration.split(","), ...each.animationDuration.split(",")])
   .some((text) => parseFloat(text) > 0.01)
 """
+# Each wish that a system tells its programs, and whether anything moves then.
+MOTIONS: Final[tuple[tuple[Literal["reduce", "no-preference"], bool], ...]] = (
+    ("reduce", False),
+    ("no-preference", True),
+)
 EVIL = "<img src=x onerror=alert(1)>"
 LONG_CP, LONG_DRIVER, LONG_PLACE = "C" * 32, "d" * 64, "Wide Street " * 16
 SERIOUS = {"serious", "critical"}
@@ -105,10 +110,10 @@ def test_the_dialog_is_accessible_and_left_by_the_keyboard(
 
 def test_less_motion_is_less_motion(browser: "Browser", crowd: Served) -> None:
     """Proves: who asks the system for less motion gets none that lasts; who does not sees some."""
-    for motion, expected in (("reduce", False), ("no-preference", True)):
+    for motion, expected in MOTIONS:
         with watched_page(browser, crowd.url) as watched:
             page = watched.page
-            page.emulate_media(reduced_motion=motion)  # type: ignore[arg-type]
+            page.emulate_media(reduced_motion=motion)
             cp_id = crowd.crowd.charging[0]["cp_id"]
             button = watched.card(cp_id).get_by_role("button", name="Stop", exact=True)
             watched.wait(button.is_visible, "a button")

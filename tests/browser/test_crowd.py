@@ -76,7 +76,7 @@ def first_card_s(browser: "Browser", url: str) -> float:
         watched.page.goto(url)
         first_ms = watched.wait(lambda: watched.page.evaluate("window.firstCardMs"), "a card")
         assert 0 < shown(watched) < 200
-        return round(first_ms / 1000, 2)
+        return round(float(first_ms) / 1000, 2)
 
 
 def shown(watched: Watched) -> int:

@@ -69,7 +69,8 @@ def test_an_inventory_has_five_hosts_in_all_groups(inventory: str) -> None:
 
 
 def test_what_the_playbooks_install_stands_in_the_checkout() -> None:
-    """Proves: each file of the checkout that a task copies to a host is there."""
+    """Proves: each file of the checkout that a task copies to a host is there, apart from the
+    wheels, which `make wheelhouse` puts there."""
     copied = re.compile(r"\{\{ evd_checkout \}\}/([\w./@-]+)")
     paths = {
         path
@@ -77,5 +78,5 @@ def test_what_the_playbooks_install_stands_in_the_checkout() -> None:
         for path in copied.findall(file.read_text())
     }
     missing = {path for path in paths if not (CHECKOUT / path).exists()}
-    assert missing == set()
+    assert missing <= {"dist"}
     assert "systemd/kafka.service" in paths

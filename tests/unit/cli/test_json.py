@@ -9,8 +9,9 @@ import pytest
 from evd.cli import make_parser
 from tests.unit.cli.scene import Answer, run_verb
 
-# These print lines for as long as they run, or are programs of their own.
-LINES = {"run", "logs", "watch", "feed", "topics"}
+# These print lines for as long as they run, go by a file that scripts read too, or are programs of
+# their own.
+LINES = {"run", "logs", "watch", "feed", "export", "import", "topics"}
 TAKEN: Answer = (202, {}, {})
 
 
