@@ -91,6 +91,8 @@ def _add_list(verbs: Verbs, name: str) -> Parser:
 
 
 def _list(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    if options.csv and options.json:
+        raise ToolFailed("Say --csv or --json, not both.", 2)
     driver_id = None if options.driver is None else checked_id(options.driver, "--driver")
     filters: Filters = {
         "cp_id": cp_of(options),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from evd.cli import make_parser
+from evd.cli.errors import ToolFailed
 from tests.unit.cli.scene import Answer, run_verb
 
 # These print lines for as long as they run, go by a file that scripts read too, or are programs of
@@ -52,3 +53,9 @@ def test_what_was_done_as_json(
     """Proves: with --json there is one object on standard output, and nothing else."""
     code, _ = run_verb(answers, *words, "--json")
     assert (code, json.loads(capsys.readouterr().out)) == (0, told)
+
+
+def test_csv_and_json_at_once() -> None:
+    """Proves: nobody is given one of two forms without being told."""
+    with pytest.raises(ToolFailed, match="--csv or --json"):
+        run_verb([TAKEN], "sessions", "--csv", "--json")
