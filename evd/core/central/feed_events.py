@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
+from evd.core.central import timeline
 from evd.core.central.overview import EventKind, FeedEvent
 from evd.core.central.rows import (
     BreakerState,
@@ -16,15 +17,6 @@ from evd.core.central.rows import (
     Row,
     Session,
     SessionStatus,
-)
-from evd.core.central.timeline import (
-    Entry,
-    entry_of_end,
-    entry_of_fault,
-    entry_of_operator,
-    entry_of_refusal,
-    entry_of_start,
-    event_of,
 )
 from evd.core.effects import Now
 from evd.core.wire.messages import RequestStatus
@@ -52,20 +44,20 @@ class FeedEvents:
         for row in rows:
             match row:
                 case FaultEvent():
-                    events.append(event_of(entry_of_fault(row)))
+                    events.append(timeline.event_of(timeline.entry_of_fault(row)))
                 case OperatorEvent():
-                    events.append(event_of(entry_of_operator(row)))
+                    events.append(timeline.event_of(timeline.entry_of_operator(row)))
                 case Session():
                     events += (_told(entry, now) for entry in self._of_session(row))
                 case Request() if row.status in _REFUSALS and row.session_id is None:
-                    events.append(_told(entry_of_refusal(row), now))
+                    events.append(_told(timeline.entry_of_refusal(row), now))
                 case HealthSnapshot():
                     events += self._of_breaker(row)
                 case Removal():
                     self._breakers.pop(row.cp_id, None)
         return events
 
-    def _of_session(self, row: Session) -> Iterator[Entry]:
+    def _of_session(self, row: Session) -> Iterator[timeline.Entry]:
         is_told = self._sessions.get(row.session_id)
         if row.status is SessionStatus.ACTIVE:
             self._sessions[row.session_id] = row.confirmed
@@ -75,9 +67,9 @@ class FeedEvents:
                 # A record of long ago, or the second one of an estimate.
                 return
         if row.confirmed and not is_told:
-            yield entry_of_start(row)
+            yield timeline.entry_of_start(row)
         if row.status is not SessionStatus.ACTIVE:
-            yield entry_of_end(row)
+            yield timeline.entry_of_end(row)
 
     def _of_breaker(self, row: HealthSnapshot) -> Iterator[FeedEvent]:
         # The charging point's row keeps OPEN also when time has made it HALF_OPEN.
@@ -90,6 +82,6 @@ class FeedEvents:
             yield FeedEvent(EventKind.BREAKER, row.cp_id, text, row.timestamp)
 
 
-def _told(entry: Entry, now: Now) -> FeedEvent:
+def _told(entry: timeline.Entry, now: Now) -> FeedEvent:
     """An entry as it is told when it is stored; its own time may be that of another clock."""
-    return event_of(attrs.evolve(entry, ts=now.wall))
+    return timeline.event_of(attrs.evolve(entry, ts=now.wall))
