@@ -129,6 +129,7 @@ class Systemd:
         names = [each.name for each in self.programs()]
         self._enable(names)
         self.start(names)
+        self._systemctl("start", "--no-block", _ALL)
 
     def shut_down(self) -> None:
         """Stop everything, and return when it has happened."""
@@ -186,8 +187,9 @@ class Systemd:
         if failed:
             self._systemctl("reset-failed", *failed)
         if units:
-            # With its two halves a charging point's target is up too, and all of it with evd's.
-            self._systemctl("start", "--no-block", _ALL, *units, *_targets(names))
+            # With its two halves a charging point's target is up too.  The target of all is left
+            # alone: its start would start what the operator has stopped as well.
+            self._systemctl("start", "--no-block", *units, *_targets(names))
 
     def stop(self, names: Sequence[str]) -> None:
         """Stop units and wait until they have stopped."""
