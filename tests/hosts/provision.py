@@ -13,6 +13,7 @@ from tests.hosts import netns
 from tests.hosts.commands import run
 from tests.hosts.lab import Lab
 from tests.network.processes import CHECKOUT
+from tests.network.releases import need_history, source_before, wheel_of
 
 ANSIBLE: Final = CHECKOUT / "ansible"
 INVENTORY: Final = ANSIBLE / "inventories" / "lab"
@@ -46,14 +47,11 @@ class Controller:
         )
 
 
-def wheels_of(commit: str, folder: Path) -> Path:
-    """A folder with the wheels of the release that a commit was, made from git."""
-    source, wheels, archive = folder / "source", folder / "wheels", folder / "source.tar"
-    source.mkdir()
-    run("git", "-C", CHECKOUT, "archive", f"--output={archive}", commit)
-    run("tar", "--extract", f"--file={archive}", f"--directory={source}")
-    make = ("wheel", "--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}")
-    run(sys.executable, "-m", "pip", *make, source, timeout_s=PLAYBOOK_S_MAX)
+def wheels_before(folder: Path) -> Path:
+    """A folder with the wheels of the release before, made from git."""
+    need_history()
+    wheels = folder / "wheels"
+    wheel_of(source_before(folder / "source"), wheels)
     for wheel in (CHECKOUT / "dist").glob("*.whl"):
         if not wheel.name.startswith("evd-"):
             shutil.copy(wheel, wheels)

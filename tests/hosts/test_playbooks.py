@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.hosts.provision import INVENTORY, Controller, wheels_of
+from tests.hosts.provision import INVENTORY, Controller, wheels_before
 from tests.hosts.site import PATIENCE_S, POINTS, STATE, Site
+from tests.network.releases import BEFORE
 
 pytestmark = pytest.mark.hosts
 
-# The release before, as it stood in git.
-FORMER, FORMER_COMMIT = "0.1.0", "8040c20"
 NEW_POINT = {"id": "CP-005", "health_port": 8003, "kw_rate": 22.0, "euro_rate": 0.30}
 
 
@@ -63,12 +62,12 @@ def test_a_lost_disk_of_central_is_restored_from_a_backup(site: Site, tmp_path: 
 def test_a_rollback_and_an_upgrade_with_sessions_running(site: Site, tmp_path: Path) -> None:
     """Proves: upgrade.yml brings the hosts to the release before, and back, one after the other,
     while drivers charge: no session is lost or billed twice, and Kafka is left alone."""
-    wheels = wheels_of(FORMER_COMMIT, tmp_path)
+    wheels = wheels_before(tmp_path)
     controller = Controller(site.lab)
     present = _release(site)
     with site.only("evd-"):
         for what, version, more in (
-            ("back to the release before", FORMER, {"evd_wheels": str(wheels)}),
+            ("back to the release before", BEFORE, {"evd_wheels": str(wheels)}),
             ("forward again", present, {}),
         ):
             with site.busy():

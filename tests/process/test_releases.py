@@ -12,7 +12,7 @@ from evd.version import VERSION
 from tests.network import checker
 from tests.network.network import Network
 from tests.network.processes import BIN, Program, free_port
-from tests.network.releases import BEFORE, release_before
+from tests.network.releases import BEFORE, need_history, release_before
 
 CP_IDS = ("CP-001", "CP-002")
 SESSION_S = 3
@@ -28,6 +28,7 @@ STATEFUL = {
 @pytest.fixture(scope="module")
 def before() -> Path:
     """The folder of the programs of the release before."""
+    need_history()
     return release_before()
 
 
