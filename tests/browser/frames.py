@@ -6,6 +6,7 @@ Linux let the thread wait for a core because other programs had them all.
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,12 +77,27 @@ def traced_frames(watched: Watched) -> Iterator[Frames]:
     frames.queued_ms = max(waits) / _NS_IN_MS if waits else math.inf
 
 
+class Queue:
+    """How long the threads of the browser and of this process have waited for a core, all together,
+    since this was made: little on a quiet machine."""
+
+    def __init__(self) -> None:
+        self._before = _queued_ns()
+
+    @property
+    def queued_s(self) -> float:
+        """The sum in seconds; infinite where Linux does not say."""
+        after = _queued_ns()
+        waits = [after[each] - self._before.get(each, 0) for each in after]
+        return sum(waits) / _NS_IN_MS / 1000 if waits else math.inf
+
+
 def _queued_ns() -> Mapping[Thread, int]:
-    """How long each thread of the browser has waited for a core since it began."""
+    """How long each thread of the browser and of this process has waited for a core so far."""
     found: dict[Thread, int] = {}
     for path in _PROC.glob("[0-9]*"):
         try:
-            if "chrom" not in (path / "comm").read_text():
+            if "chrom" not in (path / "comm").read_text() and path.name != str(os.getpid()):
                 continue
             for task in (path / "task").iterdir():
                 _, queued_ns, _ = (task / "schedstat").read_text().split()
