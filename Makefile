@@ -115,7 +115,7 @@ hosts: install
 	@$(BIN)/python -m tests.hosts.install
 
 # Where hosts can't be booted every test is left out, loudly; in CI that is a failure.
-test-hosts: wheelhouse kafka
+test-hosts: ansible wheelhouse kafka
 	@$(BIN)/python -m tests.hosts.install || [ "$$CI" != true ]
 	@$(BIN)/python -m tests.hosts $(ARGS)
 

@@ -58,6 +58,6 @@ def _with_own_clock(site: Site, name: str) -> WallClock:
         drop_in = host.root / f"etc/systemd/system/{unit}.service.d/own-clock.conf"
         drop_in.parent.mkdir(exist_ok=True)
         drop_in.write_text("\n".join(("[Service]", *lines, "")))
-    host.sh("systemctl daemon-reload && systemctl restart 'evd-*.service' 'kafka.service'")
+    host.sh("systemctl daemon-reload && systemctl restart 'evd-*.service' 'kafka*.service'")
     site.wait_ready()
     return clock
