@@ -169,7 +169,7 @@ def test_the_window_and_the_feed_of_a_network(network: Network) -> None:
         terminal.until(is_shown("ON"))
         network.ctl("stop", "evd-monitor:CP-001")
         terminal.until(is_shown("DISCONNECTED"))
-        terminal.until_shown("CP-001 is disconnected")
+        terminal.until_shown("CP-001: the monitor was stopped")
         network.ctl("start", "evd-monitor:CP-001")
         terminal.until(is_shown("ON"))
         terminal.press("q")
