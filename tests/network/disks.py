@@ -46,11 +46,14 @@ def small_disk(mount: Path, kind: str = "tmpfs", size_mb: int = DISK_MB) -> Iter
         with image.open("wb") as file:
             file.truncate(size_mb * 1024 * 1024)
         run("mkfs.ext4", "-q", "-m", "0", "-E", "lazy_itable_init=0", str(image))
+        # Beneath it nothing can be written: while the disk is away nobody begins another one there.
+        run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(mount))
         _mount_image(mount)
     try:
         yield mount
     finally:
-        subprocess.run(["umount", "--lazy", str(mount)], check=True)
+        while mount.is_mount():
+            subprocess.run(["umount", "--lazy", str(mount)], check=True)
 
 
 def fill(disk: Path) -> Path:

@@ -13,9 +13,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def network(tmp_path: Path) -> Iterator[Network]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A running network with one charging point and one driver."""
-    with network_in(tmp_path / "first") as made:
+    # The path of supervisord's socket must be a short one.
+    with network_in(tmp_path_factory.mktemp("net")) as made:
         made.keep("broker", "central", "cp-CP-001", "driver-driver-alice")
         assert made.evd("up").returncode == 0
         yield made
@@ -27,7 +28,7 @@ def pids(network: Network) -> dict[str, int | None]:
 
 
 def test_import_changes_what_differs_and_rebuilds_the_rest(
-    network: Network, tmp_path: Path
+    network: Network, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Proves: a site is saved as one file and rebuilt from it elsewhere; on the running network
     the same file restarts nothing, an edited one restarts what it changes, and a wrong one
@@ -71,7 +72,7 @@ def test_import_changes_what_differs_and_rebuilds_the_rest(
     wait_until(lambda: "evd-engine:CP-NEW" not in pids(network), 10.0, "CP-NEW is gone")
     saved = network.evd("export").stdout
     network.evd("down")
-    with network_in(tmp_path / "second") as other:
+    with network_in(tmp_path_factory.mktemp("net")) as other:
         other.keep("broker", "central")
         site.write_text(saved)
         assert other.evd("import", str(site)).returncode == 0
