@@ -130,9 +130,14 @@ class Site(CentralHttp):
                 requests[cp_id] = self.driver_asks(driver_id, cp_id)
             else:
                 requests[cp_id] = self.request_charge(driver_id, cp_id, PATIENCE_S)
-        for cp_id in requests:
+        for cp_id, request_id in requests.items():
             self.wait_charging(cp_id)
+            # A session is shown from its decision on; its request can be read once it is stored.
+            wait_until(lambda: self._is_stored(request_id), PATIENCE_S, request_id)  # noqa: B023
         return requests
+
+    def _is_stored(self, request_id: str) -> bool:
+        return self.http.get(f"/requests/{request_id}").status_code == 200
 
     @contextmanager
     def busy(self) -> Iterator[None]:
