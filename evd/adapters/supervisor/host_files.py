@@ -14,7 +14,7 @@ import attrs
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.env_files import EnvFileWrong, read_variables, render_variables
 from evd.adapters.supervisor.plugin import VARIABLES
-from evd.adapters.supervisor.protocol import Program, SupervisorFailed
+from evd.adapters.supervisor.protocol import Program, SupervisorFailed, naming_file
 from evd.adapters.supervisor.unit_states import TEMPLATES
 
 GROUP: Final = "evd"
@@ -71,32 +71,26 @@ class HostFiles:
     def write(self, program: Program) -> None:
         """Write the file of a new program: its flags, and what its neighbours know of the rest."""
         path = self.of(program.group, program.member)
-        try:
+        with naming_file(path, "write"):
             variables = self._new_variables(program)
             path.parent.mkdir(mode=0o750, exist_ok=True)
             write_whole(path, render_variables(variables, "Written by evd.").encode())
             self._give_to_group(path)
-        except OSError as error:
-            raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
 
     def write_requests(self, driver_id: str, content: bytes) -> Path:
         """Keep a driver's requests where its unit may read them, whatever home they come from."""
         path = self._requests_of(DRIVER, driver_id)
-        try:
+        with naming_file(path, "write"):
             path.parent.mkdir(mode=0o750, exist_ok=True)
             write_whole(path, content)
             self._give_to_group(path)
-        except OSError as error:
-            raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
         return path
 
     def remove(self, group: str, member: str) -> None:
         """Remove the files of a program; it may have none."""
         for path in (self.of(group, member), self._requests_of(group, member)):
-            try:
+            with naming_file(path, "remove"):
                 path.unlink(missing_ok=True)
-            except OSError as error:
-                raise SupervisorFailed(f"Can't remove {path}: {error.strerror}.") from None
 
     def _new_variables(self, program: Program) -> dict[str, str]:
         prefix = VARIABLES[program.group]

@@ -3,6 +3,7 @@
 A process is named as its supervisor names it, such as `evd-engine:CP-001` or `evd-central`.
 """
 
+import contextlib
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -14,6 +15,15 @@ import attrs
 
 class SupervisorFailed(Exception):
     """The supervisor can't be reached, or refused; the text is a sentence for a person."""
+
+
+@contextlib.contextmanager
+def naming_file(path: Path, verb: str) -> Iterator[None]:
+    """Tell a failure of the disk in the block as SupervisorFailed: that one can't `verb` it."""
+    try:
+        yield
+    except OSError as error:
+        raise SupervisorFailed(f"Can't {verb} {path}: {error.strerror}.") from None
 
 
 class Killed(SupervisorFailed):

@@ -34,6 +34,7 @@ from evd.adapters.supervisor.protocol import (
     Program,
     SupervisorFailed,
     Sync,
+    naming_file,
 )
 from evd.adapters.supervisor.supervisord_answers import program_of, status_of, sync_of
 from evd.adapters.supervisor.unit_files import PRIORITIES, render
@@ -273,11 +274,9 @@ class Supervisord:
     def write_requests(self, driver_id: str, content: bytes) -> Path:
         """Keep a driver's requests in `var/requests`."""
         path = self.var / "requests" / f"{driver_id}.txt"
-        try:
+        with naming_file(path, "write"):
             path.parent.mkdir(mode=0o750, exist_ok=True)
             write_whole(path, content)
-        except OSError as error:
-            raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
         return path
 
     def file_of(self, name: str) -> Path:
@@ -323,17 +322,13 @@ class Supervisord:
             self._write(unit, hidden)
             return
         path = self._added / f"{unit}.conf"
-        try:
+        with naming_file(path, "remove"):
             path.unlink(missing_ok=True)
-        except OSError as error:
-            raise SupervisorFailed(f"Can't remove {path}: {error.strerror}.") from None
 
     def _write(self, unit: str, content: str) -> None:
         path = self._added / f"{unit}.conf"
-        try:
+        with naming_file(path, "write"):
             write_whole(path, content.encode())
-        except OSError as error:
-            raise SupervisorFailed(f"Can't write {path}: {error.strerror}.") from None
 
     def sync(self, names: Sequence[str] | None = None) -> Sync:
         """Make the running set what the files say, or only these programs of it."""
