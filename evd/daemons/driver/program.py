@@ -18,7 +18,6 @@ import trio
 from evd.adapters.files.notebook import NOTEBOOK_FORMAT, ForeignNotebook, Notebook, NotSaved
 from evd.adapters.files.state_dir import StateDirRefused, held_state_dir
 from evd.adapters.http.metrics import Metrics
-from evd.adapters.http.metrics_server import serve_metrics
 from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
 from evd.adapters.kafka.consumer import Batch
 from evd.adapters.kafka.messenger import Messenger
@@ -188,6 +187,9 @@ async def _listen(flag: str, host: str, port: int) -> Listeners:
 async def _serve_metrics(
     config: DriverConfig, listeners: Listeners, metrics: DriverMetrics, loop: Loop
 ) -> None:
+    # A server that few drivers need takes long to load.
+    from evd.adapters.http.metrics_server import serve_metrics
+
     await serve_metrics(
         listeners,
         service="evd-driver",

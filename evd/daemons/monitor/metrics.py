@@ -3,7 +3,6 @@
 import trio
 
 from evd.adapters.http.metrics import Metrics
-from evd.adapters.http.metrics_server import serve_metrics
 from evd.core.monitor.core import Monitor
 from evd.core.monitor.events import CheckResult
 from evd.core.wire.control import EngineStatus
@@ -35,6 +34,9 @@ class MonitorMetrics:
 
     async def serve(self, listeners: list[trio.SocketListener], host: str) -> None:
         """Serve /metrics and /health; `host` is the name by which this machine was told."""
+        # A server that few monitors need takes long to load.
+        from evd.adapters.http.metrics_server import serve_metrics
+
         await serve_metrics(
             listeners,
             service="evd-monitor",

@@ -139,3 +139,13 @@ def test_no_web_framework_is_needed() -> None:
     loaded = done.stdout.split()
     assert "evd.adapters.http.serving" in loaded
     assert not {"litestar", "msgspec", "httpx"} & set(loaded)
+
+
+@pytest.mark.parametrize("daemon", ["driver", "engine", "monitor"])
+def test_no_server_of_http_is_loaded_before_it_is_asked_for(daemon: str) -> None:
+    """Proves: a daemon that serves no metrics does not pay for HTTP at its start."""
+    program = f"import sys, evd.daemons.{daemon}.program; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded = done.stdout.split()
+    assert f"evd.daemons.{daemon}.loop" in loaded
+    assert not {"h11", "evd.adapters.http.serving", "evd.adapters.http.connection"} & set(loaded)
