@@ -5,9 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
 
 import attrs
 import pytest
@@ -24,7 +22,7 @@ from evd.adapters.store.database import Database
 from evd.adapters.store.history_statements import HistoryStatements, Source
 from evd.adapters.store.schema import MIGRATIONS, bring_to_head, migrate
 from evd.adapters.store.statements import Statement, Statements
-from evd.adapters.store.tables import SCHEMA_HEAD, charging_sessions, metadata
+from evd.adapters.store.tables import SCHEMA_HEAD, metadata
 from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
@@ -35,7 +33,6 @@ from evd.core.central.rows import (
     Row,
     Session,
     SessionCurve,
-    SessionStatus,
 )
 from evd.version import VERSION
 from tests.adapters.store.rows import (
@@ -289,34 +286,3 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
     for question in of_all:
         found = plan(connection, question)
         assert "TEMP B-TREE" not in found and "USING" in found, f"{question.sql}: {found}"
-
-
-@pytest.mark.slow
-async def test_a_million_sessions_cost_a_start_nothing(path: Path) -> None:
-    """Proves: a start, a look-up and a page take milliseconds with a million ended sessions."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        left_out = ("seq", "session_id", "start_time")
-        names = [c.name for c in charging_sessions.columns if c.name not in left_out]
-        columns = ", ".join(names)
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA cache_size = -400000")
-        connection.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)"
-            f" INSERT INTO charging_sessions (session_id, start_time, {columns})"
-            " SELECT 'old-' || hex(randomblob(16)),"
-            " strftime('%Y-%m-%dT%H:%M:%S.000000Z', 1700000000 + i, 'unixepoch'),"
-            f" {columns} FROM n, charging_sessions WHERE session_id = 'session-2'"
-        )
-    day = datetime(2023, 11, 20, tzinfo=UTC)
-    async with open_store(f"sqlite:///{path}", path.parent) as store:
-        for ask, bound_s in (
-            (store.load, 0.1),
-            (lambda: store.lookup(["req-1"], ["session-1"]), 0.1),
-            (lambda: store.sessions(limit=100, before="session-3"), 0.1),
-            (lambda: store.sessions(cp_id="CP-001", limit=100), 0.1),
-            (lambda: store.sessions(driver_id="driver-alice", until=day), 0.1),
-            (lambda: store.sessions(status=SessionStatus.COMPLETED, since=day, until=day), 0.1),
-        ):
-            begun_s = perf_counter()
-            await ask()
-            assert perf_counter() - begun_s < bound_s
