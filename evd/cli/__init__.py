@@ -31,7 +31,7 @@ from evd.cli import (
     topics,
 )
 from evd.cli.command_line import CommandLineWrong, Parser
-from evd.cli.errors import ToolFailed, sentence_of
+from evd.cli.errors import ToolFailed, say, sentence_of
 from evd.cli.signals import INTERRUPTED, listen
 from evd.cli.streams import flush_output, open_closed_streams
 from evd.config import restrict_modes
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         where = f"{error.filename}: " if error.filename else ""
         denied = isinstance(error, PermissionError)
         why = "permission denied" if denied else error.strerror or error
-        print(f"evd: {where}{why}.", file=sys.stderr)
+        say(f"{where}{why}.")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -82,13 +82,13 @@ def _run(arguments: list[str]) -> int:
         listen()
         return int(options.run(_supervisor(options.config), options))
     except CommandLineWrong as error:
-        print(f"evd: {error}", file=sys.stderr)
+        say(error)
         return 2
     except (ToolFailed, SupervisorFailed) as error:
-        print(f"evd: {error}", file=sys.stderr)
+        say(error)
         return error.exit_code if isinstance(error, ToolFailed) else 1
     except (CentralAway, CentralRefused) as error:
-        print(f"evd: {sentence_of(error)}", file=sys.stderr)
+        say(sentence_of(error))
         return 1
 
 

@@ -1,6 +1,9 @@
 """The failures of the tool's commands, as sentences for a person."""
 
+import sys
+
 from evd.adapters.http.central_client import CentralAway, CentralRefused
+from evd.core.wire.fields import printable
 
 
 class ToolFailed(Exception):
@@ -12,6 +15,11 @@ class ToolFailed(Exception):
     def __init__(self, sentence: str, exit_code: int = 1) -> None:
         super().__init__(sentence)
         self.exit_code = exit_code
+
+
+def say(failure: object, program: str = "evd") -> None:
+    """Print a failure on stderr, as one line: no word in it steers a terminal."""
+    print(f"{program}: {printable(str(failure))}", file=sys.stderr, flush=True)
 
 
 def sentence_of(error: CentralAway | CentralRefused) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 
 from evd.adapters.feed.client import FeedAway, FeedRefused, follow, open_feed
 from evd.cli.ending import end_with_the_first, run_until_ended
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, say
 from evd.cli.signals import INTERRUPTED, until_interrupted
 from evd.cli.streams import Output
 
@@ -48,7 +48,7 @@ async def _print_all(url: str, output: Output) -> int:
         # Once for as long as the reason is the same.
         if why != told:
             told = why
-            print(f"evd: {_failure(why)} Trying again.", file=sys.stderr, flush=True)
+            say(f"{_failure(why)} Trying again.")
 
     try:
         await follow(url, take, on_away)

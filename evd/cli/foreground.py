@@ -7,7 +7,6 @@ leaves behind are stopped.
 
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from types import FrameType
@@ -18,7 +17,7 @@ from rich.console import Console
 
 from evd.adapters.supervisor.processes import LAST_S, send
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, say
 from evd.cli.follow import LogFollower
 from evd.cli.ports import refuse_taken
 from evd.cli.programs import central_of, config_of, feed_of
@@ -114,7 +113,7 @@ def _watch(
                 # A file that somebody is just writing stops nothing that runs.
                 if str(error) != told:
                     told = str(error)
-                    print(f"evd: {told}", file=sys.stderr, flush=True)
+                    say(told)
         time.sleep(LOOK_S)
 
 

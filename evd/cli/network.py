@@ -13,7 +13,7 @@ from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.broker import KAFKA_READY_S, choose_broker
 from evd.cli.command_line import Verbs, add_json, add_verb, answer, console, print_json, value_of
 from evd.cli.cp import not_on
-from evd.cli.errors import ToolFailed, sentence_of
+from evd.cli.errors import ToolFailed, say, sentence_of
 from evd.cli.follow import Tail, last_lines
 from evd.cli.foreground import end_left_behind, run_in_foreground
 from evd.cli.ports import refuse_taken
@@ -164,7 +164,7 @@ def _say_gone(paths: Sequence[Path], told: Sequence[Path]) -> list[Path]:
     for path in gone:
         if path not in told:
             why = "is gone, or was never written: evd up opens it anew"
-            print(f"evd: {path} {why}.", file=sys.stderr, flush=True)
+            say(f"{path} {why}.")
     return gone
 
 

@@ -5,12 +5,11 @@ They are in the form that `file_sd_configs` reads; etc/prometheus/prometheus.yml
 
 import json
 import os
-import sys
 from typing import Final
 
 from evd.adapters.http.central_client import url_of
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, say
 from evd.cli.programs import BROKER, CENTRAL, DRIVER, ENGINE, MONITOR, config_of
 from evd.config import CentralConfig, MetricsConfig
 
@@ -35,7 +34,7 @@ def write_targets(supervisor: Supervisor) -> None:
             unfinished.write_text(json.dumps(targets, indent=1) + "\n")
             os.replace(unfinished, folder / f"{job}.json")
     except (OSError, SupervisorFailed) as error:
-        print(f"evd: Prometheus does not learn of this change: {error}", file=sys.stderr)
+        say(f"Prometheus does not learn of this change: {error}")
 
 
 def _target_of(program: Program) -> Target | None:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
@@ -10,6 +9,7 @@ import attrs
 
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.command_line import Verbs, add_verb
+from evd.cli.errors import say
 from evd.flags import BOOTSTRAP, flag, parse_or_exit, read_flags, whole
 
 VERB: Final = "topics"
@@ -54,7 +54,7 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
     try:
         topics = ensure_topics(config.kafka_bootstrap, config.partitions, config.replication)
     except TopicsFailed as error:
-        print(f"evd topics: {error}", file=sys.stderr)
+        say(error, "evd topics")
         return 1
     print("\n".join(each.line for each in topics))
     return 0

@@ -10,6 +10,7 @@ import sys
 from typing import Final, NoReturn
 
 from evd.config import restrict_modes
+from evd.core.wire.fields import printable
 from evd.daemons.lifecycle import naming_port
 from evd.flags import ConfigError, parse_or_exit, refuse
 from evd.kafka_node.config import KafkaNodeConfig, kafka_node_config
@@ -32,7 +33,7 @@ def main() -> NoReturn:
     except ConfigError as error:
         sys.exit(refuse(error))
     except (NotInstalled, StorageFailed) as failure:
-        print(f"{KafkaNodeConfig.PROGRAM}: {failure}", file=sys.stderr)
+        print(f"{KafkaNodeConfig.PROGRAM}: {printable(str(failure))}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
     report_readiness(node)
     command = installation.command("kafka.Kafka", str(settings), heap_mb=node.heap_mb)

@@ -65,3 +65,14 @@ def test_a_verb_loads_what_it_needs() -> None:
     code = f"import sys, evd.cli; print(set('{late}'.split(', ')) & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_word_of_the_command_line_steers_no_terminal() -> None:
+    """Proves: a word that the tool does not know is shown on one line, without what would colour
+    it, clear the screen or begin a line of its own."""
+    word = b"st\x1b[31matus\nevd: all is well\xff"
+    done = subprocess.run([Path(sys.executable).with_name("evd"), word], capture_output=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith("evd: ")
+    assert line.isprintable()
