@@ -5,6 +5,7 @@ PYTHON ?= $(shell $$(command -v python3.11 || command -v python3) -c 'import os,
 BIN := .venv/bin
 STAMP := .venv/installed
 ANSIBLE_STAMP := .venv/installed-ansible
+FUZZER_STAMP := .venv/installed-fuzzer
 # An environment names its own place and its Python's: copied, or with another Python, it is made anew.
 MOVED := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c 0 2>/dev/null || echo moved)
 # Installed code runs with its user's rights: nobody else may write it, whatever the umask.
@@ -19,7 +20,7 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        prometheus test-prometheus browser test-browser ansible wheelhouse hosts test-hosts docs lint \
+        prometheus test-prometheus browser test-browser fuzzer fuzz ansible wheelhouse hosts test-hosts docs lint \
         lint-ansible types clean FORCE
 
 install: $(STAMP)
@@ -94,6 +95,17 @@ browser: install
 
 test-browser: browser
 	@$(BIN)/pytest -n 0 -m browser $(ARGS)
+
+fuzzer: $(FUZZER_STAMP)
+
+$(FUZZER_STAMP): $(STAMP)
+	@echo "Installing the fuzzer Atheris into .venv"
+	@$(CLOSED) $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  --no-build-isolation --config-settings editable_mode=compat -e '.[fuzz]'
+	@touch $@
+
+fuzz: fuzzer
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 ansible: $(ANSIBLE_STAMP)
 

@@ -1,0 +1,1 @@
+"""Bytes of chance and of purpose at each way into evd."""
