@@ -11,8 +11,8 @@ import attrs
 from evd.adapters.files.regular_file import open_regular
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.protocol import Supervisor
-from evd.cli.command_line import Verbs, add_verb
-from evd.cli.cp import not_on, remove_charging_point
+from evd.cli.command_line import Verbs, add_json, add_verb, print_json
+from evd.cli.cp import Say, not_on, remove_charging_point
 from evd.cli.driver import remove_driver
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import DRIVER, READY_S, define, wait_until_none
@@ -37,6 +37,7 @@ def add_verbs(verbs: Verbs) -> None:
     parser.add_argument("--remove", action="store_true", help=text)
     text = "end the sessions of what changes, do not wait for them"
     parser.add_argument("--now", action="store_true", help=text)
+    add_json(parser)
 
 
 def _export(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -50,26 +51,36 @@ def _export(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
 
 def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    # A script reads standard output, where nothing but its answer stands.
+    told_to = sys.stderr if options.json else sys.stdout
+
+    def say(text: str) -> None:
+        print(text, file=told_to, flush=True)
+
     try:
         entries = _read(options.file)
         with contextlib.nullcontext() if options.dry_run else changing(supervisor):
             plan = make_plan(supervisor, entries)
-            print("\n".join(plan.told(remove=options.remove)), flush=True)
-            if options.dry_run:
-                return 0
-            _make(supervisor, plan)
+            say("\n".join(plan.told(remove=options.remove)))
+            if not options.dry_run:
+                _make(supervisor, plan)
     except SiteFileWrong as error:
         raise ToolFailed(f"{options.file}: {error}. Nothing was changed.", 2) from None
-    for entry in plan.surplus if options.remove else ():
-        with changing(supervisor):
-            _remove(supervisor, entry)
-    if supervisor.pid() is None:
-        print("Done (the network does not run: `evd up` starts it)")
-        return 0
-    take_up_changes(supervisor, None, now=options.now)
-    made = [x.new.id for x in plan.differences if x.new.kind == POINT_KIND]
-    wait_until_none(lambda: not_on(supervisor, made) if made else [], READY_S, "why")
-    print("Done")
+    running = supervisor.pid() is not None
+    done: dict[str, str] = {}
+    if not options.dry_run:
+        for entry in plan.surplus if options.remove else ():
+            with changing(supervisor):
+                _remove(supervisor, entry, say)
+            done[entry.id] = "Removed"
+        if running:
+            done |= take_up_changes(supervisor, None, now=options.now, told_to=told_to)
+            made = [x.new.id for x in plan.differences if x.new.kind == POINT_KIND]
+            wait_until_none(lambda: not_on(supervisor, made) if made else [], READY_S, "why")
+        say("Done" if running else "Done (the network does not run: `evd up` starts it)")
+    if options.json:
+        dry_run = options.dry_run
+        print_json({**plan.fields(), "dry_run": dry_run, "running": running, "done": done})
     return 0
 
 
@@ -124,9 +135,9 @@ def _with_requests(supervisor: Supervisor, difference: Difference) -> Entry:
     return attrs.evolve(new, requests_file=str(path))
 
 
-def _remove(supervisor: Supervisor, entry: Entry) -> None:
+def _remove(supervisor: Supervisor, entry: Entry, say: Say) -> None:
     if entry.kind == POINT_KIND:
-        remove_charging_point(supervisor, entry.id, False, print)
+        remove_charging_point(supervisor, entry.id, False, say)
     else:
         remove_driver(supervisor, entry.id)
-    print(f"Removed {entry.id}", flush=True)
+    say(f"Removed {entry.id}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -81,6 +81,25 @@ class Plan:
             told = "is removed" if remove else "is not in the file, and stays (or: --remove)"
             yield f"{'-' if remove else '?'} {entry.id}: {told}"
         yield f"The same: {len(self.same)}"
+
+    def fields(self) -> dict[str, Any]:
+        """The same for a script: what is new, what changes and how, what stays, what is over."""
+        new = [_named(each.new) for each in self.differences if each.old is None]
+        changed = [
+            {**_named(each.new), "news": [*each.news]}
+            for each in self.differences
+            if each.old is not None
+        ]
+        return {
+            "new": new,
+            "changed": changed,
+            "same": [_named(entry) for entry in self.same],
+            "not_in_file": [_named(entry) for entry in self.surplus],
+        }
+
+
+def _named(entry: Entry) -> dict[str, str]:
+    return {"kind": entry.kind, "id": entry.id}
 
 
 def present(supervisor: Supervisor) -> dict[str, Entry]:

@@ -1,5 +1,6 @@
 """The file of a site: read and written without loss, refused whole where anything is wrong."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -167,6 +168,31 @@ def test_a_look_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "The same: 0",
     ]
     assert supervisor.units == before
+
+
+def test_a_script_is_told_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: with --json standard output is one object: what is new, changed, the same, left
+    over, and what was done about it."""
+    supervisor = network(tmp_path, (free_port(), free_port()))
+    supervisor.add("driver-eve", [Program("evd-driver", "eve", ("--driver-id", "eve"))])
+    path = tmp_path / "site.toml"
+    path.write_text(POINT + "kw_rate = 11\n" + DRIVER)
+    told = {
+        "new": [{"kind": "driver", "id": "driver-alice"}],
+        "changed": [{"kind": "charging_point", "id": "CP-001", "news": ["kw_rate 22 -> 11"]}],
+        "same": [],
+        "not_in_file": [{"kind": "driver", "id": "eve"}],
+        "dry_run": True,
+        "running": False,
+        "done": {},
+    }
+    assert run(supervisor, "import", "--dry-run", "--json", str(path)) == 0
+    assert json.loads(capsys.readouterr().out) == told
+    assert run(supervisor, "import", "--remove", "--json", str(path)) == 0
+    done = {**told, "dry_run": False, "done": {"eve": "Removed"}}
+    assert json.loads(capsys.readouterr().out) == done
+    assert run(supervisor, "import", "--json", str(path)) == 0
+    assert len(json.loads(capsys.readouterr().out)["same"]) == 2
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
