@@ -20,8 +20,8 @@ BROKER_TESTS = tests/process/test_network.py $(wildcard tests/process/test_fault
 
 .DEFAULT_GOAL := install
 .PHONY: install run test test-slow test-faults bench sim mutants chaos recovery kafka test-kafka \
-        prometheus test-prometheus browser test-browser fuzzer fuzz ansible wheelhouse hosts test-hosts docs lint \
-        lint-ansible types clean FORCE
+        prometheus test-prometheus browser test-browser fuzzer fuzz ansible wheelhouse hosts test-hosts \
+        test-hosts-slow docs lint lint-ansible types clean FORCE
 
 install: $(STAMP)
 
@@ -130,6 +130,10 @@ hosts: install
 test-hosts: ansible wheelhouse kafka
 	@$(BIN)/python -m tests.hosts.install || [ "$$CI" != true ]
 	@$(BIN)/python -m tests.hosts $(ARGS)
+
+# Those that take too long for each run: settings that change, a network on one host.
+test-hosts-slow:
+	@$(MAKE) --no-print-directory test-hosts ARGS="--slow $(ARGS)"
 
 docs: install
 	@$(BIN)/python -m tests.docs

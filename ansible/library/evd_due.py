@@ -1,4 +1,4 @@
-"""Ansible's module `evd_due`: tells which running units are due for a restart.
+"""Ansible's module `evd_due`: tells which units are due for a restart, and which are stopped.
 
 A unit is due when its process began before the newest change of a file that it read at its start:
 its environment files, its unit file and drop-ins, and the files that the caller names besides, such
@@ -15,6 +15,8 @@ from ansible.module_utils.basic import AnsibleModule
 DOCUMENTATION = """
 module: evd_due
 short_description: Tells which running units began before their files were changed
+notes:
+  - The answer's `stopped` has the units that neither run nor are about to.
 options:
   units:
     description: Names of services; one that does not run is never due.
@@ -31,11 +33,11 @@ options:
 
 # A process' start is known to a tick, a file's change to a nanosecond.
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-_PROPERTIES = "Id,MainPID,FragmentPath,DropInPaths,EnvironmentFiles"
+_PROPERTIES = "Id,ActiveState,MainPID,FragmentPath,DropInPaths,EnvironmentFiles"
 
 
 def main() -> None:
-    """Answer with `due`, the units that began before their files were changed."""
+    """Answer with `due`, the units that began before their files were changed, and `stopped`."""
     module = AnsibleModule(
         argument_spec={
             "units": {"type": "list", "elements": "str", "required": True},
@@ -43,7 +45,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    due = []
+    due, stopped = [], []
     for unit in module.params["units"]:
         _, shown, _ = module.run_command(
             ["systemctl", "show", "--property", _PROPERTIES, "--", unit], check_rc=True
@@ -55,7 +57,9 @@ def main() -> None:
         files = [*_files(properties), *besides]
         if started_s is not None and any(_changed_s(file) > started_s for file in files):
             due.append(unit)
-    module.exit_json(changed=bool(due), due=due)
+        elif properties.get("ActiveState") in ("inactive", "failed"):
+            stopped.append(unit)
+    module.exit_json(changed=bool(due), due=due, stopped=stopped)
 
 
 def _properties(shown: str) -> dict[str, str]:

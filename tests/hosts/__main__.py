@@ -70,9 +70,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--write", action="store_true", help=f"put the figures into docs/{goals.DOCUMENT.name}"
     )
+    parser.add_argument(
+        "--slow", action="store_true", help="those that take too long for each run, and no others"
+    )
     options, more = parser.parse_known_args(argv)
     report = Report()
-    code = pytest.main(["-n", "0", "-v", "-m", "hosts", str(FOLDER), *more], plugins=[report])
+    marked = f"hosts and {'' if options.slow else 'not '}slow"
+    code = pytest.main(["-n", "0", "-v", "-m", marked, str(FOLDER), *more], plugins=[report])
     for what, seconds in report.figures.seconds.items():
         print(f"{seconds:7.2f} s  {what}")
     if options.write and not report.failed and report.passed:

@@ -50,7 +50,7 @@ def figures(pytestconfig: pytest.Config) -> Figures:
 
 
 @pytest.fixture(scope="session")
-def lab(figures: Figures) -> Iterator[Lab]:
+def provisioned(figures: Figures) -> Iterator[Lab]:
     """Five hosts that site.yml has made a network of; left out, loudly, where they can't boot."""
     needs_hosts()
     with made(LAB, NETWORK, HOSTS, base_tree()) as lab:
@@ -60,8 +60,14 @@ def lab(figures: Figures) -> Iterator[Lab]:
             site.wait_ready()
         took_s = time.monotonic() - began_s
         figures.note("`ansible-playbook site.yml` on five bare hosts, until all is ready", took_s)
-        lab.keep_as_provisioned()
         yield lab
+
+
+@pytest.fixture(scope="session")
+def lab(provisioned: Lab) -> Lab:
+    """The same five hosts, each of which can be reset to what site.yml made of it."""
+    provisioned.keep_as_provisioned()
+    return provisioned
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,10 @@ PLAYBOOK_S_MAX: Final = 600.0
 # Sessions short enough that a test can wait for their ends.
 SESSION_S: Final = 5
 
+_HOST_AT_THE_END: Final = re.compile(r"^(\S+) +: ok=", re.M)
+_TASK: Final = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(.*)\] \*+$")
+_CHANGED: Final = re.compile(r"^changed: \[(\S+?)(?: -> .*)?\]")
+
 
 @attrs.frozen
 class Controller:
@@ -29,7 +34,7 @@ class Controller:
     lab: Lab
     inventory: Path = INVENTORY
 
-    def play(self, playbook: str, **variables: Any) -> str:
+    def play(self, playbook: str, *options: str, **variables: Any) -> str:
         """Run a playbook on the lab's hosts; what it printed.  Raises CommandFailed."""
         return run(
             *netns.prefix(self.lab.lab_id),
@@ -37,6 +42,7 @@ class Controller:
             *("--inventory", str(self.inventory)),
             *("--private-key", str(self.lab.key)),
             *("--extra-vars", json.dumps({**_settings(), **variables})),
+            *options,
             str(ANSIBLE / playbook),
             timeout_s=PLAYBOOK_S_MAX,
             env={
@@ -45,6 +51,22 @@ class Controller:
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
         )
+
+
+def hosts_of(printed: str) -> set[str]:
+    """The hosts that a playbook had something to do with."""
+    return set(_HOST_AT_THE_END.findall(printed))
+
+
+def changes(printed: str) -> list[str]:
+    """Each task of a playbook that changed a host, with the host's name."""
+    found, task = [], ""
+    for line in printed.splitlines():
+        if begun := _TASK.match(line):
+            task = begun[1]
+        elif changed := _CHANGED.match(line):
+            found.append(f"{changed[1]}: {task}")
+    return found
 
 
 def wheels_before(folder: Path) -> Path:

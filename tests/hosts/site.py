@@ -70,9 +70,12 @@ class Site(CentralHttp):
         self.figures = figures
         self.central: Host = lab.hosts[CENTRAL]
         self.points = dict(POINTS)
-        super().__init__(_client(self.central, 8000))
+        # Those of them that were taken away; what they wrote down stays.
+        self.removed: set[str] = set()
+        super().__init__(client_of(self.central, 8000))
         self._drivers = {
-            driver_id: _client(lab.hosts[name], DRIVER_PORT) for driver_id, name in DRIVERS.items()
+            driver_id: client_of(lab.hosts[name], DRIVER_PORT)
+            for driver_id, name in DRIVERS.items()
         }
 
     def close(self) -> None:
@@ -90,7 +93,7 @@ class Site(CentralHttp):
         """Everything that is not as it should be, each with why; empty where all is well."""
         shown = self.shown()
         found = {}
-        for cp_id in self.points:
+        for cp_id in self.points.keys() - self.removed:
             point = shown.get(cp_id, {})
             if point.get("state") != "ON":
                 found[cp_id] = str(point.get("state", "not shown"))
@@ -257,7 +260,7 @@ class Site(CentralHttp):
         )
 
 
-def _client(host: Host, port: int) -> httpx.Client:
+def client_of(host: Host, port: int) -> httpx.Client:
     """HTTP to a port of a host, as a program on it would ask."""
     return httpx.Client(
         base_url=f"http://127.0.0.1:{port}",

@@ -2,38 +2,53 @@
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.hosts.provision import INVENTORY, Controller, wheels_before
+from tests.hosts.commands import CommandFailed
+from tests.hosts.provision import INVENTORY, Controller, changes, wheels_before
 from tests.hosts.site import PATIENCE_S, POINTS, STATE, Site
 from tests.network.releases import BEFORE
 
 pytestmark = pytest.mark.hosts
 
+# In the order in which upgrade.yml takes them.
+_CHANGED_OVER = ("kafka1", "cp1", "cp2")
 NEW_POINT = {"id": "CP-005", "health_port": 8003, "kw_rate": 22.0, "euro_rate": 0.30}
 
 
-def test_a_charging_point_is_added_in_mid_session(site: Site, tmp_path: Path) -> None:
+def test_a_charging_point_is_added_and_removed_in_mid_session(site: Site, tmp_path: Path) -> None:
     """Proves: add-cp.yml makes a new charging point that serves a driver, while the sessions of the
-    others go on and nothing else is restarted."""
+    others go on and nothing else is restarted; remove-cp.yml ends its session, with a bill, and
+    takes it away; repeated each changes nothing."""
     inventory = tmp_path / "inventory"
     shutil.copytree(INVENTORY, inventory)
     settings = inventory / "host_vars" / "cp2.yml"
     fields = yaml.safe_load(settings.read_text())
     fields["evd_cps"].append(NEW_POINT)
     settings.write_text(yaml.safe_dump(fields))
-    site.points["CP-005"] = "cp2"
+    controller = Controller(site.lab, inventory)
     requests = site.begin_sessions()
-    with site.only("prometheus"):
+    with site.only("CP-005"):
         began_s = time.monotonic()
-        Controller(site.lab, inventory).play("add-cp.yml", cp_id="CP-005")
+        controller.play("add-cp.yml", cp_id="CP-005")
+        site.points["CP-005"] = "cp2"
         site.note_until("add-cp.yml, until the new one is ready", began_s, site.wait_ready)
+        assert changes(controller.play("add-cp.yml", cp_id="CP-005")) == []
         requests["CP-005"] = site.driver_asks("driver-bob", "CP-005")
+        site.wait_charging("CP-005")
+        began_s = time.monotonic()
+        controller.play("remove-cp.yml", cp_id="CP-005")
+        site.figures.note("remove-cp.yml, its session ended first", time.monotonic() - began_s)
+        assert "CP-005" not in site.shown()
         for request_id in requests.values():
             site.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
+        assert changes(controller.play("remove-cp.yml", cp_id="CP-005")) == []
+        site.removed.add("CP-005")
         site.hold_promises()
 
 
@@ -61,33 +76,54 @@ def test_a_lost_disk_of_central_is_restored_from_a_backup(site: Site, tmp_path: 
 
 def test_a_rollback_and_an_upgrade_with_sessions_running(site: Site, tmp_path: Path) -> None:
     """Proves: upgrade.yml brings the hosts to the release before, and back, one after the other,
-    while drivers charge: no session is lost or billed twice, and Kafka is left alone."""
-    wheels = wheels_before(tmp_path)
+    while drivers charge: no session is lost or billed twice, and Kafka is left alone.  A release
+    that can't do what the inventory asks of it is refused before anything is changed, and the way
+    ends at the first host that does not come back: those behind it go on as they were."""
+    wheels = str(wheels_before(tmp_path))
     controller = Controller(site.lab)
-    present = _release(site)
+    present = _releases(site)["cp1"]
     with site.only("evd-"):
-        for what, version, more in (
-            ("back to the release before", BEFORE, {"evd_wheels": str(wheels)}),
-            ("forward again", present, {}),
-        ):
-            with site.busy():
-                site.begin_sessions()
-                began_s = time.monotonic()
-                controller.play("upgrade.yml", evd_version=version, **more)
-                assert _release(site) == version
-                took_s = time.monotonic() - began_s
-                site.figures.note(f"upgrade.yml {what}, host by host, sessions running", took_s)
-            site.hold_promises()
+        with site.only(), pytest.raises(CommandFailed, match="reads no credential"):
+            asked = {"evd_central_db_url": "postgresql://elsewhere/evd"}
+            controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels, **asked)
+        what = "upgrade.yml back to the release before, host by host, sessions running"
+        with site.busy(), _noted(site, what):
+            controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels)
+        assert _releases(site) == dict.fromkeys(_CHANGED_OVER, BEFORE)
+        site.hold_promises()
+        with site.busy():
+            with site.only("kafka1/evd-", "cp1/evd-"), _broken(site, "cp1", present):
+                with pytest.raises(CommandFailed, match="cp1 did not come back with evd"):
+                    controller.play("upgrade.yml", evd_version=present, evd_ready_wait_s=5)
+                assert _releases(site) == {"kafka1": present, "cp1": present, "cp2": BEFORE}
+            with _noted(site, "upgrade.yml forward again, the first host being there"):
+                controller.play("upgrade.yml", evd_version=present)
+        assert _releases(site) == dict.fromkeys(_CHANGED_OVER, present)
+        site.hold_promises()
 
 
-def _release(site: Site) -> str:
-    """The release that every host with a daemon runs."""
-    found = {
-        site.lab.hosts[name].sh("basename $(readlink /opt/evd/current)").strip()
-        for name in ("kafka1", "cp1", "cp2")
+@contextmanager
+def _noted(site: Site, what: str) -> Iterator[None]:
+    began_s = time.monotonic()
+    yield
+    site.figures.note(what, time.monotonic() - began_s)
+
+
+@contextmanager
+def _broken(site: Site, name: str, release: str) -> Iterator[None]:
+    """Let no engine of a release start on a host within the block."""
+    program = f"/opt/evd/releases/{release}/bin/evd-engine"
+    site.lab.hosts[name].sh(f"mv {program} {program}.away")
+    yield
+    site.lab.hosts[name].sh(f"mv {program}.away {program}")
+
+
+def _releases(site: Site) -> dict[str, str]:
+    """The release that each host with a daemon runs."""
+    return {
+        name: site.lab.hosts[name].sh("basename $(readlink /opt/evd/current)").strip()
+        for name in _CHANGED_OVER
     }
-    (release,) = found
-    return release
 
 
 def _whole_sessions(site: Site) -> None:

@@ -41,7 +41,8 @@ def test_a_role_describes_each_of_its_variables(role: str) -> None:
 def test_the_roles_set_variables_that_the_programs_have() -> None:
     """Proves: each variable that a role writes into a daemon's settings is one that the daemon
     reads."""
-    tasks = [path for path in (ANSIBLE / "roles").rglob("*.yml") if path.parent.name == "tasks"]
+    roles = ANSIBLE / "roles"
+    tasks = [*roles.glob("*/tasks/*.yml"), *roles.glob("*/templates/*.json.j2")]
     named = {name for path in tasks for name in _VARIABLE.findall(path.read_text())}
     assert named <= VARIABLES
     assert {"CENTRAL_KAFKA_BOOTSTRAP", "CP_ENGINE_KW_RATE"} <= named
@@ -71,7 +72,7 @@ def test_an_inventory_has_five_hosts_in_all_groups(inventory: str) -> None:
 def test_what_the_playbooks_install_stands_in_the_checkout() -> None:
     """Proves: each file of the checkout that a task copies to a host is there, apart from the
     wheels, which `make wheelhouse` puts there."""
-    copied = re.compile(r"\{\{ evd_checkout \}\}/([\w./@-]+)")
+    copied = re.compile(r"evd_checkout(?: \}\}| ~ ')/([\w./@-]+)")
     paths = {
         path
         for file in (ANSIBLE / "roles").rglob("*.yml")
