@@ -233,13 +233,16 @@ class Site(CentralHttp):
     ) -> Facts:
         """Wait until all is well again and at rest, then hold it to what must always be true."""
         self.wait_ready()
-        return checker.hold(
+        facts = checker.hold(
             self.facts,
             lambda _: self._ended_by_themselves(),
             within_s=PATIENCE_S,
             disks_lost=disks_lost,
             central_lost=central_lost,
         )
+        # A charging point that had a session then may only now be free, or not be.
+        self.wait_ready()
+        return facts
 
     def _ended_by_themselves(self) -> Iterable[Finding]:
         for host in self.lab.hosts.values():
