@@ -1,6 +1,5 @@
 """A host whose disk is full, and one whose wall clock is an hour wrong."""
 
-import itertools
 import time
 
 import pytest
@@ -40,11 +39,13 @@ def test_a_clock_that_is_an_hour_wrong_costs_nothing(site: Site) -> None:
     clocks = [_with_own_clock(site.lab.hosts[name]) for name in ("cp1", CENTRAL)]
     site.wait_ready()
     with site.only():
-        for clock, step_s in itertools.product(clocks, (HOUR_S, -HOUR_S)):
-            requests = site.begin_sessions()
-            clock.step(step_s)
-            for request_id in requests.values():
-                site.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
+        for clock in clocks:
+            for offset_s in (HOUR_S, -HOUR_S):
+                requests = site.begin_sessions()
+                clock.step(offset_s)
+                for request_id in requests.values():
+                    site.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
+            clock.step(0)
         site.hold_promises()
 
 
