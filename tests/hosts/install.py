@@ -46,6 +46,7 @@ TOOLS: Final = {
     "ssh-keygen": "openssh-client",
     "mkfs.ext4": "e2fsprogs",
 }
+FETCH_S_MAX: Final = 900.0
 
 
 class NotInstalled(Exception):
@@ -84,8 +85,8 @@ def _bring_tools() -> None:
     if shutil.which("apt-get") is None:
         raise NotInstalled(f"this is no Debian, and lacks {', '.join(sorted(missing))}")
     print(f"Installing Debian's {', '.join(sorted(missing))}: hosts are booted by them", flush=True)
-    run("apt-get", "update", "-qq")
-    run("apt-get", "install", "-qq", "-y", "--no-install-recommends", *sorted(missing))
+    _fetch("apt-get", "update", "-qq")
+    _fetch("apt-get", "install", "-qq", "-y", "--no-install-recommends", *sorted(missing))
 
 
 def _bring_tree() -> None:
@@ -99,7 +100,7 @@ def _bring_tree() -> None:
         )
         with tempfile.TemporaryDirectory(prefix="unfinished-", dir=tree.parent) as scratch:
             made = Path(scratch) / "tree"
-            run(
+            _fetch(
                 *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
                 *(SUITE, str(made), _archive()),
             )
@@ -118,9 +119,14 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
+def _fetch(*command: str) -> None:
+    """Run a command that brings packages, and takes as long as the network and this machine do."""
+    run(*command, timeout_s=FETCH_S_MAX)
+
+
 def _archive() -> str:
     """The address of the archive that this machine's apt takes SUITE from."""
-    run("apt-get", "update", "-qq")
+    _fetch("apt-get", "update", "-qq")
     listed = run(
         "apt-get",
         "indextargets",
