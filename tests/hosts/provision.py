@@ -48,6 +48,8 @@ class Controller:
             env={
                 "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
                 "ANSIBLE_NOCOLOR": "1",
+                # Another lab has the same addresses: its connections must not be taken for ours.
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.lab.folder / "ssh"),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
         )
