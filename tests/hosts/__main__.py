@@ -76,7 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options, more = parser.parse_known_args(argv)
     report = Report()
     marked = f"hosts and {'' if options.slow else 'not '}slow"
-    code = pytest.main(["-n", "0", "-v", "-m", marked, str(FOLDER), *more], plugins=[report])
+    # A test may take minutes, and hang no earlier than that.
+    patient = ("-o", "faulthandler_timeout=900")
+    options_given = ["-n", "0", "-v", "-m", marked, *patient, str(FOLDER), *more]
+    code = pytest.main(options_given, plugins=[report])
     for what, seconds in report.figures.seconds.items():
         print(f"{seconds:7.2f} s  {what}")
     if options.write and not report.failed and report.passed:
