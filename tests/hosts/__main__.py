@@ -1,6 +1,6 @@
 """`make test-hosts`: every test on real hosts, with its time; `N passed, N failed` comes last.
 
-It takes about ten minutes; run nothing beside it, for some of the promises are about time.
+It takes about fifteen minutes; run nothing beside it, for some of the promises are about time.
 """
 
 import argparse
