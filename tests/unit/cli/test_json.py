@@ -12,7 +12,7 @@ from tests.unit.cli.scene import Answer, run_verb
 
 # These print lines for as long as they run, go by a file that scripts read too, or are programs of
 # their own.
-LINES = {"run", "logs", "watch", "feed", "export", "import", "topics"}
+LINES = {"run", "logs", "watch", "feed", "export", "topics"}
 TAKEN: Answer = (202, {}, {})
 
 
