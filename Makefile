@@ -4,8 +4,6 @@
 PYTHON ?= $(shell $$(command -v python3.11 || command -v python3) -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null)
 BIN := .venv/bin
 STAMP := .venv/installed
-ANSIBLE_STAMP := .venv/installed-ansible
-FUZZER_STAMP := .venv/installed-fuzzer
 # An environment names its own place and its Python's: copied, or with another Python, it is made anew.
 MOVED := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && $(BIN)/python -c 0 2>/dev/null || echo moved)
 # Installed code runs with its user's rights: nobody else may write it, whatever the umask.
@@ -96,24 +94,19 @@ browser: install
 test-browser: browser
 	@$(BIN)/pytest -n 0 -m browser $(ARGS)
 
-fuzzer: $(FUZZER_STAMP)
-
-$(FUZZER_STAMP): $(STAMP)
-	@echo "Installing the fuzzer Atheris into .venv"
+# An extra of setup.cfg that only some targets need.
+.venv/installed-%: $(STAMP)
+	@echo "Installing what .[$*] names into .venv"
 	@$(CLOSED) $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  --no-build-isolation --config-settings editable_mode=compat -e '.[fuzz]'
+	  --no-build-isolation --config-settings editable_mode=compat -e '.[$*]'
 	@touch $@
+
+fuzzer: .venv/installed-fuzz
 
 fuzz: fuzzer
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
-ansible: $(ANSIBLE_STAMP)
-
-$(ANSIBLE_STAMP): $(STAMP)
-	@echo "Installing Ansible, and what checks its playbooks, into .venv"
-	@$(CLOSED) $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  --no-build-isolation --config-settings editable_mode=compat -e '.[ansible]'
-	@touch $@
+ansible: .venv/installed-ansible
 
 # The time in the archive is a fixed one: the same code makes the same wheel.
 wheelhouse: install
