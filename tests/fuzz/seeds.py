@@ -7,16 +7,15 @@ from typing import Final
 import orjson
 
 from evd.cli import make_parser
-from evd.config import BrokerConfig, CentralConfig, DriverConfig, EngineConfig, MonitorConfig
 from evd.core.wire import control
 from evd.core.wire.framing import encode
 from evd.core.wire.messages import COMMANDS, PAYLOADS, TOPICS
 from evd.flags import flags_of
 from tests.fuzz.http_target import HOST
-from tests.fuzz.targets import ARGUMENT_END, FROM_CENTRAL, FROM_MONITOR, HEALTH
-from tests.network.processes import CHECKOUT
+from tests.fuzz.targets import ARGUMENT_END, FROM_CENTRAL, FROM_MONITOR, HEALTH, PROGRAMS
+from tests.unit.test_docs import sections
 
-_TABLES: Final = (BrokerConfig, CentralConfig, DriverConfig, EngineConfig, MonitorConfig)
+_TABLES: Final = tuple(table for _, table in PROGRAMS)
 _LINES: Final = ("status", "cp stop CP-001", "session list --limit 3", "faults --cp CP-001 --json")
 _CHARGE: Final = b'{"driver_id":"driver-alice","cp_id":"CP-001"}'
 _PATHS: Final = (
@@ -69,12 +68,9 @@ def _messages() -> Iterable[tuple[str, bytes]]:
         **dict.fromkeys(PAYLOADS, COMMANDS),
         **{topic: topic for topic in TOPICS},
     }
-    page = (CHECKOUT / "docs" / "protocol.md").read_text()
-    for part in re.split(r"^### ", page, flags=re.MULTILINE)[1:]:
-        name = part.partition("`")[2].partition("`")[0]
-        example = re.search(r"```json\n(.*?)```", part, re.DOTALL)
-        if name in ways and example:
-            yield ways[name], orjson.dumps(orjson.loads(example[1]))
+    for name, section in sections().items():
+        if name in ways and section.example:
+            yield ways[name], orjson.dumps(orjson.loads(section.example))
 
 
 def _flag_lines(number: int) -> bytes:

@@ -10,6 +10,11 @@ from evd.cli import parse
 from evd.cli.command_line import CommandLineWrong
 from evd.cli.errors import ToolFailed
 from evd.config import (
+    BrokerConfig,
+    CentralConfig,
+    DriverConfig,
+    EngineConfig,
+    MonitorConfig,
     broker_config,
     central_config,
     driver_config,
@@ -29,7 +34,14 @@ Target = Callable[[bytes], None]
 
 ARGUMENT_END: Final = b"\n"
 _NOON: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
-_PROGRAMS: Final = (broker_config, central_config, driver_config, engine_config, monitor_config)
+# How each daemon reads its command line, and its flags.
+PROGRAMS: Final = (
+    (broker_config, BrokerConfig),
+    (central_config, CentralConfig),
+    (driver_config, DriverConfig),
+    (engine_config, EngineConfig),
+    (monitor_config, MonitorConfig),
+)
 # The name of a topic in a first line, or one of these, says how the rest is read.
 FROM_MONITOR: Final = "monitor"
 FROM_CENTRAL: Final = "central"
@@ -107,7 +119,8 @@ def feed_arguments(data: bytes) -> None:
             if number % 2:
                 parse(arguments)
             else:
-                _PROGRAMS[number // 2 % len(_PROGRAMS)](arguments, {})
+                read, _ = PROGRAMS[number // 2 % len(PROGRAMS)]
+                read(arguments, {})
         except (CommandLineWrong, ConfigError, ToolFailed) as error:
             # The programs print it so.
             check_sentence(printable(str(error)))
