@@ -217,6 +217,8 @@ class Connection:
 
     async def _serve_next(self) -> bool:
         """Answer the next request; False where it was the last."""
+        # Bytes that are no request are refused with a body, whatever was asked for before them.
+        self.is_head = False
         request = await self._read_head()
         if request is None:
             return False

@@ -149,6 +149,16 @@ async def test_requests_that_come_at_once_are_answered_in_turn() -> None:
     assert answers == [(200, b"one"), (200, b""), (200, b"two"), (200, b"end")]
 
 
+async def test_what_is_no_request_is_refused_in_words_after_a_head_too() -> None:
+    """Proves: the error for bytes that are no request has its body, whatever came before them."""
+    head = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with serving() as served:
+        answers = statuses_of(await served.exchange(head + b"2d\r\n\r\n"), "HEAD", "GET")
+    assert answers[0] == (200, b"")
+    assert answers[1][0] == 400
+    assert b"not HTTP" in answers[1][1]
+
+
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("more", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 100_000])
 async def test_what_follows_the_last_request_is_ignored(method: str, more: bytes) -> None:
