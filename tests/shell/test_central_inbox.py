@@ -6,6 +6,7 @@ import trio.testing
 
 from evd.core.central.events import Ticked
 from evd.core.wire.messages import Telemetry
+from evd.core.wire.partition import Mark
 from evd.daemons.central.inbox import BATCHES_WAITING_MAX, EVENTS_MAX, PIECE_MIN, PIECE_S_MAX, Inbox
 
 READING = Telemetry("CP-001", "boot-1", "session-1", "driver-1", 22.0, 0.1, 0.03)
@@ -20,7 +21,7 @@ async def test_a_monitor_never_waits_behind_the_backlog(
 
     async def read() -> None:
         for number in range(left):
-            await inbox.put_batch([*batch], {("cp.telemetry", 0): number})
+            await inbox.put_batch([*batch], {("cp.telemetry", 0): Mark("log", number)})
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read)
@@ -42,7 +43,7 @@ async def test_a_full_lane_makes_its_own_senders_wait(
     one lane leaves the other its turn."""
     inbox = Inbox()
     for number in range(BATCHES_WAITING_MAX):
-        await inbox.put_batch([READING], {("cp.telemetry", 0): number})
+        await inbox.put_batch([READING], {("cp.telemetry", 0): Mark("log", number)})
     with pytest.raises(trio.TooSlowError), trio.fail_after(1):
         await inbox.put_batch([READING], {})
     with trio.fail_after(1):
@@ -52,7 +53,7 @@ async def test_a_full_lane_makes_its_own_senders_wait(
     await inbox.put(Ticked(True))
     delivery = await inbox.take()
     assert delivery.events == [READING] * BATCHES_WAITING_MAX
-    assert delivery.offsets == {("cp.telemetry", 0): BATCHES_WAITING_MAX - 1}
+    assert delivery.marks == {("cp.telemetry", 0): Mark("log", BATCHES_WAITING_MAX - 1)}
 
 
 async def test_a_piece_of_the_backlog_is_as_large_as_its_time_allows(

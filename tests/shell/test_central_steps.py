@@ -9,7 +9,8 @@ from evd.core.central.rows import Image, Meta, Request
 from evd.core.effects import Now, Send
 from evd.core.wire.control import EngineStatus, Register
 from evd.core.wire.messages import Action, DriverRequest, RequestStatus, Seen
-from evd.daemons.central.steps import Commit, CommitOffsets, Found, LookUp, Step, batch_steps
+from evd.core.wire.partition import Mark
+from evd.daemons.central.steps import Commit, CommitMarks, Found, LookUp, Step, batch_steps
 from evd.daemons.drive import drive
 
 NOW = Now(100.0, datetime(2026, 1, 31, 12, tzinfo=UTC))
@@ -18,7 +19,7 @@ REGISTER = MonitorSaid(
 )
 OLD = Request("req-1", "driver-1", None, None, RequestStatus.DENIED, "old", NOW.wall, NOW.wall)
 AGAIN = DriverRequest("req-1", "driver-1", None, Action.START, seen=Seen("central-1", 1, 99.0))
-OFFSETS = {("evd.requests", 0): 8}
+MARKS = {("evd.requests", 0): Mark("log", 8)}
 
 
 async def steps_of(*events: Event, failing: type[Step] | None = None) -> list[Step]:
@@ -32,7 +33,7 @@ async def steps_of(*events: Event, failing: type[Step] | None = None) -> list[St
         taken.append(step)
         return ([OLD], []) if isinstance(step, LookUp) else None
 
-    steps = batch_steps(core, events, OFFSETS, is_waiting=lambda _: True, now=lambda: NOW)
+    steps = batch_steps(core, events, MARKS, is_waiting=lambda _: True, now=lambda: NOW)
     try:
         await drive(steps, carry_out)
     except StoreFailed:
@@ -45,7 +46,7 @@ async def test_nothing_is_said_before_it_is_stored_and_offsets_come_last() -> No
     taken = await steps_of(REGISTER, AGAIN)
     kinds = [type(step) for step in taken]
     assert kinds[:2] == [LookUp, Commit]
-    assert kinds[-1] is CommitOffsets
+    assert kinds[-1] is CommitMarks
     assert kinds.count(Commit) == 1
     assert Answer in kinds[2:]
 

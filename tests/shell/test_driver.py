@@ -37,6 +37,7 @@ from evd.core.wire.messages import (
     Message,
     RequestStatus,
 )
+from evd.core.wire.partition import Mark, Place
 from evd.daemons.driver.loop import Loop
 from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.program import feed_beacons, feed_ticks, feed_updates
@@ -49,10 +50,10 @@ EVD_DRIVER = Path(sys.executable).with_name("evd-driver")
 
 
 class FakeConsumer:
-    """Batches that a test hands over, and the offsets that were committed."""
+    """Batches that a test hands over, and the marks that were committed."""
 
     def __init__(self, topic: str) -> None:
-        self.committed: dict[tuple[str, int], int] = {}
+        self.committed: dict[Place, Mark] = {}
         self._topic = topic
         self._send, self.batches = trio.open_memory_channel[list[RawMessage]](100)
         self._offset = 0
@@ -65,8 +66,8 @@ class FakeConsumer:
             self._offset += 1
         self._send.send_nowait(batch)
 
-    def commit(self, offsets: dict[tuple[str, int], int]) -> None:
-        self.committed.update(offsets)
+    def commit(self, marks: dict[Place, Mark]) -> None:
+        self.committed.update(marks)
 
 
 class FakeProducer:
@@ -189,7 +190,7 @@ async def test_a_file_is_worked_through(autojump_clock: trio.testing.MockClock) 
                 ),
             )
             w.updates.put(completed(start.request_id))
-            await eventually(lambda: w.updates.committed.get((UPDATES, 0)) == 4, 60)
+            await eventually(lambda: w.updates.committed.get((UPDATES, 0)) == Mark("", 4), 60)
             assert w.disk.kept.finals[0].status is RequestStatus.COMPLETED
             assert w.columns() == [
                 ("ACCEPTED", "CP-001", "session-1"),
@@ -257,7 +258,7 @@ async def test_bad_messages_are_put_aside(autojump_clock: trio.testing.MockClock
             await w.start(nursery)
             w.beacons.put(b"\xff", b"{}", Beacon("central-1", 1, 7.0))
             w.updates.put(b"[]", update("req-x", RequestStatus.DENIED, "busy"))
-            await eventually(lambda: w.updates.committed.get((UPDATES, 0)) == 2, 60)
+            await eventually(lambda: w.updates.committed.get((UPDATES, 0)) == Mark("", 2), 60)
             assert [topic for topic, _ in w.producer.posted] == [DEAD_LETTERS] * 3
             assert w.metric('evd_dead_letters_total{topic="central.beacons"}') == 2
             assert w.metric('evd_dead_letters_total{topic="driver.updates"}') == 1

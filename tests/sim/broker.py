@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from evd.core.wire import codec
 from evd.core.wire.messages import BEACONS, Message
-from evd.core.wire.partition import partition_for
+from evd.core.wire.partition import Mark, Place, partition_for
 from tests.sim.world import Process, World
 
 HOST = "broker"
@@ -22,8 +22,6 @@ MESSAGE_TIMEOUT_S = 5.0
 ANSWER_S = 2.0
 RETRY_S = 0.3
 REPLAYED_MAX = 400
-
-Place = tuple[str, int]
 
 
 @lru_cache(maxsize=4096)
@@ -46,7 +44,7 @@ class Broker:
         # The real broker's cluster id too is another one after each restart.
         self.cluster = 1
         self.logs: dict[Place, list[bytes]] = defaultdict(list)
-        self.committed: dict[tuple[str, Place], int] = {}
+        self.committed: dict[tuple[str, Place], Mark] = {}
         self.readers: dict[Place, list[Reader]] = defaultdict(list)
         self.down_at_s = -1e9
         # Old messages that a fault may send again.
@@ -149,7 +147,7 @@ class Reader:
         broker: Broker,
         group: str | None,
         places: list[Place],
-        take: Callable[[list[Message], Mapping[Place, int]], None],
+        take: Callable[[list[Message], Mapping[Place, Mark]], None],
         on_bad: Callable[[Place, bytes, codec.BadMessage], None],
     ) -> None:
         self._process = process
@@ -184,12 +182,12 @@ class Reader:
                 self._process.later(self._process.world.rng.uniform(0.05, 1.0), self._place)
         return t_s - self._heard_s < ANSWER_S
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
+    def commit(self, marks: Mapping[Place, Mark]) -> None:
         """Remember at the broker how far this group has come."""
         if self._group is not None and self._broker.up:
-            for place, offset in offsets.items():
-                if offset <= len(self._broker.logs[place]):
-                    self._broker.committed[self._group, place] = offset
+            for place, mark in marks.items():
+                if mark.log == str(self._cluster):
+                    self._broker.committed[self._group, place] = mark
 
     def kick(self) -> None:
         """Poll soon: there may be something new."""
@@ -212,7 +210,10 @@ class Reader:
     def _first(self, place: Place, is_lost: bool) -> int:
         if self._group is None:
             return len(self._broker.logs[place])
-        return 0 if is_lost else self._broker.committed.get((self._group, place), 0)
+        mark = self._broker.committed.get((self._group, place))
+        if is_lost or mark is None or mark.log != str(self._broker.cluster):
+            return 0
+        return mark.offset
 
     def _poll(self) -> None:
         process, broker = self._process, self._broker
@@ -224,7 +225,7 @@ class Reader:
             # `link_up` finds that out after a while.
             return
         messages: list[Message] = []
-        offsets: dict[Place, int] = {}
+        marks: dict[Place, Mark] = {}
         places = list(self._places)
         process.world.rng.shuffle(places)
         for place in places:
@@ -236,9 +237,10 @@ class Reader:
                     messages.append(codec.decode(place[0], raw))
                 except codec.BadMessage as error:
                     self._on_bad(place, raw, error)
-            self._positions[place] = offsets[place] = len(log)
-        if offsets:
-            self._take(messages, offsets)
+            self._positions[place] = len(log)
+            marks[place] = Mark(str(broker.cluster), len(log))
+        if marks:
+            self._take(messages, marks)
 
     def _die(self, _: bool) -> None:
         for place in self._places:

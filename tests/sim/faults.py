@@ -30,7 +30,8 @@ from evd.core.wire.messages import (
     CpStatus,
     Message,
 )
-from tests.sim.broker import HOST, Place, place_of, places_of
+from evd.core.wire.partition import Place
+from tests.sim.broker import HOST, place_of, places_of
 from tests.sim.disks import CentralStore, Health
 from tests.sim.forged import broken_reading, forged_record
 from tests.sim.network import STORM_S, Network

@@ -37,16 +37,17 @@ from evd.core.wire.messages import (
     Message,
     Telemetry,
 )
+from evd.core.wire.partition import Mark, Place
 from evd.daemons.central.steps import (
     Commit,
-    CommitOffsets,
+    CommitMarks,
     Found,
     LookUp,
     Step,
     batch_steps,
     start_steps,
 )
-from tests.sim.broker import Broker, Messenger, Place, Reader, places_of
+from tests.sim.broker import Broker, Messenger, Reader, places_of
 from tests.sim.disks import CentralStore, DiskFault, Health
 from tests.sim.drive import drive
 from tests.sim.links import Connection, End
@@ -100,7 +101,7 @@ class CentralPart(Process):
         self._connections: dict[int, _MonitorConnection] = {}
         self._calls: dict[int, Answered] = {}
         self._inbox: list[Event] = []
-        self._offsets: dict[Place, int] = {}
+        self._marks: dict[Place, Mark] = {}
         self._is_batch_due = False
         self._messenger = Messenger(self, self.broker)
         self._reader = Reader(self, self.broker, GROUP, READS, self._on_messages, self._on_bad)
@@ -142,8 +143,8 @@ class CentralPart(Process):
             self._is_batch_due = True
             self.later(self.world.rng.uniform(0.0005, 0.004), self._handle_batch)
 
-    def _on_messages(self, messages: list[Message], offsets: Mapping[Place, int]) -> None:
-        self._offsets.update(offsets)
+    def _on_messages(self, messages: list[Message], marks: Mapping[Place, Mark]) -> None:
+        self._marks.update(marks)
         for message in messages:
             if isinstance(message, CpStatus | Telemetry):
                 self.on_contact(message.cp_id)
@@ -162,9 +163,9 @@ class CentralPart(Process):
                 self.later(TICK_S, self._handle_batch)
             return
         events, self._inbox = self._inbox, []
-        offsets, self._offsets = self._offsets, {}
+        marks, self._marks = self._marks, {}
         is_waiting = self._calls.__contains__
-        steps = batch_steps(core, events, offsets, is_waiting=is_waiting, now=self.now)
+        steps = batch_steps(core, events, marks, is_waiting=is_waiting, now=self.now)
         try:
             handled = drive(steps, self._carry_out)
         except DiskFault:
@@ -180,9 +181,9 @@ class CentralPart(Process):
                 return self.store.lookup(step.request_ids, step.session_ids)
             case Commit():
                 self.store.commit(step.rows, self.risk)
-            case CommitOffsets():
+            case CommitMarks():
                 self.risk()
-                self._reader.commit(step.offsets)
+                self._reader.commit(step.marks)
             case Send():
                 self._messenger.send(step.topic, step.key, step.message)
             case Answer():

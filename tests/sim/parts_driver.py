@@ -23,6 +23,7 @@ from evd.core.driver.requests_file import RequestLine
 from evd.core.effects import Level, Note, Send
 from evd.core.machine import Saved, SaveFailed
 from evd.core.wire.messages import BEACONS, UPDATES, DriverUpdate, Message, RequestStatus
+from evd.core.wire.partition import Mark, Place
 from evd.daemons.driver.steps import (
     MarkRead,
     Rest,
@@ -33,7 +34,7 @@ from evd.daemons.driver.steps import (
     newest_beacon,
     read_updates,
 )
-from tests.sim.broker import Broker, Messenger, Place, Reader, place_of
+from tests.sim.broker import Broker, Messenger, Reader, place_of
 from tests.sim.disks import DiskFault, Notebook
 from tests.sim.drive import drive
 from tests.sim.parts_central import CentralPart
@@ -108,7 +109,7 @@ class DriverPart(Requester):
         self._updates = Reader(self, self.broker, self.name, [place], self._read, _ignore)
         self._beacons = Reader(self, self.broker, None, [BEACONS_PLACE], self._hear, _ignore)
         # The batches of updates that are not read to their end.
-        self._batches: deque[tuple[Reading, Mapping[Place, int]]] = deque()
+        self._batches: deque[tuple[Reading, Mapping[Place, Mark]]] = deque()
         # A save that failed may have been done all the same.
         self._note_asked()
         self.core = Driver(self.settings, self.notebook.page)
@@ -160,20 +161,20 @@ class DriverPart(Requester):
                 self._handle(CancelWanted(request.request_id))
                 return
 
-    def _hear(self, messages: list[Message], _: Mapping[Place, int]) -> None:
+    def _hear(self, messages: list[Message], _: Mapping[Place, Mark]) -> None:
         beacon = newest_beacon(messages)
         if beacon is not None:
             self._handle(beacon)
 
-    def _read(self, messages: list[Message], offsets: Mapping[Place, int]) -> None:
-        self._batches.append((read_updates(self.driver_id, messages), offsets))
+    def _read(self, messages: list[Message], marks: Mapping[Place, Mark]) -> None:
+        self._batches.append((read_updates(self.driver_id, messages), marks))
         if len(self._batches) == 1:
             self._read_on()
 
     def _read_on(self, outcome: bool | None = None) -> None:
         """Carry out the steps of one batch after the other, up to a rest."""
         while self._batches:
-            reading, offsets = self._batches[0]
+            reading, marks = self._batches[0]
             try:
                 step = reading.send(outcome)
             except StopIteration:
@@ -189,7 +190,7 @@ class DriverPart(Requester):
                     return
                 case MarkRead():
                     self.risk()
-                    self._updates.commit(offsets)
+                    self._updates.commit(marks)
 
     def _handle(self, event: Event) -> bool:
         """Whether the event was taken in; not, where it could not be saved."""

@@ -30,9 +30,10 @@ from evd.core.wire.messages import (
     Shutdown,
     StopCp,
 )
+from evd.core.wire.partition import Mark, Place
 from evd.daemons.engine import steps
 from evd.daemons.engine.steps import DiskFailed, Found, Kept, Outcome, Read, Step, Steps
-from tests.sim.broker import Broker, Messenger, Place, Reader, place_of
+from tests.sim.broker import Broker, Messenger, Reader, place_of
 from tests.sim.disks import BufferDisk, DiskFault
 from tests.sim.links import Connection, End
 from tests.sim.world import Process, World
@@ -128,7 +129,7 @@ class EnginePart(Process):
             connected = self._reader.link_up() and self._reader.knows_its_place
             self._put(Ticked(connected, self._reader.logs_lost_count))
 
-    def _read(self, messages: list[Message], _: Mapping[Place, int]) -> None:
+    def _read(self, messages: list[Message], _: Mapping[Place, Mark]) -> None:
         self._put(*steps.events_of(messages, self.cp_id))
 
     def _put(self, *events: Event) -> None:

@@ -294,7 +294,7 @@ HARMLESS = (
         "Central commits the offset first",
         CENTRAL_STEPS,
         "    moment = now()\n",
-        "    yield CommitOffsets(offsets)\n    moment = now()\n",
+        "    yield CommitMarks(marks)\n    moment = now()\n",
     ),
     Mutant(
         "offset-first-d",

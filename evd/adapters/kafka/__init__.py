@@ -5,7 +5,7 @@ has one Python thread that polls it, and only whole batches and bursts cross ove
 """
 
 from evd.adapters.kafka.consumer import Batch, Consumer, open_consumer
-from evd.adapters.kafka.placement import RawMessage, Start
+from evd.adapters.kafka.placement import RawMessage, Start, marks_after
 from evd.adapters.kafka.producer import Producer, open_producer
 from evd.adapters.kafka.topics import TOPICS, TopicsFailed, ensure_topics
 
@@ -18,6 +18,7 @@ __all__ = [
     "Start",
     "TopicsFailed",
     "ensure_topics",
+    "marks_after",
     "open_consumer",
     "open_producer",
 ]

@@ -25,7 +25,8 @@ from evd.adapters.kafka.link import (
     client_settings,
     text_of,
 )
-from evd.adapters.kafka.placement import Place, Placement, RawMessage, Reading, Start
+from evd.adapters.kafka.placement import Placement, RawMessage, Reading, Start
+from evd.core.wire.partition import Mark, Place
 
 BATCH_MESSAGES_MAX: Final = 500
 # Batches handed over and not yet taken; beyond them the owner thread waits, and librdkafka's queue
@@ -63,7 +64,7 @@ class Consumer:
         self._batch_max = batch_max
         self._reviewed_at_s = time.monotonic()
         self._review_after_s = 0.0
-        self._commits: dict[Place, int] = {}
+        self._commits: dict[Place, Mark] = {}
         self._commits_lock = threading.Lock()
         self._committed_at_s = time.monotonic()
         self._warning = RareWarning()
@@ -78,15 +79,14 @@ class Consumer:
         """How often the broker came back without its data."""
         return self._placement.logs_lost_count
 
-    def commit(self, offsets: Mapping[Place, int]) -> None:
+    def commit(self, marks: Mapping[Place, Mark]) -> None:
         """Store, soon, from where this reader's group goes on after a restart.
 
-        `offsets`: (topic, partition) to the offset after the last message that is done with. Of
-        several before the next store the last one counts. An outage delays it; a crash of ours
-        within COMMIT_INTERVAL_S loses it, and the messages are read again.
+        Of several for a partition before the next store the last one counts. An outage delays it; a
+        crash of ours within COMMIT_INTERVAL_S loses it, and the messages are read again.
         """
         with self._commits_lock:
-            self._commits.update(offsets)
+            self._commits.update(marks)
 
     def _read_until_cancelled(self) -> None:
         """The owner thread: no other touches the client."""
@@ -115,7 +115,8 @@ class Consumer:
         if first is None:
             return []
         messages = [first, *self._client.consume(self._batch_max - 1, 0)]
-        batch = [_raw(message) for message in messages if self._is_good(message)]
+        log = self._placement.log
+        batch = [_raw(message, log) for message in messages if self._is_good(message)]
         self._placement.advance(batch)
         return batch
 
@@ -182,9 +183,9 @@ class Consumer:
         with self._commits_lock:
             commits, self._commits = self._commits, {}
         offsets = [
-            TopicPartition(*place, offset)
-            for place, offset in commits.items()
-            if self._placement.was_read(place, offset)
+            TopicPartition(*place, mark.offset, mark.log)
+            for place, mark in commits.items()
+            if mark.log == self._placement.log
         ]
         if offsets:
             self._client.commit(offsets=offsets, asynchronous=True)
@@ -195,11 +196,12 @@ class Consumer:
             return
         self._warning.log("offsets not stored, trying again: %s", error.str())
         with self._commits_lock:
-            for offset in offsets:
-                self._commits.setdefault((offset.topic, offset.partition), offset.offset)
+            for each in offsets:
+                mark = Mark(each.metadata or "", each.offset)
+                self._commits.setdefault((each.topic, each.partition), mark)
 
 
-def _raw(message: Message) -> RawMessage:
+def _raw(message: Message, log: str) -> RawMessage:
     # A message without an error has these; only its value and key may be null.
     return RawMessage(
         message.topic(),  # type: ignore[arg-type]
@@ -207,6 +209,7 @@ def _raw(message: Message) -> RawMessage:
         message.offset(),  # type: ignore[arg-type]
         message.key(),
         message.value() or b"",
+        log,
     )
 
 

@@ -24,24 +24,29 @@ from confluent_kafka import (
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from evd.adapters.kafka.link import READER_QUERY_TIMEOUT_S, RareWarning, logger, text_of
-from evd.core.wire.partition import partition_for
+from evd.core.wire.partition import Mark, Place, partition_for
 
 ALL_PARTITIONS: Final = "all"
 # Each is asked for READER_QUERY_TIMEOUT_S; a coordinator that has just come up needs a second.
 UNANSWERED_MAX: Final = 5
 
 Start = Literal["end", "committed-else-earliest"]
-Place = tuple[str, int]
 
 
 class RawMessage(NamedTuple):
-    """One message as it lay in the log; a value of null is empty bytes."""
+    """One message as it lay in the log of that name; a value of null is empty bytes."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes
+    log: str = ""
+
+
+def marks_after(messages: Iterable[RawMessage]) -> dict[Place, Mark]:
+    """How far a partition is read by the one who has read these, in order."""
+    return {(each.topic, each.partition): Mark(each.log, each.offset + 1) for each in messages}
 
 
 @attrs.frozen
@@ -60,8 +65,9 @@ class Placement:
         self.is_complete = False
         # How often the log was found to be another one.
         self.logs_lost_count = 0
+        # The cluster whose log is being read.
+        self.log = ""
         self._reading = reading
-        self._cluster_id: str | None = None
         # The offset after the last message read, or the one to begin at.
         self._positions: dict[Place, int] = {}
         self._assigned: set[Place] = set()
@@ -78,15 +84,11 @@ class Placement:
         for message in messages:
             self._positions[message.topic, message.partition] = message.offset + 1
 
-    def was_read(self, place: Place, offset: int) -> bool:
-        """Whether this log was read up to `offset`; if not, it is an offset of an older log."""
-        return offset <= self._positions.get(place, -1)
-
     def update(self, client: Consumer, metadata: ClusterMetadata) -> None:
         """Read from all that the cluster has by now. Raises KafkaException: then do it again."""
         places = self._wanted(metadata)
         cluster_id = str(metadata.cluster_id)
-        is_lost = self._cluster_id not in (None, cluster_id)
+        is_lost = self.log not in ("", cluster_id)
         has_all = {topic for topic, _ in places} == set(self._reading.topics)
         if is_lost or not has_all:
             # Set before anything below can fail: nobody reads all of this log yet.
@@ -99,7 +101,7 @@ class Placement:
             return
         if is_lost or self._assigned != set(places):
             known = {} if is_lost else self._positions
-            new = self._first(client, [each for each in places if each not in known], is_lost)
+            new = self._first(client, [each for each in places if each not in known], cluster_id)
             self._positions = {place: (known | new)[place] for place in places}
             client.assign([TopicPartition(*place, at) for place, at in self._positions.items()])
             self._assigned = set(places)
@@ -108,7 +110,7 @@ class Placement:
             start = "end" if self._reading.start == "end" else "beginning"
             logger.warning("the broker's data is gone: reading what is new from its %s", start)
         # Remembered last: whatever failed above is done again.
-        self._cluster_id = cluster_id
+        self.log = cluster_id
         self.is_complete = True
 
     def _wanted(self, metadata: ClusterMetadata) -> list[Place]:
@@ -123,16 +125,18 @@ class Placement:
                 places.append((topic, partition_for(key.encode(), len(found.partitions))))
         return places
 
-    def _first(self, client: Consumer, places: list[Place], is_lost: bool) -> dict[Place, int]:
+    def _first(self, client: Consumer, places: list[Place], cluster_id: str) -> dict[Place, int]:
         """Where to begin in `places`, of which nothing was read before."""
         if self._reading.start == "end":
             return {place: _end_of(client, place) for place in places}
-        if is_lost or not places:
+        if self.log not in ("", cluster_id) or not places:
             return dict.fromkeys(places, OFFSET_BEGINNING)
-        return self._committed(client, places)
+        return self._committed(client, places, cluster_id)
 
-    def _committed(self, client: Consumer, places: list[Place]) -> dict[Place, int]:
-        """Where the group was; the beginning where it never was.
+    def _committed(
+        self, client: Consumer, places: list[Place], cluster_id: str
+    ) -> dict[Place, int]:
+        """Where the group was; the beginning where it never was in this log.
 
         A coordinator can be out of order for as long as its node runs: one that was told to load
         the offsets, to let go of them and to load them again may stay at that. A reader that waited
@@ -155,10 +159,13 @@ class Placement:
             )
             return dict.fromkeys(places, OFFSET_END)
         self._unanswered_count = 0
-        return {
-            (each.topic, each.partition): each.offset if each.offset >= 0 else OFFSET_BEGINNING
-            for each in found
-        }
+        return {(each.topic, each.partition): _place_in(cluster_id, each) for each in found}
+
+
+def _place_in(cluster_id: str, committed: TopicPartition) -> int:
+    # A commit that was on its way when the broker lost its data is stored by the new one.
+    is_ours = (committed.metadata or cluster_id) == cluster_id
+    return committed.offset if is_ours and committed.offset >= 0 else OFFSET_BEGINNING
 
 
 def _end_of(client: Consumer, place: Place) -> int:

@@ -1,14 +1,29 @@
-"""Which partition of a topic holds a key, as Kafka's Java clients and librdkafka reckon it.
+"""Which partition of a topic holds a key, as Kafka's Java clients and librdkafka reckon it, and how
+far one has been read.
 
 A reader that wants one key alone (an engine its commands, a driver its updates) reads the one
 partition that its writers choose with `murmur2_random`.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 MURMUR2_SEED: Final = 0x9747B28C
 MURMUR2_MULTIPLIER: Final = 0x5BD1E995
 _WORD = 0xFFFF_FFFF
+
+# A topic and one of its partitions.
+Place = tuple[str, int]
+
+
+class Mark(NamedTuple):
+    """The `offset` after the last message of a partition that is done with.
+
+    `log`: the id of the cluster that it counts in.  A broker that comes back without its data is
+    another cluster, and in its log the same offset is before or behind other messages.
+    """
+
+    log: str
+    offset: int
 
 
 def murmur2(key: bytes) -> int:

@@ -5,11 +5,13 @@ bounded piece of the backlog at the most, and for no commit of it that begins la
 makes its senders wait, so pressure reaches back to sockets and broker.
 """
 
+from collections.abc import Mapping
+
 import attrs
 import trio
 
 from evd.core.central.events import Event
-from evd.daemons.central.steps import Offsets
+from evd.core.wire.partition import Mark, Place
 
 WAITING_MAX = 256
 # Batches of Kafka, of some hundred messages each.
@@ -24,10 +26,10 @@ PIECE_MIN = 250
 
 @attrs.frozen
 class Delivery:
-    """Events in order, and the `offsets` that Kafka is told once they are done with."""
+    """Events in order, and the `marks` that Kafka is told once they are done with."""
 
     events: list[Event]
-    offsets: dict[tuple[str, int], int]
+    marks: dict[Place, Mark]
 
 
 class Inbox:
@@ -47,9 +49,9 @@ class Inbox:
         await self._send.send(Delivery(list(events), {}))
         self._news.set()
 
-    async def put_batch(self, events: list[Event], offsets: Offsets) -> None:
+    async def put_batch(self, events: list[Event], marks: Mapping[Place, Mark]) -> None:
         """Hand over what was read from Kafka; waits while other batches wait."""
-        await self._send_batch.send(Delivery(events, dict(offsets)))
+        await self._send_batch.send(Delivery(events, dict(marks)))
         self._news.set()
 
     async def take(self) -> Delivery:
@@ -87,5 +89,5 @@ def _taken(lane: trio.MemoryReceiveChannel[Delivery], events_max: int) -> Delive
             delivery = more
         else:
             delivery.events.extend(more.events)
-            delivery.offsets.update(more.offsets)
+            delivery.marks.update(more.marks)
     return delivery

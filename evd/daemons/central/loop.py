@@ -13,7 +13,7 @@ import trio
 from evd import logs
 from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
-from evd.adapters.kafka.placement import RawMessage
+from evd.adapters.kafka.placement import RawMessage, marks_after
 from evd.adapters.store import Store, StoreFailed, StoreRefused
 from evd.adapters.tcp import FramedStream
 from evd.core.central.core import Central
@@ -34,7 +34,7 @@ from evd.daemons.central.metrics import CentralMetrics
 from evd.daemons.central.service import Service
 from evd.daemons.central.steps import (
     Commit,
-    CommitOffsets,
+    CommitMarks,
     Found,
     LookUp,
     Step,
@@ -146,7 +146,7 @@ class Loop:
             delivery = await self._inbox.take()
             self._metrics.note_requests(delivery.events)
             steps = batch_steps(
-                core, delivery.events, delivery.offsets, is_waiting=is_waiting, now=now
+                core, delivery.events, delivery.marks, is_waiting=is_waiting, now=now
             )
             try:
                 with self._turn.under_way():
@@ -166,8 +166,8 @@ class Loop:
                 await store.commit(step.rows)
                 self._metrics.count_commit(step.rows, trio.current_time() - began_s)
                 self._feed.on_stored(step.rows)
-            case CommitOffsets():
-                self._consumer.commit(step.offsets)
+            case CommitMarks():
+                self._consumer.commit(step.marks)
             case Send():
                 self._messenger.send(step.topic, step.key, step.message)
             case Answer():
@@ -205,8 +205,7 @@ class Loop:
             events = [message for message, _ in pairs]
             # Noted here too: a backlog's wait for its turn is part of a request's time.
             self._metrics.note_requests(events)  # type: ignore[arg-type]
-            offsets = {(raw.topic, raw.partition): raw.offset + 1 for raw in batch}
-            await self._inbox.put_batch(events, offsets)  # type: ignore[arg-type]
+            await self._inbox.put_batch(events, marks_after(batch))  # type: ignore[arg-type]
 
     async def prune(self) -> None:
         """Delete, every ten minutes, the old history and the requests that became no session."""

@@ -25,9 +25,8 @@ from evd.core.central.events import (
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
 from evd.core.machine import Saved
+from evd.core.wire.partition import Mark, Place
 
-# The next offset to read of each topic's partition.
-Offsets = Mapping[tuple[str, int], int]
 Found = tuple[Sequence[Request], Sequence[Session]]
 
 
@@ -47,14 +46,14 @@ class Commit:
 
 
 @attrs.frozen(slots=True)
-class CommitOffsets:
-    """Tell Kafka that everything before these offsets is done with."""
+class CommitMarks:
+    """Tell Kafka that everything before these marks is done with."""
 
-    offsets: Offsets
+    marks: Mapping[Place, Mark]
 
 
 Say = Send | Answer | HangUp | Reply | Note | PutAside | TelemetryRefused
-Step = LookUp | Commit | CommitOffsets | Say
+Step = LookUp | Commit | CommitMarks | Say
 Steps = Generator[Step, Found | None, None]
 
 
@@ -66,7 +65,7 @@ def start_steps(core: Central, now: Now) -> Steps:
 def batch_steps(
     core: Central,
     events: Sequence[Event],
-    offsets: Offsets,
+    marks: Mapping[Place, Mark],
     *,
     is_waiting: Callable[[int], bool],
     now: Callable[[], Now],
@@ -88,8 +87,8 @@ def batch_steps(
         effects += core.handle(event, moment)
     yield from _carry_out(core, effects, moment)
     # The last step: a crash before it only means that these messages are read once more.
-    if offsets:
-        yield CommitOffsets(offsets)
+    if marks:
+        yield CommitMarks(marks)
     return wanted
 
 

@@ -18,7 +18,7 @@ import trio
 from evd.adapters.files.notebook import NOTEBOOK_FORMAT, ForeignNotebook, Notebook, NotSaved
 from evd.adapters.files.state_dir import StateDirRefused, held_state_dir
 from evd.adapters.http.metrics import Metrics
-from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
+from evd.adapters.kafka import Consumer, Producer, marks_after, open_consumer, open_producer
 from evd.adapters.kafka.consumer import Batch
 from evd.adapters.kafka.messenger import Messenger
 from evd.config import DriverConfig, RequestsFile, driver_config, read_requests_file
@@ -143,7 +143,7 @@ async def _carry_out(
         case Rest(duration_s):
             await trio.sleep(duration_s)
         case MarkRead():
-            consumer.commit({(raw.topic, raw.partition): raw.offset + 1 for raw in batch})
+            consumer.commit(marks_after(batch))
     return None
 
 

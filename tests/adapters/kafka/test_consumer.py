@@ -5,7 +5,14 @@ import time
 import pytest
 import trio
 
-from evd.adapters.kafka import Batch, Consumer, RawMessage, open_consumer, open_producer
+from evd.adapters.kafka import (
+    Batch,
+    Consumer,
+    RawMessage,
+    marks_after,
+    open_consumer,
+    open_producer,
+)
 from evd.core.wire.partition import partition_for
 from tests.adapters.conftest import BrokerProcess
 from tests.adapters.kafka.test_link import STRANDED
@@ -94,7 +101,7 @@ async def test_goes_on_behind_what_was_committed(steady_broker: BrokerProcess, t
             middle = read[: count // 2]
             # Latest wins, and the last one is stored at the end.
             for message in middle:
-                consumer.commit({(message.topic, message.partition): message.offset + 1})
+                consumer.commit(marks_after([message]))
             return read
 
     await write(steady_broker.bootstrap, topic, *(b"%d" % number for number in range(10)))

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 import confluent_kafka
 import pytest
 import trio
+from confluent_kafka import TopicPartition
 
-from evd.adapters.kafka import Consumer, Start
+from evd.adapters.kafka import Consumer, Start, marks_after
 from tests.adapters.conftest import BrokerProcess
 from tests.network import pairs
 from tests.network.pairs import TOPIC, Pair, eventually
@@ -107,12 +108,30 @@ async def test_a_commit_of_the_old_log_is_not_stored_in_the_new(broker: BrokerPr
         broker.kill()
         await broker.come_up()
         await until_lost(pair.consumer)
-        pair.consumer.commit({(stale.topic, stale.partition): stale.offset + 1})
         for number in range(30):
             await pair.send(b"new %d" % number)
         await pair.until_read(b"new 29")
+        # So late that the new log was read beyond it.
+        pair.consumer.commit(marks_after([stale]))
     async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
         await pair.until_read(b"new 0")
+
+
+async def test_a_commit_that_a_broker_stores_says_of_which_log_it_is(broker: BrokerProcess) -> None:
+    """Proves: one that was on its way when the broker lost its data is no place in the new log."""
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        for number in range(3):
+            await pair.send(b"%d" % number)
+        await pair.until_read(b"2")
+        pair.consumer.commit(marks_after(pair.read))
+    client = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "group"})
+    place = (TOPIC, pair.read[0].partition)
+    (found,) = client.committed([TopicPartition(*place)], timeout=RECOVERY_S_MAX)
+    assert (found.offset, found.metadata) == (3, pair.read[0].log)
+    client.commit(offsets=[TopicPartition(*place, 2, "another cluster")], asynchronous=False)
+    client.close()
+    async with open_pair(broker.bootstrap, "committed-else-earliest") as pair:
+        await pair.until_read(b"0")
 
 
 async def test_a_commit_during_an_outage_is_stored_after_it(broker: BrokerProcess) -> None:
@@ -123,7 +142,7 @@ async def test_a_commit_during_an_outage_is_stored_after_it(broker: BrokerProces
         await pair.until_read(b"9")
         broker.freeze()
         last = pair.read[-1]
-        pair.consumer.commit({(last.topic, last.partition): last.offset + 1})
+        pair.consumer.commit(marks_after([last]))
         await trio.sleep(0.5)
         broker.thaw()
         await pair.send(b"mark")
@@ -157,7 +176,7 @@ async def test_the_end_is_quick_at_a_broker_that_hangs(broker: BrokerProcess) ->
         await pair.until_read(b"first")
         broker.freeze()
         first = pair.read[-1]
-        pair.consumer.commit({(first.topic, first.partition): first.offset + 1})
+        pair.consumer.commit(marks_after([first]))
         pair.producer.post(TOPIC, KEY, b"second")
         await eventually(lambda: not pair.consumer._commits, RECOVERY_S_MAX)
         began_s = time.monotonic()

@@ -20,16 +20,22 @@ TOPIC = "driver.updates"
 
 
 class Client:
-    """A consumer whose group's coordinator answers with `offset`, or with an error where None."""
+    """A consumer whose group's coordinator answers with `offset`, or with an error where None.
 
-    def __init__(self, offset: int | None) -> None:
+    `log`: the name that was stored with it.
+    """
+
+    def __init__(self, offset: int | None, log: str = "") -> None:
         self.offset = offset
+        self.log = log
         self.assigned: list[int] = []
 
     def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         if self.offset is None:
             raise KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
-        return [TopicPartition(each.topic, each.partition, self.offset) for each in places]
+        return [
+            TopicPartition(each.topic, each.partition, self.offset, self.log) for each in places
+        ]
 
     def assign(self, places: list[TopicPartition]) -> None:
         self.assigned = [each.offset for each in places]
@@ -63,6 +69,16 @@ def test_it_begins_where_the_group_was(answer: int, at: int) -> None:
     update(placement, client)
     assert client.assigned == [at]
     assert placement.is_complete
+
+
+@pytest.mark.parametrize(("log", "at"), [("", 7), ("cluster", 7), ("older", OFFSET_BEGINNING)])
+def test_a_commit_of_another_log_is_no_place_in_this_one(log: str, at: int) -> None:
+    """Proves: a commit that reached a broker only after that had lost its data makes no reader skip
+    what is new; one without a name is of this log."""
+    placement = Placement(Reading({TOPIC: "all"}, "committed-else-earliest"))
+    client = Client(7, log)
+    update(placement, client)
+    assert client.assigned == [at]
 
 
 def test_a_coordinator_that_never_answers_is_not_waited_for() -> None:
