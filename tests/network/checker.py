@@ -171,6 +171,7 @@ def facts_of(network: Network) -> Facts:
 
 def open_sessions(facts: Facts) -> list[tuple[str, str]]:
     """The sessions that are not settled and done with, each with what has still to come."""
+    stored = {row["session_id"] for row in facts.sessions}
     return [
         *(
             (row["session_id"], f"{row['session_id']} is ACTIVE")
@@ -181,6 +182,12 @@ def open_sessions(facts: Facts) -> list[tuple[str, str]]:
             (each.record.session_id, f"{each.record.session_id} is not confirmed")
             for each in facts.kept
             if not each.confirmed
+        ),
+        # A Central that lost its database is sent again what the one before it had confirmed.
+        *(
+            (each.record.session_id, f"{each.record.session_id} is not stored by Central")
+            for each in facts.kept
+            if each.record.session_id not in stored
         ),
         *(
             (session_id, f"{name} runs {session_id}")
