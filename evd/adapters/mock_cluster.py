@@ -19,6 +19,8 @@ from typing import Any, Final
 import attrs
 from confluent_kafka import cimpl
 
+from evd.adapters.ending import end_soon
+
 BROKER_ID: Final = 1
 QUERY_TIMEOUT_S: Final = 0.8
 NUDGE_INTERVAL_S: Final = 0.02
@@ -226,6 +228,9 @@ class MockCluster:
             with contextlib.suppress(OSError):
                 stack.enter_context(_kept_awake(self._host, self._port))
             _cluster_destroy(self._cluster)
+        end_soon(self._destroy_client)
+
+    def _destroy_client(self) -> None:
         _handle_destroy(self._handle)
 
 

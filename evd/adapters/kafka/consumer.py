@@ -14,6 +14,7 @@ import confluent_kafka
 import trio
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from evd.adapters.ending import end_soon
 from evd.adapters.kafka.link import (
     EMBEDDED_CLUSTER_PREFIX,
     FETCH_WAIT_S,
@@ -38,8 +39,6 @@ EMBEDDED_FETCH_WAIT_S: Final = 0.02
 # Bounds how long a stop, or a commit of an idle reader, waits for the owner thread.
 POLL_S: Final = 0.1
 COMMIT_INTERVAL_S: Final = 0.1
-# librdkafka's close waits for the answer to the last commit, which a broker that hangs never gives.
-CLOSE_S_MAX: Final = 0.5
 # The metadata are looked at again after this time: when a look failed, and after a lost connection.
 REVIEW_RETRY_S: Final = 0.2
 REVIEW_AFTER_LOSS_S: Final = 1.0
@@ -103,10 +102,8 @@ class Consumer:
             self._close()
 
     def _close(self) -> None:
-        """Close the client; one that waits for longer is left to end by itself."""
-        closing = threading.Thread(target=self._client.close, daemon=True)
-        closing.start()
-        closing.join(CLOSE_S_MAX)
+        # It waits for the answer to the last commit, which a broker that hangs never gives.
+        end_soon(self._client.close)
 
     def _next_batch(self) -> Batch:
         # A consume that may wait waits its whole time, also when messages come. So the poll
