@@ -18,7 +18,17 @@ PACKAGE = Path(evd.__file__).parent
 
 # Neither a clock, nor chance, nor a file, nor a log.
 PURE = {
-    *("abc", "array", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime"),
+    *(
+        "abc",
+        "array",
+        "base64",
+        "bisect",
+        "collections",
+        "contextlib",
+        "copy",
+        "dataclasses",
+        "datetime",
+    ),
     *("decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math"),
     *("operator", "re", "string", "struct", "types", "typing", "uuid", "zlib"),
 }

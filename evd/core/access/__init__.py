@@ -1,0 +1,1 @@
+"""Access: the people, tokens and charging points that may ask, and for what.  Pure."""

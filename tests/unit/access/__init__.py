@@ -1,0 +1,1 @@
+"""Access: roles, tokens, and what is kept of them."""
