@@ -29,8 +29,18 @@ PURE = {
         "dataclasses",
         "datetime",
     ),
-    *("decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math"),
-    *("operator", "re", "string", "struct", "types", "typing", "uuid", "zlib"),
+    *(
+        "decimal",
+        "enum",
+        "fractions",
+        "functools",
+        "hashlib",
+        "heapq",
+        "ipaddress",
+        "itertools",
+        "json",
+    ),
+    *("math", "operator", "re", "string", "struct", "types", "typing", "uuid", "zlib"),
 }
 CORE_LIBRARIES = {"attr", "attrs", "cattr", "cattrs", "orjson"}
 ADAPTER_LIBRARIES = {

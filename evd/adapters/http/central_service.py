@@ -13,6 +13,10 @@ from litestar.params import SkipValidation
 from evd.adapters.store.history_queries import TimelineEntry
 from evd.adapters.store.page import Page, SessionFilter
 from evd.adapters.store.report import Grouping, ReportRow
+from evd.core.access.access import Access
+from evd.core.access.events import CallNoted
+from evd.core.access.rows import AuditEntry
+from evd.core.access.unready import Unready
 from evd.core.central.events import Asked, Reply
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
@@ -97,6 +101,9 @@ class StoredHistory(Protocol):
     ) -> Sequence[FaultStatistics]:
         """Each charging point's faults over the last `days` before `now`."""
 
+    async def audit(self, cp_id: str | None, page: Page) -> Mapping[int, AuditEntry]:
+        """The audit, as `faults`."""
+
     async def health_history(self, cp_id: str | None, page: Page) -> Mapping[int, HealthSnapshot]:
         """Health snapshots, as `faults`."""
 
@@ -149,6 +156,16 @@ class CentralService(Protocol):
 
         Raises nothing: while Central can't decide, the Reply is a refusal, UNAVAILABLE.
         """
+
+    async def tell(self, event: CallNoted) -> None:
+        """Have the audit note a call that no Asked tells of."""
+
+    @property
+    def access(self) -> Access:
+        """The users, tokens and logins; StoreFailed before there was a core."""
+
+    def unready(self) -> Sequence[Unready]:
+        """All that --auth required would refuse; StoreFailed while there is no core."""
 
     @property
     def store(self) -> StoredHistory:

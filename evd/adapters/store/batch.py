@@ -3,6 +3,15 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
+from evd.core.access.rows import (
+    AccessToken,
+    AddressEnd,
+    AuditEntry,
+    KnownAddress,
+    Login,
+    LoginEnd,
+    User,
+)
 from evd.core.central.rows import (
     ChargingPoint,
     FaultEvent,
@@ -23,6 +32,10 @@ _OUTDATED: Mapping[type[Row], type[Row]] = {
     Session: Reading,
     ChargingPoint: Removal,
     Removal: ChargingPoint,
+    Login: LoginEnd,
+    LoginEnd: Login,
+    KnownAddress: AddressEnd,
+    AddressEnd: KnownAddress,
 }
 
 
@@ -41,7 +54,15 @@ def newest_by_kind(rows: Sequence[Row]) -> Mapping[type[Row], Collection[Row]]:
                 key = row.request_id
             case ChargingPoint() | Removal():
                 key = row.cp_id
+            case User():
+                key = row.name
+            case AccessToken() | Login() | LoginEnd():
+                key = row.digest
+            case KnownAddress() | AddressEnd():
+                key = row.place
             case FaultEvent() | HealthSnapshot() | NetworkSnapshot() | OperatorEvent():
+                key = number
+            case AuditEntry():
                 key = number
             case Meta():
                 key = 0

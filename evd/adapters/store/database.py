@@ -70,7 +70,9 @@ class Database(ABC):
 
     def schema_version(self, connection: DBAPIConnection) -> str | None:
         """The version of its tables; None where there are none of ours yet."""
-        return self._only_value(connection, "alembic_version", "version_num")
+        tables = ("schema_version", "alembic_version")
+        found = [self._only_value(connection, table, "version_num") for table in tables]
+        return max(filter(None, found), default=None)
 
     def schema_release(self, connection: DBAPIConnection) -> str | None:
         """The release that made its tables; None where that was before any release said so."""

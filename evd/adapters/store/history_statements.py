@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from evd.adapters.store.database import Database
-from evd.adapters.store.statements import Listed, Question, Statements, made_once
+from evd.adapters.store.statements import NO_REFUSAL, Listed, Question, Statements, made_once
 from evd.adapters.store.tables import HAS_ENDED, REQUEST_ALONE
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import EventType, FaultEvent, OperatorEvent, Request, Session
@@ -84,7 +84,7 @@ class HistoryStatements(Statements):
         """The newest `count` fault events of `cp_id` from `since` to `until`, newest first."""
         sql = (
             "SELECT timestamp, event_type FROM fault_events WHERE cp_id = :cp_id"
-            " AND timestamp >= :since AND timestamp < :until"
+            f" AND timestamp >= :since AND timestamp < :until AND {NO_REFUSAL}"
             " ORDER BY timestamp DESC, id DESC LIMIT :count"
         )
         return Question(*self._compiled(sql), self._change)

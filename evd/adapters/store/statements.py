@@ -23,6 +23,15 @@ from evd.adapters.store.tables import (
     TOTAL_COST,
     TOTAL_KWH,
 )
+from evd.core.access.rows import (
+    AccessToken,
+    AddressEnd,
+    AuditEntry,
+    KnownAddress,
+    Login,
+    LoginEnd,
+    User,
+)
 from evd.core.central.rows import (
     ChargingPoint,
     EventType,
@@ -44,8 +53,11 @@ R = TypeVar("R", bound=attrs.AttrsInstance)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _ROWS_AT_ONCE = 1000
+# A monitor without a right token says nothing of its charging point.
+NO_REFUSAL = f"event_type <> '{EventType.REFUSED}'"
 # The key and the time by which the rows of a table are ordered.
 _ORDERS: Mapping[type, tuple[str, str]] = {
+    AuditEntry: ("id", "ts"),
     FaultEvent: ("id", "timestamp"),
     HealthSnapshot: ("id", "timestamp"),
     NetworkSnapshot: ("id", "timestamp"),
@@ -188,6 +200,15 @@ class Statements:
             NetworkSnapshot: _insert("network_history", _fields(NetworkSnapshot)),
             SessionCurve: _insert("session_curves", _fields(SessionCurve))
             + " ON CONFLICT (session_id) DO NOTHING",
+            User: _upsert("users", _fields(User)),
+            # Revoked once, it stays so, whoever writes it and in whatever order.
+            AccessToken: _upsert("access_tokens", _fields(AccessToken))
+            + " WHERE access_tokens.revoked_at IS NULL",
+            Login: _upsert("logins", _fields(Login)),
+            LoginEnd: "DELETE FROM logins WHERE digest = :digest",
+            KnownAddress: _upsert("known_addresses", _fields(KnownAddress)),
+            AddressEnd: "DELETE FROM known_addresses WHERE place = :place",
+            AuditEntry: _insert("audit", _fields(AuditEntry)),
         }
         return {kind: self._save(kind, sql) for kind, sql in sqls.items()}
 
@@ -245,6 +266,11 @@ class Statements:
     def active_sessions(self) -> Question[Session]:
         """Every session that is ACTIVE, in the order of their starts."""
         return self._rows(Session, f"WHERE {OPEN_SESSION} ORDER BY start_time, session_id")
+
+    @made_once
+    def all_rows(self, row_class: type[R]) -> Question[R]:
+        """Every row of a table."""
+        return self._rows(row_class, "")
 
     @made_once
     def by_ids(self, row_class: type[R], count: int) -> Question[R]:
@@ -306,7 +332,7 @@ class Statements:
     def faults_since(self, of_one: bool) -> Question[FaultEvent]:
         """The fault events from `since` on, in the order of their times."""
         whose = "cp_id = :cp_id" if of_one else "cp_id IN (SELECT cp_id FROM charging_points)"
-        which = f"WHERE {whose} AND timestamp >= :since ORDER BY timestamp, id"
+        which = f"WHERE {whose} AND timestamp >= :since AND {NO_REFUSAL} ORDER BY timestamp, id"
         return self._rows(FaultEvent, which)
 
     @made_once

@@ -25,6 +25,14 @@ from evd.adapters.store.report import Grouping, ReportRow
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.writer import Retention, Writer
+from evd.core.access.rows import (
+    AccessImage,
+    AccessToken,
+    AuditEntry,
+    KnownAddress,
+    Login,
+    User,
+)
 from evd.core.central.overview import EndedOfDay
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
@@ -115,6 +123,9 @@ class Store:
             pruned += await self._delete(self._queries.aged(row_class, cutoff))
         cutoff = now - timedelta(days=kept.network_days_max)
         pruned += await self._delete(self._queries.aged(NetworkSnapshot, cutoff))
+        cutoff = now - timedelta(days=kept.audit_days_max)
+        pruned += await self._delete(self._queries.aged(AuditEntry, cutoff))
+        pruned += await self._delete_beyond(AuditEntry, kept.audit_rows_max)
         for row_class in _OF_EACH_POINT:
             cp_id = ""
             while cp_id := await self._lists.run(
@@ -140,7 +151,8 @@ class Store:
         return pruned
 
     async def load(self) -> Image:
-        """Read all that a start needs: every charging point, open request and ACTIVE session."""
+        """Read all that a start needs: every charging point, open request and ACTIVE session, and
+        who may do what."""
 
         def read(cursor: DBAPICursor) -> Image:
             return Image(
@@ -148,6 +160,12 @@ class Store:
                 list(self._sql.all_charging_points.ask(cursor)),
                 list(self._sql.open_requests.ask(cursor)),
                 list(self._sql.active_sessions.ask(cursor)),
+                AccessImage(
+                    list(self._sql.all_rows(User).ask(cursor)),
+                    list(self._sql.all_rows(AccessToken).ask(cursor)),
+                    list(self._sql.all_rows(Login).ask(cursor)),
+                    list(self._sql.all_rows(KnownAddress).ask(cursor)),
+                ),
             )
 
         return await self._look_ups.run(read)
@@ -236,6 +254,10 @@ class Store:
     ) -> dict[int, HealthSnapshot]:
         """A page of health snapshots, as `faults`."""
         return await self._history(HealthSnapshot, cp_id, page)
+
+    async def audit(self, cp_id: str | None = None, page: Page = PAGE) -> dict[int, AuditEntry]:
+        """A page of the audit, as `faults`."""
+        return await self._history(AuditEntry, cp_id, page)
 
     async def _history(self, row_class: type[R], cp_id: str | None, page: Page) -> dict[int, R]:
         wanted = attrs.asdict(page) | {"cp_id": cp_id}

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
+    String,
     Table,
     Text,
     text,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from evd.adapters.store.columns import columns_of
+from evd.core.access.rows import AccessToken, AuditEntry, KnownAddress, Login, User
 from evd.core.central.rows import (
     ChargingPoint,
     FaultEvent,
@@ -39,7 +41,10 @@ from evd.core.central.rows import (
 )
 
 # The newest of the migrations; read before any of them is imported.
-SCHEMA_HEAD = "0005"
+SCHEMA_HEAD = "0006"
+# The oldest version whose readers and writers can use these tables all the same: what came since
+# was only added.
+SCHEMA_LEAST = "0005"
 
 # A status that nobody knows is open: so a start finds it.
 OPEN_REQUEST = "status NOT IN ('COMPLETED', 'DENIED', 'FAILED')"
@@ -78,6 +83,12 @@ meta = Table(
     *columns_of(Meta),
     Column("commits", BigInteger, nullable=False),
     CheckConstraint("id = 1", name="meta_is_one_row"),
+)
+
+# One row: the newest step.  Releases that know no such table look into `alembic_version`, where the
+# least version stands.
+schema_version = Table(
+    "schema_version", metadata, Column("version_num", String(32), primary_key=True)
 )
 
 # One row: the release whose steps made the tables.  A database that is older has no such table.
@@ -156,13 +167,35 @@ network_history = Table(
     Index("network_history_by_time", "timestamp", "id"),
 )
 
+users = Table("users", metadata, *columns_of(User, "name"))
+
+access_tokens = Table("access_tokens", metadata, *columns_of(AccessToken, "digest"))
+
+logins = Table("logins", metadata, *columns_of(Login, "digest"))
+
+known_addresses = Table("known_addresses", metadata, *columns_of(KnownAddress, "place"))
+
+audit = Table(
+    "audit",
+    metadata,
+    _number("id"),
+    *columns_of(AuditEntry),
+    Index("audit_by_cp", "cp_id", "ts", "id"),
+    Index("audit_by_time", "ts", "id"),
+)
+
 TABLES: Mapping[type, Table] = {
+    AccessToken: access_tokens,
+    AuditEntry: audit,
     ChargingPoint: charging_points,
     FaultEvent: fault_events,
     HealthSnapshot: cp_health_history,
+    KnownAddress: known_addresses,
+    Login: logins,
     NetworkSnapshot: network_history,
     OperatorEvent: operator_events,
     Request: requests,
     Session: charging_sessions,
     SessionCurve: session_curves,
+    User: users,
 }

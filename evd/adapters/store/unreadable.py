@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from evd.core.access.rows import AccessToken, AuditEntry, KnownAddress, Login, User
 from evd.core.central.rows import (
     ChargingPoint,
     FaultEvent,
@@ -30,15 +31,20 @@ from evd.core.wire.messages import RequestStatus
 NAMES_MAX = 100
 _SHOWN_CHARS_MAX = 60
 _KINDS: Mapping[type, str] = {
+    AccessToken: "the token with the digest",
+    AuditEntry: "a line of the audit of",
     ChargingPoint: "charging point",
     FaultEvent: "a fault event of",
     HealthSnapshot: "a health snapshot of",
+    KnownAddress: "a known address of",
+    Login: "the login with the digest",
     Meta: "Central",
     NetworkSnapshot: "the network at",
     OperatorEvent: "an operator's event of",
     Request: "request",
     Session: "session",
     SessionCurve: "the curve of",
+    User: "user",
 }
 # Stands for a time that is lost: nobody takes it for a true one.
 _LOST_TIME = datetime(1970, 1, 1, tzinfo=UTC)

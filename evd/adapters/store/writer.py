@@ -22,6 +22,8 @@ NETWORK_DAYS_MAX = 30
 # The bound of each charging point: none pushes out what is known of the others.
 HISTORY_ROWS_MAX = 10_000
 REQUESTS_MAX = 1_000_000
+AUDIT_DAYS_MAX = 730
+AUDIT_ROWS_MAX = 1_000_000
 # One step of pruning deletes this much of each: a few ms, for which a commit may have to wait.
 PRUNED_ROWS_MAX = 500
 
@@ -36,12 +38,15 @@ class Retention:
     `rows_max`: of `fault_events`, `operator_events` and `cp_health_history`, of each charging
     point.
     `requests_max`: of the requests that ended without a session.
+    `audit_days_max`, `audit_rows_max`: of the audit.
     """
 
     days_max: int = HISTORY_DAYS_MAX
     rows_max: int = HISTORY_ROWS_MAX
     network_days_max: int = NETWORK_DAYS_MAX
     requests_max: int = REQUESTS_MAX
+    audit_days_max: int = AUDIT_DAYS_MAX
+    audit_rows_max: int = AUDIT_ROWS_MAX
 
 
 def new_central_id() -> str:

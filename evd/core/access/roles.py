@@ -16,6 +16,15 @@ class Role(StrEnum):
     MONITOR = "monitor"
 
 
+class Auth(StrEnum):
+    """The flag --auth: take everybody, take everybody and count whom REQUIRED would refuse, or
+    take only those with a right token or password."""
+
+    OFF = "off"
+    WARN = "warn"
+    REQUIRED = "required"
+
+
 class Right(StrEnum):
     """A kind of call.  A driver that may SEE or CHARGE may do so for its own `driver_id` alone."""
 

@@ -8,13 +8,21 @@ that only the database has, and `remember` takes them.
     settlement  how a session ends and what is billed
     monitors    who is registered, and what they say of their engines
     operator    stop, resume, shut down, remove
+    access_calls  users, tokens, logins
+    auditing    who asked for what
     recovery    the wait after a restore
     lives       the steps that a request's and a session's row can take
 """
 
 from collections.abc import Iterable, Sequence
 
+from evd.core.access.access import Access
+from evd.core.access.events import AccessAsked, CallNoted
+from evd.core.access.unready import Unready
+from evd.core.central.access_calls import AccessCalls
+from evd.core.central.auditing import Auditing
 from evd.core.central.events import (
+    Asked,
     CentralSettings,
     ChargeAsked,
     CpRemovalAsked,
@@ -73,6 +81,8 @@ class Central:
         self._recovery = Recovery(self._state)
         self._monitors = Monitors(self._state, self._sessions, self._recovery)
         self._minutes = Minutes(self._state)
+        self._access_calls = AccessCalls(self._state)
+        self._auditing = Auditing(self._state)
         self._stall = StallWatch()
         self._spent = False
         self._tick_s = self._beacon_s = self._broker_s = now.mono_s
@@ -107,6 +117,14 @@ class Central:
         if self._stall.observe(now.mono_s):
             self._monitors.restart_timeouts()
             self._sessions.restart_timeouts()
+        effects = self._handle(event)
+        if isinstance(event, Asked):
+            effects += self._auditing.of_call(event, effects)
+        return effects
+
+    def _handle(self, event: Event) -> list[Effect]:
+        if isinstance(event, AccessAsked):
+            return self._access_calls.on_asked(event)
         match event:
             case Telemetry():
                 return self._sessions.on_telemetry(event)
@@ -138,6 +156,8 @@ class Central:
                 return self._operator.on_asked(event)
             case RecoveryAccepted():
                 return self._recovery.on_accepted(event)
+            case CallNoted():
+                return self._auditing.on_noted(event)
             case Saved():
                 return []
             case SaveFailed():
@@ -197,10 +217,20 @@ class Central:
         effects += self._operator.tick()
         effects += self._recovery.tick()
         effects += self._minutes.tick()
+        effects += self._access_calls.tick()
         if now_s - self._beacon_s >= BEACON_S:
             self._beacon_s = now_s
             effects += self._state.beacon()
         return effects
+
+    @property
+    def access(self) -> Access:
+        """The users, tokens and logins; to be read, and changed by events alone."""
+        return self._state.access
+
+    def unready(self, now: Now) -> list[Unready]:
+        """Return all that --auth required would refuse."""
+        return [*self._monitors.unready(now), *self._state.access.unready(now)]
 
     @property
     def active_requests(self) -> int:

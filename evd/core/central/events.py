@@ -1,13 +1,16 @@
 """The events of Central, besides the messages that it reads from Kafka, and its effects.
 
 A `call` is the number that the shell gave to one call of an operator or a program; its `Reply`
-carries it.  A `connection` is the number that it gave to one monitor's connection.
+carries it, and `by` is the one who makes it.  A `connection` is the number that it gave to one
+monitor's connection.
 """
 
 from enum import StrEnum
 
 import attrs
 
+from evd.core.access.events import AccessAsked, CallNoted, Told
+from evd.core.access.roles import OPEN, Auth, Caller
 from evd.core.central.rows import Row
 from evd.core.effects import Note, Send
 from evd.core.machine import Saved, SaveFailed
@@ -25,6 +28,7 @@ class CentralSettings:
     session_lost_after_s: float = 900.0
     restart_grace_s: float = 3.0
     cps_max: int = 20_000
+    auth: Auth = Auth.OFF
 
 
 @attrs.frozen(slots=True)
@@ -41,11 +45,12 @@ class Polled:
 
 @attrs.frozen(slots=True)
 class MonitorSaid:
-    """A good frame came in, at the monotonic `at_s`; None: just now."""
+    """A good frame came in, at the monotonic `at_s`; None: just now.  `address`: from where."""
 
     connection: int
     message: FromMonitor
     at_s: float | None = None
+    address: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -78,6 +83,7 @@ class ChargeAsked:
     request_id: str
     driver_id: str
     cp_id: str | None
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -86,6 +92,7 @@ class RequestEndAsked:
 
     call: int
     request_id: str
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -94,6 +101,7 @@ class SessionStopAsked:
 
     call: int
     session_id: str
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -103,6 +111,7 @@ class JudgementAsked:
     call: int
     session_id: str
     accept: bool
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -111,6 +120,7 @@ class CpStopAsked:
 
     call: int
     cp_id: str
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -119,6 +129,7 @@ class CpResumeAsked:
 
     call: int
     cp_id: str
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -127,6 +138,7 @@ class CpShutdownAsked:
 
     call: int
     cp_id: str
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -135,6 +147,7 @@ class CpRemovalAsked:
 
     call: int
     cp_id: str
+    by: Caller = OPEN
 
 
 @attrs.frozen(slots=True)
@@ -142,6 +155,7 @@ class RecoveryAccepted:
     """The operator takes it that no more records come after a restore."""
 
     call: int
+    by: Caller = OPEN
 
 
 Asked = (
@@ -154,10 +168,11 @@ Asked = (
     | CpShutdownAsked
     | CpRemovalAsked
     | RecoveryAccepted
+    | AccessAsked
 )
 FromKafka = DriverRequest | CpStatus | Telemetry | SessionRecord
 FromConnection = MonitorSaid | FrameRefused | MonitorLeft
-Event = FromKafka | Polled | Ticked | FromConnection | Asked | Saved | SaveFailed
+Event = FromKafka | Polled | Ticked | FromConnection | Asked | CallNoted | Saved | SaveFailed
 
 
 @attrs.frozen(slots=True)
@@ -197,6 +212,13 @@ class TelemetryRefused:
     cp_id: str
 
 
+@attrs.frozen(slots=True)
+class WouldRefuse:
+    """Count one that was taken and would not be with --auth required; `what` is its kind."""
+
+    what: str
+
+
 class Refusal(StrEnum):
     """Why a call is refused: no such id, it can't be done as things are, or not just now."""
 
@@ -207,7 +229,9 @@ class Refusal(StrEnum):
 
 @attrs.frozen(slots=True)
 class Accepted:
-    """A call's wish is stored, and will be done if it is not done yet."""
+    """A call's wish is stored, and will be done if it is not done yet; `told`: what came of it."""
+
+    told: Told | None = None
 
 
 @attrs.frozen(slots=True)
@@ -227,4 +251,4 @@ class Reply:
     answer: Accepted | Refused
 
 
-Effect = Save | Send | Note | Answer | HangUp | Reply | PutAside | TelemetryRefused
+Effect = Save | Send | Note | Answer | HangUp | Reply | PutAside | TelemetryRefused | WouldRefuse

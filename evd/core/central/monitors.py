@@ -4,6 +4,10 @@ A closed connection is KO at once; one that says nothing for the time-out is hun
 change of a charging point's health is written down once, also over Central's own restarts.
 """
 
+from evd.core.access.access import NEVER_MADE, NO_TOKEN
+from evd.core.access.roles import Auth
+from evd.core.access.tokens import digest
+from evd.core.access.unready import Unready
 from evd.core.central.events import (
     Answer,
     Effect,
@@ -12,13 +16,15 @@ from evd.core.central.events import (
     MonitorSaid,
     PutAside,
     Save,
+    WouldRefuse,
 )
 from evd.core.central.point import Point
 from evd.core.central.recovery import Recovery
 from evd.core.central.rows import ChargingPoint
 from evd.core.central.sessions import Sessions
 from evd.core.central.state import State
-from evd.core.effects import Level, Note
+from evd.core.central.turned_away import TurnedAway
+from evd.core.effects import Level, Note, Now
 from evd.core.wire.control import (
     Ack,
     EngineStatus,
@@ -34,6 +40,7 @@ from evd.core.wire.messages import CpStatus
 
 # A monitor sends a frame at least three times within the time-out.
 HEARTBEATS_PER_TIMEOUT = 3
+REVOKED = "its token is good no more"
 
 
 class Monitors:
@@ -44,12 +51,17 @@ class Monitors:
         self.sessions = sessions
         self.recovery = recovery
         self._points: dict[int, Point] = {}
+        self._turned_away = TurnedAway()
+        # The digest of the right token that each open connection showed.
+        self._proofs: dict[int, str] = {}
+        self._unready: dict[int, Unready] = {}
+        self._access_seen = state.access.generation
 
     def on_message(self, event: MonitorSaid) -> list[Effect]:
         """Take in a good frame of a monitor, and answer it."""
         connection, message = event.connection, event.message
         if isinstance(message, Register):
-            return self._on_register(connection, message, event.at_s)
+            return self._on_register(event, message)
         point = self._points.get(connection)
         if point is None:
             code, why = NackCode.NOT_REGISTERED, "REGISTER comes first"
@@ -80,12 +92,17 @@ class Monitors:
         point = self._points.get(connection)
         return [] if point is None else self._lose(point, "its monitor's connection closed")
 
-    def _on_register(self, connection: int, message: Register, at_s: float | None) -> list[Effect]:
-        state = self.state
+    def _on_register(self, event: MonitorSaid, message: Register) -> list[Effect]:
+        state, connection = self.state, event.connection
         bound = self._points.get(connection)
         if bound is not None and bound.cp_id != message.cp_id:
             return [_refuse_other(connection, message, bound)]
+        proof, why = self._proof(message)
+        if why and state.settings.auth is Auth.REQUIRED:
+            return self._turn_back(event, message, why)
         effects: list[Effect] = []
+        if why and state.settings.auth is Auth.WARN:
+            effects.append(WouldRefuse("monitor"))
         point = state.points.get(message.cp_id)
         if point is not None and point.connection not in (None, connection):
             if point.instance_id != message.instance_id and not self._is_silent(point):
@@ -109,14 +126,57 @@ class Monitors:
         elif bound is None and not point.is_flapping:
             effects.append(_note(Level.INFO, point, " registered"))
         self._points[connection] = point
+        self._keep_proof(event, message, proof, why)
         first, state.speaks = not state.speaks, True
         effects += point.registered(connection, message, state.now)
-        point.heard(state.now, at_s)
+        point.heard(state.now, event.at_s)
         effects += self._on_verdict(point, message)
         heartbeat_s = round(state.settings.heartbeat_timeout_s / HEARTBEATS_PER_TIMEOUT, 3)
         ack = Ack(message.seq, state.meta.central_id, heartbeat_s=heartbeat_s)
         effects.append(Answer(connection, ack))
         return [*effects, *state.beacon()] if first else effects
+
+    def _proof(self, message: Register) -> tuple[str, str]:
+        """Return the digest of a right token, or why there is none; no more than one hash."""
+        if message.token is None and self.state.settings.auth is Auth.OFF:
+            return "", NO_TOKEN
+        proof = None if message.token is None else digest(message.token)
+        why = self.state.access.why_no_monitor(message.cp_id, proof, self.state.now)
+        return ("", why) if why else (proof or "", "")
+
+    def _keep_proof(self, event: MonitorSaid, message: Register, proof: str, why: str) -> None:
+        """Know by what a connection was let in, or why `required` would not let it in."""
+        self._proofs.pop(event.connection, None)
+        self._unready.pop(event.connection, None)
+        if why:
+            wall = self.state.now.wall
+            seen = Unready("point", message.cp_id, event.address, why, 1, wall)
+            self._unready[event.connection] = seen
+        else:
+            self._proofs[event.connection] = proof
+
+    def _turn_back(self, event: MonitorSaid, message: Register, why: str) -> list[Effect]:
+        """Refuse somebody without a right token.
+
+        A stranger is not told which charging points there are: the log and the row say more.
+        """
+        state, cp_id = self.state, message.cp_id
+        is_known = cp_id in state.points or state.access.has_cp_token(cp_id, state.now)
+        said = "token: is wanted here" if message.token is None else "token: is not good here"
+        return [
+            _refuse(event.connection, message, NackCode.UNAUTHORIZED, said),
+            HangUp(event.connection),
+            *self._turned_away.add(cp_id, event.address, why, is_known=is_known, now=state.now),
+        ]
+
+    def unready(self, now: Now) -> list[Unready]:
+        """Return the charging points that --auth required would refuse."""
+        state, found = self.state, [*self._unready.values()]
+        named = {each.name for each in found}
+        for cp_id in state.points.keys() - named:
+            if not state.access.has_cp_token(cp_id, now):
+                found.append(Unready("point", cp_id, "", NEVER_MADE, 0, now.wall))
+        return sorted(found, key=lambda each: each.name)
 
     def _turn_away(self, connection: int, message: Register) -> list[Effect]:
         why = f"Central knows {len(self.state.points)} charging points, and may know no more"
@@ -129,8 +189,12 @@ class Monitors:
     def _hang_up(self, point: Point) -> list[Effect]:
         if point.connection is None:
             return []
-        self._points.pop(point.connection, None)
+        self._forget(point.connection)
         return [HangUp(point.connection)]
+
+    def _forget(self, connection: int) -> None:
+        for kept in (self._points, self._proofs, self._unready):
+            kept.pop(connection, None)
 
     def _is_silent(self, point: Point) -> bool:
         return point.is_silent(self.state.now.mono_s, self.state.settings.heartbeat_timeout_s)
@@ -161,7 +225,7 @@ class Monitors:
 
     def _lose(self, point: Point, why: str) -> list[Effect]:
         if point.connection is not None:
-            self._points.pop(point.connection, None)
+            self._forget(point.connection)
         effects = point.lost(why, self.state.now)
         if effects:
             why = f"charging point {point.cp_id} is out of sight; charging goes on"
@@ -191,7 +255,7 @@ class Monitors:
 
     def tick(self) -> list[Effect]:
         """Hang up on the silent, and write down how each charging point stands."""
-        state, effects = self.state, list[Effect]()
+        state, effects = self.state, self._hang_up_revoked()
         settled, overdue = not state.in_grace, self._overdue()
         for point in state.points.values():
             if point.connection is not None and self._is_silent(point):
@@ -201,6 +265,21 @@ class Monitors:
             elif overdue and point.connection is None and point.row.connected:
                 effects += self._lose(point, "its monitor did not come back after Central's start")
             effects += point.ticked(state.now, settled=settled)
+        return [*effects, *self._turned_away.tick(state.now)]
+
+    def _hang_up_revoked(self) -> list[Effect]:
+        """Hang up on those whose token is good no more."""
+        state, effects = self.state, list[Effect]()
+        if state.access.generation == self._access_seen:
+            return effects
+        self._access_seen = state.access.generation
+        if state.settings.auth is not Auth.REQUIRED:
+            return effects
+        for connection, proof in list(self._proofs.items()):
+            if not state.access.is_token_good(proof, state.now):
+                point = self._points[connection]
+                effects += self._hang_up(point)
+                effects += self._lose(point, REVOKED)
         return effects
 
     def _overdue(self) -> bool:

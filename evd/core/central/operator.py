@@ -53,10 +53,10 @@ class Operator:
             case CpStopAsked():
                 did = OperatorEventType.STOPPED
                 effects = point.stopped(did.done, self.state.now)
-                effects += self._noted(point, did) if effects else []
+                effects += self._noted(event, did) if effects else []
             case CpResumeAsked():
                 effects = point.resumed(self.state.now)
-                effects += self._noted(point, OperatorEventType.RESUMED) if effects else []
+                effects += self._noted(event, OperatorEventType.RESUMED) if effects else []
             case CpShutdownAsked():
                 if point.report is None:
                     why = f"{event.cp_id}: its engine has not reported yet"
@@ -66,14 +66,15 @@ class Operator:
                 boot_id, told = point.report.boot_id, self._shutdowns.get(point.cp_id)
                 self._shutdowns[point.cp_id] = (boot_id, until_s)
                 is_new = told is None or told[0] != boot_id
-                effects = self._noted(point, OperatorEventType.SHUTDOWN) if is_new else []
+                effects = self._noted(event, OperatorEventType.SHUTDOWN) if is_new else []
             case CpRemovalAsked():
                 return self._remove(event, point)
         return [*effects, Reply(event.call, Accepted()), *self._level(point)]
 
-    def _noted(self, point: Point, did: OperatorEventType) -> list[Effect]:
-        """Write down what was done."""
-        return [Save(OperatorEvent(point.cp_id, did, self.state.now.wall))]
+    def _noted(self, event: AboutCp, did: OperatorEventType) -> list[Effect]:
+        """Write down what was done, and who did it."""
+        who = event.by.name or None
+        return [Save(OperatorEvent(event.cp_id, did, self.state.now.wall, who))]
 
     def _remove(self, event: CpRemovalAsked, point: Point) -> list[Effect]:
         why = self._needed(point)
@@ -85,6 +86,8 @@ class Operator:
         self._shutdowns.pop(event.cp_id, None)
         return [
             Save(Removal(event.cp_id)),
+            # Removed, it comes back with a new token, and not with one that lies on a lost host.
+            *map(Save, self.state.access.revoke_cp_token(event.cp_id, self.state.now)),
             Reply(event.call, Accepted()),
             Note(Level.INFO, f"CP {event.cp_id} was removed by the operator"),
         ]

@@ -11,7 +11,7 @@ class EventKind(StrEnum):
     """The kinds of what happens, in the feed and in a timeline, which has no BREAKER.
 
     The first four are those of fault events, the next three those of the operator's.  REFUSED: a
-    request that became no session.
+    request that became no session, or somebody who had no right token for a charging point.
     """
 
     FAULT = "FAULT"

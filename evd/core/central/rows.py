@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import attrs
 
+from evd.core.access.rows import AccessImage, AccessRow
 from evd.core.curve import CurvePoint
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import CpState, RequestStatus
@@ -38,12 +39,13 @@ class BreakerState(StrEnum):
 
 
 class EventType(StrEnum):
-    """The kinds of fault events."""
+    """The kinds of fault events.  REFUSED: somebody had no right token; its state is as before."""
 
     FAULT = "FAULT"
     RECOVERY = "RECOVERY"
     DISCONNECTED = "DISCONNECTED"
     RECONNECTED = "RECONNECTED"
+    REFUSED = "REFUSED"
 
 
 class OperatorEventType(StrEnum):
@@ -180,11 +182,15 @@ class FaultEvent:
 
 @attrs.frozen(slots=True)
 class OperatorEvent:
-    """One line of what the operator did to a charging point; appended, never changed."""
+    """One line of what the operator did to a charging point; appended, never changed.
+
+    `who` did it; None: it is not known.
+    """
 
     cp_id: str
     event_type: OperatorEventType
     timestamp: datetime
+    who: str | None = None
 
 
 @attrs.frozen(slots=True)
@@ -252,14 +258,17 @@ Row = (
     | Reading
     | SessionCurve
     | Removal
+    | AccessRow
 )
 
 
 @attrs.frozen(slots=True)
 class Image:
-    """The part of the database that Central needs at its start: its identity, all that is open."""
+    """The part of the database that Central needs at its start: its identity, all that is open,
+    who may do what."""
 
     meta: Meta
     charging_points: Sequence[ChargingPoint] = ()
     requests: Sequence[Request] = ()
     sessions: Sequence[Session] = ()
+    access: AccessImage = AccessImage()

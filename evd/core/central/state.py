@@ -1,5 +1,6 @@
 """The memory that the parts of Central's core share: identity, rows, charging points, time."""
 
+from evd.core.access.access import Access
 from evd.core.central.curve import Curves
 from evd.core.central.events import CentralSettings, Effect, Save
 from evd.core.central.ledger import Ledger
@@ -19,6 +20,7 @@ class State:
         self.ledger = Ledger(image.requests, image.sessions)
         self.points: dict[str, Point] = {}
         self.curves = Curves()
+        self.access = Access(image.access)
         # A Central that no monitor has registered with may be one too many: it stays silent.
         self.speaks = False
         # When the START of an ACTIVE session was first said, if this Central said it.

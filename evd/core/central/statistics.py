@@ -95,6 +95,8 @@ def fault_statistics(
     """
     tallies = {opening.cp_id: _Tally(opening, since, until) for opening in openings}
     for event in events:
+        if event.event_type is EventType.REFUSED:
+            continue
         tally = tallies.get(event.cp_id)
         if tally is None:
             tally = tallies[event.cp_id] = _Tally(Opening(event.cp_id), since, until)

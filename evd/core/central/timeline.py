@@ -12,7 +12,8 @@ from evd.core.wire.units import euros_from_cents, kwh_from_mwh
 
 @attrs.frozen(slots=True)
 class Entry:
-    """One thing that happened; the ids, kWh and euros are null where it has none."""
+    """One thing that happened; the ids, kWh and euros are null where it has none, and so is `who`
+    did it where nobody did or nobody knows."""
 
     kind: EventKind
     cp_id: str | None
@@ -23,17 +24,18 @@ class Entry:
     driver_id: str | None = None
     kwh: float | None = None
     euros: float | None = None
+    who: str | None = None
 
 
 def entry_of_fault(row: FaultEvent) -> Entry:
-    """A fault, a recovery, a connection that was lost or is back."""
+    """A fault, a recovery, a connection that was lost, is back or was refused."""
     return Entry(EventKind(row.event_type.value), row.cp_id, row.timestamp, row.reason)
 
 
 def entry_of_operator(row: OperatorEvent) -> Entry:
     """A stop, a resume or a shutdown."""
     did = row.event_type
-    return Entry(EventKind(did.value), row.cp_id, row.timestamp, did.done)
+    return Entry(EventKind(did.value), row.cp_id, row.timestamp, did.done, who=row.who)
 
 
 def entry_of_start(row: Session) -> Entry:

@@ -14,6 +14,7 @@ from evd.core.wire.fields import (
     kw_rate_field,
     location_field,
     number_field,
+    secret_field,
     text_field,
 )
 from evd.core.wire.messages import CpState
@@ -88,7 +89,7 @@ class Register(Heartbeat):
     kw_rate: float | None = kw_rate_field(null=True)
     euro_rate: float | None = euro_rate_field(null=True)
     location: str | None = location_field(optional=True)
-    token: str | None = text_field(optional=True)
+    token: str | None = secret_field(optional=True)
 
 
 @attrs.frozen(slots=True)

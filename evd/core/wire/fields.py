@@ -217,6 +217,19 @@ def text_field(*, null: bool = False, optional: bool = False) -> Any:
     return _field(check_text, null, optional, _shown)
 
 
+def secret_field(*, optional: bool = False) -> Any:
+    """A field for a token as it came: of any form, and shown by no `repr`."""
+    if not optional:
+        return attrs.field(repr=False, validator=_nullable(check_text, False))
+    return attrs.field(
+        default=None,
+        kw_only=True,
+        repr=False,
+        validator=_nullable(check_text, True),
+        metadata={"optional": True},
+    )
+
+
 def location_field(*, null: bool = False, optional: bool = False) -> Any:
     """A field for the place of a charging point."""
     return _field(check_location, null, optional)

@@ -84,6 +84,7 @@ class Connections:
         self, number: int, stream: FramedStream, room: trio.Semaphore, scope: trio.CancelScope
     ) -> None:
         streak = BadFrameStreak()
+        address = _host(stream)
         while True:
             frames = None
             with trio.move_on_after(self._silence_s_max):
@@ -98,10 +99,10 @@ class Connections:
                 fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
                 last = isinstance(fields, BadFrame) and streak.bad()
                 await room.acquire()
-                await self._inbox.put(_event(number, fields, last, at_s))
+                await self._inbox.put(_event(number, fields, last, at_s, address))
                 if last:
-                    text, host = "%s sends nothing but bad frames: hung up", _host(stream)
-                    self._repeats.log(logger, logging.WARNING, host, text, stream.peer)
+                    text = "%s sends nothing but bad frames: hung up"
+                    self._repeats.log(logger, logging.WARNING, address, text, stream.peer)
                     return
                 if not isinstance(fields, BadFrame):
                     streak.good()
@@ -144,13 +145,14 @@ class Connections:
 
 
 def _event(
-    number: int, fields: dict[str, Any] | BadFrame, last: bool, at_s: float
+    number: int, fields: dict[str, Any] | BadFrame, last: bool, at_s: float, address: str
 ) -> MonitorSaid | FrameRefused:
     if isinstance(fields, BadFrame):
         why = f"bad frame: {fields.reason}"
         return FrameRefused(number, NackCode.BAD_FRAME, None, why, last, at_s)
     try:
-        return MonitorSaid(number, cast(FromMonitor, codec.structure_monitor(fields)), at_s)
+        message = cast(FromMonitor, codec.structure_monitor(fields))
+        return MonitorSaid(number, message, at_s, address)
     except codec.BadMessage as error:
         seq = _seq_of(fields)
         return FrameRefused(number, NackCode.BAD_FIELD, seq, str(error), at_s=at_s)

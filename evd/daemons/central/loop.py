@@ -25,6 +25,7 @@ from evd.core.central.events import (
     Reply,
     TelemetryRefused,
     Ticked,
+    WouldRefuse,
 )
 from evd.core.effects import Note, Send
 from evd.daemons.central.connections import Connections
@@ -183,6 +184,8 @@ class Loop:
                 self._messenger.put_aside(self._raws[id(step.message)], step.error)
             case TelemetryRefused():
                 self._metrics.count_refused_telemetry(step.cp_id)
+            case WouldRefuse():
+                self._metrics.count_would_refuse(step.what)
         return None
 
     async def turn_away(self, stream: FramedStream) -> None:

@@ -36,6 +36,12 @@ from evd.core.wire.messages import (
 from evd.daemons.timings import ANSWER_BUCKETS_S, Timings
 
 READ_TOPICS = (REQUESTS, STATUS, TELEMETRY, SESSIONS)
+# A monitor's REGISTER, a call, a client of the feed.
+WOULD_REFUSE = ("monitor", "http", "feed")
+_WOULD_REFUSE = (
+    "evd_auth_would_refuse_total",
+    "Those that were taken and would not be with --auth required",
+)
 _TOPIC_OF: dict[type, str] = {
     DriverRequest: REQUESTS,
     CpStatus: STATUS,
@@ -107,6 +113,7 @@ class CentralMetrics:
             "Messages of monitors that were not taken",
             {"code": [code.value for code in NackCode]},
         )
+        self._would_refuse = counter(*_WOULD_REFUSE, {"what": WOULD_REFUSE})
         self._commit_s = metrics.histogram(
             "evd_commit_seconds", "Commits to the database, by their duration", _COMMIT_BUCKETS_S
         )
@@ -150,6 +157,10 @@ class CentralMetrics:
         """Count an answer to a monitor, if it is a NACK."""
         if isinstance(answer, Nack) and answer.code is not None:
             self._nacks.labels(answer.code).inc()
+
+    def count_would_refuse(self, what: str) -> None:
+        """Count one that was taken, and would not be with --auth required."""
+        self._would_refuse.labels(what).inc()
 
     def count_refused_telemetry(self, cp_id: str) -> None:
         """Count a reading that can't be."""

@@ -8,6 +8,9 @@ from uuid import uuid4
 import trio
 
 from evd.adapters.store import Store, StoreFailed
+from evd.core.access.access import Access
+from evd.core.access.events import CallNoted
+from evd.core.access.unready import Unready
 from evd.core.central.core import Central
 from evd.core.central.events import Asked, Refusal, Refused, Reply
 from evd.core.central.views import CpView
@@ -43,12 +46,14 @@ class Service:
         self._calls: dict[int, trio.MemorySendChannel[Reply]] = {}
         self._core: Central | None = None
         self._store: Store | None = None
+        # The last one that ran: it is asked who may do what while the database is away.
+        self._newest: Central | None = None
         self._reason = "Central is starting"
         self._central_id = ""
 
     def start_serving(self, core: Central, store: Store) -> None:
         """Let `core` answer from now on, and `store` be read."""
-        self._core, self._store = core, store
+        self._core, self._store, self._newest = core, store, core
         self._central_id = core.central_id
 
     def stop_serving(self, reason: str) -> None:
@@ -94,6 +99,11 @@ class Service:
             return _unserved(number, "Central did not decide in time")
         finally:
             self._calls.pop(number, None)
+
+    async def tell(self, event: CallNoted) -> None:
+        """Have the audit note a call; while Central has no core nobody can."""
+        if self._core is not None:
+            await self._inbox.put(event)
 
     def unhealthy(self) -> str | None:
         """Return why Central can't serve requests now; None when it can."""
@@ -144,6 +154,20 @@ class Service:
         if self._core is None:
             raise StoreFailed(self._reason)
         return self._core
+
+    @property
+    def access(self) -> Access:
+        """The users, tokens and logins of the newest core, also while the database is away.
+
+        StoreFailed before there was a core.
+        """
+        if self._newest is None:
+            raise StoreFailed(self._reason)
+        return self._newest.access
+
+    def unready(self) -> list[Unready]:
+        """Return all that --auth required would refuse; StoreFailed while there is no core."""
+        return self._running.unready(now())
 
     def charging_points(self) -> list[CpView]:
         """Return every charging point as it is shown; StoreFailed while there is no core."""

@@ -21,6 +21,7 @@ from evd.core.central.events import (
     Reply,
     Save,
     TelemetryRefused,
+    WouldRefuse,
 )
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
@@ -52,7 +53,7 @@ class CommitMarks:
     marks: Mapping[Place, Mark]
 
 
-Say = Send | Answer | HangUp | Reply | Note | PutAside | TelemetryRefused
+Say = Send | Answer | HangUp | Reply | Note | PutAside | TelemetryRefused | WouldRefuse
 Step = LookUp | Commit | CommitMarks | Say
 Steps = Generator[Step, Found | None, None]
 

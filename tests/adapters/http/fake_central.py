@@ -16,6 +16,10 @@ from evd.adapters.store import Page, SessionFilter
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.history_queries import TimelineEntry
 from evd.adapters.store.report import Grouping, ReportRow
+from evd.core.access.access import Access
+from evd.core.access.events import CallNoted
+from evd.core.access.rows import AuditEntry, Outcome
+from evd.core.access.unready import Unready
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.point import Point
 from evd.core.central.power import PowerPoint
@@ -104,9 +108,17 @@ class FakeCentral:
     )
     asked: list[Asked] = attrs.Factory(list)
     queries: list[tuple[Any, ...]] = attrs.Factory(list)
+    access: Access = attrs.Factory(Access)
+    noted: list[CallNoted] = attrs.Factory(list)
 
     def unhealthy(self) -> str | None:
         return self.reason
+
+    def unready(self) -> Sequence[Unready]:
+        return []
+
+    async def tell(self, event: CallNoted) -> None:
+        self.noted.append(event)
 
     def charging_points(self) -> Sequence[CpView]:
         self._fail()
@@ -197,6 +209,10 @@ class FakeCentral:
     async def faults(self, cp_id: str | None, page: Page) -> Mapping[int, FaultEvent]:
         self._note("faults", cp_id, page)
         return {12: FaultEvent("CP-001", EventType.FAULT, "refused", NOON)}
+
+    async def audit(self, cp_id: str | None, page: Page) -> Mapping[int, AuditEntry]:
+        self._note("audit", cp_id, page)
+        return {7: AuditEntry(NOON, "alice", "admin", "", "cp stop", "CP-001", Outcome.DONE)}
 
     async def states(
         self, cp_ids: Sequence[str], since: datetime, until: datetime

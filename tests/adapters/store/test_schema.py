@@ -64,6 +64,9 @@ FOR_OTHERS = {
 }
 
 
+ACCESS_TABLES = ("users", "access_tokens", "logins", "known_addresses", "audit", "schema_version")
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A closed SQLite database with a row of each kind, and a session that has ended."""
@@ -187,7 +190,7 @@ async def test_sessions_of_before_are_known_as_stray(
             cursor.execute(f"ALTER TABLE charging_sessions DROP COLUMN {name}")
         for index in ("requests_alone_by_cp", "charging_sessions_ended"):
             cursor.execute(f"DROP INDEX {index}")
-        for table in ("session_curves", "network_history", "operator_events"):
+        for table in ("session_curves", "network_history", "operator_events", *ACCESS_TABLES):
             cursor.execute(f"DROP TABLE {table}")
         cursor.execute("ALTER TABLE charging_points DROP COLUMN state_since")
         cursor.execute("ALTER TABLE cp_health_history DROP COLUMN kw")
