@@ -11,20 +11,17 @@ from enum import Enum, auto
 
 import attrs
 
+from evd.core.access.rows import AccessImage, AccessToken, AuditEntry
 from evd.core.central.rows import (
     ChargingPoint,
     FaultEvent,
-    HealthSnapshot,
     Image,
     Meta,
-    NetworkSnapshot,
-    OperatorEvent,
     Reading,
     Removal,
     Request,
     Row,
     Session,
-    SessionCurve,
     SessionStatus,
 )
 from evd.core.driver.disk import BLANK_DISK, DriverDisk
@@ -70,11 +67,19 @@ class Database:
     requests: dict[str, Request] = attrs.Factory(dict)
     sessions: dict[str, Session] = attrs.Factory(dict)
     faults: list[FaultEvent] = attrs.Factory(list)
+    tokens: dict[str, AccessToken] = attrs.Factory(dict)
+    audit: list[AuditEntry] = attrs.Factory(list)
 
     def copy(self) -> "Database":
         """Return a copy of this moment."""
         return Database(
-            self.meta, dict(self.points), dict(self.requests), dict(self.sessions), self.faults[:]
+            self.meta,
+            dict(self.points),
+            dict(self.requests),
+            dict(self.sessions),
+            self.faults[:],
+            dict(self.tokens),
+            self.audit[:],
         )
 
 
@@ -102,6 +107,7 @@ class CentralStore:
             tuple(data.points[cp_id] for cp_id in sorted(data.points)),
             tuple(row for row in data.requests.values() if not row.status.final),
             tuple(row for row in data.sessions.values() if row.status is SessionStatus.ACTIVE),
+            AccessImage(tokens=tuple(data.tokens.values())),
         )
 
     def lookup(
@@ -160,10 +166,18 @@ class CentralStore:
                 data.points.pop(row.cp_id, None)
             case FaultEvent():
                 data.faults.append(row)
+            case AccessToken():
+                known = data.tokens.get(row.digest)
+                # The table's own rule: a revoked one stays.
+                if known is None or known.revoked_at is None:
+                    data.tokens[row.digest] = row
+            case AuditEntry():
+                data.audit.append(row)
             case Meta():
                 before = data.meta
                 data.meta = row
-            case HealthSnapshot() | NetworkSnapshot() | OperatorEvent() | SessionCurve():
+            case _:
+                # A history that nobody here reads, or of people, who are not here.
                 pass
         if self.watch is not None:
             self.watch(before, row)

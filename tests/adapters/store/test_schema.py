@@ -22,12 +22,14 @@ from evd.adapters.store.database import Database
 from evd.adapters.store.history_statements import HistoryStatements, Source
 from evd.adapters.store.schema import MIGRATIONS, bring_to_head, migrate
 from evd.adapters.store.statements import Statement, Statements
-from evd.adapters.store.tables import SCHEMA_HEAD, metadata
+from evd.adapters.store.tables import SCHEMA_HEAD, SCHEMA_LEAST, charging_sessions, metadata
+from evd.core.access.rows import AccessImage, AuditEntry
 from evd.core.central.rows import (
     FaultEvent,
     HealthSnapshot,
     NetworkSnapshot,
     OperatorEvent,
+    OperatorEventType,
     Reading,
     Request,
     Row,
@@ -36,6 +38,7 @@ from evd.core.central.rows import (
 )
 from evd.version import VERSION
 from tests.adapters.store.rows import (
+    NOON,
     a_charging_point,
     a_curve,
     a_fault,
@@ -64,6 +67,7 @@ FOR_OTHERS = {
 }
 
 
+STOPPED = OperatorEventType.STOPPED
 ACCESS_TABLES = ("users", "access_tokens", "logins", "known_addresses", "audit", "schema_version")
 
 
@@ -200,6 +204,55 @@ async def test_sessions_of_before_are_known_as_stray(
     assert sorted(found, key=lambda row: row.session_id) == rows
 
 
+async def test_the_release_before_may_open_what_this_one_made(
+    database: Database, db_url: str, tmp_path: Path
+) -> None:
+    """Proves: on the way back the release before finds the version that it knows, and what it
+    writes is read by this one again: also its row of the operator, which says nobody."""
+    async with open_store(db_url, tmp_path) as store:
+        await store.commit([OperatorEvent("CP-001", STOPPED, NOON, "alice")])
+    with contextlib.closing(database.connect_writer()) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT version_num FROM alembic_version")
+        assert cursor.fetchall() == [(SCHEMA_LEAST,)]
+        cursor.execute("SELECT cp_id, event_type, timestamp FROM operator_events")
+        ((cp_id, _, when),) = cursor.fetchall()
+        cursor.execute(
+            "INSERT INTO operator_events (cp_id, event_type, timestamp)"
+            f" VALUES ('{cp_id}', 'RESUMED', '{when}')"
+        )
+    async with open_store(db_url, tmp_path) as store:
+        entries = [each.entry for each in await store.timeline("CP-001")]
+    assert [(entry.kind.value, entry.who) for entry in entries] == [
+        ("RESUMED", None),
+        ("STOPPED", "alice"),
+    ]
+
+
+async def test_tables_of_the_release_before_get_what_is_new(
+    database: Database, db_url: str, tmp_path: Path
+) -> None:
+    """Proves: a database of the release before, with its one table of versions, is brought to head
+    with all that is in it, and once only."""
+    async with open_store(db_url, tmp_path) as store:
+        await store.commit([a_charging_point(), OperatorEvent("CP-001", STOPPED, NOON)])
+    with contextlib.closing(database.connect_writer()) as connection:
+        cursor = connection.cursor()
+        for table in ACCESS_TABLES:
+            cursor.execute(f"DROP TABLE {table}")
+        cursor.execute("ALTER TABLE operator_events DROP COLUMN who")
+        assert database.schema_version(connection) == SCHEMA_LEAST
+    for _ in range(2):
+        async with open_store(db_url, tmp_path) as store:
+            image = await store.load()
+            assert [row.cp_id for row in image.charging_points] == ["CP-001"]
+            assert image.access == AccessImage([], [], [], [])
+            (entry,) = await store.timeline("CP-001")
+            assert entry.entry.who is None
+    with contextlib.closing(database.connect_writer()) as connection:
+        assert database.schema_version(connection) == SCHEMA_HEAD
+
+
 def test_an_ordinary_start_needs_no_alembic(path: Path) -> None:
     """Proves: only a start that changes tables pays for what changes them."""
     program = (
@@ -255,7 +308,7 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         *(sql.newest(Session, filters) for filters in SESSION_FILTERS),
         *(
             sql.newest(kind, filters)
-            for kind in (FaultEvent, HealthSnapshot)
+            for kind in (AuditEntry, FaultEvent, HealthSnapshot)
             for filters in HISTORY_FILTERS
         ),
         sql.faults_since(True),
@@ -264,7 +317,10 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         *(sql.next_of(kind) for kind in OF_EACH_POINT),
         *(sql.newest_beyond(kind, True) for kind in OF_EACH_POINT),
         *(sql.prune(kind, True) for kind in OF_EACH_POINT),
-        *(sql.prune(kind, False) for kind in (*OF_EACH_POINT, NetworkSnapshot, Request)),
+        *(
+            sql.prune(kind, False)
+            for kind in (*OF_EACH_POINT, AuditEntry, NetworkSnapshot, Request)
+        ),
         sql.saves[Reading],
         *(over_time.story(source, True) for source in Source),
         over_time.changes,
@@ -281,8 +337,8 @@ def test_no_question_reads_a_whole_table(connection: sqlite3.Connection) -> None
         assert "TEMP B-TREE FOR ORDER" not in found, f"{question.sql}: {found}"
     # Newest first of all is an index backwards, from its end.
     of_all: list[Statement] = [
-        *(sql.newest(kind, ()) for kind in (FaultEvent, HealthSnapshot, Session)),
-        sql.newest_beyond(Request, False),
+        *(sql.newest(kind, ()) for kind in (AuditEntry, FaultEvent, HealthSnapshot, Session)),
+        *(sql.newest_beyond(kind, False) for kind in (AuditEntry, Request)),
         # The ends of all have no order of their own: a million are read in 0.3 s.
         *(over_time.story(source, False) for source in Source if source is not Source.ENDS),
     ]

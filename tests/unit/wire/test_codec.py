@@ -224,6 +224,28 @@ def test_a_whole_second_has_its_digits_too() -> None:
     assert sent["ts"] == sent["ended_at"] == "2026-01-31T12:00:00.000000Z"
 
 
+@pytest.mark.parametrize(
+    "token", [7, True, ["evd_monitor_secret"], {"token": "evd_monitor_secret"}, "secret" * 200]
+)
+def test_a_token_of_a_wrong_type_is_not_shown(token: object) -> None:
+    """Proves: an answer, a log or a dead letter that names the field shows nothing of its value."""
+    fields = {"type": "REGISTER", "cp_id": "CP-001", "seq": 1, "engine_status": "OK"}
+    fields |= {"ko_cause": None, "instance_id": "i", "kw_rate": None, "euro_rate": None}
+    with pytest.raises(codec.BadMessage) as caught:
+        codec.structure_monitor({**fields, "token": token})
+    assert caught.value.field == "token"
+    assert "secret" not in str(caught.value)
+    # A wrong field beside it shows it no more.
+    with pytest.raises(codec.BadMessage) as caught:
+        codec.structure_monitor({**fields, "token": "evd_monitor_secret", "kw_rate": "x"})
+    assert caught.value.field == "kw_rate"
+    assert "secret" not in str(caught.value)
+    message = codec.structure_monitor({**fields, "token": "evd_monitor_secret"})
+    assert isinstance(message, Register)
+    assert message.token == "evd_monitor_secret"
+    assert "secret" not in repr(message)
+
+
 def test_control_messages_are_told_by_their_type() -> None:
     """Proves: `type` chooses the class, and what goes with a boot is required with it."""
     fields = {
