@@ -4,7 +4,7 @@ Each function raises ValueError with the reason.
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -31,6 +31,14 @@ def host(text: str) -> str:
 def hosts(text: str) -> tuple[str, ...]:
     """Hosts with commas between them."""
     return tuple(host(each.strip()) for each in text.split(","))
+
+
+def networks(text: str) -> tuple[str, ...]:
+    """IP addresses and networks, such as 10.0.0.0/8, with commas between them."""
+    try:
+        return tuple(str(ip_network(each.strip())) for each in text.split(","))
+    except ValueError:
+        raise ValueError("must be addresses or networks such as 10.0.0.0/8") from None
 
 
 def is_address(text: str) -> bool:

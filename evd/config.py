@@ -14,6 +14,7 @@ import attrs
 from evd.adapters.files.regular_file import open_regular
 from evd.core.driver.requests_file import RequestLine, RequestsFileError, parse_requests
 from evd.flags import (
+    AUTH,
     BOOTSTRAP,
     COLOR,
     COUNT,
@@ -29,11 +30,14 @@ from evd.flags import (
     LOCATION,
     LOG_FORMAT,
     LOG_LEVEL,
+    NETWORKS,
     ORIGINS,
     PATH,
     PORT,
     PORT_OR_OFF,
+    RATE,
     SESSION_DURATION,
+    SWITCH,
     URL,
     YES_OR_NO,
     ConfigError,
@@ -49,6 +53,7 @@ CREDENTIAL_BYTES_MAX = 4096
 _HTTP_HOSTS_TEXT = (
     "further names that its HTTP answers to, besides addresses and this machine's own"
 )
+_TLS_CA_TEXT = "certificates that vouch for those who are dialed, PEM"
 _KAFKA_TEXT = "Kafka's brokers"
 _FETCH_WAIT_TEXT = "how long a fetch may wait at the broker for new messages"
 
@@ -63,6 +68,9 @@ class ProgramConfig:
 
     log_level: str = flag(LOG_LEVEL, "log this and what is graver", default="INFO")
     log_format: str = flag(LOG_FORMAT, "a line for people or an object a line", default="text")
+    insecure: bool = flag(
+        SWITCH, "listen beyond loopback also where the protection is not complete", default=False
+    )
 
     @property
     def component(self) -> str:
@@ -76,6 +84,48 @@ class MetricsConfig(ProgramConfig):
 
     metrics_host: str = flag(HOST, "where --metrics-port listens", default="127.0.0.1")
     metrics_port: int = flag(PORT_OR_OFF, "HTTP for /metrics and /health; 0 = off", default=0)
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class ServingConfig(ProgramConfig):
+    """The certificate of a program whose ports may be beyond loopback."""
+
+    tls_cert: Path | None = flag(
+        PATH, "its certificate and those above it, PEM; its ports speak TLS", default=None
+    )
+    tls_key: Path | None = flag(PATH, "the certificate's key, PEM, 0600", default=None)
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class WatchedConfig(MetricsConfig, ServingConfig):
+    """The settings of a daemon whose metrics have a port and a token of their own."""
+
+    metrics_token_file: Path | None = flag(
+        PATH, "the bearer token that /metrics wants, 0600", default=None
+    )
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class HttpConfig(ServingConfig):
+    """The rules for the callers of a program with HTTP for people."""
+
+    auth: str | None = flag(
+        AUTH,
+        "off: whoever reaches a port may do all; warn: counts what required refuses",
+        shown="off where all that listens is loopback, and with --insecure",
+        default=None,
+    )
+    http_hosts: tuple[str, ...] = flag(HOSTS, _HTTP_HOSTS_TEXT, default=())
+    http_rate: float | None = flag(
+        RATE,
+        "requests a second of each token, and of each address before it; 0 = any number",
+        shown="0 with --auth off, else 50",
+        default=None,
+    )
+    http_burst: int = flag(COUNT, "requests at once, above --http-rate", default=200)
+    http_proxies: tuple[str, ...] = flag(
+        NETWORKS, "whose X-Forwarded-For is believed; needs --auth required", default=()
+    )
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -102,7 +152,7 @@ class BrokerConfig(MetricsConfig):
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class CentralConfig(StatefulConfig):
+class CentralConfig(StatefulConfig, HttpConfig):
     """Central: knows every charging point, decides every request, keeps every session."""
 
     PROGRAM = "evd-central"
@@ -118,7 +168,6 @@ class CentralConfig(StatefulConfig):
     )
     http_host: str = flag(HOST, "where --http-port and --feed-port listen", default="127.0.0.1")
     http_port: int = flag(PORT, "the HTTP API", default=8000)
-    http_hosts: tuple[str, ...] = flag(HOSTS, _HTTP_HOSTS_TEXT, default=())
     feed_port: int = flag(PORT, "the WebSocket status feed", default=8765)
     cps_max: int = flag(COUNT, "charging points that may be known", default=20_000)
     feed_origins: tuple[str, ...] = flag(
@@ -128,6 +177,9 @@ class CentralConfig(StatefulConfig):
         DB_URL,
         "the database: sqlite:///<file> or postgresql+psycopg://…",
         shown="the credential db-url of its unit, else sqlite:///<state dir>/central.db",
+    )
+    db_password_file: Path | None = flag(
+        PATH, "the password of the user in --db-url, 0600", default=None
     )
     heartbeat_timeout_s: float = flag(
         DURATION, "without a frame for so long, a monitor is KO", default=3.0
@@ -149,7 +201,7 @@ class CentralConfig(StatefulConfig):
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class EngineConfig(StatefulConfig, MetricsConfig):
+class EngineConfig(StatefulConfig, WatchedConfig):
     """The engine of one charging point: its machine, its meter, its sessions on disk."""
 
     PROGRAM = "evd-engine"
@@ -161,6 +213,9 @@ class EngineConfig(StatefulConfig, MetricsConfig):
     kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.02)
     health_host: str = flag(HOST, "where --health-port listens", default="127.0.0.1")
     health_port: int = flag(PORT, "framed TCP for the monitor", default=8001)
+    token_file: Path | None = flag(
+        PATH, "its monitor's token, which a PING beyond loopback must carry, 0600", default=None
+    )
     kw_rate: float = flag(KW, "the power that it supplies", default=22.0)
     euro_rate: float = flag(EURO_RATE, "the price", default=0.30)
     location: str | None = flag(LOCATION, "where the charging point stands", default=None)
@@ -173,7 +228,7 @@ class EngineConfig(StatefulConfig, MetricsConfig):
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class MonitorConfig(StatefulConfig, MetricsConfig):
+class MonitorConfig(StatefulConfig, WatchedConfig):
     """The monitor of one charging point: asks its engine, tells Central."""
 
     PROGRAM = "evd-monitor"
@@ -185,6 +240,8 @@ class MonitorConfig(StatefulConfig, MetricsConfig):
     cp_e_port: int = flag(PORT, "the engine's health port", default=8001)
     central_host: str = flag(HOST, "Central's host", default="127.0.0.1")
     central_port: int = flag(PORT, "Central's port for monitors", default=9999)
+    tls_ca: Path | None = flag(PATH, _TLS_CA_TEXT, default=None)
+    token_file: Path | None = flag(PATH, "its token for Central, 0600", default=None)
     health_interval_s: float = flag(DURATION, "between two health checks", default=1.0)
     failure_threshold: int = flag(COUNT, "failed checks in a row until KO", default=3)
     reconnect_delay_max_s: float = flag(
@@ -193,7 +250,7 @@ class MonitorConfig(StatefulConfig, MetricsConfig):
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class DriverConfig(StatefulConfig, MetricsConfig):
+class DriverConfig(StatefulConfig, WatchedConfig, HttpConfig):
     """A driver: asks for energy and is told what becomes of it."""
 
     PROGRAM = "evd-driver"
@@ -217,8 +274,11 @@ class DriverConfig(StatefulConfig, MetricsConfig):
     )
     http_host: str = flag(HOST, "where --http-port listens", default="127.0.0.1")
     http_port: int = flag(PORT_OR_OFF, "the driver's dashboard; 0 = none", default=0)
-    http_hosts: tuple[str, ...] = flag(HOSTS, _HTTP_HOSTS_TEXT, default=())
     central_url: str = flag(URL, "Central's HTTP API", default="http://localhost:8000")
+    tls_ca: Path | None = flag(PATH, _TLS_CA_TEXT, default=None)
+    token_file: Path | None = flag(
+        PATH, "its token for Central, which its own page takes as well, 0600", default=None
+    )
     color: str = flag(COLOR, "colours in its lines; auto: on a terminal", default="auto")
 
 

@@ -39,6 +39,7 @@ SHOWN_CHARS_MAX = 80
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMATS = ("text", "json")
 ANSWERS = ("no", "yes")
+AUTH_MODES = ("off", "warn", "required")
 COLORS = ("auto", "always", "never")
 
 _NUMBER = re.compile(
@@ -68,6 +69,8 @@ class Kind:
     unit: str = ""
     # The value is never repeated in an error, because it may hold a password.
     secret: bool = False
+    # The text that the bare flag stands for; empty where a value must follow.
+    bare: str = ""
 
 
 @attrs.frozen
@@ -131,6 +134,8 @@ def _flag_of(table: type[FlagTable], field: "attrs.Attribute[Any]") -> Flag:
 def _shown_default(default: object, kind: Kind) -> str:
     if default is None or default == ():
         return "none"
+    if isinstance(default, bool):
+        return ANSWERS[default]
     return f"{default} {kind.unit}".strip()
 
 
@@ -190,6 +195,8 @@ def _given(table: type[FlagTable], argv: Sequence[str]) -> dict[str, str | None]
         parser.add_argument(
             each.name,
             dest=each.field,
+            nargs="?" if each.kind.bare else None,
+            const=each.kind.bare or None,
             metavar=each.kind.metavar,
             help=f"{each.text}\n[{each.variable}, {default}]".replace("%", "%%"),
         )
@@ -273,6 +280,12 @@ def choice(names: Sequence[str]) -> Kind:
     return Kind(parse, "|".join(names))
 
 
+def switch() -> Kind:
+    """True where the flag stands alone or with `yes`, as its variable does."""
+    answer = choice(ANSWERS)
+    return Kind(lambda text: bool(answer.parse(text) == "yes"), answer.metavar, bare="yes")
+
+
 def checked(check: Callable[[object, str], str], metavar: str) -> Kind:
     """A text in the form that `check` knows."""
 
@@ -304,12 +317,16 @@ SESSION_DURATION = number("s", DURATION_S_MIN, SESSION_S_MAX)
 KW = number("kW", KW_MIN, KW_MAX)
 EURO_RATE = number("euro/kWh", 0.0, EURO_RATE_MAX)
 COUNT = whole(1, COUNT_MAX)
+RATE = number("requests/s", 0.0, float(COUNT_MAX))
 LOCATION = checked(check_location, "TEXT")
 PATH = Kind(_path, "PATH")
 URL = Kind(addresses.url, "URL")
 DB_URL = Kind(addresses.database_url, "URL", secret=True)
 ORIGINS = Kind(addresses.origins, "ORIGIN[,…]")
+NETWORKS = Kind(addresses.networks, "ADDRESS[/BITS][,…]")
+AUTH = choice(AUTH_MODES)
 LOG_LEVEL = choice(LOG_LEVELS)
 LOG_FORMAT = choice(LOG_FORMATS)
 COLOR = choice(COLORS)
 YES_OR_NO = choice(ANSWERS)
+SWITCH = switch()

@@ -52,6 +52,8 @@ _PORTS: Final[Mapping[str, Mapping[str, Sequence[int]]]] = {
 _OF_NETWORK: Final = {
     *("kafka_bootstrap", "central_host", "central_port", "central_url"),
     *("metrics_host", "http_host", "http_hosts"),
+    *("insecure", "auth", "tls_cert", "tls_key", "tls_ca", "metrics_token_file"),
+    *("http_rate", "http_burst", "http_proxies"),
 }
 
 

@@ -90,6 +90,15 @@ def test_variables_have_the_flags_names() -> None:
     assert (config.cp_id, config.kw_rate) == ("CP-9", 75.0)
 
 
+def test_a_switch_stands_alone() -> None:
+    """Proves: --insecure needs no value, is off where it is not given, and has a variable."""
+    required = ["--cp-id", "CP-001"]
+    assert not engine_config(required, {}).insecure
+    assert engine_config(["--insecure", *required], {}).insecure
+    assert engine_config([*required, "--insecure"], {"CP_ENGINE_INSECURE": "no"}).insecure
+    assert engine_config(required, {"CP_ENGINE_INSECURE": "yes"}).insecure
+
+
 def test_an_empty_variable_is_not_set() -> None:
     """Proves: a line `CP_ENGINE_LOCATION=` of an environment file leaves the default."""
     config = engine_config(["--cp-id", "CP-001"], {"CP_ENGINE_LOCATION": ""})
@@ -145,6 +154,10 @@ def test_systemd_hands_over_the_databases_address(tmp_path: Path) -> None:
         ("driver", "--central-url", "https://central.example.", "https://central.example."),
         ("driver", "--central-url", "https://c.example/evd/", "https://c.example/evd"),
         ("driver", "--request-interval", "0", 0.0),
+        ("central", "--http-rate", "0", 0.0),
+        ("central", "--http-proxies", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),
+        ("central", "--auth", "Required", "required"),
+        ("engine", "--insecure", "yes", True),
         ("engine", "--euro-rate", "0", 0.0),
         ("engine", "--location", "Málaga, C/ Larios 5", "Málaga, C/ Larios 5"),
     ],
@@ -197,6 +210,11 @@ BAD = [
     ("driver", "--central-url", ["http://h\u00f6st", "http://::1", "http://[::1", "http://h:80:80"]),
     ("driver", "--central-url", ["http://h:x", "http://h:", "http://1.2.3", "http://h\\@x"]),
     ("driver", "--requests-file", [""]),
+    ("central", "--insecure", ["", "1", "true"]),
+    ("central", "--auth", ["", "on"]),
+    ("central", "--http-rate", ["-1", "nan", ""]),
+    ("central", "--http-burst", ["0", "1.5"]),
+    ("driver", "--http-proxies", ["", "h", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.1,"]),
     ("driver", "--color", ["blue", ""]),
     ("broker", "--listen-port", ["0", "99999"]),
     ("broker", "--log-level", ["loud", ""]),
