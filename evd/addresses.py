@@ -4,7 +4,8 @@ Each function raises ValueError with the reason.
 """
 
 import re
-from ipaddress import ip_address, ip_network
+import socket
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -49,6 +50,27 @@ def is_address(text: str) -> bool:
         return False
     _, percent, zone = text.partition("%")
     return not percent or _ZONE.fullmatch(zone) is not None
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host is this machine alone: an address of loopback, or a name with no other.
+
+    A name that no resolver knows now is taken for another host.
+    """
+    if is_address(name):
+        return _is_loopback(name)
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    # UnicodeError: no resolver can be asked for this name.
+    except (OSError, UnicodeError):
+        return False
+    return bool(found) and all(_is_loopback(str(address[0])) for *_, address in found)
+
+
+def _is_loopback(address: str) -> bool:
+    found = ip_address(address)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_loopback
 
 
 def host_and_port(text: str) -> tuple[str, int | None]:

@@ -1,18 +1,20 @@
 """The entry points of all programs: from their first line on a signal is a clean stop.
 
 Until its own handlers are there a program has nothing to finish, so it ends at once: a daemon with
-0, the tool with 130.  Programs are imported after that, for it takes time; so this module itself
-imports nothing of the rest.
+0, the tool with 130.  A SIGHUP that only asks for files anew finds none that was read.  Programs
+are imported after that, for it takes time; so this module itself imports next to nothing.
 """
 
 import os
 import signal
 from types import FrameType
-from typing import NoReturn
+
+from evd.adapters.terminal import STARTED_FROM
 
 
-def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    os._exit(0)
+def _end(number: int, _frame: FrameType | None) -> None:
+    if number != signal.SIGHUP or STARTED_FROM.has_hung_up():
+        os._exit(0)
 
 
 _before = {

@@ -13,15 +13,19 @@ from typing import Any, Final
 
 import trio
 
+from evd.adapters import tls
 from evd.adapters.accepting import accept_each
 from evd.core.wire.codec import BadMessage, load_object
 from evd.core.wire.framing import BadFrame, Deframer, encode
+from evd.logs import Repeats
 
 RECEIVE_BYTES_MAX: Final = 65_536
 SEND_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 2000
 # Connections over the bound that are answered at a time; more are just closed.
 TURNED_AWAY_MAX: Final = 64
+# Between two lines on clients that could not begin, TLS or not.
+NOT_BEGUN_LOG_S: Final = 60.0
 # The shortage is over at this share of the bound: at the bound itself it would begin and end with
 # each connection.
 ROOM_SHARE: Final = 0.9
@@ -72,6 +76,9 @@ class FramedStream:
     ) -> None:
         """Own `stream`; `peer` names its other end in the log."""
         self.peer = peer
+        # Whether the peer has begun TLS on a port without it.
+        self.spoke_tls = False
+        self._is_begun = False
         self._stream = stream
         self._send_timeout_s = send_timeout_s
         self._sending = trio.Lock()
@@ -87,6 +94,10 @@ class FramedStream:
             chunk = await self._stream.receive_some(RECEIVE_BYTES_MAX)
             if not chunk:
                 raise trio.EndOfChannel
+            if not self._is_begun:
+                self._is_begun, self.spoke_tls = True, tls.speaks_tls(chunk)
+                if self.spoke_tls:
+                    raise trio.BrokenResourceError("the peer speaks TLS, and this port does not")
             if found := self._deframer.feed(bytes(chunk)):
                 return found
 
@@ -106,7 +117,10 @@ class FramedStream:
         raise trio.BrokenResourceError(f"the peer did not read within {self._send_timeout_s:g} s")
 
     async def send_end(self) -> None:
-        """Let the peer read that nothing more comes, and still receive what it sends."""
+        """Let the peer read that nothing more comes, and still receive what it sends.
+
+        TLS has no such half: its peer goes by the last frame.
+        """
         if isinstance(self._stream, trio.abc.HalfCloseableStream):
             await self._stream.send_eof()
 
@@ -119,6 +133,9 @@ class FramedStream:
         await trio.aclose_forcefully(self._stream)
 
 
+Handler = Callable[[FramedStream], Awaitable[None]]
+
+
 def decode_object(data: bytes) -> dict[str, Any] | BadFrame:
     """Return the JSON object that `data` is, or the bad frame that it makes."""
     try:
@@ -128,12 +145,14 @@ def decode_object(data: bytes) -> dict[str, Any] | BadFrame:
 
 
 async def serve_framed(
-    listeners: Sequence[trio.SocketListener],
-    handler: Callable[[FramedStream], Awaitable[None]],
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    handler: Handler,
     *,
     connections_max: int = CONNECTIONS_MAX,
-    turn_away: Callable[[FramedStream], Awaitable[None]] | None = None,
-    task_status: trio.TaskStatus[list[trio.SocketListener]] = trio.TASK_STATUS_IGNORED,
+    turn_away: Handler | None = None,
+    task_status: trio.TaskStatus[
+        list[trio.abc.Listener[trio.abc.Stream]]
+    ] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `handler` in a task of its own for each connection, until cancelled.
 
@@ -142,48 +161,69 @@ async def serve_framed(
     over `connections_max` is given to `turn_away`, up to TURNED_AWAY_MAX of them at a time, or
     closed at once. Closes the listeners at its end.
     """
-    connections = turned_away = 0
-    told = False
-
-    def choose(framed: FramedStream) -> Callable[[FramedStream], Awaitable[None]] | None:
-        nonlocal told
-        if connections < connections_max:
-            return handler
-        # Logged once until there is room for some again: the peers that are turned away come back.
-        if not told:
-            text = "%d connections are open: turning new ones away, such as from %s"
-            logger.warning(text, connections, framed.peer)
-        told = True
-        return turn_away if turned_away < TURNED_AWAY_MAX else None
-
-    async def serve_one(stream: trio.SocketStream) -> None:
-        nonlocal connections, turned_away, told
-        framed = _framed(stream)
-        chosen = choose(framed)
-        connections += chosen is handler
-        turned_away += chosen is turn_away
-        try:
-            if chosen is not None:
-                await chosen(framed)
-        except* CONNECTION_OVER:
-            pass
-        finally:
-            connections -= chosen is handler
-            turned_away -= chosen is turn_away
-            if told and connections <= connections_max * ROOM_SHARE:
-                logger.info("New connections are taken again: %d are open", connections)
-                told = False
-            await framed.aclose_forcefully()
-
+    server = _Server(handler, connections_max, turn_away)
     async with trio.open_nursery() as nursery:
         accept = partial(accept_each, what="framed connections", logger=logger)
         for listener in listeners:
-            nursery.start_soon(accept, listener, serve_one, nursery)
+            nursery.start_soon(accept, listener, server.serve_one, nursery)
         task_status.started(list(listeners))
 
 
-async def dial_framed(host: str, port: int, timeout_s: float) -> FramedStream:
-    """Connect to `host` and `port` within `timeout_s`.
+class _Server:
+    """The connections of one port, counted."""
+
+    def __init__(self, handler: Handler, connections_max: int, turn_away: Handler | None) -> None:
+        self._handler = handler
+        self._connections_max = connections_max
+        self._turn_away = turn_away
+        self._connections = self._turned_away = 0
+        self._is_full_told = False
+        self._repeats = Repeats(NOT_BEGUN_LOG_S, clock=trio.current_time)
+
+    async def serve_one(self, stream: trio.abc.Stream) -> None:
+        """Serve a connection from its first byte to its last."""
+        framed = _framed(stream)
+        chosen = self._choose(framed)
+        is_served, is_turned_away = chosen is self._handler, chosen is self._turn_away
+        self._connections += is_served
+        self._turned_away += is_turned_away
+        try:
+            if chosen is not None:
+                await tls.begin(stream)
+                await chosen(framed)
+        except* CONNECTION_OVER:
+            pass
+        except* tls.HandshakeFailed as group:
+            self._tell_not_begun(framed.peer, group.exceptions[0])
+        finally:
+            self._connections -= is_served
+            self._turned_away -= is_turned_away
+            if self._is_full_told and self._connections <= self._connections_max * ROOM_SHARE:
+                logger.info("New connections are taken again: %d are open", self._connections)
+                self._is_full_told = False
+            if framed.spoke_tls:
+                self._tell_not_begun(framed.peer, "it speaks TLS, and this port does not")
+            await framed.aclose_forcefully()
+
+    def _choose(self, framed: FramedStream) -> Handler | None:
+        if self._connections < self._connections_max:
+            return self._handler
+        # Logged once until there is room for some again: the peers that are turned away come back.
+        if not self._is_full_told:
+            text = "%d connections are open: turning new ones away, such as from %s"
+            logger.warning(text, self._connections, framed.peer)
+        self._is_full_told = True
+        return self._turn_away if self._turned_away < TURNED_AWAY_MAX else None
+
+    def _tell_not_begun(self, peer: str, why: object) -> None:
+        text = "%s could not begin: %s"
+        self._repeats.log(logger, logging.WARNING, "not begun", text, peer, why)
+
+
+async def dial_framed(
+    host: str, port: int, timeout_s: float, side: tls.ClientSide | None = None
+) -> FramedStream:
+    """Connect to `host` and `port` within `timeout_s`, by TLS where there is a `side` for it.
 
     Raises DialRefused when every address of the host answers that nothing listens there, and
     DialFailed for anything else.
@@ -199,7 +239,12 @@ async def dial_framed(host: str, port: int, timeout_s: float) -> FramedStream:
     if _is_own_echo(stream):
         await trio.aclose_forcefully(stream)
         raise DialRefused(f"nothing listens on {host}:{port}")
-    return _framed(stream)
+    if side is None:
+        return _framed(stream)
+    try:
+        return _framed(await tls.connect(stream, side, host))
+    except tls.HandshakeFailed as error:
+        raise DialFailed(f"{host}:{port}: {error.reason}") from None
 
 
 def _dial_error(host: str, port: int, error: Exception) -> DialFailed:
@@ -225,12 +270,14 @@ def _is_own_echo(stream: trio.SocketStream) -> bool:
         return False
 
 
-def _framed(stream: trio.SocketStream) -> FramedStream:
+def _framed(stream: trio.abc.Stream) -> FramedStream:
     peer = "a peer that is gone"
+    transport = tls.transport_of(stream)
     # A connection that was reset already raises here; its first receive tells so.
-    with contextlib.suppress(OSError):
-        for (level, option), value in _KEEPALIVE.items():
-            stream.setsockopt(level, option, value)
-        host, port = stream.socket.getpeername()[:2]
-        peer = f"{host}:{port}"
+    if isinstance(transport, trio.SocketStream):
+        with contextlib.suppress(OSError):
+            for (level, option), value in _KEEPALIVE.items():
+                transport.setsockopt(level, option, value)
+            host, port = transport.socket.getpeername()[:2]
+            peer = f"{host}:{port}"
     return FramedStream(stream, peer=peer)

@@ -5,6 +5,8 @@ A daemon is `async run(config, lifecycle)`.  It binds its ports with `listen`, s
 be finished and returns.  The exit code is 0 after that, 2 for what an operator has to correct, 1
 for a crash.
 
+SIGHUP asks for the files of certificates and tokens anew, unless the terminal has hung up.
+
 An end that hangs is bounded three times: main is cancelled after `GRACE_S`, the process is ended by
 its own loop after `HARD_END_S`, and without its loop after `LAST_END_S`.
 """
@@ -28,8 +30,10 @@ import trio
 
 from evd import logs
 from evd.adapters.supervisor.notifier import Notifier
+from evd.adapters.terminal import STARTED_FROM, Terminal
 from evd.config import ProgramConfig, StatefulConfig, make_state_dir, restrict_modes
 from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
+from evd.protection import Opening, check
 
 GRACE_S = 4.0
 HARD_END_S = 4.5
@@ -44,8 +48,9 @@ SAME_SIGNAL_S = 0.2
 EXIT_CRASH = 1
 # EINVAL: an address without its interface.  EAFNOSUPPORT: IPv6 where there is none.
 _NO_ADDRESS = (errno.EADDRNOTAVAIL, errno.EINVAL, errno.EAFNOSUPPORT)
-# SIGHUP: the terminal hung up.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# A shell tells its jobs of its end a moment before the terminal is gone.
+SHELL_ENDS_S = 1.0
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 C = TypeVar("C", bound=ProgramConfig)
 
@@ -62,6 +67,8 @@ class Lifecycle:
         self._notifier = notifier or Notifier({})
         self._doing: Callable[[], str] | None = None
         self._is_stuck: Callable[[], bool] | None = None
+        # Reads the files of certificates and tokens anew.
+        self.renew: Callable[[], None] = _nothing_to_renew
 
     def ready(
         self,
@@ -99,6 +106,10 @@ class Lifecycle:
         self.stopping.set()
 
 
+def _nothing_to_renew() -> None:
+    logger.info("SIGHUP: there is no certificate and no token to read again")
+
+
 def raise_file_limit() -> None:
     """Allow as many open files as the system lets this process have, up to FILES_WANTED."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -113,8 +124,10 @@ def run_program(
 ) -> NoReturn:
     """Do all that an entry point does: flags, state directory, log, `main`, exit code."""
     restrict_modes()
-    config = parse_or_exit(parse)
+    config, openings = parse_or_exit(lambda argv, env: _checked(parse(argv, env)))
     logs.configure(config.component, config.log_level, config.log_format)
+    if config.insecure:
+        _tell_insecure(openings)
     raise_file_limit()
     # The watchdog ends a hang by SIGABRT: the log then says where it hung.
     faulthandler.enable(logs.STDERR_FD)
@@ -129,11 +142,22 @@ def run_program(
     os._exit(code)
 
 
+def _checked(config: C) -> tuple[C, Sequence[Opening]]:
+    return config, check(config)
+
+
+def _tell_insecure(openings: Sequence[Opening]) -> None:
+    if openings:
+        logger.warning("--insecure: %s", "; ".join(str(each) for each in openings))
+    else:
+        logger.warning("--insecure is given, and no port needs it")
+
+
 def run_daemon(main: Callable[[Lifecycle], Awaitable[int | None]]) -> int:
     """Run `main` until it returns; return the process's exit code."""
     notifier = Notifier(os.environ)
     lifecycle = Lifecycle(notifier)
-    signals = _StopSignals(lifecycle)
+    signals = _Signals(lifecycle)
     try:
         return trio.run(_supervise, main, lifecycle, notifier, signals)
     # The one place that takes every error: it is logged once, and the process ends.
@@ -145,7 +169,7 @@ async def _supervise(
     main: Callable[[Lifecycle], Awaitable[int | None]],
     lifecycle: Lifecycle,
     notifier: Notifier,
-    signals: "_StopSignals",
+    signals: "_Signals",
 ) -> int:
     code: int | None = None
     async with trio.open_nursery() as nursery:
@@ -156,6 +180,7 @@ async def _supervise(
         if notifier.watchdog_interval_s is not None:
             interval_s = notifier.watchdog_interval_s
             nursery.start_soon(_feed_watchdog, lifecycle, notifier, interval_s)
+        nursery.start_soon(signals.end_with_terminal)
         signals.deliver_to(trio.lowlevel.current_trio_token())
         with scope:
             code = await main(lifecycle)
@@ -207,14 +232,19 @@ def _bound_the_end() -> None:
     faulthandler.dump_traceback_later(LAST_END_S, exit=True, file=logs.STDERR_FD)
 
 
-class _StopSignals:
-    """The first begins the stop, a later one but a SIGHUP ends the process at once."""
+class _Signals:
+    """The first that stops begins the stop, a later one but a SIGHUP ends the process at once.
 
-    def __init__(self, lifecycle: Lifecycle) -> None:
+    A SIGHUP stops where the terminal has hung up, else it renews.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, terminal: Terminal = STARTED_FROM) -> None:
         self._lifecycle = lifecycle
+        self._terminal = terminal
+        self._hung_up = trio.Event()
         self._token: trio.lowlevel.TrioToken | None = None
         self._first: tuple[str, float] | None = None
-        for number in STOP_SIGNALS:
+        for number in (*STOP_SIGNALS, signal.SIGHUP):
             signal.signal(number, self._receive)
 
     def deliver_to(self, token: trio.lowlevel.TrioToken) -> None:
@@ -223,23 +253,40 @@ class _StopSignals:
         if self._first is not None:
             self._lifecycle.stop(self._first[0])
 
+    async def end_with_terminal(self) -> None:
+        """Stop where the terminal is gone only after the SIGHUP that told of it."""
+        while self._terminal.is_needed:
+            await self._hung_up.wait()
+            self._hung_up = trio.Event()
+            await trio.sleep(SHELL_ENDS_S)
+            if self._terminal.has_hung_up():
+                self._lifecycle.stop(signal.SIGHUP.name)
+                return
+
     def _receive(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGHUP and not self._terminal.has_hung_up():
+            self._tell(self._renew)
+            return
         now = time.monotonic()
         if self._first is None:
             self._first = (signal.Signals(number).name, now)
             # The loop may be the part that hangs, so the bound is not set there.
             _bound_the_end()
-            self._begin_stop()
+            self._tell(functools.partial(self._lifecycle.stop, self._first[0]))
         elif number != signal.SIGHUP and now - self._first[1] > SAME_SIGNAL_S:
             logger.error("Ended at once (second %s)", signal.Signals(number).name)
             os._exit(EXIT_CRASH)
 
-    def _begin_stop(self) -> None:
-        if self._token is None or self._first is None:
-            return
-        # The loop has ended by itself already.
-        with contextlib.suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(self._lifecycle.stop, self._first[0])
+    def _renew(self) -> None:
+        self._hung_up.set()
+        if not self._lifecycle.stopping.is_set():
+            self._lifecycle.renew()
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        # Before the loop no file was read.  Afterwards it has ended by itself already.
+        if self._token is not None:
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(call)
 
 
 def _exit_code(error: Exception) -> int:

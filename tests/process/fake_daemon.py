@@ -4,6 +4,7 @@
 """
 
 import atexit
+import logging
 import os
 import sys
 import time
@@ -24,6 +25,7 @@ async def stops_when_told(_: EngineConfig, life: Lifecycle) -> None:
     """Work until told, as every daemon should."""
     life.status("at work\nand well")
     life.ready()
+    logging.getLogger(__name__).debug("at work")
     await life.stopping.wait()
 
 

@@ -88,7 +88,7 @@ async def _watch(world: World) -> None:
     dialers = {Peer.ENGINE: world.engine.dial, Peer.CENTRAL: world.central.dial}
     core = Monitor(SETTINGS, "instance-1")
     metrics = MonitorMetrics(Metrics(), core)
-    await watch(core, dialers, world.lifecycle, metrics, [], "127.0.0.1")
+    await watch(core, dialers, world.lifecycle, metrics)
     world.ended.set()
 
 

@@ -22,6 +22,7 @@ from tests.unit.engine.rig import clock
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 EVERY, STATEFUL = "Every daemon", "Those with a state directory"
+PROTECTED = "Those with certificates or tokens"
 DAEMONS = ("evd-central", "evd-engine", "evd-monitor", "evd-driver", "evd-broker")
 
 

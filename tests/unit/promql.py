@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from tests.unit.exposition import DAEMONS, listed
+from tests.unit.exposition import DAEMONS, PROTECTED, listed, sections
 
 # Made by Prometheus itself.
 OWN: Final = {"up", "ALERTS"}
@@ -34,4 +34,5 @@ def unknown_in(expression: str) -> set[str]:
 
 
 def _existing() -> dict[str, str]:
-    return {name: family.kind for daemon in DAEMONS for name, family in listed(daemon).items()}
+    parts = [*map(listed, DAEMONS), sections()[PROTECTED]]
+    return {name: family.kind for part in parts for name, family in part.items()}

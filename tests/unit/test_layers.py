@@ -45,7 +45,7 @@ PURE = {
 CORE_LIBRARIES = {"attr", "attrs", "cattr", "cattrs", "orjson"}
 ADAPTER_LIBRARIES = {
     *("alembic", "confluent_kafka", "ctypes", "h11", "httpx", "litestar"),
-    *("prometheus_client", "psycopg", "sqlalchemy", "sqlite3", "trio_websocket", "wsproto"),
+    *("prometheus_client", "psycopg", "sqlalchemy", "sqlite3", "ssl", "trio_websocket", "wsproto"),
 }
 ADAPTER_ONLY = ADAPTER_LIBRARIES | {"threading", "concurrent", "queue"}
 PROGRAMS = ("central", "driver", "engine", "monitor")
@@ -53,7 +53,10 @@ PROGRAMS = ("central", "driver", "engine", "monitor")
 ALLOWED = {
     "core/wire": ("evd.core.wire",),
     "adapters": ("evd.core", "evd.adapters", "evd.logs", "evd.addresses", "evd.version"),
-    "daemons": ("evd.core", "evd.adapters", "evd.daemons", "evd.config", "evd.flags", "evd.logs"),
+    "daemons": (
+        *("evd.core", "evd.adapters", "evd.daemons", "evd.config", "evd.flags", "evd.logs"),
+        *("evd.addresses", "evd.protection", "evd.secret_files"),
+    ),
 }
 # Modules of the programs' cores that hold values, for adapters to carry: none of them decides.
 VALUES = {

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.exposition import (
     DAEMONS,
     EVERY,
+    PROTECTED,
     STATEFUL,
     exposition,
     families,
@@ -22,7 +23,7 @@ def test_the_page_lists_what_a_daemon_shows(daemon: str) -> None:
 
 def test_the_page_has_no_part_of_its_own() -> None:
     """Proves: no table of the page is left out of the comparison."""
-    assert set(sections()) == {EVERY, STATEFUL, *DAEMONS}
+    assert set(sections()) == {EVERY, STATEFUL, PROTECTED, *DAEMONS}
 
 
 @pytest.mark.parametrize("daemon", DAEMONS)

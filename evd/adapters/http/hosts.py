@@ -5,7 +5,7 @@ then shows it our answers.  Only the name in the request tells.
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -25,11 +25,12 @@ def _all_plain(names: Iterable[str]) -> frozenset[str]:
 class Hosts:
     """IP addresses, `localhost`, this machine's own name, and `names`.
 
-    `flag` is where an operator adds to `names`.
+    `flag` is where an operator adds to `names`; `certified` gives those of its certificate.
     """
 
     names: frozenset[str] = attrs.field(default=(), converter=_all_plain)
     flag: str = "--http-hosts"
+    certified: Callable[[], Iterable[str]] = tuple
 
     def check(self, authority: str) -> None:
         """Raise Refused unless the `host` or `host:port` of a request is one of them."""
@@ -49,4 +50,4 @@ class Hosts:
             return False
         name, own = _plain(name), _plain(socket.gethostname())
         ours = {"localhost", own, own.partition(".")[0], *self.names}
-        return is_address(name) or name in ours
+        return is_address(name) or name in ours or name in _all_plain(self.certified())

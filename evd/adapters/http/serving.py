@@ -10,6 +10,7 @@ from typing import Final
 
 import trio
 
+from evd.adapters import tls
 from evd.adapters.accepting import accept_each
 from evd.adapters.http.connection import App, Bounds, Connection, Handshake, WebSockets
 from evd.adapters.http.hosts import Hosts
@@ -18,8 +19,9 @@ from evd.logs import Repeats
 
 # Connections at a time that are told that there is no place for them; more are just closed.
 TURNED_AWAY_MAX: Final = 64
-# Between two accounts of connections that failed here.
+# Between two accounts of connections that failed here, and of clients that could not begin.
 FAILED_LOG_S: Final = 30.0
+NOT_BEGUN_LOG_S: Final = 60.0
 DEFAULT_BOUNDS: Final = Bounds()
 DEFAULT_HOSTS: Final = Hosts()
 
@@ -72,6 +74,7 @@ class _Server:
         self._turned_away = 0
         self._places = _Places(bounds)
         self._repeats = Repeats(FAILED_LOG_S, clock=trio.current_time)
+        self._not_begun = Repeats(NOT_BEGUN_LOG_S, clock=trio.current_time)
 
     async def accept(
         self, listener: trio.abc.Listener[trio.abc.Stream], connections: trio.Nursery
@@ -92,6 +95,9 @@ class _Server:
                 await self._serve(stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             logger.debug("A client left before it was answered")
+        except tls.HandshakeFailed as error:
+            text = "An HTTP client could not begin: %s"
+            self._not_begun.log(logger, logging.WARNING, "not begun", text, error)
         except Exception as error:  # noqa: BLE001
             # No error that a client provokes in an HTTP library ends a daemon, or fills its log.
             self._repeats.log(
@@ -103,6 +109,7 @@ class _Server:
         address = connection.client[0] if connection.client else ""
         if self._places.take(address):
             try:
+                await tls.begin(stream)
                 handshake = await self._answer(connection)
                 # A WebSocket lasts long, and needs the memory of its HTTP no more.
                 del connection

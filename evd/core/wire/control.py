@@ -148,10 +148,14 @@ CENTRAL_ANSWERS: dict[str, type[FromCentral]] = {"ACK": Ack, "NACK": Nack}
 
 @attrs.frozen(slots=True)
 class Ping:
-    """A monitor asks its engine how it is, and names the Central that it is registered with."""
+    """A monitor asks its engine how it is, and names the Central that it is registered with.
+
+    `token`: what an engine beyond loopback wants of its monitor.
+    """
 
     seq: int = count_field()
     central_id: str | None = id_field(null=True)
+    token: str | None = secret_field(optional=True)
 
 
 @attrs.frozen(slots=True)

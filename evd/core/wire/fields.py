@@ -186,17 +186,20 @@ def _field(
     null: bool,
     optional: bool,
     converter: Callable[[Any], Any] | None = None,
+    *,
+    is_secret: bool = False,
 ) -> Any:
     """An attrs field.  `null`: may be null.  `optional`: may be absent, but then not null."""
     if optional:
         return attrs.field(
             default=None,
             kw_only=True,
+            repr=not is_secret,
             converter=converter,
             validator=_nullable(check, True),
             metadata={"optional": True},
         )
-    return attrs.field(converter=converter, validator=_nullable(check, null))
+    return attrs.field(repr=not is_secret, converter=converter, validator=_nullable(check, null))
 
 
 def cp_id_field(*, null: bool = False, optional: bool = False) -> Any:
@@ -218,16 +221,8 @@ def text_field(*, null: bool = False, optional: bool = False) -> Any:
 
 
 def secret_field(*, optional: bool = False) -> Any:
-    """A field for a token as it came: of any form, and shown by no `repr`."""
-    if not optional:
-        return attrs.field(repr=False, validator=_nullable(check_text, False))
-    return attrs.field(
-        default=None,
-        kw_only=True,
-        repr=False,
-        validator=_nullable(check_text, True),
-        metadata={"optional": True},
-    )
+    """A field for a token, which is never shown."""
+    return _field(check_text, False, optional, is_secret=True)
 
 
 def location_field(*, null: bool = False, optional: bool = False) -> Any:

@@ -142,7 +142,7 @@ async def _serve_metrics(
 ) -> None:
     # The library is a tenth of the broker's memory, so it is loaded only on demand.
     from evd.adapters.http.metrics import Metrics
-    from evd.adapters.http.metrics_server import serve_metrics
+    from evd.adapters.http.metrics_server import MetricsPort, serve_metrics
     from evd.daemons.broker.metrics import BrokerMetrics
 
     def unhealthy() -> str | None:
@@ -150,11 +150,10 @@ async def _serve_metrics(
 
     metrics = BrokerMetrics(Metrics(), survey.written, survey.kept, unhealthy)
     await serve_metrics(
-        listeners,
+        MetricsPort(listeners, [config.metrics_host]),
         service="evd-broker",
         render=metrics.render,
         health=unhealthy,
-        hosts=[config.metrics_host],
     )
 
 

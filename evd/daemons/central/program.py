@@ -6,6 +6,8 @@ fails it says nothing, answers 503, and starts anew from the database when it ca
 """
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import NoReturn
 
@@ -19,7 +21,7 @@ from evd.adapters.http.metrics import Metrics
 from evd.adapters.http.serving import serve_app
 from evd.adapters.kafka import open_consumer, open_producer
 from evd.adapters.kafka.messenger import Messenger
-from evd.adapters.store import StoreFailed, StoreRefused, open_store
+from evd.adapters.store import Store, StoreFailed, StoreRefused, open_store
 from evd.adapters.tcp import serve_framed
 from evd.config import CentralConfig, central_config
 from evd.core.central.events import CentralSettings
@@ -28,8 +30,10 @@ from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.loop import Loop
 from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics
 from evd.daemons.central.service import Service
+from evd.daemons.credentials import Credentials, Listeners
 from evd.daemons.lifecycle import Lifecycle, listen, run_program
 from evd.flags import ConfigError
+from evd.protection import with_password
 
 GROUP_ID = "evd-central"
 # The time that a stop leaves for the last messages to reach the broker.
@@ -45,14 +49,14 @@ def main() -> NoReturn:
 
 async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     """Serve until told to stop."""
+    credentials = Credentials(config)
     # Ports are bound before all else: one that is in use leaves nothing half started.
-    control = await listen("--listen-port", config.listen_host, config.listen_port)
-    web = await listen("--http-port", config.http_host, config.http_port)
-    feed_at = await listen(
-        "--feed-port", config.http_host, config.feed_port, host_flag="--http-host"
-    )
-    await _look_at_database(config)
+    control, web, feeds = await _listen(config, credentials)
+    open_database = partial(_open_database, config, credentials)
+    await _look_at_database(open_database)
+    lifecycle.renew = credentials.renew
     registry = Metrics(config.state_dir)
+    credentials.show(registry)
     metrics, feed_metrics = CentralMetrics(registry), FeedMetrics(registry)
     inbox = Inbox()
     async with (
@@ -76,7 +80,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         messenger = Messenger(producer, metrics.count_dead_letter)
         feed = Feed(service, feed_metrics)
         loop = Loop(_settings(config), consumer, messenger, inbox, service, metrics, feed)
-        await nursery.start(loop.run, lambda: open_store(config.db_url, config.state_dir))
+        await nursery.start(loop.run, open_database)
         nursery.start_soon(loop.tick)
         nursery.start_soon(loop.read)
         nursery.start_soon(loop.prune)
@@ -86,12 +90,13 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         monitors = await nursery.start(_serve_monitors, loop, control, config.monitors_max)
         app, stopping = central_app(service), lifecycle.stopping
         # Returns by itself once told to stop.
-        hosts = Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-central")
+        hosts = _hosts(config, credentials)
         await nursery.start(partial(serve_app, app, web, stopping=stopping, hosts=hosts))
         followers = FeedServer(feed.publisher, feed_metrics, config.feed_origins)
-        await nursery.start(partial(followers.run, feed_at, stopping=stopping, hosts=hosts))
+        await nursery.start(partial(followers.run, feeds, stopping=stopping, hosts=hosts))
         lifecycle.ready(service.doing, loop.is_stuck)
-        logger.info("Ready: http://%s:%d", config.http_host, config.http_port)
+        scheme = "http" if credentials.server is None else "https"
+        logger.info("Ready: %s://%s:%d", scheme, config.http_host, config.http_port)
         await lifecycle.stopping.wait()
         monitors.cancel()
         await producer.flush(FLUSH_S)
@@ -99,10 +104,37 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def _look_at_database(config: CentralConfig) -> None:
+async def _listen(
+    config: CentralConfig, credentials: Credentials
+) -> tuple[Listeners, Listeners, Listeners]:
+    """The ports of monitors, of HTTP and of the feed."""
+    host = config.http_host
+    control = await listen("--listen-port", config.listen_host, config.listen_port)
+    web = await listen("--http-port", host, config.http_port)
+    feeds = await listen("--feed-port", host, config.feed_port, host_flag="--http-host")
+    protected = credentials.protected
+    return protected(control), protected(web), protected(feeds)
+
+
+def _hosts(config: CentralConfig, credentials: Credentials) -> Hosts:
+    names = (config.http_host, *config.http_hosts)
+    return Hosts(names, "--http-hosts of evd-central", lambda: credentials.names)
+
+
+def _open_database(
+    config: CentralConfig, credentials: Credentials
+) -> AbstractAsyncContextManager[Store]:
+    held = credentials.db_password
+    db_url = with_password(config.db_url, held.value if held is not None else None)
+    return open_store(db_url, config.state_dir)
+
+
+async def _look_at_database(
+    open_database: Callable[[], AbstractAsyncContextManager[Store]],
+) -> None:
     """ConfigError, the one line of this start, where an operator must see to it first."""
     try:
-        async with open_store(config.db_url, config.state_dir):
+        async with open_database():
             pass
     except StoreRefused as error:
         raise ConfigError(str(error)) from None
@@ -124,7 +156,7 @@ def _settings(config: CentralConfig) -> CentralSettings:
 
 async def _serve_monitors(
     loop: Loop,
-    listeners: list[trio.SocketListener],
+    listeners: Listeners,
     monitors_max: int,
     *,
     task_status: trio.TaskStatus[trio.CancelScope],

@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 from collections.abc import AsyncIterator
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
 import trio
@@ -26,12 +26,16 @@ from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.disk import DriverDisk
 from evd.core.driver.events import StopAsked, Ticked
 from evd.core.wire.messages import BEACONS, UPDATES
+from evd.daemons.credentials import Credentials
 from evd.daemons.drive import drive
 from evd.daemons.driver.loop import Loop, fresh_request_id
 from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.screen import STDOUT_FD, Screen, hold_stdout, wants_color
 from evd.daemons.driver.steps import MarkRead, Rest, Take, newest_beacon, read_updates
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
+
+if TYPE_CHECKING:
+    from evd.adapters.http.metrics_server import MetricsPort
 
 FLUSH_S: Final = 1.0
 
@@ -50,17 +54,20 @@ async def run(config: DriverConfig, lifecycle: Lifecycle) -> None:
     """Ask and tell until told to stop."""
     # A wrong flag ends the program here, before anything is begun.
     file = read_requests_file(config.requests_file) if config.requests_file else None
+    credentials = Credentials(config)
     metrics_at = await _listen("--metrics-port", config.metrics_host, config.metrics_port)
     http_at = await _listen("--http-port", config.http_host, config.http_port)
     held = held_state_dir(config.state_dir, NOTEBOOK_FORMAT)
     with naming_state_dir(StateDirRefused, ForeignNotebook), held:
         notebook = Notebook(config.state_dir, config.driver_id)
         core = Driver(_settings(config, file), notebook.read())
-        await _live(config, core, notebook, lifecycle, metrics_at, http_at)
+        lifecycle.renew = credentials.renew
+        await _live(config, credentials, core, notebook, lifecycle, metrics_at, http_at)
 
 
 async def _live(
     config: DriverConfig,
+    credentials: Credentials,
     core: Driver,
     notebook: Notebook,
     lifecycle: Lifecycle,
@@ -70,7 +77,9 @@ async def _live(
     async def save(disk: DriverDisk) -> None:
         await trio.to_thread.run_sync(notebook.write, disk)
 
-    metrics = DriverMetrics(Metrics(config.state_dir))
+    shown = Metrics(config.state_dir)
+    credentials.show(shown)
+    metrics = DriverMetrics(shown)
     async with _open_kafka(config) as kafka, trio.open_nursery() as nursery:
         messenger = Messenger(kafka.producer, metrics.on_dead_letter)
         loop = Loop(
@@ -86,11 +95,13 @@ async def _live(
         with contextlib.suppress(NotSaved):
             await loop.start()
         if metrics_at:
-            nursery.start_soon(_serve_metrics, config, metrics_at, metrics, loop)
+            hosts = [config.metrics_host, *config.http_hosts]
+            port = credentials.metrics_port(metrics_at, hosts)
+            nursery.start_soon(_serve_metrics, port, metrics, loop)
         async with trio.open_nursery() as pages:
             if http_at:
                 # Returns by itself once told to stop, so that a request at work is answered.
-                await pages.start(_serve_dashboard, config, loop, http_at, lifecycle)
+                await pages.start(_serve_dashboard, config, credentials, loop, http_at, lifecycle)
             async with trio.open_nursery() as work:
                 work.start_soon(feed_updates, loop, kafka.updates, messenger)
                 work.start_soon(feed_beacons, loop, kafka.beacons, messenger)
@@ -184,23 +195,16 @@ async def _listen(flag: str, host: str, port: int) -> Listeners:
     return await listen(flag, host, port) if port else []
 
 
-async def _serve_metrics(
-    config: DriverConfig, listeners: Listeners, metrics: DriverMetrics, loop: Loop
-) -> None:
+async def _serve_metrics(port: "MetricsPort", metrics: DriverMetrics, loop: Loop) -> None:
     # A server that few drivers need takes long to load.
     from evd.adapters.http.metrics_server import serve_metrics
 
-    await serve_metrics(
-        listeners,
-        service="evd-driver",
-        render=metrics.render,
-        health=loop.unhealthy,
-        hosts=[config.metrics_host, *config.http_hosts],
-    )
+    await serve_metrics(port, service="evd-driver", render=metrics.render, health=loop.unhealthy)
 
 
 async def _serve_dashboard(
     config: DriverConfig,
+    credentials: Credentials,
     loop: Loop,
     listeners: Listeners,
     lifecycle: Lifecycle,
@@ -221,9 +225,13 @@ async def _serve_dashboard(
         nursery.start_soon(watch.run)
         await serve_app(
             driver_app(loop, central, Streams(loop, watch, lifecycle.stopping)),
-            listeners,
+            credentials.protected(listeners),
             stopping=lifecycle.stopping,
-            hosts=Hosts((config.http_host, *config.http_hosts), "--http-hosts of evd-driver"),
+            hosts=Hosts(
+                (config.http_host, *config.http_hosts),
+                "--http-hosts of evd-driver",
+                lambda: credentials.names,
+            ),
             task_status=task_status,
         )
         nursery.cancel_scope.cancel()

@@ -10,6 +10,7 @@ from evd.core.engine.pingers import Pingers
 from evd.core.wire import codec
 from evd.core.wire.control import Ping
 from evd.core.wire.framing import BadFrame, BadFrameStreak
+from evd.daemons.credentials import WantedToken
 from evd.daemons.engine.loop import Loop
 from evd.daemons.engine.metrics import Counts
 from evd.logs import Repeats
@@ -22,9 +23,10 @@ logger = logging.getLogger(__name__)
 
 
 class HealthPort:
-    """The connections of monitors, CONNECTIONS_MAX at most."""
+    """The connections of monitors, CONNECTIONS_MAX at most, which show the `wanted` token."""
 
-    def __init__(self, loop: Loop, counts: Counts) -> None:
+    def __init__(self, loop: Loop, counts: Counts, wanted: WantedToken | None = None) -> None:
+        self._wanted = wanted
         self._heard_s: dict[FramedStream, float] = {}
         self._pingers = Pingers()
         self._loop = loop
@@ -56,22 +58,29 @@ class HealthPort:
                         return
                     continue
                 streak.good()
-                if isinstance(frame, bytes):
-                    await self._answer(stream, frame)
+                if isinstance(frame, bytes) and not await self._answer(stream, frame):
+                    return
 
-    async def _answer(self, stream: FramedStream, frame: bytes) -> None:
+    async def _answer(self, stream: FramedStream, frame: bytes) -> bool:
+        """Answer a frame; False where its sender is no monitor of this engine."""
         try:
             ping = codec.decode_health(frame)
         except codec.BadMessage as error:
             self._complain(stream, str(error))
-            return
+            return True
         if not isinstance(ping, Ping):
             self._complain(stream, "type must be PING")
-            return
+            return True
+        if self._wanted is not None and not self._wanted.is_right(ping.token):
+            self._counts.wrong_tokens += 1
+            why = "its PING has a wrong token" if ping.token else "its PING has no token"
+            self._repeats.log(logger, logging.WARNING, why, "Hung up on %s: %s", stream.peer, why)
+            return False
         is_settled = self._pingers.on_ping(stream, trio.current_time())
         pong = self._loop.pong(ping, stream.peer, is_settled)
         if pong is not None:
             await stream.send(codec.encode_control(pong))
+        return True
 
     def _complain(self, stream: FramedStream, why: str) -> None:
         self._counts.bad_frames += 1

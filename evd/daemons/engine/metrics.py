@@ -29,6 +29,7 @@ class Counts:
     energy_joules: float = 0.0
     disk_failures: int = 0
     bad_frames: int = 0
+    wrong_tokens: int = 0
 
     def on_dead_letter(self, topic: str) -> None:
         """Count a bad message that was put aside."""
@@ -94,6 +95,10 @@ class EngineMetrics:
                 "evd_bad_frames_total", "Bad frames, or frames of no use, on the health port"
             ),
             metrics.counter(
+                "evd_engine_wrong_tokens_total",
+                "Connections to the health port that were closed for their token",
+            ),
+            metrics.counter(
                 "evd_undated_orders_total", "STOP_CP and RESUME_CP of the release before, obeyed"
             ),
         )
@@ -104,7 +109,7 @@ class EngineMetrics:
         yield from (counts.sessions[outcome] for outcome in Outcome)
         yield from (counts.dead_letters[topic] for topic in READ_TOPICS)
         yield from (counts.energy_joules, counts.disk_failures, counts.bad_frames)
-        yield self._core.undated_count
+        yield from (counts.wrong_tokens, self._core.undated_count)
 
     def render(self) -> bytes:
         """All of it in Prometheus' text format."""

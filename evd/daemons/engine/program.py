@@ -21,11 +21,13 @@ from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
 from evd.adapters.kafka.consumer import Batch
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.tcp import serve_framed
+from evd.addresses import is_loopback
 from evd.config import EngineConfig, engine_config
 from evd.core.engine.core import Engine
 from evd.core.engine.events import EngineSettings, StopAsked, Ticked
 from evd.core.wire.messages import BEACONS, COMMANDS
 from evd.daemons.clock import now
+from evd.daemons.credentials import Credentials
 from evd.daemons.engine.health_port import HealthPort
 from evd.daemons.engine.loop import Loop
 from evd.daemons.engine.metrics import Counts, EngineMetrics
@@ -46,6 +48,7 @@ def main() -> NoReturn:
 
 async def run(config: EngineConfig, lifecycle: Lifecycle) -> None:
     """Run the charging point until told to stop."""
+    credentials = Credentials(config)
     health_at = await listen("--health-port", config.health_host, config.health_port)
     metrics_at: Listeners = []
     if config.metrics_port:
@@ -53,16 +56,18 @@ async def run(config: EngineConfig, lifecycle: Lifecycle) -> None:
     held = held_state_dir(config.state_dir, SESSIONS_FORMAT)
     with naming_state_dir(StateDirRefused, BufferUnusable), held:
         async with open_buffer(config.state_dir, config.cp_id) as buffer:
-            await _work(config, buffer, lifecycle, health_at, metrics_at)
+            await _work(config, credentials, buffer, lifecycle, health_at, metrics_at)
 
 
 async def _work(
     config: EngineConfig,
+    credentials: Credentials,
     buffer: SessionBuffer,
     lifecycle: Lifecycle,
     health_at: Listeners,
     metrics_at: Listeners,
 ) -> None:
+    lifecycle.renew = credentials.renew
     counts = Counts()
     core = Engine(_settings(config), f"boot-{uuid4().hex}", buffer.disk, now())
     async with _open_kafka(config) as (producer, consumer), trio.open_nursery() as nursery:
@@ -78,10 +83,14 @@ async def _work(
         nursery.start_soon(_pass_on_stop, lifecycle, loop)
         if metrics_at:
             recent = messenger.recent_dead_letters
-            nursery.start_soon(_serve_metrics, config, metrics_at, counts, loop, recent)
+            nursery.start_soon(
+                _serve_metrics, config, credentials, metrics_at, counts, loop, recent
+            )
         await loop.start()
-        port = HealthPort(loop, counts)
-        await nursery.start(serve_framed, health_at, port.serve)
+        is_here = is_loopback(config.health_host)
+        port = HealthPort(loop, counts, None if is_here else credentials.wanted_token())
+        listeners = health_at if is_here else credentials.protected(health_at)
+        await nursery.start(serve_framed, listeners, port.serve)
         lifecycle.ready(loop.doing, loop.is_stuck)
         logger.info("Ready, %g kW at %g euro/kWh", config.kw_rate, config.euro_rate)
         await loop.run()
@@ -106,6 +115,7 @@ async def _pass_on_stop(lifecycle: Lifecycle, loop: Loop) -> None:
 
 async def _serve_metrics(
     config: EngineConfig,
+    credentials: Credentials,
     listeners: Listeners,
     counts: Counts,
     loop: Loop,
@@ -116,13 +126,13 @@ async def _serve_metrics(
     from evd.adapters.http.metrics_server import serve_metrics
 
     shown = Metrics(config.state_dir)
+    credentials.show(shown)
     metrics = EngineMetrics(shown, counts, loop.core, recent, loop.illness)
     await serve_metrics(
-        listeners,
+        credentials.metrics_port(listeners, [config.metrics_host]),
         service="evd-engine",
         render=metrics.render,
         health=loop.illness,
-        hosts=[config.metrics_host],
     )
 
 

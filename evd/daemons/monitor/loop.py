@@ -1,7 +1,7 @@
 """The loop of a monitor: each event goes to the core, and its steps are done in their order."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
@@ -20,7 +20,7 @@ from evd.core.monitor.events import (
 from evd.daemons.clock import now
 from evd.daemons.monitor.connection import Connection
 from evd.daemons.monitor.metrics import MonitorMetrics
-from evd.daemons.monitor.steps import SendFrame, Step, in_order
+from evd.daemons.monitor.steps import SendFrame, Step, Tokens, in_order
 from evd.logs import NoteLog
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,10 @@ class Loop:
         events: trio.MemoryReceiveChannel[Event],
         connections: Mapping[Peer, Connection],
         metrics: MonitorMetrics,
+        tokens: Callable[[], Tokens] = Tokens,
     ) -> None:
         self._core = core
+        self._tokens = tokens
         self._events = events
         self._connections = connections
         self._metrics = metrics
@@ -53,7 +55,7 @@ class Loop:
             self._carry_out_all(self._core.handle(event, now()))
 
     def _carry_out_all(self, effects: Iterable[Effect]) -> None:
-        for step in in_order(effects):
+        for step in in_order(effects, self._tokens()):
             self._carry_out(step)
         self._metrics.refresh()
         self._notes.log_rest()

@@ -1,11 +1,14 @@
 """A monitor's metrics and its health."""
 
-import trio
+from typing import TYPE_CHECKING
 
 from evd.adapters.http.metrics import Metrics
 from evd.core.monitor.core import Monitor
 from evd.core.monitor.events import CheckResult
 from evd.core.wire.control import EngineStatus
+
+if TYPE_CHECKING:
+    from evd.adapters.http.metrics_server import MetricsPort
 
 
 class MonitorMetrics:
@@ -32,17 +35,13 @@ class MonitorMetrics:
             "evd_monitor_reconnects_total", "Attempts to reach Central after the first"
         )
 
-    async def serve(self, listeners: list[trio.SocketListener], host: str) -> None:
-        """Serve /metrics and /health; `host` is the name by which this machine was told."""
+    async def serve(self, port: "MetricsPort") -> None:
+        """Serve /metrics and /health."""
         # A server that few monitors need takes long to load.
         from evd.adapters.http.metrics_server import serve_metrics
 
         await serve_metrics(
-            listeners,
-            service="evd-monitor",
-            render=self._render,
-            health=self._unhealthy,
-            hosts=[host],
+            port, service="evd-monitor", render=self._render, health=self._unhealthy
         )
 
     def on_check(self, result: CheckResult) -> None:

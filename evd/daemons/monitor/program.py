@@ -13,14 +13,19 @@ import trio
 from evd.adapters.files.instance import ID_FORMAT, read_instance_id
 from evd.adapters.files.state_dir import StateDirRefused, held_state_dir
 from evd.adapters.http.metrics import Metrics
+from evd.adapters.http.metrics_server import MetricsPort
 from evd.adapters.tcp import FramedStream, dial_framed
+from evd.adapters.tls import ClientSide
+from evd.addresses import is_loopback
 from evd.config import MonitorConfig, monitor_config
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import Event, Peer, StopAsked
+from evd.daemons.credentials import Credentials
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 from evd.daemons.monitor.connection import Connection
 from evd.daemons.monitor.loop import Loop
 from evd.daemons.monitor.metrics import MonitorMetrics
+from evd.daemons.monitor.steps import Tokens
 
 EVENTS_WAITING_MAX: Final = 100
 # The core gives up earlier; this ends an attempt that the core has forgotten.
@@ -38,6 +43,7 @@ def main() -> NoReturn:
 
 async def run(config: MonitorConfig, lifecycle: Lifecycle) -> None:
     """Watch until told to stop."""
+    credentials = Credentials(config)
     listeners: list[trio.SocketListener] = []
     if config.metrics_port:
         listeners = await listen("--metrics-port", config.metrics_host, config.metrics_port)
@@ -47,14 +53,54 @@ async def run(config: MonitorConfig, lifecycle: Lifecycle) -> None:
         config.failure_threshold,
         config.reconnect_delay_max_s,
     )
-    dialers: dict[Peer, Dialer] = {
-        Peer.ENGINE: lambda: dial_framed(config.cp_e_host, config.cp_e_port, DIAL_S_MAX),
-        Peer.CENTRAL: lambda: dial_framed(config.central_host, config.central_port, DIAL_S_MAX),
-    }
+    lifecycle.renew = credentials.renew
     with naming_state_dir(StateDirRefused), held_state_dir(config.state_dir, ID_FORMAT):
         core = Monitor(settings, read_instance_id(config.state_dir))
-        metrics = MonitorMetrics(Metrics(config.state_dir), core)
-        await watch(core, dialers, lifecycle, metrics, listeners, config.metrics_host)
+        shown = Metrics(config.state_dir)
+        credentials.show(shown)
+        metrics = MonitorMetrics(shown, core)
+        port = credentials.metrics_port(listeners, [config.metrics_host]) if listeners else None
+        peers = Peers(config, credentials)
+        await watch(core, peers.dialers(), lifecycle, metrics, port, peers.tokens)
+
+
+class Peers:
+    """The ways to the engine and to Central, and the tokens that are shown there.
+
+    An engine on loopback has a plain port; every other is dialed by TLS, as Central is, where
+    --tls-ca says who vouches for them.
+    """
+
+    def __init__(self, config: MonitorConfig, credentials: Credentials) -> None:
+        self._config = config
+        self._credentials = credentials
+        self._is_engine_here = is_loopback(config.cp_e_host)
+
+    def dialers(self) -> dict[Peer, Dialer]:
+        """A dial of each."""
+        return {Peer.ENGINE: self._dial_engine, Peer.CENTRAL: self._dial_central}
+
+    def tokens(self) -> Tokens:
+        """The token as it is now; a port of this host may be another program's."""
+        held = self._credentials.token
+        token = held.value if held is not None else None
+        return Tokens(token, None if self._is_engine_here else token)
+
+    async def _dial_engine(self) -> FramedStream:
+        config = self._config
+        side = None if self._is_engine_here else self._side()
+        return await dial_framed(config.cp_e_host, config.cp_e_port, DIAL_S_MAX, side)
+
+    async def _dial_central(self) -> FramedStream:
+        config, held = self._config, self._credentials.token
+        if held is not None:
+            # Central may have refused the one before.
+            held.renew()
+        return await dial_framed(config.central_host, config.central_port, DIAL_S_MAX, self._side())
+
+    def _side(self) -> ClientSide | None:
+        held = self._credentials.client
+        return held.value if held is not None else None
 
 
 async def watch(
@@ -62,8 +108,8 @@ async def watch(
     dialers: Mapping[Peer, Dialer],
     lifecycle: Lifecycle,
     metrics: MonitorMetrics,
-    metrics_listeners: list[trio.SocketListener],
-    metrics_host: str,
+    metrics_port: MetricsPort | None = None,
+    tokens: Callable[[], Tokens] = Tokens,
 ) -> None:
     """Feed `core` with events and carry out its effects until it has finished."""
     send, events = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
@@ -71,12 +117,12 @@ async def watch(
         connections = {
             peer: Connection(nursery, dial, peer, send.send) for peer, dial in dialers.items()
         }
-        if metrics_listeners:
-            nursery.start_soon(metrics.serve, metrics_listeners, metrics_host)
+        if metrics_port is not None:
+            nursery.start_soon(metrics.serve, metrics_port)
         nursery.start_soon(_pass_on_stop, lifecycle, send)
         lifecycle.ready(metrics.doing)
         logger.info("Watching the engine of %s", core.cp_id)
-        await Loop(core, events, connections, metrics).run()
+        await Loop(core, events, connections, metrics, tokens).run()
         nursery.cancel_scope.cancel()
 
 

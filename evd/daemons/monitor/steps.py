@@ -4,6 +4,7 @@ Nothing here waits: the daemon carries the steps out with Trio, the simulation o
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import attrs
 
@@ -22,7 +23,7 @@ from evd.core.monitor.events import (
     TellCentral,
 )
 from evd.core.wire import codec
-from evd.core.wire.control import Pong
+from evd.core.wire.control import Pong, Register
 
 
 @attrs.frozen(slots=True)
@@ -36,7 +37,18 @@ class SendFrame:
 Step = Close | Dial | SendFrame | CountCheck | Note | Finish
 
 
-def in_order(effects: Iterable[Effect]) -> Iterator[Step]:
+@attrs.frozen
+class Tokens:
+    """The tokens that a monitor shows to Central, and to an engine beyond loopback."""
+
+    central: str | None = attrs.field(default=None, repr=False)
+    engine: str | None = attrs.field(default=None, repr=False)
+
+
+NO_TOKENS: Final = Tokens()
+
+
+def in_order(effects: Iterable[Effect], tokens: Tokens = NO_TOKENS) -> Iterator[Step]:
     """Yield the steps that carry out `effects`; a dial closes the connection before it first."""
     for effect in effects:
         match effect:
@@ -44,8 +56,11 @@ def in_order(effects: Iterable[Effect]) -> Iterator[Step]:
                 yield Close(peer)
                 yield effect
             case SendPing(message):
-                yield SendFrame(Peer.ENGINE, codec.encode_control(message))
+                ping = attrs.evolve(message, token=tokens.engine)
+                yield SendFrame(Peer.ENGINE, codec.encode_control(ping))
             case TellCentral(message):
+                if isinstance(message, Register):
+                    message = attrs.evolve(message, token=tokens.central)
                 yield SendFrame(Peer.CENTRAL, codec.encode_control(message))
             case Close() | Note() | CountCheck() | Finish():
                 yield effect

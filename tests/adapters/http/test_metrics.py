@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from evd.adapters.http.metrics import CONTENT_TYPE, Metrics
-from evd.adapters.http.metrics_server import serve_metrics
+from evd.adapters.http.metrics_server import MetricsPort, serve_metrics
 
 
 class Server(httpx.AsyncClient):
@@ -35,11 +35,10 @@ async def server() -> AsyncIterator[Server]:
 
         async def serve() -> None:
             await serve_metrics(
-                listeners,
+                MetricsPort(listeners, ["x"]),
                 service="evd-engine",
                 render=server.metrics.render,
                 health=lambda: server.reason,
-                hosts=["x"],
             )
 
         nursery.start_soon(serve)
