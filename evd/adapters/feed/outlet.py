@@ -6,8 +6,13 @@ from collections.abc import Sequence
 
 import trio
 
+from evd.adapters.tls import transport_of
+
 # Bytes of ours that the kernel keeps for one client; it takes twice as much.
 SEND_BUFFER_BYTES = 131_072
+# Under TLS nobody says whether the kernel had room at once.  Once it has taken more than it keeps,
+# the client has read; with a smaller buffer that is known sooner.
+TLS_SEND_BUFFER_BYTES = 32_768
 SEND_BYTES = 65_536
 # A client has nothing to say but answers to pings: one that sends more within PERIOD_S is cut.
 RECEIVED_BYTES_MAX = 16_384
@@ -27,9 +32,14 @@ class Outlet(trio.abc.Stream):
         self._nursery = nursery
         self._parts: deque[memoryview] = deque()
         self._socket: trio.socket.SocketType | None = None
-        if isinstance(stream, trio.SocketStream):
-            self._socket = stream.socket
-            stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        transport = transport_of(stream)
+        if isinstance(transport, trio.SocketStream):
+            is_plain = stream is transport
+            self._socket = transport.socket if is_plain else None
+            kept = SEND_BUFFER_BYTES if is_plain else TLS_SEND_BUFFER_BYTES
+            transport.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, kept)
+        # The bytes that the kernel has taken since the client last proved that it reads.
+        self._unproved = 0
         # The last time at which the client has proved that it reads.
         self.read_s = trio.current_time()
         self.sends_too_much = False
@@ -73,9 +83,11 @@ class Outlet(trio.abc.Stream):
                 part = self._parts[0][:SEND_BYTES]
                 await self._stream.send_all(part)
                 self._take(len(part))
-                if self._socket is not None:
-                    # The kernel had no room before: the client reads.
+                self._unproved += len(part)
+                # A kernel that had no room before has some again: the client reads.
+                if self._socket is not None or self._unproved > 2 * TLS_SEND_BUFFER_BYTES:
                     self.read_s = trio.current_time()
+                    self._unproved = 0
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._nursery.cancel_scope.cancel()
 

@@ -22,7 +22,7 @@ from evd.core.monitor.events import (
     StopAsked,
     Ticked,
 )
-from evd.core.monitor.report import CentralReport
+from evd.core.monitor.report import DIAL_S, TLS_DIAL_S, CentralReport
 from evd.core.stall import StallWatch
 
 # The core notices a stop of its process only if it is told the time often enough.
@@ -37,6 +37,8 @@ class MonitorSettings:
     health_interval_s: float
     failure_threshold: int
     reconnect_delay_max_s: float
+    # Whether Central is dialed by TLS, whose handshake takes longer.
+    is_central_tls: bool = False
 
 
 class Monitor:
@@ -49,7 +51,11 @@ class Monitor:
             settings.cp_id, settings.health_interval_s, settings.failure_threshold
         )
         self.report = CentralReport(
-            settings.cp_id, instance_id, settings.reconnect_delay_max_s, self.checks
+            settings.cp_id,
+            instance_id,
+            settings.reconnect_delay_max_s,
+            self.checks,
+            TLS_DIAL_S if settings.is_central_tls else DIAL_S,
         )
         self._wake_at_s = -math.inf
 

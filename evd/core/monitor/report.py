@@ -46,6 +46,8 @@ HEARTBEAT_S = 1.0
 HEARTBEAT_SHARE = 0.9
 TELL_GAP_S = 0.1
 DIAL_S = 1.0
+# With TLS: after a start of Central all monitors shake hands with it at once.
+TLS_DIAL_S = 6.0
 BYE_S = 0.5
 UNANSWERED_HEARTBEATS = 3
 DELAY_S_MIN = 0.2
@@ -81,9 +83,15 @@ class CentralReport:
     """
 
     def __init__(
-        self, cp_id: str, instance_id: str, delay_max_s: float, checks: EngineChecks
+        self,
+        cp_id: str,
+        instance_id: str,
+        delay_max_s: float,
+        checks: EngineChecks,
+        dial_s: float = DIAL_S,
     ) -> None:
         self._cp_id = cp_id
+        self._dial_s_max = dial_s
         self._instance_id = instance_id
         self._delay_max_s = delay_max_s
         self._checks = checks
@@ -213,7 +221,7 @@ class CentralReport:
     def _dial(self, now_s: float) -> Dial:
         self._connection += 1
         self._link = _Link.DIALING
-        self._deadline_s = now_s + DIAL_S
+        self._deadline_s = now_s + self._dial_s_max
         return Dial(Peer.CENTRAL, self._connection)
 
     def _give_up(self, now_s: float) -> Iterator[Effect]:
@@ -222,7 +230,7 @@ class CentralReport:
             return
         yield Close(Peer.CENTRAL)
         if self._link is _Link.DIALING:
-            yield from self._fail(f"no connection within {DIAL_S:g} s", now_s)
+            yield from self._fail(f"no connection within {self._dial_s_max:g} s", now_s)
         else:
             self._close_working(now_s)
             silence = f"Central has not answered for {self._patience_s:g} s"

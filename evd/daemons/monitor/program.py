@@ -52,6 +52,7 @@ async def run(config: MonitorConfig, lifecycle: Lifecycle) -> None:
         config.health_interval_s,
         config.failure_threshold,
         config.reconnect_delay_max_s,
+        credentials.client is not None,
     )
     lifecycle.renew = credentials.renew
     with naming_state_dir(StateDirRefused), held_state_dir(config.state_dir, ID_FORMAT):
