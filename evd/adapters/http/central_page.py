@@ -5,17 +5,17 @@ from typing import Final
 
 from litestar import Response
 
-from evd.adapters.http.pages import app_response
+from evd.adapters.http.pages import EVERYBODY, PageAccess, app_response
 from evd.adapters.http.web_files import FOLDER
 from evd.addresses import host_and_port
 
 _PAGE: Final = Template((FOLDER / "central" / "page.html").read_text())
 
 
-def central_page(authority: str, feed_port: int) -> Response[str]:
+def central_page(authority: str, feed_port: int, access: PageAccess = EVERYBODY) -> Response[str]:
     """The page for a browser that calls this server by `authority`, its Host header."""
-    page = _PAGE.substitute(feed_port=feed_port)
-    return app_response(page, _feed_source(authority, feed_port))
+    page = _PAGE.substitute(feed_port=feed_port, access=access.metas)
+    return app_response(page, _feed_source(authority, feed_port), access=access)
 
 
 def _feed_source(authority: str, feed_port: int) -> str:

@@ -21,7 +21,6 @@ from evd.adapters.http.driver_page import driver_page, service_worker
 from evd.adapters.http.driver_service import DriverService, Notification
 from evd.adapters.http.driver_stream import EVENT_STREAM, Streams
 from evd.adapters.http.errors import AnyRequest, answering
-from evd.adapters.http.pages import app_response
 from evd.adapters.http.parameters import (
     LIMIT_DEFAULT,
     Before,
@@ -101,7 +100,7 @@ def _refuse_without_central(error: CentralAway) -> Refused:
 @routes.get("/", "The dashboard", "A page", media_type=HTML)
 async def show_dashboard(service: ServiceHere) -> Response[str]:
     """Charging points, the running session, the bills and what was told; made for a phone."""
-    return app_response(driver_page(service.driver_id))
+    return driver_page(service.driver_id)
 
 
 @routes.get("/health", "Whether the driver can be served", "It can", 503, unless=DriverUnhealthy)

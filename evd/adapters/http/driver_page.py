@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from litestar import Request, Response, get
 
+from evd.adapters.http.pages import EVERYBODY, PageAccess, app_response
 from evd.adapters.http.web_files import FOLDER, served
 
 # At the top, because a service worker serves no page above its own folder.
@@ -13,9 +14,10 @@ SERVICE_WORKER: Final = "/service_worker.js"
 _PAGE: Final = Template((FOLDER / "driver" / "page.html").read_text())
 
 
-def driver_page(driver_id: str) -> str:
+def driver_page(driver_id: str, access: PageAccess = EVERYBODY) -> Response[str]:
     """The page of this driver."""
-    return _PAGE.substitute(driver_id=escape(driver_id))
+    page = _PAGE.substitute(driver_id=escape(driver_id), access=access.metas)
+    return app_response(page, access=access)
 
 
 @get(SERVICE_WORKER, media_type="text/javascript", include_in_schema=False)

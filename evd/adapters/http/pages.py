@@ -7,6 +7,7 @@ written here is escaped.
 from html import escape
 from typing import Final
 
+import attrs
 from litestar import Response
 
 STYLESHEETS: Final = ("tokens.css", "theme.css", "document.css")
@@ -21,15 +22,42 @@ _APP_POLICY: Final = (
 )
 
 
+@attrs.frozen
+class PageAccess:
+    """The reader of a page, as the daemon's flag `auth` wants to know them; a stranger's role is
+    empty."""
+
+    auth: str = "off"
+    role: str = ""
+    name: str = ""
+
+    @property
+    def metas(self) -> str:
+        """The same as HTML for the head of the page; nothing where it does not matter."""
+        if self.auth == "off":
+            return ""
+        told = {"evd-auth": self.auth, "evd-role": self.role, "evd-user": self.name}
+        return "".join(
+            f'<meta name="{name}" content="{escape(content)}">\n' for name, content in told.items()
+        )
+
+
+EVERYBODY: Final = PageAccess()
+
+
 def html_response(page: str, policy: str = _POLICY) -> Response[str]:
     """A page with its policy; without another one it runs no script."""
     return Response(page, media_type="text/html", headers={"Content-Security-Policy": policy})
 
 
-def app_response(page: str, *connect: str) -> Response[str]:
+def app_response(page: str, *connect: str, access: PageAccess = EVERYBODY) -> Response[str]:
     """A page whose scripts are files of this server; they call it, and the `connect` sources."""
     sources = " ".join(("'self'", *connect))
-    return html_response(page, f"{_APP_POLICY}; connect-src {sources}")
+    response = html_response(page, f"{_APP_POLICY}; connect-src {sources}")
+    if access.auth != "off":
+        # It names its reader, and is another page for another one.
+        response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def whole_page(title: str, body: str) -> str:
