@@ -13,9 +13,8 @@ import orjson
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
-from evd.adapters.http.central_app import central_app
 from evd.adapters.http.serving import serve_app
-from tests.adapters.http.fake_central import FakeCentral
+from tests.adapters.http.fake_central import FakeCentral, app_of
 from tests.network.processes import free_port
 
 SEED: Final = 7
@@ -210,7 +209,7 @@ async def _serve(
             return
 
     listeners = await trio.open_tcp_listeners(http_port, host="127.0.0.1")
-    app = central_app(FakeCentral(feed_port=feed_port))
+    app = app_of(FakeCentral(feed_port=feed_port))
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(serve_app, app, listeners, stopping=trio.Event()))
         await nursery.start(serve_websocket, feed, "127.0.0.1", feed_port, None)

@@ -44,7 +44,7 @@ PURE = {
 }
 CORE_LIBRARIES = {"attr", "attrs", "cattr", "cattrs", "orjson"}
 ADAPTER_LIBRARIES = {
-    *("alembic", "confluent_kafka", "ctypes", "h11", "httpx", "litestar"),
+    *("alembic", "argon2", "confluent_kafka", "ctypes", "h11", "httpx", "jwt", "litestar"),
     *("prometheus_client", "psycopg", "sqlalchemy", "sqlite3", "ssl", "trio_websocket", "wsproto"),
 }
 ADAPTER_ONLY = ADAPTER_LIBRARIES | {"threading", "concurrent", "queue"}

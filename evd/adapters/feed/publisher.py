@@ -5,7 +5,7 @@ in one message, once it has taken the one before: of a charging point only how i
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 import trio
@@ -13,6 +13,7 @@ import trio
 from evd.adapters.feed.encoding import array, frame
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.outlet import Outlet
+from evd.adapters.http.access.driver_view import veiled
 from evd.adapters.json_text import encode
 from evd.core.central.overview import FeedEvent, Network
 from evd.core.central.views import CpView
@@ -25,6 +26,33 @@ ALIVE_S = 10.0
 CLIENTS_AT_ONCE = 50
 
 CpIds = frozenset[str]
+
+
+@attrs.frozen
+class Interest:
+    """The part that a client is told: of `cp_ids` alone (None: all), and as `driver_id` may see it
+    (None: everything)."""
+
+    cp_ids: CpIds | None = None
+    driver_id: str | None = None
+
+
+@attrs.define(eq=False)
+class Card:
+    """A charging point's JSON: the whole, and without another driver's affairs."""
+
+    view: CpView
+    whole: bytes
+    _veiled: bytes | None = None
+
+    def for_driver(self, driver_id: str | None) -> bytes:
+        """The JSON as this driver may see it."""
+        if driver_id is None or self.view.current_driver in (None, driver_id):
+            return self.whole
+        if self._veiled is None:
+            # It is the same for every driver but its own.
+            self._veiled = encode(veiled(self.view, driver_id))
+        return self._veiled
 
 
 @attrs.frozen
@@ -58,7 +86,7 @@ class News:
     `of_all`: what stands in each update changed as well.
     """
 
-    cards: dict[str, bytes] = attrs.Factory(dict)
+    cards: dict[str, Card] = attrs.Factory(dict)
     removed: set[str] = attrs.Factory(set)
     events: deque[Event] = attrs.Factory(lambda: deque(maxlen=EVENTS_MAX))
     has_network: bool = False
@@ -91,11 +119,11 @@ class News:
 
 
 class Client:
-    """One client, which follows `cp_ids` alone (None: all), and what it has not been told yet."""
+    """One client, its interest, and what it has not been told yet."""
 
-    def __init__(self, outlet: Outlet, cp_ids: CpIds | None) -> None:
+    def __init__(self, outlet: Outlet, cp_ids: CpIds | None, driver_id: str | None = None) -> None:
         self.outlet = outlet
-        self.cp_ids = cp_ids
+        self.interest = Interest(cp_ids, driver_id)
         self.owed: News | None = None
         self.told_s = trio.current_time()
         self._seq = 0
@@ -111,7 +139,7 @@ class Client:
         """Keep news until the client has taken the message before."""
         if self.owed is None:
             self.owed = News()
-        self.owed.add(news.narrowed(self.cp_ids))
+        self.owed.add(news.narrowed(self.interest.cp_ids))
 
 
 class Publisher:
@@ -122,11 +150,11 @@ class Publisher:
         self._clients: set[Client] = set()
         self._waiting: set[Client] = set()
         self._behind: set[Client] = set()
-        self._cards: dict[str, bytes] = {}
+        self._cards: dict[str, Card] = {}
         self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
         self._network = b"null"
         self._active_requests = 0
-        self._snapshots: dict[CpIds | None, bytes] = {}
+        self._snapshots: dict[Interest, bytes] = {}
         self._is_live = False
         self.wanted = trio.Event()
         metrics.watch(lambda: self.clients_count)
@@ -172,7 +200,7 @@ class Publisher:
 
     def _admit(self, client: Client) -> None:
         self._clients.add(client)
-        self._send(client, "snapshot", self._snapshot(client.cp_ids))
+        self._send(client, "snapshot", self._snapshot(client.interest))
 
     async def publish(self, update: Update) -> bool:
         """Tell every client what changed, as soon as it can take it; return whether there is
@@ -180,7 +208,7 @@ class Publisher:
         news = self._take(update)
         if not news:
             return False
-        bodies: dict[CpIds | None, bytes | None] = {}
+        bodies: dict[Interest, bytes | None] = {}
         for number, client in enumerate([*self._clients]):
             if number % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
@@ -190,9 +218,10 @@ class Publisher:
                 client.owe(news)
                 self._behind.add(client)
                 continue
-            if client.cp_ids not in bodies:
-                bodies[client.cp_ids] = self._update(news.narrowed(client.cp_ids))
-            if (body := bodies[client.cp_ids]) is not None:
+            interest = client.interest
+            if interest not in bodies:
+                bodies[interest] = self._update(news.narrowed(interest.cp_ids), interest.driver_id)
+            if (body := bodies[interest]) is not None:
                 self._send(client, "update", body)
         return True
 
@@ -202,14 +231,15 @@ class Publisher:
             if client.outlet.is_clear:
                 self._behind.remove(client)
                 owed, client.owed = client.owed, None
-                if owed and (body := self._update(owed)) is not None:
+                driver_id = client.interest.driver_id
+                if owed and (body := self._update(owed, driver_id)) is not None:
                     self._send(client, "update", body)
 
     def keep_alive(self) -> None:
         """Send an update without news to each client that has had none for ALIVE_S."""
         due_s = trio.current_time() - ALIVE_S
         due = [each for each in self._clients if each.told_s <= due_s and each.owed is None]
-        body = self._body({}, (), (), False) if due else b""
+        body = self._body((), (), (), False) if due else b""
         for client in due:
             if client.outlet.is_clear:
                 self._send(client, "update", body)
@@ -225,7 +255,7 @@ class Publisher:
 
     def _take(self, update: Update) -> News:
         for view in update.seen:
-            self._cards[view.cp_id] = encode(view)
+            self._cards[view.cp_id] = Card(view, encode(view))
         cards = {view.cp_id: self._cards[view.cp_id] for view in update.charging_points}
         news = News(cards, set(update.removed))
         news.events.extend(Event(each.cp_id, encode(each)) for each in update.events)
@@ -241,27 +271,33 @@ class Publisher:
             self._snapshots.clear()
         return news
 
-    def _snapshot(self, cp_ids: CpIds | None) -> bytes:
-        body = self._snapshots.get(cp_ids)
+    def _snapshot(self, interest: Interest) -> bytes:
+        body = self._snapshots.get(interest)
         if body is None:
-            news = News(self._cards, set(), self._events).narrowed(cp_ids)
-            body = self._snapshots[cp_ids] = self._body(news.cards, None, news.events, True)
+            news = News(self._cards, set(), self._events).narrowed(interest.cp_ids)
+            cards, events = _seen_by(interest.driver_id, news)
+            has_network = interest.driver_id is None
+            body = self._snapshots[interest] = self._body(cards, None, events, has_network)
         return body
 
-    def _update(self, news: News) -> bytes | None:
+    def _update(self, news: News, driver_id: str | None) -> bytes | None:
         if not news:
             return None
-        return self._body(news.cards, news.removed, news.events, news.has_network)
+        cards, events = _seen_by(driver_id, news)
+        has_network = news.has_network and driver_id is None
+        if driver_id is not None and not (cards or news.removed or news.of_all):
+            return None
+        return self._body(cards, news.removed, events, has_network)
 
     def _body(
         self,
-        cards: Mapping[str, bytes],
+        cards: Iterable[bytes],
         removed: Iterable[str] | None,
         events: Iterable[Event],
         has_network: bool,
     ) -> bytes:
         """Return a message but for its begin."""
-        parts = [b'"charging_points":', array(cards[cp_id] for cp_id in sorted(cards))]
+        parts = [b'"charging_points":', array(cards)]
         if removed is not None:
             parts += [b',"removed":', encode(sorted(removed))]
         parts += [b',"active_requests":%d' % self._active_requests]
@@ -269,3 +305,12 @@ class Publisher:
         if has_network:
             parts += [b',"network":', self._network]
         return b"".join([*parts, b"}"])
+
+
+def _seen_by(driver_id: str | None, news: News) -> tuple[list[bytes], Iterable[Event]]:
+    """The charging points and the events of these news that a driver may see; None: all.
+
+    The events are the network's history, which no driver sees.
+    """
+    cards = [news.cards[cp_id].for_driver(driver_id) for cp_id in sorted(news.cards)]
+    return cards, news.events if driver_id is None else ()

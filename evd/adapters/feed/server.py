@@ -2,6 +2,7 @@
 
 import contextlib
 from base64 import b64decode
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,8 +13,10 @@ from wsproto.utilities import LocalProtocolError
 
 from evd.adapters.feed.metrics import Cut, FeedMetrics
 from evd.adapters.feed.outlet import Outlet
-from evd.adapters.feed.publisher import Client, CpIds, Publisher
-from evd.adapters.http.connection import Bounds, Handshake
+from evd.adapters.feed.publisher import CLIENTS_AT_ONCE, Client, CpIds, Publisher
+from evd.adapters.http.access.passes import KEY, NOT_VALID, Gate, Pass
+from evd.adapters.http.access.tickets import TICKET
+from evd.adapters.http.connection import OPEN_GATE, Bounds, Handshake
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import JSON, NO_PARAMETER, Refused
 from evd.adapters.http.serving import Listeners, serve_app
@@ -28,11 +31,15 @@ MESSAGES_WAITING_MAX: Final = 1
 RECEIVE_BYTES: Final = 2_048
 
 GOING_AWAY: Final = 1001
+POLICY_VIOLATION: Final = 1008
+# Between two looks whether those who follow may still do so.
+LOOK_S: Final = 0.5
 
 _VERSION: Final = b"13"
 _KEY_BYTES: Final = 16
 
 Scope = dict[str, Any]
+IsStill = Callable[[Pass], bool]
 
 
 @attrs.frozen
@@ -63,13 +70,17 @@ class FeedServer:
         metrics: FeedMetrics,
         origins: tuple[str, ...] = (),
         patience: Patience = PATIENCE,
+        is_still: IsStill | None = None,
     ) -> None:
+        """`is_still` says whether one who passed may still follow; None: everybody may."""
         self._publisher = publisher
         self._metrics = metrics
         self._origins = origins
         self._patience = patience
         self._is_stopping = False
-        self._following: set[trio.CancelScope] = set()
+        self._is_still = is_still
+        self._following: dict[trio.CancelScope, Pass] = {}
+        self._turned_out: set[trio.CancelScope] = set()
         self.ended = trio.Event()
 
     async def run(
@@ -79,12 +90,15 @@ class FeedServer:
         stopping: trio.Event,
         hosts: Hosts,
         bounds: Bounds = FEED_BOUNDS,
+        gate: Gate = OPEN_GATE,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until `stopping`; then every client is told that it ends, and is gone within the
         grace of `bounds`."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._end_all, stopping)
+            if self._is_still is not None:
+                nursery.start_soon(self._turn_out, self._is_still)
             await serve_app(
                 _answer_http,
                 listeners,
@@ -92,6 +106,7 @@ class FeedServer:
                 bounds=bounds,
                 hosts=hosts,
                 websockets=self,
+                gate=gate,
                 task_status=task_status,
             )
             nursery.cancel_scope.cancel()
@@ -102,6 +117,17 @@ class FeedServer:
         self._is_stopping = True
         for scope in self._following:
             scope.cancel()
+
+    async def _turn_out(self, is_still: IsStill) -> None:
+        """Cut those off whose login or token is not good any more."""
+        while True:
+            await trio.sleep(LOOK_S)
+            for number, (scope, caller) in enumerate([*self._following.items()], 1):
+                if number % CLIENTS_AT_ONCE == 0:
+                    await trio.lowlevel.checkpoint()
+                if scope in self._following and not is_still(caller):
+                    self._turned_out.add(scope)
+                    scope.cancel()
 
     def check(self, scope: Scope) -> None:
         """Raise Refused unless the handshake may go on."""
@@ -153,9 +179,11 @@ class FeedServer:
             connection = await request.accept()
         if opening.cancelled_caught:
             return
-        client = Client(outlet, cp_ids_of(handshake.scope))
+        caller: Pass = handshake.scope[KEY]
+        client = Client(outlet, cp_ids_of(handshake.scope), caller.driver_id)
+        code, why = GOING_AWAY, "Central stops"
         with trio.CancelScope() as following:
-            self._following.add(following)
+            self._following[following] = caller
             try:
                 if self._is_stopping:
                     following.cancel()
@@ -163,13 +191,16 @@ class FeedServer:
                 nursery.start_soon(self._keep_alive, connection, outlet, nursery.cancel_scope)
                 await _drain(connection)
             finally:
-                self._following.remove(following)
+                del self._following[following]
+                if following in self._turned_out:
+                    self._turned_out.remove(following)
+                    code, why = POLICY_VIOLATION, NOT_VALID
                 self._publisher.leave(client)
                 if outlet.sends_too_much:
                     self._metrics.count_cut(Cut.TOO_MUCH)
         if following.cancelled_caught:
             with trio.move_on_after(self._patience.close_s):
-                await connection.aclose(GOING_AWAY, "Central stops")
+                await connection.aclose(code, why)
 
     async def _keep_alive(
         self, connection: WebSocketConnection, outlet: Outlet, whole: trio.CancelScope
@@ -210,6 +241,9 @@ def cp_ids_of(scope: Scope) -> CpIds | None:
     query = scope["query_string"].decode("latin-1")
     try:
         for name, value in parse_qsl(query, keep_blank_values=True):
+            if name == TICKET:
+                # The gate has used it.
+                continue
             if name != "cp_id":
                 raise FieldError(name, NO_PARAMETER)
             cp_ids.add(check_cp_id(value))

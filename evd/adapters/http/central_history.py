@@ -5,8 +5,11 @@ from typing import Final
 
 from litestar import Response
 
+from evd.adapters.http.access.driver_view import is_hidden
+from evd.adapters.http.access.passes import Pass
+from evd.adapters.http.access.rights import PassHere
 from evd.adapters.http.api import Routes
-from evd.adapters.http.central_service import ServiceHere
+from evd.adapters.http.central_service import CentralService, ServiceHere
 from evd.adapters.http.csv_reply import WithCsv, csv_answer, wants_csv
 from evd.adapters.http.errors import AnyRequest
 from evd.adapters.http.json_response import JsonResponse
@@ -27,6 +30,8 @@ from evd.adapters.http.parameters import (
 from evd.adapters.http.refused import Refused
 from evd.adapters.http.schemas import EntryShown, Power, SessionDetail, States, Timeline, shown
 from evd.adapters.store.failures import UnknownRow
+from evd.core.access.roles import Right
+from evd.core.central.rows import Session, SessionCurve
 from evd.core.wire.fields import FieldError, check_cp_id
 
 CURVE_COLUMNS: Final = ("seconds", "kw", "kwh")
@@ -41,27 +46,42 @@ routes: Final = Routes()
     404,
     503,
     operation_class=WithCsv,
+    right=Right.SEE,
 )
 async def show_session(
     request: AnyRequest,
     service: ServiceHere,
+    caller: PassHere,
     session_id: SessionIdInPath,
     format: Format = None,
 ) -> Response[SessionDetail]:
     """With the course of its power, of a running one so far; as CSV that course alone."""
     # Asked for first: a session that ends meanwhile has its stored one.
     so_far = service.curve(session_id)
-    found = await service.store.session(session_id)
-    if found is None:
-        raise Refused(404, f"session {session_id} is not known", field="session_id")
-    row, stored = found
+    row, stored = await find_session(service, caller, session_id)
     curve = so_far if stored is None else stored.points
     if wants_csv(request, format):
         return csv_answer(session_id, CURVE_COLUMNS, curve)
     return JsonResponse(SessionDetail.of(row, curve=list(curve)))
 
 
-@routes.get("/states", "The states of charging points over time", "Those of each", 503)
+async def find_session(
+    service: CentralService, caller: Pass, session_id: str
+) -> tuple[Session, SessionCurve | None]:
+    """The session and its stored curve; raises Refused where the caller knows of none."""
+    found = await service.store.session(session_id)
+    if found is None or is_hidden(found[0].driver_id, caller.driver_id):
+        raise Refused(404, f"session {session_id} is not known", field="session_id")
+    return found
+
+
+@routes.get(
+    "/states",
+    "The states of charging points over time",
+    "Those of each",
+    503,
+    right=Right.SEE_HEALTH,
+)
 async def list_states(
     service: ServiceHere, cp_id: TheseCps, since: Since = None, until: Until = None
 ) -> States:
@@ -73,7 +93,7 @@ async def list_states(
     return States(list(await service.store.states(cp_ids, *span)))
 
 
-@routes.get("/power", "The course of power", "Oldest first", 503)
+@routes.get("/power", "The course of power", "Oldest first", 503, right=Right.SEE_HEALTH)
 async def list_power(
     service: ServiceHere, cp_id: OfCp = None, since: Since = None, until: Until = None
 ) -> Power:
@@ -85,7 +105,14 @@ async def list_power(
     return Power(list(await service.store.power(cp_id, *span)))
 
 
-@routes.get("/timeline", "The story of a charging point, or of all", "Newest first", 404, 503)
+@routes.get(
+    "/timeline",
+    "The story of a charging point, or of all",
+    "Newest first",
+    404,
+    503,
+    right=Right.SEE_HEALTH,
+)
 async def show_timeline(
     service: ServiceHere,
     cp_id: OfCp = None,

@@ -6,6 +6,8 @@ from typing import Final
 
 from litestar import Response
 
+from evd.adapters.http.access.driver_view import narrowed
+from evd.adapters.http.access.rights import PassHere
 from evd.adapters.http.api import Routes
 from evd.adapters.http.central_service import ServiceHere
 from evd.adapters.http.csv_reply import (
@@ -42,6 +44,7 @@ from evd.adapters.http.schemas import (
 )
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.page import Page, SessionFilter
+from evd.core.access.roles import Right
 from evd.core.central.rows import Session
 
 _SESSION_COLUMNS: Final = columns_of(SessionShown)
@@ -58,10 +61,13 @@ def _behind(before: str | int | None, what: str) -> Iterator[None]:
         raise Refused(404, f"{what} {before} is not known", field="before") from None
 
 
-@routes.get("/sessions", "Sessions", "Newest first", 404, 503, operation_class=WithCsv)
+@routes.get(
+    "/sessions", "Sessions", "Newest first", 404, 503, operation_class=WithCsv, right=Right.SEE
+)
 async def list_sessions(
     request: AnyRequest,
     service: ServiceHere,
+    caller: PassHere,
     cp_id: OfCp = None,
     driver_id: OfDriver = None,
     status: OfStatus = None,
@@ -76,6 +82,7 @@ async def list_sessions(
     As CSV all of them: `limit` has no default there.
     """
     span = parse_span(since, until)
+    driver_id = narrowed(driver_id, caller.driver_id)
     with _behind(before, "session"):
         if wants_csv(request, format):
             which = SessionFilter(cp_id, driver_id, status, before, *span)
@@ -91,7 +98,7 @@ def _session_lines(rows: Sequence[Session]) -> bytes:
     return csv_rows(map(SessionShown.of, rows), _SESSION_COLUMNS)
 
 
-@routes.get("/faults", "Faults", "Newest first", 404, 503)
+@routes.get("/faults", "Faults", "Newest first", 404, 503, right=Right.SEE_HEALTH)
 async def list_faults(
     service: ServiceHere,
     cp_id: OfCp = None,
@@ -107,7 +114,9 @@ async def list_faults(
     return Faults([shown(FaultShown, row, id=number) for number, row in rows.items()])
 
 
-@routes.get("/health/history", "How charging points stood", "Newest first", 404, 503)
+@routes.get(
+    "/health/history", "How charging points stood", "Newest first", 404, 503, right=Right.SEE_HEALTH
+)
 async def list_health_history(
     service: ServiceHere,
     cp_id: OfCp = None,

@@ -7,6 +7,8 @@ import attrs
 import orjson
 from litestar import Response
 
+from evd.adapters.http.access.driver_view import narrowed
+from evd.adapters.http.access.rights import PassHere
 from evd.adapters.http.api import Routes
 from evd.adapters.http.central_service import ServiceHere
 from evd.adapters.http.csv_reply import (
@@ -23,6 +25,7 @@ from evd.adapters.http.refused import JSON, Refused
 from evd.adapters.http.schemas import Report, SumShown
 from evd.adapters.store.page import SessionFilter
 from evd.adapters.store.report import Grouping, ReportRow
+from evd.core.access.roles import Right
 
 # A report is whole or refused: sums of which some are left out mislead.
 ROWS_MAX: Final = 50_000
@@ -32,10 +35,18 @@ _COLUMNS: Final = columns_of(SumShown)
 routes: Final = Routes()
 
 
-@routes.get("/reports", "What was billed", "By key, ascending", 503, operation_class=WithCsv)
+@routes.get(
+    "/reports",
+    "What was billed",
+    "By key, ascending",
+    503,
+    operation_class=WithCsv,
+    right=Right.SEE,
+)
 async def show_report(
     request: AnyRequest,
     service: ServiceHere,
+    caller: PassHere,
     by: By = Grouping.MONTH,
     since: Since = None,
     until: Until = None,
@@ -49,6 +60,7 @@ async def show_report(
     that have no bill yet are left out.
     """
     first, last = parse_span(since, until)
+    driver_id = narrowed(driver_id, caller.driver_id)
     which = SessionFilter(cp_id, driver_id, since=first, until=last)
     is_csv = wants_csv(request, format)
     content = await service.store.report(by, which, ROWS_MAX + 1, _table if is_csv else _json)

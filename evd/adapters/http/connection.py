@@ -16,6 +16,7 @@ import attrs
 import h11
 import trio
 
+from evd.adapters.http.access.passes import Gate, OpenGate
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import JSON, UNEXPECTED, Refused
 
@@ -63,6 +64,7 @@ class Bounds:
     """
 
     connections_max: int = 256
+    body_bytes_max: int = BODY_BYTES_MAX
     requests_max: int = 1000
     idle_s: float = 5.0
     head_s: float = 5.0
@@ -80,6 +82,7 @@ class Bounds:
 
 
 METRICS_BOUNDS: Final = Bounds(connections_max=32)
+OPEN_GATE: Final = OpenGate()
 
 
 class App(Protocol):
@@ -124,8 +127,10 @@ class Connection:
         hosts: Hosts,
         stream: trio.abc.Stream,
         websockets: WebSockets | None = None,
+        gate: Gate = OPEN_GATE,
     ) -> None:
         self._app = app
+        self._gate = gate
         self._websockets = websockets
         self._handshake: Handshake | None = None
         self._hosts = hosts
@@ -225,6 +230,8 @@ class Connection:
         self._requests += 1
         self.is_head = request.method == b"HEAD"
         scope = self._scope(request)
+        # Before the body: a stranger has nothing read.
+        await self._gate.admit(scope, self._stream)
         body = await self._read_body(request)
         if (b"upgrade", b"websocket") in ((name, value.lower()) for name, value in request.headers):
             return self._begin_websocket(scope, request)
@@ -287,8 +294,9 @@ class Connection:
         return None
 
     async def _read_body(self, request: h11.Request) -> bytes:
-        large = Refused(413, f"a body may have at most {BODY_BYTES_MAX} bytes")
-        if int(dict(request.headers).get(b"content-length", b"0")) > BODY_BYTES_MAX:
+        bytes_max = self._bounds.body_bytes_max
+        large = Refused(413, f"a body may have at most {bytes_max} bytes")
+        if int(dict(request.headers).get(b"content-length", b"0")) > bytes_max:
             raise large
         body = bytearray()
         with trio.move_on_after(self._bounds.body_s):
@@ -298,7 +306,7 @@ class Connection:
                     return bytes(body)
                 if isinstance(event, h11.Data):
                     body += event.data
-                    if len(body) > BODY_BYTES_MAX:
+                    if len(body) > bytes_max:
                         raise large
                     continue
                 if self._h11.they_are_waiting_for_100_continue:

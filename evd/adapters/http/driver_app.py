@@ -34,6 +34,7 @@ from evd.adapters.http.parameters import (
 )
 from evd.adapters.http.refused import Refused
 from evd.adapters.http.schemas import RequestTaken, SessionShown, SessionTaken, shown
+from evd.core.access.roles import Right
 from evd.core.driver.events import (
     CancelWanted,
     CurrentRequest,
@@ -97,13 +98,15 @@ def _refuse_without_central(error: CentralAway) -> Refused:
     return Refused(503, str(error), retry_s=RETRY_S)
 
 
-@routes.get("/", "The dashboard", "A page", media_type=HTML)
+@routes.get("/", "The dashboard", "A page", media_type=HTML, right=None)
 async def show_dashboard(service: ServiceHere) -> Response[str]:
     """Charging points, the running session, the bills and what was told; made for a phone."""
     return driver_page(service.driver_id)
 
 
-@routes.get("/health", "Whether the driver can be served", "It can", 503, unless=DriverUnhealthy)
+@routes.get(
+    "/health", "Whether the driver can be served", "It can", 503, unless=DriverUnhealthy, right=None
+)
 async def show_health(service: ServiceHere) -> Response[DriverHealth]:
     """503 while the broker or Central is away, or the disk refuses."""
     reason = service.unhealthy()
@@ -113,7 +116,7 @@ async def show_health(service: ServiceHere) -> Response[DriverHealth]:
     return Response(unhealthy, status_code=503)
 
 
-@routes.get("/charging-points", "Charging points", "In Central's order", 503)
+@routes.get("/charging-points", "Charging points", "In Central's order", 503, right=Right.SEE)
 async def list_charging_points(
     central: CentralHere, only_available: OnlyAvailable = "false", min_power_kw: MinPower = 0.0
 ) -> list[PointShown]:
@@ -133,7 +136,14 @@ async def list_charging_points(
     ]
 
 
-@routes.get("/charging-points/{cp_id:str}", "One charging point", "The charging point", 404, 503)
+@routes.get(
+    "/charging-points/{cp_id:str}",
+    "One charging point",
+    "The charging point",
+    404,
+    503,
+    right=Right.SEE,
+)
 async def show_charging_point(central: CentralHere, cp_id: CpIdInPath) -> PointShown:
     """While Central is away OFFLINE, if it was ever shown here."""
     try:
@@ -162,6 +172,7 @@ _ASK: Final = Body(
     "It is saved and being asked",
     404,
     operation_class=_ASK.operation,
+    right=Right.CHARGE,
 )
 async def ask_for_charge(
     request: AnyRequest, service: ServiceHere, driver_id: DriverIdInPath
@@ -172,7 +183,9 @@ async def ask_for_charge(
     return RequestTaken(_done(await service.ask(body["cp_id"], body["vehicle_id"])))
 
 
-@routes.get("/drivers/{driver_id:str}/requests", "Open requests", "Newest first", 404)
+@routes.get(
+    "/drivers/{driver_id:str}/requests", "Open requests", "Newest first", 404, right=Right.SEE
+)
 async def list_requests(service: ServiceHere, driver_id: DriverIdInPath) -> list[CurrentRequest]:
     """Those that have not ended, as the driver knows them, also while Central is away."""
     _check_driver(service, driver_id)
@@ -185,6 +198,7 @@ async def list_requests(service: ServiceHere, driver_id: DriverIdInPath) -> list
     "It is being ended",
     404,
     409,
+    right=Right.CHARGE,
 )
 async def end_request(
     service: ServiceHere, driver_id: DriverIdInPath, request_id: RequestIdInPath
@@ -199,6 +213,7 @@ async def end_request(
     "The running session",
     "The session, or null",
     404,
+    right=Right.SEE,
 )
 async def show_current_session(
     service: ServiceHere, driver_id: DriverIdInPath
@@ -214,6 +229,7 @@ async def show_current_session(
     "It is being stopped",
     404,
     409,
+    right=Right.CHARGE,
 )
 async def stop_session(
     service: ServiceHere, driver_id: DriverIdInPath, session_id: SessionIdInPath
@@ -224,7 +240,14 @@ async def stop_session(
     return SessionTaken(session_id)
 
 
-@routes.get("/drivers/{driver_id:str}/sessions/history", "Sessions", "Newest first", 404, 503)
+@routes.get(
+    "/drivers/{driver_id:str}/sessions/history",
+    "Sessions",
+    "Newest first",
+    404,
+    503,
+    right=Right.SEE,
+)
 async def list_sessions(
     service: ServiceHere,
     central: CentralHere,
@@ -245,6 +268,7 @@ async def list_sessions(
     "The session and its curve",
     404,
     503,
+    right=Right.SEE,
 )
 async def show_session(
     service: ServiceHere,
@@ -267,6 +291,7 @@ async def show_session(
     404,
     503,
     media_type=EVENT_STREAM,
+    right=Right.SEE,
 )
 async def follow(
     service: ServiceHere, streams: StreamsHere, driver_id: DriverIdInPath
@@ -277,7 +302,11 @@ async def follow(
 
 
 @routes.get(
-    "/drivers/{driver_id:str}/notifications", "What the driver was told", "Newest first", 404
+    "/drivers/{driver_id:str}/notifications",
+    "What the driver was told",
+    "Newest first",
+    404,
+    right=Right.SEE,
 )
 async def list_notifications(
     service: ServiceHere, driver_id: DriverIdInPath, limit: Limit = LIMIT_DEFAULT

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from litestar import Request, Response, get
 
+from evd.adapters.http.access.rights import needing
 from evd.adapters.http.pages import EVERYBODY, PageAccess, app_response
 from evd.adapters.http.web_files import FOLDER, served
 
@@ -20,7 +21,7 @@ def driver_page(driver_id: str, access: PageAccess = EVERYBODY) -> Response[str]
     return app_response(page, access=access)
 
 
-@get(SERVICE_WORKER, media_type="text/javascript", include_in_schema=False)
+@get(SERVICE_WORKER, media_type="text/javascript", include_in_schema=False, **needing(None))
 async def service_worker(request: Request[Any, Any, Any]) -> Response[bytes]:
     """The part of the page that opens it without a network."""
     return served(request, "driver/service_worker.js")

@@ -67,6 +67,9 @@ def _choice(description: str, *values: str) -> Any:
 CpIdInPath = Annotated[str, _cp_id("the charging point")]
 RequestIdInPath = Annotated[str, _other_id("the request")]
 SessionIdInPath = Annotated[str, _other_id("the session")]
+UserInPath = Annotated[str, _other_id("the user")]
+TokenInPath = Annotated[str, _other_id("the token")]
+AnyDriverInPath = Annotated[str, _other_id("the driver")]
 DriverIdInPath = Annotated[str, _other_id("this dashboard's driver")]
 OfCp = Annotated[str | None, _cp_id("only of this charging point")]
 # A query must have these ids.

@@ -10,10 +10,10 @@ STATUSES: Final = {Refusal.UNKNOWN: 404, Refusal.CONFLICT: 409, Refusal.UNAVAILA
 RETRY_S: Final = 1
 
 
-def check_accepted(reply: Reply) -> None:
+def check_accepted(reply: Reply) -> Accepted:
     """Raise refused.Refused where Central refuses."""
     answer = reply.answer
     if isinstance(answer, Accepted):
-        return
+        return answer
     retry_s = RETRY_S if answer.refusal is Refusal.UNAVAILABLE else None
     raise Refused(STATUSES[answer.refusal], answer.reason, answer.field, retry_s)

@@ -11,6 +11,8 @@ from typing import Any, Self, TypeVar
 import attrs
 
 from evd.adapters.store.report import ReportRow
+from evd.core.access.roles import Role
+from evd.core.access.rows import AccessToken
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import FaultEvent, HealthSnapshot, Session, SessionStatus
 from evd.core.central.spans import CpStates
@@ -241,3 +243,122 @@ class RecoveryTaken:
     """The charging points that Central still waits for after a restore: none."""
 
     recovering: list[str]
+
+
+@attrs.frozen
+class LoginShown:
+    """Somebody is logged in; `token` is for the header Authorization, and not there for a page."""
+
+    role: Role
+    expires_at: datetime
+    token: str | None = None
+
+
+@attrs.frozen
+class TicketShown:
+    """A ticket for the feed, good once."""
+
+    ticket: str
+    expires_at: datetime
+
+
+@attrs.frozen
+class UserShown:
+    """Somebody with a password."""
+
+    user: str
+    role: Role
+
+
+@attrs.frozen
+class Users:
+    """Everybody with a password, by name."""
+
+    users: list[UserShown]
+
+
+@attrs.frozen
+class TokenShown:
+    """A token, without its secret, which nobody knows but its holder."""
+
+    name: str
+    role: Role
+    driver_id: str | None
+    cp_id: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+    revoked: bool
+
+    @classmethod
+    def of(cls, row: AccessToken) -> Self:
+        """A row as it is shown."""
+        return shown(cls, row, revoked=row.revoked_at is not None)
+
+
+@attrs.frozen
+class Tokens:
+    """Every token."""
+
+    tokens: list[TokenShown]
+
+
+@attrs.frozen
+class TokenGiven:
+    """A new token, which is told this once."""
+
+    token: str
+    name: str
+    expires_at: datetime | None
+
+
+@attrs.frozen
+class AuditShown:
+    """A call that changed something, or tried to; `address` is null where it may not be seen."""
+
+    id: int
+    ts: datetime
+    who: str
+    role: str
+    address: str | None
+    action: str
+    object: str
+    outcome: str
+
+
+@attrs.frozen
+class Audit:
+    """Calls that changed something, newest first."""
+
+    audit: list[AuditShown]
+
+
+@attrs.frozen
+class UnreadyShown:
+    """A charging point, driver or caller that is refused once logins are required."""
+
+    kind: str
+    name: str
+    address: str
+    why: str
+    count: int
+    last_at: datetime
+
+
+@attrs.frozen
+class Readiness:
+    """The value of --auth, and everybody who `required` would refuse."""
+
+    auth: str
+    refused: list[UnreadyShown]
+
+
+@attrs.frozen
+class ImportShown:
+    """The names that became valid or changed, and those that stay revoked or removed; of `same`
+    nothing was new."""
+
+    users: list[str]
+    tokens: list[str]
+    revoked: list[str]
+    same: int

@@ -12,7 +12,15 @@ import trio
 
 from evd.adapters import tls
 from evd.adapters.accepting import accept_each
-from evd.adapters.http.connection import App, Bounds, Connection, Handshake, WebSockets
+from evd.adapters.http.access.passes import Gate
+from evd.adapters.http.connection import (
+    OPEN_GATE,
+    App,
+    Bounds,
+    Connection,
+    Handshake,
+    WebSockets,
+)
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import Refused
 from evd.logs import Repeats
@@ -40,15 +48,16 @@ async def serve_app(
     bounds: Bounds = DEFAULT_BOUNDS,
     hosts: Hosts = DEFAULT_HOSTS,
     websockets: WebSockets | None = None,
+    gate: Gate = OPEN_GATE,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve `app` on `listeners`, which are closed at the end, until `stopping` or a cancellation.
 
     After `stopping` nobody new is let in, a request at work may end within `bounds.stop_grace_s`,
     and the rest is cut off.  `websockets` speaks with those who ask for a WebSocket; None: there
-    are none here.
+    are none here.  `gate` says who may pass.
     """
-    server = _Server(app, bounds, hosts, websockets)
+    server = _Server(app, bounds, hosts, websockets, gate)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
             for listener in listeners:
@@ -64,9 +73,15 @@ class _Server:
     """The connections of one app."""
 
     def __init__(
-        self, app: App, bounds: Bounds, hosts: Hosts, websockets: WebSockets | None
+        self,
+        app: App,
+        bounds: Bounds,
+        hosts: Hosts,
+        websockets: WebSockets | None,
+        gate: Gate,
     ) -> None:
         self._app = app
+        self._gate = gate
         self._websockets = websockets
         self._bounds = bounds
         self._hosts = hosts
@@ -105,7 +120,9 @@ class _Server:
             )
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
-        connection = Connection(self._app, self._bounds, self._hosts, stream, self._websockets)
+        connection = Connection(
+            self._app, self._bounds, self._hosts, stream, self._websockets, self._gate
+        )
         address = connection.client[0] if connection.client else ""
         if self._places.take(address):
             try:

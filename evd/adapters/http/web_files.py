@@ -14,6 +14,7 @@ import attrs
 from litestar import Request, Response, get
 from litestar.params import FromPath
 
+from evd.adapters.http.access.rights import needing
 from evd.adapters.http.refused import Refused
 
 FOLDER: Final = Path(__file__).with_name("web")
@@ -60,7 +61,12 @@ def _read(path: Path) -> WebFile:
     )
 
 
-@get("/web/{file:path}", media_type="application/octet-stream", include_in_schema=False)
+@get(
+    "/web/{file:path}",
+    media_type="application/octet-stream",
+    include_in_schema=False,
+    **needing(None),
+)
 async def web_file(request: Request[Any, Any, Any], file: FromPath[str]) -> Response[bytes]:
     """One file, or 304 where the browser has it."""
     return served(request, file.removeprefix("/"))

@@ -15,16 +15,16 @@ import trio
 
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.server import FeedServer
-from evd.adapters.http.central_app import central_app
+from evd.adapters.http.access.admin_socket import admin_listeners
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
-from evd.adapters.http.serving import serve_app
 from evd.adapters.kafka import open_consumer, open_producer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import Store, StoreFailed, StoreRefused, open_store
 from evd.adapters.tcp import serve_framed
 from evd.config import CentralConfig, central_config
 from evd.core.central.events import CentralSettings
+from evd.daemons.central.doors import Places, make_doors
 from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.loop import Loop
@@ -69,6 +69,8 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
             group_id=GROUP_ID,
             fetch_wait_s=config.kafka_fetch_wait_s,
         ) as consumer,
+        # Its file is gone when nobody is served any more.
+        admin_listeners(config.state_dir) as local_at,
         trio.open_nursery() as nursery,
     ):
         service = Service(
@@ -88,12 +90,13 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         metrics.watch(lambda: loop.connections.count, config.monitors_max)
         metrics.watch_dead_letters(messenger.recent_dead_letters)
         monitors = await nursery.start(_serve_monitors, loop, control, config.monitors_max)
-        app, stopping = central_app(service), lifecycle.stopping
-        # Returns by itself once told to stop.
-        hosts = _hosts(config, credentials)
-        await nursery.start(partial(serve_app, app, web, stopping=stopping, hosts=hosts))
-        followers = FeedServer(feed.publisher, feed_metrics, config.feed_origins)
-        await nursery.start(partial(followers.run, feeds, stopping=stopping, hosts=hosts))
+        # The doors close by themselves once told to stop.
+        doors = make_doors(config, service, metrics.count_would_refuse)
+        followers = FeedServer(
+            feed.publisher, feed_metrics, config.feed_origins, is_still=doors.is_still
+        )
+        hosts, places = _hosts(config, credentials), Places(web, local_at, feeds)
+        await doors.open(nursery, places, followers, hosts, lifecycle.stopping)
         lifecycle.ready(service.doing, loop.is_stuck)
         scheme = "http" if credentials.server is None else "https"
         logger.info("Ready: %s://%s:%d", scheme, config.http_host, config.http_port)

@@ -10,6 +10,8 @@ import attrs
 import httpx
 from litestar import Litestar
 
+from evd.adapters.http.access.logins import Logins
+from evd.adapters.http.access.passes import KEY, OPEN_PASS, Pass
 from evd.adapters.http.central_app import central_app
 from evd.adapters.http.central_service import CentralService
 from evd.adapters.store import Page, SessionFilter
@@ -17,9 +19,11 @@ from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.history_queries import TimelineEntry
 from evd.adapters.store.report import Grouping, ReportRow
 from evd.core.access.access import Access
-from evd.core.access.events import CallNoted
+from evd.core.access.events import AccessAsked, CallNoted
+from evd.core.access.roles import Auth
 from evd.core.access.rows import AuditEntry, Outcome
 from evd.core.access.unready import Unready
+from evd.core.central.access_calls import AccessCalls
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.point import Point
 from evd.core.central.power import PowerPoint
@@ -36,12 +40,15 @@ from evd.core.central.rows import (
     ShownState,
 )
 from evd.core.central.spans import CpStates, StateSpan
+from evd.core.central.state import State
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.timeline import entry_of_end
 from evd.core.central.views import CpView, LiveMeter
 from evd.core.curve import CurvePoint
+from evd.core.effects import Now
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import CpState, RequestStatus, Telemetry
+from evd.daemons.clock import now
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 NOON_TEXT = "2026-01-31T12:00:00.123456Z"
@@ -92,8 +99,19 @@ RUNNING = Session(
 
 
 @attrs.define
+class _Memory:
+    """The part of Central's core in which its calls about access work."""
+
+    access: Access = attrs.Factory(Access)
+    now: Now = attrs.Factory(now)
+
+
+@attrs.define
 class FakeCentral:
-    """The CentralService of the tests: what it answers are its fields."""
+    """The CentralService of the tests: what it answers are its fields.
+
+    People, tokens and logins are those of a real core.
+    """
 
     central_id: str = "central-1"
     uptime_s: float = 12.3456
@@ -108,17 +126,12 @@ class FakeCentral:
     )
     asked: list[Asked] = attrs.Factory(list)
     queries: list[tuple[Any, ...]] = attrs.Factory(list)
-    access: Access = attrs.Factory(Access)
-    noted: list[CallNoted] = attrs.Factory(list)
+    told: list[CallNoted] = attrs.Factory(list)
+    would_refuse: list[str] = attrs.Factory(list)
+    memory: _Memory = attrs.Factory(_Memory)
 
     def unhealthy(self) -> str | None:
         return self.reason
-
-    def unready(self) -> Sequence[Unready]:
-        return []
-
-    async def tell(self, event: CallNoted) -> None:
-        self.noted.append(event)
 
     def charging_points(self) -> Sequence[CpView]:
         self._fail()
@@ -155,8 +168,24 @@ class FakeCentral:
         return b"# TYPE evd_faults_total counter\nevd_faults_total 0.0\n"
 
     async def ask(self, make: Callable[[int], Asked]) -> Reply:
-        self.asked.append(make(7))
+        event = make(7)
+        self.asked.append(event)
+        if isinstance(event, AccessAsked):
+            self.memory.now = now()
+            effects = AccessCalls(cast(State, self.memory)).on_asked(event)
+            return next(each for each in effects if isinstance(each, Reply))
         return self.reply
+
+    @property
+    def access(self) -> Access:
+        self._fail()
+        return self.memory.access
+
+    async def tell(self, event: CallNoted) -> None:
+        self.told.append(event)
+
+    def unready(self) -> Sequence[Unready]:
+        return self.memory.access.unready(now())
 
     @property
     def store(self) -> "FakeCentral":
@@ -212,7 +241,8 @@ class FakeCentral:
 
     async def audit(self, cp_id: str | None, page: Page) -> Mapping[int, AuditEntry]:
         self._note("audit", cp_id, page)
-        return {7: AuditEntry(NOON, "alice", "admin", "", "cp stop", "CP-001", Outcome.DONE)}
+        where = "192.0.2.1"
+        return {7: AuditEntry(NOON, "alice", "admin", where, "cp stop", "CP-001", Outcome.DONE)}
 
     async def states(
         self, cp_ids: Sequence[str], since: datetime, until: datetime
@@ -271,22 +301,47 @@ class _Asked:
 
 
 @cache
-def _shared_app() -> Litestar:
-    """One app for all clients: to make one takes longer than a test's calls of it."""
-    return central_app(cast(CentralService, _Asked()))
+def shared(auth: Auth = Auth.OFF) -> tuple[Litestar, Logins]:
+    """One app for all tests, and its logins: to make one takes longer than a test's calls of it.
+
+    It answers for the Central that `serve_for` names.
+    """
+    service = cast(FakeCentral, _Asked())
+    logins = logins_of(service, auth)
+    return central_app(cast(CentralService, service), logins), logins
+
+
+def serve_for(service: FakeCentral) -> None:
+    """Have the shared app answer for this Central, in this task and those that it begins."""
+    _Asked.current.set(service)
+
+
+def app_of(service: FakeCentral) -> Litestar:
+    """An app of its own for `service`."""
+    return central_app(cast(CentralService, service), logins_of(service, Auth.OFF))
+
+
+def logins_of(service: FakeCentral, auth: Auth) -> Logins:
+    """The logins of `service`."""
+    return Logins(
+        cast(CentralService, service), auth, now, lambda what: service.would_refuse.append(what)
+    )
 
 
 class Client(httpx.AsyncClient):
-    """A client of the app behind which `service` stands."""
+    """A client of the app behind which `service` stands, whose calls come with `caller`."""
 
-    def __init__(self, service: FakeCentral) -> None:
+    def __init__(self, service: FakeCentral, caller: Pass = OPEN_PASS) -> None:
         self.service = service
+        self.caller = caller
         transport = httpx.ASGITransport(app=self._answer)
         super().__init__(transport=transport, base_url="http://central.example:8000")
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
-        _Asked.current.set(self.service)
-        await _shared_app()(scope, receive, send)
+        serve_for(self.service)
+        scope[KEY] = self.caller
+        app, _ = shared()
+        await app(scope, receive, send)
 
 
 def assert_error(answer: httpx.Response, status: int, field: str | None = None) -> str:

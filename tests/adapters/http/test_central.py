@@ -7,7 +7,6 @@ import httpx
 import orjson
 import pytest
 
-from evd.adapters.http.central_app import central_app
 from evd.adapters.http.central_reports import ROWS_MAX
 from evd.adapters.store import Page, SessionFilter, UnknownRow
 from evd.adapters.store.report import Grouping, ReportRow
@@ -27,7 +26,14 @@ from evd.core.central.events import (
     SessionStopAsked,
 )
 from evd.core.central.rows import SessionStatus
-from tests.adapters.http.fake_central import NOON, NOON_TEXT, Client, FakeCentral, assert_error
+from tests.adapters.http.fake_central import (
+    NOON,
+    NOON_TEXT,
+    Client,
+    FakeCentral,
+    app_of,
+    assert_error,
+)
 from tests.adapters.http.site import served_at
 
 
@@ -363,7 +369,7 @@ async def test_metrics_are_prometheus_text(client: Client) -> None:
 async def test_the_app_behind_real_sockets() -> None:
     """Proves: the app and the server before it fit: answers, errors, bodies, HEAD, no body."""
     async with (
-        served_at(central_app(FakeCentral())) as port,
+        served_at(app_of(FakeCentral())) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client,
     ):
         answer = await client.get("/cp")

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from litestar.routes import HTTPRoute
 
-from evd.adapters.http.central_app import central_app
-from tests.adapters.http.fake_central import Client, FakeCentral
+from tests.adapters.http.fake_central import Client, FakeCentral, app_of
 
 # Paths that answer in JSON.
 JSON_PATHS = (
@@ -62,7 +61,7 @@ class Page(HTMLParser):
 
 async def test_every_route_is_documented(doc: dict[str, Any]) -> None:
     """Proves: /openapi.json is 3.1 and has each path and method that the app answers."""
-    app = central_app(FakeCentral())
+    app = app_of(FakeCentral())
     answered = {
         (method, re.sub(r":str}", "}", route.path))
         for route in app.routes

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from litestar import Litestar, Response
 
+from evd.adapters.http.access.passes import KEY, OPEN_PASS
 from evd.adapters.http.api import Routes, json_api
 from evd.adapters.http.csv_reply import (
     WithCsv,
@@ -73,14 +74,14 @@ def table_app() -> Litestar:
     """An app that answers with ROWS, as JSON or CSV, whole or in pages."""
     routes = Routes()
 
-    @routes.get("/rows", "Rows", "All rows", operation_class=WithCsv)
+    @routes.get("/rows", "Rows", "All rows", right=None, operation_class=WithCsv)
     async def rows(request: AnyRequest, format: Format = None) -> Response[list[Row]]:
         """In whichever form is asked for."""
         if wants_csv(request, format):
             return csv_answer("rows", columns_of(Row), [attrs.astuple(row) for row in ROWS])
         return Response(list(ROWS))
 
-    @routes.get("/pages", "Pages", "All pages", operation_class=WithCsv)
+    @routes.get("/pages", "Pages", "All pages", right=None, operation_class=WithCsv)
     async def pages() -> Response[list[Row]]:
         """As a stream."""
         first = csv_lines([attrs.astuple(row) for row in ROWS])
@@ -93,7 +94,13 @@ def table_app() -> Litestar:
 
 async def asked(path: str, headers: Sequence[tuple[str, str]] = ()) -> httpx.Response:
     """The answer of `table_app`."""
-    transport = httpx.ASGITransport(app=table_app())  # type: ignore[arg-type]
+    app = table_app()
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        scope[KEY] = OPEN_PASS
+        await app(scope, receive, send)
+
+    transport = httpx.ASGITransport(app=answer)
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
         # httpx has an Accept of its own, which takes all.
         del client.headers["accept"]

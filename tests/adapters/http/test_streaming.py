@@ -51,7 +51,7 @@ async def streaming(parts: Parts, bounds: Bounds = BOUNDS) -> AsyncIterator[int]
     """The port at which GET /parts answers with `parts`."""
     routes = Routes()
 
-    @routes.get("/parts", "Parts", "All parts")
+    @routes.get("/parts", "Parts", "All parts", right=None)
     async def show() -> Response[str]:
         """As a stream."""
         return csv_stream("parts", ["x"], b"", parts)

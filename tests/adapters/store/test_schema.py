@@ -22,7 +22,7 @@ from evd.adapters.store.database import Database
 from evd.adapters.store.history_statements import HistoryStatements, Source
 from evd.adapters.store.schema import MIGRATIONS, bring_to_head, migrate
 from evd.adapters.store.statements import Statement, Statements
-from evd.adapters.store.tables import SCHEMA_HEAD, SCHEMA_LEAST, charging_sessions, metadata
+from evd.adapters.store.tables import SCHEMA_HEAD, SCHEMA_LEAST, metadata
 from evd.core.access.rows import AccessImage, AuditEntry
 from evd.core.central.rows import (
     FaultEvent,
