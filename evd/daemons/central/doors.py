@@ -9,7 +9,7 @@ import trio
 from evd.adapters.feed.server import FeedServer
 from evd.adapters.http.access.admin_socket import ADMIN_BOUNDS
 from evd.adapters.http.access.forwarded import Proxies
-from evd.adapters.http.access.gate import CentralGate, FeedGate, LocalGate
+from evd.adapters.http.access.gate import HttpGate, LocalGate
 from evd.adapters.http.access.logins import Logins
 from evd.adapters.http.access.passes import Gate, Pass
 from evd.adapters.http.access.rates import DEFAULT_RATE, UNBOUNDED, Rate, Rates
@@ -18,7 +18,7 @@ from evd.adapters.http.connection import App
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.serving import Listeners, serve_app
 from evd.config import CentralConfig
-from evd.core.access.roles import Auth
+from evd.core.access.roles import Auth, Right
 from evd.daemons.central.service import Service
 from evd.daemons.clock import now
 from evd.protection import auth_of
@@ -71,13 +71,18 @@ def make_doors(
     # One count for the port and the feed: an address is one caller.
     rates = Rates(_rate(config, auth), lambda: now().mono_s)
     proxies = Proxies(config.http_proxies, strict=auth is not Auth.REQUIRED)
-    parts = (auth, logins.callers, rates, proxies)
+    callers = logins.callers
     return Doors(
         app=central_app(service, logins),
-        http=CentralGate(*parts, logins.on_stranger("http"), central_open_paths()),
+        http=HttpGate(
+            *(auth, callers.of_http, rates, proxies, logins.on_stranger("http")),
+            paths=central_open_paths(),
+        ),
         local=LocalGate(),
-        feed=FeedGate(logins.tickets, *parts, logins.on_stranger("feed")),
-        is_still=logins.callers.is_still,
+        feed=HttpGate(
+            *(auth, callers.of_feed, rates, proxies, logins.on_stranger("feed")), right=Right.SEE
+        ),
+        is_still=callers.is_still,
     )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import attrs
@@ -12,8 +13,9 @@ from trio_websocket import ConnectionRejected, WebSocketConnection, open_websock
 
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.publisher import Publisher, Update
-from evd.adapters.feed.server import FEED_BOUNDS, PATIENCE, FeedServer, Patience
-from evd.adapters.http.connection import Bounds
+from evd.adapters.feed.server import FEED_BOUNDS, PATIENCE, FeedServer, IsStill, Patience
+from evd.adapters.http.access.passes import Gate
+from evd.adapters.http.connection import OPEN_GATE, Bounds
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
 from evd.core.central.overview import DayTotals, EventKind, FeedEvent, Network
@@ -71,9 +73,13 @@ class Scene:
         return f"ws://127.0.0.1:{self.port}{path}{query}"
 
     @contextlib.asynccontextmanager
-    async def client(self, query: str = "", origin: str = "") -> AsyncIterator[WebSocketConnection]:
+    async def client(
+        self, query: str = "", origin: str = "", token: str = ""
+    ) -> AsyncIterator[WebSocketConnection]:
         """A client that has shaken hands; its messages are its test's to read."""
         headers = [(b"origin", origin.encode())] if origin else []
+        if token:
+            headers.append((b"authorization", f"Bearer {token}".encode()))
         async with connected(self.url(query), headers) as connection:
             yield connection
 
@@ -123,6 +129,8 @@ async def feed(
     origins: tuple[str, ...] = (),
     bounds: Bounds = BOUNDS,
     patience: Patience = PATIENCE,
+    gate: Gate = OPEN_GATE,
+    is_still: IsStill | None = None,
 ) -> AsyncIterator[Scene]:
     """A feed that is live with these charging points, served until the end of the block."""
     registry = Metrics()
@@ -133,12 +141,11 @@ async def feed(
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     scene = Scene(publisher, registry, port, trio.Event())
-    server = FeedServer(publisher, metrics, origins, patience)
+    server = FeedServer(publisher, metrics, origins, patience, is_still)
     hosts = Hosts(("here",))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(
-            lambda: server.run(listeners, stopping=scene.stopping, hosts=hosts, bounds=bounds)
-        )
+        run = partial(server.run, listeners, stopping=scene.stopping, hosts=hosts)
+        nursery.start_soon(partial(run, bounds=bounds, gate=gate))
         yield scene
         scene.stopping.set()
 

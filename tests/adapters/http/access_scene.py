@@ -9,7 +9,7 @@ import httpx
 import trio
 
 from evd.adapters.http.access.forwarded import Proxies
-from evd.adapters.http.access.gate import CentralGate
+from evd.adapters.http.access.gate import HttpGate
 from evd.adapters.http.access.logins import Logins
 from evd.adapters.http.access.rates import UNBOUNDED, Rate, Rates
 from evd.adapters.http.central_app import central_open_paths
@@ -70,13 +70,13 @@ async def doorway(
     central = FakeCentral()
     serve_for(central)
     app, logins = shared(auth)
-    gate = CentralGate(
+    gate = HttpGate(
         auth,
-        logins.callers,
+        logins.callers.of_http,
         Rates(rate, trio.current_time),
         Proxies(proxies, strict=auth is not Auth.REQUIRED),
         logins.on_stranger("http"),
-        central_open_paths(),
+        paths=central_open_paths(),
     )
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]

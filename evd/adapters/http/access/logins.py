@@ -11,7 +11,7 @@ import attrs
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from evd.adapters.http.access.gate import Callers
+from evd.adapters.http.access.callers import Callers
 from evd.adapters.http.access.passes import Pass, unauthorized
 from evd.adapters.http.access.passwords import Passwords
 from evd.adapters.http.access.rights import AnyConnection
@@ -58,7 +58,7 @@ class Logins:
         self._web_tokens = WebTokens(lambda: service.uptime_s)
         self.passwords = Passwords()
         self.tickets = Tickets(lambda: clock().mono_s)
-        self.callers = Callers(lambda: service.access, clock, self._web_tokens)
+        self.callers = Callers(lambda: service.access, clock, self._web_tokens, self.tickets)
 
     async def enter_by_password(self, user: str, password: str, address: str) -> Entered:
         """A new login.  Raises Refused: 401 for a wrong one, 429, 503."""
