@@ -25,6 +25,7 @@ from evd.adapters.http.central_service import CentralService, ServiceHere
 from evd.adapters.http.errors import AnyRequest, answering
 from evd.adapters.http.json_response import JsonResponse
 from evd.adapters.http.metrics import CONTENT_TYPE
+from evd.adapters.http.pages import PageAccess
 from evd.adapters.http.parameters import (
     DAYS_DEFAULT,
     CpIdInPath,
@@ -109,9 +110,12 @@ async def _ask(service: CentralService, make: Callable[[int], Asked], taken: T) 
 
 
 @routes.get("/", "The dashboard", "A page", media_type=HTML, right=None)
-async def show_network(request: AnyRequest, service: ServiceHere) -> Response[str]:
+async def show_network(
+    request: AnyRequest, service: ServiceHere, logins: LoginsHere, caller: PassHere
+) -> Response[str]:
     """The network at a glance, kept up to date by the status feed."""
-    return central_page(request.headers.get("host", ""), service.feed_port)
+    access = PageAccess.of(logins.auth, caller)
+    return central_page(request.headers.get("host", ""), service.feed_port, access)
 
 
 @routes.get(

@@ -13,7 +13,10 @@ from litestar.params import SkipValidation
 from litestar.response.base import ASGIResponse
 
 from evd.adapters.files.notebook import NotSaved
-from evd.adapters.http.api import HTML, Routes, json_api
+from evd.adapters.http.access.driver_login_routes import routes as login_routes
+from evd.adapters.http.access.driver_logins import DriverLogins, DriverLoginsHere
+from evd.adapters.http.access.rights import PassHere, Paths
+from evd.adapters.http.api import HTML, Routes, json_api, open_paths_of
 from evd.adapters.http.body import Body
 from evd.adapters.http.central_client import CentralAway
 from evd.adapters.http.driver_central import DriverCentral, Occupancy, PointShown
@@ -21,6 +24,8 @@ from evd.adapters.http.driver_page import driver_page, service_worker
 from evd.adapters.http.driver_service import DriverService, Notification
 from evd.adapters.http.driver_stream import EVENT_STREAM, Streams
 from evd.adapters.http.errors import AnyRequest, answering
+from evd.adapters.http.json_response import JsonResponse
+from evd.adapters.http.pages import PageAccess
 from evd.adapters.http.parameters import (
     LIMIT_DEFAULT,
     Before,
@@ -75,18 +80,31 @@ routes: Final = Routes()
 routes.handlers.append(service_worker)
 
 
-def driver_app(service: DriverService, central: DriverCentral, streams: Streams) -> Litestar:
-    """The app that answers for the driver behind `service`; its pages follow `streams`."""
+def driver_app(
+    service: DriverService, central: DriverCentral, streams: Streams, logins: DriverLogins
+) -> Litestar:
+    """The app that answers for the driver behind `service`; its pages follow `streams`, and those
+    who read them have `logins`."""
     return json_api(
         title=f"Dashboard of {service.driver_id}",
         description="Charging points, requests, sessions and notifications of one driver.",
-        routes=routes,
-        dependencies={"service": service, "central": central, "streams": streams},
+        routes=Routes(routes, login_routes),
+        dependencies={
+            "service": service,
+            "central": central,
+            "streams": streams,
+            "logins": logins,
+        },
         exception_handlers={
             NotSaved: answering(_refuse_unsaved),
             CentralAway: answering(_refuse_without_central),
         },
     )
+
+
+def driver_open_paths() -> Paths:
+    """The paths of the app that strangers may call."""
+    return open_paths_of(routes, login_routes)
 
 
 def _refuse_unsaved(error: NotSaved) -> Refused:
@@ -99,17 +117,24 @@ def _refuse_without_central(error: CentralAway) -> Refused:
 
 
 @routes.get("/", "The dashboard", "A page", media_type=HTML, right=None)
-async def show_dashboard(service: ServiceHere) -> Response[str]:
+async def show_dashboard(
+    service: ServiceHere, logins: DriverLoginsHere, caller: PassHere
+) -> Response[str]:
     """Charging points, the running session, the bills and what was told; made for a phone."""
-    return driver_page(service.driver_id)
+    return driver_page(service.driver_id, PageAccess.of(logins.auth, caller))
 
 
 @routes.get(
     "/health", "Whether the driver can be served", "It can", 503, unless=DriverUnhealthy, right=None
 )
-async def show_health(service: ServiceHere) -> Response[DriverHealth]:
-    """503 while the broker or Central is away, or the disk refuses."""
+async def show_health(service: ServiceHere, caller: PassHere) -> Response[DriverHealth]:
+    """503 while the broker or Central is away, or the disk refuses.  A stranger is told the
+    `status` alone."""
     reason = service.unhealthy()
+    if not caller.may(Right.SEE):
+        status = "healthy" if reason is None else "unhealthy"
+        code = 200 if reason is None else 503
+        return JsonResponse(cast(DriverHealth, {"status": status}), status_code=code)
     if reason is None:
         return Response(DriverHealth("healthy", SERVICE, service.driver_id))
     unhealthy = DriverUnhealthy("unhealthy", SERVICE, service.driver_id, reason)
@@ -294,11 +319,15 @@ async def show_session(
     right=Right.SEE,
 )
 async def follow(
-    service: ServiceHere, streams: StreamsHere, driver_id: DriverIdInPath
+    service: ServiceHere,
+    streams: StreamsHere,
+    logins: DriverLoginsHere,
+    caller: PassHere,
+    driver_id: DriverIdInPath,
 ) -> ASGIResponse:
     """A `snapshot` of everything, then an `update` with the keys that changed; `alive` at times."""
     _check_driver(service, driver_id)
-    return streams.answer()
+    return streams.answer(lambda: logins.is_still(caller))
 
 
 @routes.get(

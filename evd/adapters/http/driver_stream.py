@@ -5,7 +5,7 @@ changed.  Nothing is queued for a page: one that reads slowly gets fewer, merged
 """
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -42,18 +42,19 @@ class Streams:
         self._stopping = stopping
         self._open = 0
 
-    def answer(self) -> ASGIStreamingResponse:
-        """The answer to one more page.  Raises Refused where there are too many."""
+    def answer(self, may_follow: Callable[[], bool]) -> ASGIStreamingResponse:
+        """The answer to one more page, for as long as it `may_follow`.  Raises Refused where there
+        are too many."""
         if self._open >= STREAMS_MAX:
             raise Refused(503, f"{STREAMS_MAX} pages are open already", retry_s=RETRY_S)
-        return _EventStream(self._events())
+        return _EventStream(self._events(may_follow))
 
-    async def _events(self) -> AsyncGenerator[bytes, None]:
+    async def _events(self, may_follow: Callable[[], bool]) -> AsyncGenerator[bytes, None]:
         self._open += 1
         try:
             with self._watch.watched():
                 page, said_s = _Page(self._service, self._watch), -math.inf
-                while not self._stopping.is_set():
+                while not self._stopping.is_set() and may_follow():
                     event = page.event()
                     if event is not None or trio.current_time() - said_s >= ALIVE_S:
                         said_s = trio.current_time()

@@ -70,6 +70,10 @@ class Metrics:
         "evd_dead_letters_recent",
         "Bad messages put aside within the last 10 minutes",
     )
+    WOULD_REFUSE = (
+        "evd_auth_would_refuse_total",
+        "Those that were taken and would not be with --auth required",
+    )
 
     def __init__(self, state_dir: Path | None = None) -> None:
         """`state_dir`: the directory of which the room is shown, if the program has one."""

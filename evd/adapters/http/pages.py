@@ -5,10 +5,13 @@ written here is escaped.
 """
 
 from html import escape
-from typing import Final
+from typing import Final, Self
 
 import attrs
 from litestar import Response
+
+from evd.adapters.http.access.passes import Pass
+from evd.core.access.roles import Auth
 
 STYLESHEETS: Final = ("tokens.css", "theme.css", "document.css")
 
@@ -30,6 +33,12 @@ class PageAccess:
     auth: str = "off"
     role: str = ""
     name: str = ""
+
+    @classmethod
+    def of(cls, auth: Auth, caller: Pass) -> Self:
+        """The reader who calls for a page."""
+        known = caller.caller
+        return cls(auth) if known is None else cls(auth, known.role, known.name)
 
     @property
     def metas(self) -> str:

@@ -255,6 +255,14 @@ class LoginShown:
 
 
 @attrs.frozen
+class DriverLoginShown:
+    """A driver is logged in on its page."""
+
+    role: Role
+    expires_at: datetime
+
+
+@attrs.frozen
 class TicketShown:
     """A ticket for the feed, good once."""
 

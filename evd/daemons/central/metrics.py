@@ -38,10 +38,6 @@ from evd.daemons.timings import ANSWER_BUCKETS_S, Timings
 READ_TOPICS = (REQUESTS, STATUS, TELEMETRY, SESSIONS)
 # A monitor's REGISTER, a call, a client of the feed.
 WOULD_REFUSE = ("monitor", "http", "feed")
-_WOULD_REFUSE = (
-    "evd_auth_would_refuse_total",
-    "Those that were taken and would not be with --auth required",
-)
 _TOPIC_OF: dict[type, str] = {
     DriverRequest: REQUESTS,
     CpStatus: STATUS,
@@ -113,7 +109,7 @@ class CentralMetrics:
             "Messages of monitors that were not taken",
             {"code": [code.value for code in NackCode]},
         )
-        self._would_refuse = counter(*_WOULD_REFUSE, {"what": WOULD_REFUSE})
+        self._would_refuse = counter(*metrics.WOULD_REFUSE, {"what": WOULD_REFUSE})
         self._commit_s = metrics.histogram(
             "evd_commit_seconds", "Commits to the database, by their duration", _COMMIT_BUCKETS_S
         )

@@ -23,6 +23,7 @@ from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import Store, StoreFailed, StoreRefused, open_store
 from evd.adapters.tcp import serve_framed
 from evd.config import CentralConfig, central_config
+from evd.core.access.roles import Auth
 from evd.core.central.events import CentralSettings
 from evd.daemons.central.doors import Places, make_doors
 from evd.daemons.central.feed import Feed
@@ -33,7 +34,7 @@ from evd.daemons.central.service import Service
 from evd.daemons.credentials import Credentials, Listeners
 from evd.daemons.lifecycle import Lifecycle, listen, run_program
 from evd.flags import ConfigError
-from evd.protection import with_password
+from evd.protection import auth_of, with_password
 
 GROUP_ID = "evd-central"
 # The time that a stop leaves for the last messages to reach the broker.
@@ -154,6 +155,7 @@ def _settings(config: CentralConfig) -> CentralSettings:
         session_lost_after_s=config.session_lost_after_s,
         restart_grace_s=config.restart_grace_s,
         cps_max=config.cps_max,
+        auth=Auth(auth_of(config)),
     )
 
 

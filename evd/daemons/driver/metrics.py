@@ -44,10 +44,15 @@ class DriverMetrics:
         self._failures = metrics.counter(
             "evd_driver_save_failures_total", "Times that the disk refused"
         )
+        self._would_refuse = metrics.counter(*metrics.WOULD_REFUSE, {"what": ("http",)})
         self._recent = metrics.gauge(*metrics.RECENT_DEAD_LETTERS)
         self._dead = metrics.counter(
             "evd_dead_letters_total", "Bad messages put aside", {"topic": (BEACONS, UPDATES)}
         )
+
+    def count_would_refuse(self, what: str) -> None:
+        """Count one that was taken, and would not be with --auth required."""
+        self._would_refuse.labels(what).inc()
 
     def on_told(self, update: DriverUpdate) -> None:
         """Count an update that the driver was told."""

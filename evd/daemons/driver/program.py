@@ -101,7 +101,8 @@ async def _live(
         async with trio.open_nursery() as pages:
             if http_at:
                 # Returns by itself once told to stop, so that a request at work is answered.
-                await pages.start(_serve_dashboard, config, credentials, loop, http_at, lifecycle)
+                serve = functools.partial(_serve_dashboard, config, credentials, loop, metrics)
+                await pages.start(serve, http_at, lifecycle)
             async with trio.open_nursery() as work:
                 work.start_soon(feed_updates, loop, kafka.updates, messenger)
                 work.start_soon(feed_beacons, loop, kafka.beacons, messenger)
@@ -206,6 +207,7 @@ async def _serve_dashboard(
     config: DriverConfig,
     credentials: Credentials,
     loop: Loop,
+    metrics: DriverMetrics,
     listeners: Listeners,
     lifecycle: Lifecycle,
     *,
@@ -218,13 +220,15 @@ async def _serve_dashboard(
     from evd.adapters.http.driver_stream import Streams
     from evd.adapters.http.hosts import Hosts
     from evd.adapters.http.serving import serve_app
+    from evd.daemons.driver.door import make_door
 
+    door = make_door(config, credentials, metrics.count_would_refuse)
     central = DriverCentral(config.central_url)
     watch = PointsWatch(central)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
         await serve_app(
-            driver_app(loop, central, Streams(loop, watch, lifecycle.stopping)),
+            driver_app(loop, central, Streams(loop, watch, lifecycle.stopping), door.logins),
             credentials.protected(listeners),
             stopping=lifecycle.stopping,
             hosts=Hosts(
@@ -232,6 +236,7 @@ async def _serve_dashboard(
                 "--http-hosts of evd-driver",
                 lambda: credentials.names,
             ),
+            gate=door.gate,
             task_status=task_status,
         )
         nursery.cancel_scope.cancel()

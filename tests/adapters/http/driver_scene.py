@@ -1,7 +1,7 @@
 """A driver's dashboard, the driver and the Central behind it played by a test."""
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +11,18 @@ import orjson
 import trio
 
 from evd.adapters.files.notebook import NotSaved
-from evd.adapters.http.driver_app import driver_app
+from evd.adapters.http.access.driver_logins import DriverLogins
+from evd.adapters.http.access.forwarded import Proxies
+from evd.adapters.http.access.gate import HttpGate
+from evd.adapters.http.access.rates import UNBOUNDED, Rates
+from evd.adapters.http.driver_app import driver_app, driver_open_paths
 from evd.adapters.http.driver_central import DriverCentral
 from evd.adapters.http.driver_points import PointsWatch
 from evd.adapters.http.driver_stream import Streams
+from evd.core.access.roles import Auth
 from evd.core.driver.events import CurrentRequest, CurrentSession, Refuse, Wanted
 from evd.core.wire.messages import DriverUpdate, RequestStatus
+from evd.daemons.clock import now
 from tests.adapters.http.site import served_at
 
 ALICE = "driver-alice"
@@ -131,8 +137,10 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def dashboard() -> AsyncIterator[Scene]:
-    """A driver's dashboard on a free port."""
+async def dashboard(
+    auth: Auth = Auth.OFF, token: Callable[[], str | None] = lambda: None
+) -> AsyncIterator[Scene]:
+    """A driver's dashboard on a free port, whose `token` lets in."""
     service, stop_central, stopping = FakeDriver(), trio.Event(), trio.Event()
     central = FakeCentral(
         {
@@ -150,9 +158,15 @@ async def dashboard() -> AsyncIterator[Scene]:
         asked = DriverCentral(f"http://127.0.0.1:{central_port}")
         watch = PointsWatch(asked)
         nursery.start_soon(watch.run)
-        app = driver_app(service, asked, Streams(service, watch, stopping))
+        logins = DriverLogins(ALICE, auth, token, lambda shown: shown == token(), now)
+        app = driver_app(service, asked, Streams(service, watch, stopping), logins)
+        gate = HttpGate(
+            *(auth, logins.find, Rates(UNBOUNDED, trio.current_time), Proxies(strict=False)),
+            lambda caller: None,
+            paths=driver_open_paths(),
+        )
         async with (
-            served_at(app, stopping) as port,
+            served_at(app, stopping, gate=gate) as port,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20.0) as client,
         ):
             yield Scene(client, service, central, stop_central, stopping, port)

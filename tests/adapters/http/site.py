@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,7 +12,8 @@ import httpx
 import trio
 import trio.testing
 
-from evd.adapters.http.connection import Bounds
+from evd.adapters.http.access.passes import Gate
+from evd.adapters.http.connection import OPEN_GATE, Bounds
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.serving import DEFAULT_BOUNDS, serve_app
 
@@ -130,14 +132,18 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served_at(
-    app: Any, stopping: trio.Event | None = None, bounds: Bounds = DEFAULT_BOUNDS
+    app: Any,
+    stopping: trio.Event | None = None,
+    bounds: Bounds = DEFAULT_BOUNDS,
+    gate: Gate = OPEN_GATE,
 ) -> AsyncIterator[int]:
     """The free port at which an app is served until the end of the block cancels it, or until
     `stopping`."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         until = trio.Event() if stopping is None else stopping
-        nursery.start_soon(lambda: serve_app(app, listeners, stopping=until, bounds=bounds))
+        serve = partial(serve_app, app, listeners, stopping=until, bounds=bounds, gate=gate)
+        nursery.start_soon(serve)
         yield listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()
 

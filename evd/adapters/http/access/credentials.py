@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Final
 
 SESSION_COOKIE: Final = "evd_session"
+# How long a login lasts that is used.
+COOKIE_S: Final = 43_200
 # More is no token and no JWT of ours, and need not be hashed.
 SECRET_CHARS_MAX: Final = 4096
 

@@ -5,7 +5,7 @@ from typing import Final, cast
 import attrs
 from litestar import Response
 
-from evd.adapters.http.access.credentials import SESSION_COOKIE, cookie_of, set_cookie
+from evd.adapters.http.access.credentials import COOKIE_S, SESSION_COOKIE, cookie_of, set_cookie
 from evd.adapters.http.access.logins import LoginsHere
 from evd.adapters.http.access.passwords import CHARS_MAX, check_shown_password
 from evd.adapters.http.access.rights import PassHere
@@ -20,8 +20,6 @@ from evd.core.access.events import LogoutAsked
 from evd.core.access.roles import Right
 from evd.core.access.tokens import check_token, digest
 from evd.core.wire.fields import FieldError, check_id
-
-COOKIE_S: Final = 43_200
 
 routes: Final = Routes()
 

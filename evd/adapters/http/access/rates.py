@@ -8,7 +8,9 @@ from typing import Final
 import attrs
 
 from evd.adapters.http.refused import Refused
+from evd.core.access.roles import Auth
 
+DEFAULT_A_SECOND: Final = 50.0
 # As many callers are told apart; the one that asked longest ago is forgotten first.
 KEYS_MAX: Final = 20_000
 # Requests a second that look after a program's health, and at once.
@@ -27,8 +29,14 @@ class Rate:
 
 
 UNBOUNDED: Final = Rate(0.0, 1)
-DEFAULT_RATE: Final = Rate(50.0, 200)
 WATCHING: Final = Rate(WATCHING_RATE, WATCHING_BURST)
+
+
+def rate_of(a_second: float | None, burst: int, auth: Auth) -> Rate:
+    """The rate that flags stand for: where none is given there is one unless everybody may call."""
+    if a_second is None:
+        a_second = 0.0 if auth is Auth.OFF else DEFAULT_A_SECOND
+    return Rate(a_second, burst)
 
 
 class Buckets:
