@@ -12,7 +12,7 @@ from evd.adapters.http.access.forwarded import Proxies
 from evd.adapters.http.access.gate import HttpGate, LocalGate
 from evd.adapters.http.access.logins import Logins
 from evd.adapters.http.access.passes import Gate, Pass
-from evd.adapters.http.access.rates import Rates, rate_of
+from evd.adapters.http.access.rates import rates_of
 from evd.adapters.http.central_app import central_app, central_open_paths
 from evd.adapters.http.connection import App
 from evd.adapters.http.hosts import Hosts
@@ -69,7 +69,7 @@ def make_doors(
     auth = Auth(auth_of(config))
     logins = Logins(service, auth, now, count_would_refuse)
     # One count for the port and the feed: an address is one caller.
-    rates = Rates(rate_of(config.http_rate, config.http_burst, auth), lambda: now().mono_s)
+    rates = rates_of(config.http_rate, config.http_burst, auth, lambda: now().mono_s)
     proxies = Proxies(config.http_proxies, strict=auth is not Auth.REQUIRED)
     callers = logins.callers
     return Doors(

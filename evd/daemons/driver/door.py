@@ -8,7 +8,7 @@ from evd.adapters.http.access.driver_logins import DriverLogins
 from evd.adapters.http.access.forwarded import Proxies
 from evd.adapters.http.access.gate import HttpGate
 from evd.adapters.http.access.passes import Gate
-from evd.adapters.http.access.rates import Rates, rate_of
+from evd.adapters.http.access.rates import rates_of
 from evd.adapters.http.driver_app import driver_open_paths
 from evd.config import DriverConfig
 from evd.core.access.roles import Auth
@@ -40,7 +40,7 @@ def make_door(
     gate = HttpGate(
         auth,
         logins.find,
-        Rates(rate_of(config.http_rate, config.http_burst, auth), lambda: now().mono_s),
+        rates_of(config.http_rate, config.http_burst, auth, lambda: now().mono_s),
         Proxies(config.http_proxies, strict=auth is not Auth.REQUIRED),
         lambda _: count_would_refuse("http"),
         paths=driver_open_paths(),

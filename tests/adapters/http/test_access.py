@@ -3,15 +3,18 @@
 from typing import Any
 
 import pytest
+import trio
 
 from evd.adapters.http.access.rates import Rate
 from evd.adapters.http.access.rights import right_of
+from evd.adapters.http.connection import BODY_BYTES_MAX
 from evd.adapters.store.failures import StoreFailed
 from evd.core.access.events import LoginDone
 from evd.core.access.roles import Auth, Right, Role
 from evd.core.central.events import CpStopAsked
 from tests.adapters.http.access_scene import PASSWORD, Doorway, doorway
 from tests.adapters.http.fake_central import FakeCentral, app_of, assert_error
+from tests.adapters.http.site import WAIT_S_MAX
 
 UNKNOWN_TOKEN = "evd_admin_" + "A" * 43
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN, Role.DRIVER)
@@ -98,6 +101,22 @@ async def test_a_stranger_learns_no_path() -> None:
         for method, path, body, status in calls:
             assert_error(await door.asked(method, path, json=body), 401)
             assert (await door.asked(method, path, token, body)).status_code == status
+
+
+async def test_a_stranger_s_body_is_not_read() -> None:
+    """Proves: a stranger is refused before any of its body, however large or slow, is taken."""
+    async with doorway() as door, door.client() as client:
+        answer = await client.post("/request/charge", content=b"x" * 4 * BODY_BYTES_MAX)
+        assert_error(answer, 401)
+        head = {"Content-Length": "5", "Content-Type": "application/json"}
+        stream = await trio.open_tcp_stream("127.0.0.1", client.base_url.port or 0)
+        async with stream:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+            await stream.send_all(
+                f"POST /users HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode()
+            )
+            with trio.fail_after(WAIT_S_MAX):
+                assert (await stream.receive_some()).startswith(b"HTTP/1.1 401 ")
 
 
 async def test_the_order_of_refusals() -> None:

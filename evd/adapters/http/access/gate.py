@@ -56,10 +56,10 @@ class HttpGate:
     async def admit(self, scope: dict[str, Any], stream: trio.abc.Stream) -> None:
         """Put the caller's Pass into `scope`; raise Refused."""
         address, path = self._proxies.look(scope), scope["path"]
+        self._rates.take_of_address(address, path)
         if self._auth is Auth.OFF:
             scope[KEY] = attrs.evolve(OPEN_PASS, address=address)
             return
-        self._rates.take_of_address(address, path)
         is_open = self._paths.has(scope["method"], path)
         scope[KEY] = found = self._known(scope, address, is_open=is_open)
         if found.caller is not None:

@@ -9,6 +9,7 @@ import attrs
 
 from evd.adapters.http.refused import Refused
 from evd.core.access.roles import Auth
+from evd.core.access.throttle import neighbourhood
 
 DEFAULT_A_SECOND: Final = 50.0
 # As many callers are told apart; the one that asked longest ago is forgotten first.
@@ -32,13 +33,6 @@ UNBOUNDED: Final = Rate(0.0, 1)
 WATCHING: Final = Rate(WATCHING_RATE, WATCHING_BURST)
 
 
-def rate_of(a_second: float | None, burst: int, auth: Auth) -> Rate:
-    """The rate that flags stand for: where none is given there is one unless everybody may call."""
-    if a_second is None:
-        a_second = 0.0 if auth is Auth.OFF else DEFAULT_A_SECOND
-    return Rate(a_second, burst)
-
-
 class Buckets:
     """A bucket of one rate for each key."""
 
@@ -47,6 +41,9 @@ class Buckets:
         self._clock = clock
         # How many requests each key may make at once, and when that was so; oldest first.
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._levels)
 
     def take(self, key: str) -> None:
         """Count one request; raise Refused, a 429, where it is one too many."""
@@ -74,12 +71,19 @@ class Rates:
 
     def take_of_address(self, address: str, path: str) -> None:
         """Count a request of an address, before it is known who asks."""
-        if path in WATCHING_PATHS:
-            self._of_watching.take(address)
-        else:
-            self._of_addresses.take(address)
+        buckets = self._of_watching if path in WATCHING_PATHS else self._of_addresses
+        buckets.take(neighbourhood(address))
 
     def take_of_holder(self, holder: str, path: str) -> None:
         """Count a request of a token or login."""
         if path not in WATCHING_PATHS:
             self._of_holders.take(holder)
+
+
+def rates_of(a_second: float | None, burst: int, auth: Auth, clock: Callable[[], float]) -> Rates:
+    """The rates that flags stand for: where none is given there are some unless everybody may call
+    as often as it likes."""
+    if a_second is None:
+        a_second = 0.0 if auth is Auth.OFF else DEFAULT_A_SECOND
+    is_unbounded = auth is Auth.OFF and not a_second
+    return Rates(Rate(a_second, burst), clock, UNBOUNDED if is_unbounded else WATCHING)
