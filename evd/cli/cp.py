@@ -10,7 +10,8 @@ from typing import Final
 
 import attrs
 
-from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, url_of
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.client import url_of
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
 from evd.cli.command_line import (
     Verbs,

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import attrs
 
-from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, url_of
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.client import url_of
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,

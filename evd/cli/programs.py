@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
-from evd.adapters.http.central_client import Central, HttpAnswer, NotHttp, exchange, url_of
+from evd.adapters.http.central_client import Central
+from evd.adapters.http.client import HttpAnswer, NotHttp, exchange, url_of
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,

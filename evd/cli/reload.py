@@ -8,7 +8,8 @@ from typing import Final, TextIO
 
 import attrs
 
-from evd.adapters.http.central_client import CentralAway, CentralRefused, url_of
+from evd.adapters.http.central_client import CentralAway, CentralRefused
+from evd.adapters.http.client import url_of
 from evd.adapters.supervisor.protocol import ProcessState, Supervisor, Sync
 from evd.cli.command_line import Verbs, add_json, add_verb, answer
 from evd.cli.cp import not_on

@@ -7,7 +7,7 @@ import json
 import os
 from typing import Final
 
-from evd.adapters.http.central_client import url_of
+from evd.adapters.http.client import url_of
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
 from evd.cli.errors import ToolFailed, say
 from evd.cli.programs import BROKER, CENTRAL, DRIVER, ENGINE, MONITOR, config_of

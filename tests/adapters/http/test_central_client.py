@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from evd.adapters.http.central_client import (
-    ANSWER_BYTES_MAX,
-    Central,
-    CentralAway,
-    CentralRefused,
-    url_of,
-)
+from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.client import ANSWER_BYTES_MAX, url_of
 from tests.unit.cli.scene import Answer, Answers, answering
 
 

@@ -5,7 +5,7 @@ from http.client import HTTPMessage
 import pytest
 
 import evd.cli
-from evd.adapters.http.central_client import HttpAnswer
+from evd.adapters.http.client import HttpAnswer
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
 from evd.cli import doctor
