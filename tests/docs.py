@@ -70,17 +70,28 @@ from `/opt/evd/current`, a link to one release.
 - Other limits than those of the units (memory, tasks, files) are set by a drop-in, such as
   `systemctl edit evd-central.service`.
 
-`evd` takes the names of both worlds: `evd-engine:CP-001` and `evd-engine@CP-001.service`. On a host
-without Central it asks Central at `EVD_CENTRAL_URL` (a variable, or a line of `/etc/evd/evd.env`),
-else where the host's drivers (`DRIVER_CENTRAL_URL`) or monitors (`CP_MONITOR_CENTRAL_HOST`, port
-8000) find it.
+`evd` takes the names of both worlds: `evd-engine:CP-001` and `evd-engine@CP-001.service`.
+
+## How evd asks Central
+
+- On Central's host `evd` asks over `admin.sock` in Central's state directory (0600): who can open it
+  may do all, with every `--auth`. Where Central has none, as one of the release before, it asks over
+  HTTP.
+- `--central-url URL`, or `EVD_CENTRAL_URL`, names another Central, also from a machine that has no
+  network of its own. Without it a host that has no Central looks into `/etc/evd/evd.env`
+  (`EVD_CENTRAL_URL`), and then at where its drivers (`DRIVER_CENTRAL_URL`) or monitors
+  (`CP_MONITOR_CENTRAL_HOST`, port 8000) find it.
+- `--token-file FILE` is your token, in a file of yours with the mode 0600. With it `evd` asks as its
+  holder, on Central's host too. `--tls-ca FILE` has the certificates that vouch for Central; without
+  it those of the system count. No token and no password is sent beyond this machine without TLS.
+- Each of the three may stand before the verb or behind it.
 
 ## Variables of others
 
 | variable | read by | meaning |
 |---|---|---|
 | `EVD_CONFIG` | `evd` | the network's supervisord.conf; `--config` wins |
-| `EVD_CENTRAL_URL` | `evd` on a host without Central | Central's HTTP |
+| `EVD_CENTRAL_URL`, `EVD_TOKEN_FILE`, `EVD_TLS_CA` | `evd` | [how it asks Central](#how-evd-asks-central); a flag wins |
 | `CREDENTIALS_DIRECTORY` | Central | the folder of the credential `db-url`, as systemd sets it; `--db-url` and `CENTRAL_DB_URL` win |
 | `RUNTIME_DIRECTORY` | `evd-restart-delay` | the folder that remembers a unit's last start |
 | `STATE_DIRECTORY` | Central, engine, monitor, driver | the state directory, as systemd sets it; `--state-dir` wins |

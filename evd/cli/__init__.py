@@ -12,10 +12,13 @@ from typing import NoReturn
 
 import evd
 from evd.adapters.http.central_client import CentralAway, CentralRefused
+from evd.adapters.http.client import NotSent
 from evd.adapters.supervisor import systemd
+from evd.adapters.supervisor.nowhere import Nowhere
 from evd.adapters.supervisor.protocol import Supervisor, SupervisorFailed
 from evd.adapters.supervisor.supervisord import PATH_CHARACTERS_REFUSED, Supervisord
 from evd.cli import (
+    audit,
     central,
     cp,
     dead_letters,
@@ -28,13 +31,17 @@ from evd.cli import (
     request,
     session,
     site,
+    token,
     topics,
+    user,
 )
-from evd.cli.command_line import CommandLineWrong, Parser
+from evd.cli.command_line import CommandLineWrong, Parser, add_given
 from evd.cli.errors import ToolFailed, say, sentence_of
+from evd.cli.reaching import GIVEN, given_by
 from evd.cli.signals import INTERRUPTED, listen
 from evd.cli.streams import flush_output, open_closed_streams
 from evd.config import restrict_modes
+from evd.flags import ConfigError
 from evd.version import VERSION
 
 _EPILOG = """\
@@ -45,7 +52,7 @@ line is wrong."""
 # In the order of the help.
 _FAMILIES = (
     *(network, feed, reload, topics, doctor, request, session, faults, cp, driver, site, central),
-    dead_letters,
+    *(dead_letters, user, token, audit),
 )
 
 
@@ -80,9 +87,12 @@ def _run(arguments: list[str]) -> int:
     try:
         options = parse(arguments)
         listen()
-        return int(options.run(_supervisor(options.config), options))
-    except CommandLineWrong as error:
+        return int(options.run(_network(options), options))
+    except (CommandLineWrong, ConfigError) as error:
         say(error)
+        return 2
+    except NotSent as error:
+        say(f"{error}: name an https:// address by --central-url.")
         return 2
     except (ToolFailed, SupervisorFailed) as error:
         say(error)
@@ -108,10 +118,25 @@ def make_parser() -> Parser:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="supervisord.conf of the network"
     )
+    add_given(parser)
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for family in _FAMILIES:
         family.add_verbs(verbs)
     return parser
+
+
+def _network(options: argparse.Namespace) -> Supervisor:
+    """The network that the command is about, with what is said of its Central."""
+    flags = {flag: getattr(options, flag[2:].replace("-", "_")) for flag in GIVEN}
+    given = given_by(flags, os.environ)
+    try:
+        found = _supervisor(options.config)
+    except ToolFailed:
+        if given.url is None or options.config is not None:
+            raise
+        found = Nowhere()
+    found.given = given
+    return found
 
 
 def _supervisor(given: Path | None) -> Supervisor:

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 from rich.console import Console
 
 from evd.adapters.supervisor.protocol import Supervisor
+from evd.cli.reaching import GIVEN
 from evd.flags import Kind, whole
 
 # More at once would be a slip of the finger.
@@ -38,7 +39,16 @@ def add_verb(verbs: Verbs, name: str, text: str, run: Run | None = None) -> Pars
     """A verb's parser; `run` is None for one that has actions below it."""
     parser = verbs.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.set_defaults(run=run)
+    # They may stand on both sides of the verb; the help shows them once.
+    add_given(parser, default=argparse.SUPPRESS, is_hidden=True)
     return parser
+
+
+def add_given(parser: Parser, default: str | None = None, *, is_hidden: bool = False) -> None:
+    """Let the operator say how Central is asked."""
+    for flag, (kind, variable, text) in GIVEN.items():
+        shown = argparse.SUPPRESS if is_hidden else f"{text} [{variable}]"
+        parser.add_argument(flag, metavar=kind.metavar, default=default, help=shown)
 
 
 def add_actions(verbs: Verbs, name: str, text: str) -> Verbs:

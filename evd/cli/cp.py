@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
-from evd.adapters.http.client import url_of
+from evd.adapters.http.client import HttpAnswer
 from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFailed
 from evd.cli.command_line import (
     Verbs,
@@ -212,7 +212,7 @@ def _not_registered(supervisor: Supervisor, cp_ids: Sequence[str]) -> Iterator[s
         if not isinstance(config, MonitorConfig) or not config.metrics_port:
             yield f"{cp_id} can't be asked: neither Central nor its monitor answers here"
             continue
-        answer = fetch(url_of(config.metrics_host, config.metrics_port), "/health")
+        answer = fetch(supervisor, config, "/health")
         if answer is None:
             yield f"the monitor of {cp_id} does not answer"
         elif answer.status != HTTPStatus.OK:
@@ -338,7 +338,7 @@ class _Removal:
         config = config_of(self.engine) if self.engine is not None else None
         if not isinstance(config, EngineConfig) or not config.metrics_port:
             return ""
-        count = _unconfirmed(url_of(config.metrics_host, config.metrics_port))
+        count = _unconfirmed(fetch(self.supervisor, config, "/metrics"))
         if count is None:
             return "Its engine does not answer, so nobody can say what it has not handed over yet"
         return f"Its engine keeps {count} records that Central has not confirmed" if count else ""
@@ -375,8 +375,7 @@ class _Removal:
             time.sleep(POLL_S)
 
 
-def _unconfirmed(url: str) -> int | None:
-    """The number of records that an engine keeps for Central, None if it does not answer."""
-    page = fetch(url, "/metrics")
+def _unconfirmed(page: HttpAnswer | None) -> int | None:
+    """The number of records that an engine keeps for Central, None if it does not say."""
     found = re.search(rb"^evd_sessions_buffered (\S+)$", page.body, re.M) if page else None
     return int(float(found[1])) if found else None

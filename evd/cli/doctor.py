@@ -9,13 +9,13 @@ import shutil
 import socket
 import time
 from collections.abc import Collection, Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
-from evd.adapters.http.client import url_of
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
@@ -119,10 +119,10 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += _broker(programs)
         findings += crowds(programs)
         findings += _central(supervisor, status)
-        findings += hung(programs, status)
+        findings += hung(supervisor, programs, status)
         findings += charging_points(supervisor, programs)
         findings += suspect_sessions(supervisor)
-        findings += counted(programs, status)
+        findings += counted(supervisor, programs, status)
     except (SupervisorFailed, ToolFailed) as error:
         findings.append(Finding(str(error), "Until then nothing more can be examined."))
     return findings
@@ -230,7 +230,9 @@ def _last_words(supervisor: Supervisor, name: str, log: Path | None) -> str:
     return f" It said last: {lines[-1].strip()}" if lines else ""
 
 
-def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
+def hung(
+    supervisor: Supervisor, programs: Sequence[Program], status: Sequence[ProcessStatus]
+) -> Iterator[Finding]:
     """Processes that run and do not answer, or answer that they can't work, and why."""
     running = {each.name: each for each in status if each.state is ProcessState.RUNNING}
     unable: dict[str, list[str]] = {}
@@ -242,7 +244,7 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
             continue
         if not isinstance(config, MetricsConfig) or not config.metrics_port:
             continue
-        answer = fetch(url_of(config.metrics_host, config.metrics_port), "/health")
+        answer = fetch(supervisor, config, "/health")
         if answer is None:
             yield Finding(
                 f"{program.name} (process {process.pid}) does not answer: it hangs.",
@@ -258,12 +260,14 @@ def hung(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterat
         )
 
 
-def counted(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Iterator[Finding]:
+def counted(
+    supervisor: Supervisor, programs: Sequence[Program], status: Sequence[ProcessStatus]
+) -> Iterator[Finding]:
     """Findings of the metrics: sessions put aside, bad messages, monitors that find no place."""
     running = {each.name for each in status if each.state is ProcessState.RUNNING}
     letters: dict[str, int] = {}
     for program in programs:
-        page = _page(config_of(program)) if program.name in running else None
+        page = _page(supervisor, config_of(program)) if program.name in running else None
         if page is None:
             continue
         letters[program.name] = int(page.get("evd_dead_letters_recent", 0))
@@ -286,16 +290,10 @@ def counted(programs: Sequence[Program], status: Sequence[ProcessStatus]) -> Ite
         )
 
 
-def _page(config: Config | None) -> dict[str, float] | None:
+def _page(supervisor: Supervisor, config: Config | None) -> dict[str, float] | None:
     """The metrics of a program that have no labels, by name; None where it has no such page."""
-    if isinstance(config, CentralConfig):
-        host, port = config.http_host, config.http_port
-    elif isinstance(config, MetricsConfig):
-        host, port = config.metrics_host, config.metrics_port
-    else:
-        return None
-    answer = fetch(url_of(host, port), "/metrics") if port else None
-    if answer is None or answer.status != 200:
+    answer = fetch(supervisor, config, "/metrics")
+    if answer is None or answer.status != HTTPStatus.OK:
         return None
     lines = _METRIC.findall(answer.body.decode(errors="replace"))
     return {name: float(value) for name, value in lines}
@@ -391,9 +389,9 @@ def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iter
     ours = {each.member for each in programs if each.group == MONITOR}
     for view in views:
         if view["stopped"]:
-            resume = f"curl -X POST {central.url}/cp/{view['cp_id']}/resume"
             yield Finding(
-                f"{view['cp_id']} was stopped by the operator.", f"If it is to charge: {resume}"
+                f"{view['cp_id']} was stopped by the operator.",
+                f"If it is to charge: evd cp resume {view['cp_id']}",
             )
         else:
             yield from _charging_point(view, is_ours=view["cp_id"] in ours)

@@ -1,9 +1,20 @@
 """The failures of the tool's commands, as sentences for a person."""
 
 import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.core.wire.fields import printable
+
+_REFUSALS: Final[Mapping[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: (
+        "Central does not know who asks: {}. A token of yours is named by --token-file."
+    ),
+    HTTPStatus.FORBIDDEN: "Central refuses: permission denied: {}.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Central is asked too often: {}.",
+}
 
 
 class ToolFailed(Exception):
@@ -26,5 +37,5 @@ def sentence_of(error: CentralAway | CentralRefused) -> str:
     """A failed call of Central's API as a sentence."""
     text = str(error).rstrip(".")
     if isinstance(error, CentralRefused):
-        return f"Central refuses: {text}."
+        return _REFUSALS.get(error.status, "Central refuses: {}.").format(text)
     return f"{text[:1].upper()}{text[1:]}."

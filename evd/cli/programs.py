@@ -10,8 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from evd.adapters.http.central_access import CentralAccess
 from evd.adapters.http.central_client import Central
-from evd.adapters.http.client import HttpAnswer, NotHttp, exchange, url_of
+from evd.adapters.http.client import (
+    HttpAnswer,
+    NotHttp,
+    NotSent,
+    NotTrusted,
+    Way,
+    exchange,
+    url_of,
+)
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
@@ -19,10 +28,13 @@ from evd.adapters.supervisor.protocol import (
     Supervisor,
     SupervisorFailed,
 )
+from evd.addresses import bracketed
 from evd.cli.command_line import print_json
 from evd.cli.errors import ToolFailed
+from evd.cli.reaching import way_elsewhere, way_here, way_to_page
 from evd.config import (
     CentralConfig,
+    MetricsConfig,
     ProgramConfig,
     broker_config,
     central_config,
@@ -90,24 +102,36 @@ def is_central_here(supervisor: Supervisor) -> bool:
 
 
 def central_of(supervisor: Supervisor) -> Central:
-    """Central, where its settings say that it listens, or where it is said to be elsewhere."""
-    if (url := _elsewhere(supervisor)) is not None:
-        return Central(url)
-    config = settings_of_central(supervisor)
-    return Central(url_of(config.http_host, config.http_port))
+    """Central, where the operator or its settings say that it is, here or elsewhere."""
+    return Central(_way_to_central(supervisor))
+
+
+def access_of(supervisor: Supervisor) -> CentralAccess:
+    """The same Central, asked who may do what."""
+    return CentralAccess(_way_to_central(supervisor))
 
 
 def feed_of(supervisor: Supervisor) -> str:
     """The address of Central's status feed."""
     if (url := _elsewhere(supervisor)) is not None:
-        url = f"http://{urlsplit(url).hostname}:{FEED_PORT}"
+        parts = urlsplit(url)
+        url = f"{parts.scheme}://{bracketed(parts.hostname or '')}:{FEED_PORT}"
     else:
         config = settings_of_central(supervisor)
-        url = url_of(config.http_host, config.feed_port)
+        is_tls = config.tls_cert is not None
+        url = url_of(config.http_host, config.feed_port, is_tls=is_tls)
     return f"ws{url.removeprefix('http')}/feed"
 
 
+def _way_to_central(supervisor: Supervisor) -> Way:
+    if (url := _elsewhere(supervisor)) is not None:
+        return way_elsewhere(url, supervisor.given, supervisor.central_ca())
+    return way_here(settings_of_central(supervisor), supervisor.root, supervisor.given)
+
+
 def _elsewhere(supervisor: Supervisor) -> str | None:
+    if supervisor.given.url is not None:
+        return supervisor.given.url
     return None if is_central_here(supervisor) else supervisor.central_url()
 
 
@@ -135,11 +159,17 @@ def names_for(full_name: str) -> Iterator[str]:
         yield member
 
 
-def fetch(url: str, path: str) -> HttpAnswer | None:
-    """A page of one of our programs, None if nobody answers."""
+def fetch(supervisor: Supervisor, config: Config | None, path: str) -> HttpAnswer | None:
+    """A page of the program with these settings, None if it has none or nobody answers."""
+    if isinstance(config, CentralConfig):
+        way: Way | None = way_here(config, supervisor.root, supervisor.given)
+    elif isinstance(config, MetricsConfig):
+        way = way_to_page(config, supervisor.root)
+    else:
+        return None
     try:
-        return exchange(url, "GET", path, answer_s_max=PAGE_S)
-    except (OSError, NotHttp):
+        return None if way is None else exchange(way, "GET", path, answer_s_max=PAGE_S)
+    except (OSError, NotHttp, NotTrusted, NotSent):
         return None
 
 

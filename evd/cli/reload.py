@@ -9,7 +9,6 @@ from typing import Final, TextIO
 import attrs
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
-from evd.adapters.http.client import url_of
 from evd.adapters.supervisor.protocol import ProcessState, Supervisor, Sync
 from evd.cli.command_line import Verbs, add_json, add_verb, answer
 from evd.cli.cp import not_on
@@ -178,7 +177,7 @@ def _metrics_of(supervisor: Supervisor, name: str) -> bytes | None:
     for program in supervisor.programs():
         config = config_of(program) if program.name == name else None
         if isinstance(config, EngineConfig) and config.metrics_port:
-            answer = fetch(url_of(config.metrics_host, config.metrics_port), "/metrics")
+            answer = fetch(supervisor, config, "/metrics")
             return answer.body if answer is not None else None
     return None
 

@@ -74,13 +74,31 @@ def _note_format(state_dir: Path, known: int) -> None:
             logger.warning("%s can't be written: %s", path, error.strerror)
 
 
+def write_secret(path: Path, content: bytes, owner: tuple[int, int] = (-1, -1)) -> None:
+    """Write a file as `write_whole` does, that nobody but its owner can ever read.
+
+    `owner` are the numbers of a user and a group, -1 for whoever writes it.
+    """
+    new = path.with_name(path.name + ".new")
+    # One that lies there may be open to others.
+    new.unlink(missing_ok=True)
+    fd = open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.fchown(fd, *owner)
+    _fill(new, fd, content, path)
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file durably: after a crash it is the old one or the new one, never half of it.
 
     Raises OSError; nobody can tell then which of the two it is.
     """
     new = path.with_name(path.name + ".new")
-    with open(open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+    _fill(new, open_regular(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), content, path)
+
+
+def _fill(new: Path, fd: int, content: bytes, path: Path) -> None:
+    """Write the file that is open, and put it in the place of `path`."""
+    with open(fd, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -13,6 +13,8 @@ from evd.adapters.http.client import (
     READ_BYTES,
     HttpAnswer,
     NotHttp,
+    NotTrusted,
+    Way,
     asked,
     exchange,
 )
@@ -30,13 +32,14 @@ class CentralRefused(Refused):
 
 
 class Central:
-    """The Central at `url`, such as http://host:8000; it need not be there.
+    """The Central at `way`, a URL such as http://host:8000 or more; it need not be there.
 
-    Each call raises CentralAway and CentralRefused.
+    Each call raises CentralAway and CentralRefused, and NotSent where a secret would go in clear.
     """
 
-    def __init__(self, url: str, answer_s_max: float = ANSWER_S_MAX) -> None:
-        self.url = url
+    def __init__(self, way: str | Way, answer_s_max: float = ANSWER_S_MAX) -> None:
+        self.way = Way(way) if isinstance(way, str) else way
+        self.url = self.way.url
         self._answer_s_max = answer_s_max
 
     def health(self) -> dict[str, Any]:
@@ -69,11 +72,11 @@ class Central:
 
     def sessions(self, **filters: str | int | None) -> list[dict[str, Any]]:
         """Sessions, newest first; a filter that is None does not count."""
-        return list_in(self._call("GET", f"/sessions{_query(filters)}"), "sessions")
+        return list_in(self._call("GET", f"/sessions{query(filters)}"), "sessions")
 
     def sessions_csv(self, **filters: str | int | None) -> Iterator[bytes]:
         """All sessions as CSV, in pieces; a list of any length is never held whole."""
-        yield from self._stream(f"/sessions{_query(filters | {'format': 'csv'})}")
+        yield from self._stream(f"/sessions{query(filters | {'format': 'csv'})}")
 
     def session(self, session_id: str) -> dict[str, Any]:
         """One session, with the course of its power."""
@@ -85,11 +88,11 @@ class Central:
 
     def faults(self, **filters: str | int | None) -> list[dict[str, Any]]:
         """Faults and recoveries, newest first; a filter that is None does not count."""
-        return list_in(self._call("GET", f"/faults{_query(filters)}"), "faults")
+        return list_in(self._call("GET", f"/faults{query(filters)}"), "faults")
 
     def timeline(self, **filters: str | int | None) -> list[dict[str, Any]]:
         """The story of a charging point or of the network, as `faults`."""
-        return list_in(self._call("GET", f"/timeline{_query(filters)}"), "timeline")
+        return list_in(self._call("GET", f"/timeline{query(filters)}"), "timeline")
 
     def find_session(self, session_id: str) -> dict[str, Any] | None:
         """One session and its curve, None for one that it does not know."""
@@ -107,29 +110,43 @@ class Central:
         """How a request goes."""
         return self._call("GET", f"/requests/{quote(request_id)}")
 
+    def feed_ticket(self) -> str | None:
+        """A ticket for the status feed, good once and for a moment; None of a Central that wants
+        none."""
+        found = self._find("/feed/ticket", "POST")
+        return None if found is None else str(found.get("ticket"))
+
     def accept_recovery(self) -> dict[str, Any]:
         """End the wait after a restore."""
         return self._call("POST", "/recovery/accept")
 
-    def _find(self, path: str) -> dict[str, Any] | None:
+    def _find(self, path: str, method: str = "GET") -> dict[str, Any] | None:
         try:
-            return self._call("GET", path)
+            return self._call(method, path)
         except CentralRefused as error:
             if error.status == http.client.NOT_FOUND:
                 return None
             raise
 
     def _call(
-        self, method: str, path: str, body: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        is_secret: bool = False,
     ) -> dict[str, Any]:
         content = None if body is None else orjson.dumps(body)
+        bound_s = self._answer_s_max
         with self._failures():
-            answer = exchange(self.url, method, path, content, answer_s_max=self._answer_s_max)
+            answer = exchange(
+                self.way, method, path, content, answer_s_max=bound_s, is_secret=is_secret
+            )
         return self._read(answer)
 
     def _stream(self, path: str) -> Iterator[bytes]:
         """The body of a good answer, piece by piece; each has `answer_s_max` to come."""
-        with self._failures(), asked(self.url, "GET", path, None, self._answer_s_max) as answer:
+        with self._failures(), asked(self.way, "GET", path, None, self._answer_s_max) as answer:
             if answer.status == http.client.OK:
                 try:
                     while piece := answer.read1(READ_BYTES):
@@ -144,16 +161,21 @@ class Central:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Raise what fails on the way as CentralAway."""
+        """Raise what fails on the way as CentralAway, and a socket of others as CentralRefused."""
         try:
             yield
         except TimeoutError:
             raise CentralAway(
                 f"Central at {self.url} does not answer within {self._answer_s_max:g} s"
             ) from None
+        except PermissionError:
+            why = f"{self.way.socket or self.url} is another user's"
+            raise CentralRefused(http.client.FORBIDDEN, why) from None
         except OSError as error:
             why = error.strerror or str(error)
             raise CentralAway(f"Central at {self.url} can't be reached: {why}") from None
+        except NotTrusted as error:
+            raise CentralAway(f"Central at {self.url} can't be trusted: {error}") from None
         except NotHttp:
             raise CentralAway(f"what answers at {self.url} is not Central") from None
 
@@ -189,7 +211,7 @@ def list_in(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _query(filters: Mapping[str, str | int | None]) -> str:
+def query(filters: Mapping[str, str | int | None]) -> str:
     """The query of a path: the filters that are given."""
     given = {name: value for name, value in filters.items() if value is not None}
     return f"?{urlencode(given)}" if given else ""

@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, list_in
+from evd.adapters.http.client import NotSent, Way
 from evd.core.wire.fields import (
     FieldError,
     check_cp_id,
@@ -24,6 +25,14 @@ from evd.core.wire.fields import (
 
 ANSWER_S_MAX: Final = 3.0
 CALLS_MAX: Final = 8
+
+# Refusals of this program and its token, and not of what its driver asked for.
+_OF_THIS_PROGRAM: Final = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.TOO_MANY_REQUESTS,
+}
 
 T = TypeVar("T")
 
@@ -48,14 +57,14 @@ class PointShown:
 
 
 class DriverCentral:
-    """The Central at `url`, such as http://host:8000; it need not be there.
+    """The Central at `way`, a URL such as http://host:8000 or more; it need not be there.
 
-    Each call raises CentralAway, also for a 5xx and where Central does not answer to the name in
-    `url`, and CentralRefused for another 4xx of Central's.
+    Each call raises CentralAway, also for a 5xx and where Central does not take this program's
+    token or the name in the URL, and CentralRefused for another 4xx of Central's.
     """
 
-    def __init__(self, url: str, answer_s_max: float = ANSWER_S_MAX) -> None:
-        self._central = Central(url, answer_s_max)
+    def __init__(self, way: str | Way, answer_s_max: float = ANSWER_S_MAX) -> None:
+        self._central = Central(way, answer_s_max)
         self._answer_s_max = answer_s_max
         # A Central that drips its answer holds a thread for longer than its caller waits.
         self._threads = trio.CapacityLimiter(CALLS_MAX)
@@ -98,8 +107,10 @@ class DriverCentral:
             raise CentralAway(
                 f"Central at {self._central.url} does not answer within {self._answer_s_max:g} s"
             ) from None
+        except NotSent as error:
+            raise CentralAway(str(error)) from None
         except CentralRefused as error:
-            if error.status < 500 and error.status != HTTPStatus.MISDIRECTED_REQUEST:
+            if error.status < 500 and error.status not in _OF_THIS_PROGRAM:
                 raise
             raise CentralAway(f"Central can't answer now: {error}") from None
 

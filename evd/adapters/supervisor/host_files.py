@@ -5,19 +5,21 @@ They are root's and the group's alone, for a variable may be one that not everyb
 
 import grp
 import os
+import pwd
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import attrs
 
-from evd.adapters.files.state_dir import write_whole
+from evd.adapters.files.state_dir import write_secret, write_whole
 from evd.adapters.supervisor.env_files import EnvFileWrong, read_variables, render_variables
 from evd.adapters.supervisor.plugin import VARIABLES
 from evd.adapters.supervisor.protocol import Program, SupervisorFailed, naming_file
 from evd.adapters.supervisor.unit_states import TEMPLATES
 
 GROUP: Final = "evd"
+USER: Final = "evd"
 CENTRAL: Final = "evd-central"
 DRIVER: Final = "evd-driver"
 # The unit itself says whose process it is.
@@ -28,7 +30,8 @@ _REQUESTS_FLAG: Final = "--requests-file"
 # A new one takes them over from its neighbours: they say where the rest of the network is.
 _SHARED_ENDINGS: Final = (
     *("_KAFKA_BOOTSTRAP", "_CENTRAL_HOST", "_CENTRAL_PORT", "_CENTRAL_URL"),
-    *("_METRICS_HOST", "_HTTP_HOST", "_HTTP_HOSTS"),
+    *("_METRICS_HOST", "_HTTP_HOST", "_HTTP_HOSTS", "_HTTP_PROXIES"),
+    *("_INSECURE", "_AUTH", "_TLS_CERT", "_TLS_KEY", "_TLS_CA", "_METRICS_TOKEN_FILE"),
 )
 
 
@@ -39,6 +42,7 @@ class HostFiles:
     etc: Path
     var: Path
     group: str = GROUP
+    user: str = USER
 
     @property
     def shared(self) -> Path:
@@ -85,6 +89,25 @@ class HostFiles:
             write_whole(path, content)
             self._give_to_group(path)
         return path
+
+    def token_file(self, unit: str) -> Path:
+        """The file of the token of a unit's programs."""
+        return self.etc / "tokens" / unit
+
+    def write_token(self, unit: str, token: str) -> Path:
+        """Write the token of a unit's programs, which run as `user`, for that user alone."""
+        path = self.token_file(unit)
+        with naming_file(path, "write"):
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+            os.chown(path.parent, -1, self._group_id())
+            write_secret(path, f"{token}\n".encode(), (self._user_id(), self._group_id()))
+        return path
+
+    def remove_token(self, unit: str) -> None:
+        """Remove the file of a unit's token; there may be none."""
+        path = self.token_file(unit)
+        with naming_file(path, "remove"):
+            path.unlink(missing_ok=True)
 
     def remove(self, group: str, member: str) -> None:
         """Remove the files of a program; it may have none."""
@@ -138,9 +161,17 @@ class HostFiles:
         )
 
     def _give_to_group(self, path: Path) -> None:
+        os.chown(path, -1, self._group_id())
+        path.chmod(0o640)
+
+    def _group_id(self) -> int:
         try:
-            group_id = grp.getgrnam(self.group).gr_gid
+            return grp.getgrnam(self.group).gr_gid
         except KeyError:
             raise SupervisorFailed(f"There is no group {self.group} on this host.") from None
-        os.chown(path, -1, group_id)
-        path.chmod(0o640)
+
+    def _user_id(self) -> int:
+        try:
+            return pwd.getpwnam(self.user).pw_uid
+        except KeyError:
+            raise SupervisorFailed(f"There is no user {self.user} on this host.") from None

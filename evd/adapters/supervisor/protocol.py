@@ -95,12 +95,22 @@ class Sync:
     logless: tuple[str, ...] = ()
 
 
+@attrs.frozen
+class CentralGiven:
+    """How Central is to be asked, as far as the operator says it; None for what is not said."""
+
+    url: str | None = None
+    token_file: Path | None = None
+    tls_ca: Path | None = None
+
+
 class Supervisor(Protocol):
     """Starts processes, restarts those that die, and can take up new ones.
 
     `conf` is the file that says what all of them share, such as their variables; `root` is the
     folder in which they run, `var` that of their state, and `log` the supervisor's own log, beside
-    those of the programs; `logs_are` says to a person where those are.
+    those of the programs; `logs_are` says to a person where those are.  `given` is what the
+    operator says of Central.
     """
 
     name: str
@@ -109,6 +119,7 @@ class Supervisor(Protocol):
     root: Path
     var: Path
     log: Path
+    given: CentralGiven
 
     def pid(self) -> int | None:
         """The supervisor's own process, None where it does not run."""
@@ -167,6 +178,15 @@ class Supervisor(Protocol):
     def write_requests(self, driver_id: str, content: bytes) -> Path:
         """Keep a driver's requests where its program may read them; the file."""
 
+    def token_file(self, unit: str) -> Path:
+        """The file for the token of a unit's programs."""
+
+    def write_token(self, unit: str, token: str) -> Path:
+        """Keep a token where the programs of `unit` may read it, and nobody else; the file."""
+
+    def remove_token(self, unit: str) -> None:
+        """Remove the file of a unit's token; there may be none."""
+
     def file_of(self, name: str) -> Path:
         """The file that says how a program is run."""
 
@@ -178,6 +198,9 @@ class Supervisor(Protocol):
 
     def central_url(self) -> str | None:
         """Central's address where it runs elsewhere, as far as it is known here."""
+
+    def central_ca(self) -> Path | None:
+        """The file of those who vouch for a Central elsewhere, as far as it is known here."""
 
     def has(self, unit: str) -> bool:
         """Whether `unit` is defined."""

@@ -25,10 +25,11 @@ from evd.adapters.files.regular_file import (
     may_be_regular,
     open_regular,
 )
-from evd.adapters.files.state_dir import write_whole
+from evd.adapters.files.state_dir import write_secret, write_whole
 from evd.adapters.supervisor.plugin import fold
 from evd.adapters.supervisor.processes import end_at_once, is_alive
 from evd.adapters.supervisor.protocol import (
+    CentralGiven,
     Killed,
     ProcessStatus,
     Program,
@@ -75,6 +76,7 @@ class Supervisord:
         self.log = self.var / "log" / "supervisord.log"
         self._errors = self.log.with_name("supervisord.err")
         self.logs_are = f"logs in {self.log.parent}"
+        self.given = CentralGiven()
 
     def pid(self) -> int | None:
         """supervisord's process, None where it does not run."""
@@ -279,6 +281,24 @@ class Supervisord:
             write_whole(path, content)
         return path
 
+    def token_file(self, unit: str) -> Path:
+        """The file in `var/tokens`."""
+        return self.var / "tokens" / unit
+
+    def write_token(self, unit: str, token: str) -> Path:
+        """Write the file of a unit's token."""
+        path = self.token_file(unit)
+        with naming_file(path, "write"):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            write_secret(path, f"{token}\n".encode())
+        return path
+
+    def remove_token(self, unit: str) -> None:
+        """Remove the file of a unit's token; there may be none."""
+        path = self.token_file(unit)
+        with naming_file(path, "remove"):
+            path.unlink(missing_ok=True)
+
     def file_of(self, name: str) -> Path:
         """The file that says how a program is run; the network's own where no other does."""
         section = f"[program:{name.replace(':', '-')}]"
@@ -299,6 +319,10 @@ class Supervisord:
 
     def central_url(self) -> str | None:
         """None: Central is one of the programs."""
+        return None
+
+    def central_ca(self) -> Path | None:
+        """None, as above."""
         return None
 
     def has(self, unit: str) -> bool:

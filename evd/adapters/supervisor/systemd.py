@@ -20,7 +20,13 @@ import attrs
 
 from evd.adapters.supervisor.host_files import CENTRAL, DRIVER, HostFiles
 from evd.adapters.supervisor.plugin import VARIABLES
-from evd.adapters.supervisor.protocol import ProcessStatus, Program, SupervisorFailed, Sync
+from evd.adapters.supervisor.protocol import (
+    CentralGiven,
+    ProcessStatus,
+    Program,
+    SupervisorFailed,
+    Sync,
+)
 from evd.adapters.supervisor.unit_states import (
     PROPERTIES,
     TEMPLATES,
@@ -44,6 +50,7 @@ _ALL: Final = "evd.target"
 _KAFKA: Final = "kafka"
 _OF_CP: Final = ("evd-engine", "evd-monitor")
 _CENTRAL_URL: Final = "EVD_CENTRAL_URL"
+_TLS_CA: Final = "EVD_TLS_CA"
 _CENTRAL_HTTP_PORT: Final = 8000
 # The credential of Central's unit.
 DB_URL: Final = "db-url"
@@ -104,6 +111,7 @@ class Systemd:
         self.root = Path("/")
         self.var = var
         self.log = Path("/var/log/journal")
+        self.given = CentralGiven()
 
     def pid(self) -> int | None:
         """systemd's process; None where nothing of evd is up."""
@@ -228,6 +236,19 @@ class Systemd:
         """Keep a driver's requests beside its file of variables."""
         return self._files.write_requests(driver_id, content)
 
+    def token_file(self, unit: str) -> Path:
+        """The file below /etc/evd: no credential, for a daemon reads a renewed one by itself."""
+        return self._files.token_file(unit)
+
+    def write_token(self, unit: str, token: str) -> Path:
+        """Write the file of a unit's token, which is its user's alone."""
+        self.make_folders()
+        return self._files.write_token(unit, token)
+
+    def remove_token(self, unit: str) -> None:
+        """Remove the file of a unit's token; there may be none."""
+        self._files.remove_token(unit)
+
     def file_of(self, name: str) -> Path:
         """The file of a program's variables."""
         group, _, member = name.partition(":")
@@ -290,8 +311,16 @@ class Systemd:
             if url := program.environment.get("DRIVER_CENTRAL_URL"):
                 return url
             if host := program.environment.get("CP_MONITOR_CENTRAL_HOST"):
-                return f"http://{host}:{_CENTRAL_HTTP_PORT}"
+                scheme = "http" if self.central_ca() is None else "https"
+                return f"{scheme}://{host}:{_CENTRAL_HTTP_PORT}"
         return None
+
+    def central_ca(self) -> Path | None:
+        """The file as this host's programs know it; None where none of them says."""
+        found = [self._files.shared_variables(), *(each.environment for each in self.programs())]
+        names = (_TLS_CA, "CP_MONITOR_TLS_CA", "DRIVER_TLS_CA")
+        paths = (variables.get(name) for variables in found for name in names)
+        return next((Path(path) for path in paths if path), None)
 
     def _enable(self, names: Sequence[str]) -> None:
         units = [_installed(name) for name in names]

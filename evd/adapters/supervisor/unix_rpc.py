@@ -1,9 +1,10 @@
 """XML-RPC over a Unix socket, as supervisord speaks it."""
 
 import http.client
-import socket
 import xmlrpc.client
 from pathlib import Path
+
+from evd.adapters.http.client import UnixConnection
 
 
 class UnixTransport(xmlrpc.client.Transport):
@@ -16,15 +17,4 @@ class UnixTransport(xmlrpc.client.Transport):
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
         """A connection of its own for each call."""
-        return _Connection(self._path, self._answer_s)
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, answer_s: float) -> None:
-        super().__init__("localhost", timeout=answer_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        return UnixConnection(self._path, self._answer_s)

@@ -3,6 +3,8 @@
 import contextlib
 import http.server
 import json
+import socket
+import socketserver
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,8 +15,15 @@ from typing import Any
 import attrs
 
 import evd.cli
+from evd.adapters.files.state_dir import write_secret
 from evd.adapters.http.central_client import Central
-from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program, Sync
+from evd.adapters.supervisor.protocol import (
+    CentralGiven,
+    ProcessState,
+    ProcessStatus,
+    Program,
+    Sync,
+)
 
 # A status, a body (fields, or bytes as they are) and headers.
 Answer = tuple[int, Any, dict[str, str]]
@@ -26,17 +35,34 @@ class Answers:
 
     answers: list[Answer]
     asked: list[tuple[str, str, Any]] = attrs.field(factory=list)
+    # The credentials of each call.
+    tokens: list[str | None] = attrs.field(factory=list)
+
+
+class UnixServer(http.server.ThreadingHTTPServer):
+    """A server on a Unix socket, whose path is its address."""
+
+    address_family = socket.AF_UNIX
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "localhost", 0
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, _ = self.socket.accept()
+        return connection, ("local", 0)
 
 
 @contextmanager
-def answering(answers: Answers) -> Iterator[Central]:
-    """A server that gives these answers."""
+def answering(answers: Answers, at: Path | None = None) -> Iterator[Central]:
+    """A server that gives these answers, on a port or on the Unix socket `at`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             size = int(self.headers.get("Content-Length", 0))
             asked = json.loads(self.rfile.read(size)) if size else None
             answers.asked.append((self.command, self.path, asked))
+            answers.tokens.append(self.headers.get("Authorization"))
             last = len(answers.answers) == 1
             status, body, headers = answers.answers[0] if last else answers.answers.pop(0)
             self.send_response(status)
@@ -52,7 +78,10 @@ def answering(answers: Answers) -> Iterator[Central]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if at is None:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    else:
+        server = UnixServer(str(at), Handler)  # type: ignore[arg-type]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -84,6 +113,7 @@ class Supervised:
     conf: Path = Path("/net/supervisord.conf")
     root: Path = Path("/net")
     log: Path = Path("/net/var/log/supervisord.log")
+    given: CentralGiven = CentralGiven()
 
     def __attrs_post_init__(self) -> None:
         self.sync()
@@ -144,6 +174,18 @@ class Supervised:
         path.write_bytes(content)
         return path
 
+    def token_file(self, unit: str) -> Path:
+        return self.var / "tokens" / unit
+
+    def write_token(self, unit: str, token: str) -> Path:
+        path = self.token_file(unit)
+        path.parent.mkdir(exist_ok=True)
+        write_secret(path, token.encode())
+        return path
+
+    def remove_token(self, unit: str) -> None:
+        self.token_file(unit).unlink(missing_ok=True)
+
     def file_of(self, name: str) -> Path:
         return Path(f"/net/{name}.conf")
 
@@ -155,6 +197,9 @@ class Supervised:
 
     def central_url(self) -> str | None:
         return self.elsewhere
+
+    def central_ca(self) -> Path | None:
+        return None
 
     def has(self, unit: str) -> bool:
         return unit in self.units

@@ -308,9 +308,8 @@ def test_the_doctor_knows_what_was_stopped() -> None:
     view = STOPPED[1] | {"state": "ON", "breaker": "CLOSED"}
     with answering(Answers([(200, {"charging_points": [view]}, {})])) as central:
         found = [*charging_points(Supervised([central_at(central)]), [])]
-    url = f"http://127.0.0.1:{port_of(central)}/cp/CP-007/resume"
     assert found == [
-        Finding("CP-007 was stopped by the operator.", f"If it is to charge: curl -X POST {url}")
+        Finding("CP-007 was stopped by the operator.", "If it is to charge: evd cp resume CP-007")
     ]
 
 

@@ -11,6 +11,7 @@ from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Progra
 from evd.cli import doctor
 from evd.cli.doctor import Finding, suspect_sessions
 from evd.cli.errors import ToolFailed
+from evd.config import CentralConfig
 from evd.daemons.central.metrics import CentralMetrics, Gauged
 from tests.unit.cli.scene import Answers, Supervised, answering, central_at
 
@@ -25,7 +26,7 @@ def test_the_doctor_names_sessions_that_cannot_be_read(
     status = [ProcessStatus(engine.name, ProcessState.RUNNING, 1, 60.0, "")]
     body = f"# HELP evd_sessions_unreadable x\nevd_sessions_unreadable {count}\n".encode()
     monkeypatch.setattr(doctor, "fetch", lambda *_: HttpAnswer(200, HTTPMessage(), body))
-    found = [*doctor.counted([engine], status)]
+    found = [*doctor.counted(Supervised(), [engine], status)]
     assert len(found) == findings
     assert all("evd-engine:CP-001 has 2 sessions" in each.what for each in found)
 
@@ -77,11 +78,15 @@ async def test_the_doctor_reads_what_was_counted(monkeypatch: pytest.MonkeyPatch
         Program("evd-driver", "al", ("--driver-id", "al")),
     ]
     status = [ProcessStatus(each.name, ProcessState.RUNNING, 1, 60.0, "") for each in programs]
-    monkeypatch.setattr(doctor, "fetch", lambda url, path: HttpAnswer(200, HTTPMessage(), text))
-    assert list(doctor.counted(programs, status)) == []
+
+    def fetch(_: object, config: object, __: str) -> HttpAnswer | None:
+        return HttpAnswer(200, HTTPMessage(), text) if isinstance(config, CentralConfig) else None
+
+    monkeypatch.setattr(doctor, "fetch", fetch)
+    assert list(doctor.counted(Supervised(), programs, status)) == []
     found |= {"letters": 7, "connections": 2}
     text = await metrics.render(Gauged([]))
-    full, letters = (each.what for each in doctor.counted(programs, status))
+    full, letters = (each.what for each in doctor.counted(Supervised(), programs, status))
     assert full == "evd-central turns monitors away: all of its 2 places are taken."
     assert letters == (
         "7 bad messages came in within 10 minutes, to evd-central:"

@@ -363,7 +363,7 @@ def test_the_doctor_names_a_cause_once() -> None:
             for name in ("alice", "bob")
         ]
         status = [ProcessStatus(each.name, ProcessState.RUNNING, 1, 60.0, "") for each in programs]
-        (finding,) = hung(programs, status)
+        (finding,) = hung(Supervised(), programs, status)
     assert finding.what == (
         "evd-driver:alice, evd-driver:bob can't do their work: Central was not heard yet."
     )
