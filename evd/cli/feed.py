@@ -3,13 +3,15 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING
 
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.command_line import Parser, Verbs, add_verb
 from evd.cli.errors import ToolFailed
 from evd.cli.names import cp_ids_from
-from evd.cli.programs import feed_of
+
+if TYPE_CHECKING:
+    from evd.adapters.feed.client import FeedWay
 
 
 def add_verbs(verbs: Verbs) -> None:
@@ -33,23 +35,24 @@ def _add_cps(parser: Parser) -> None:
     )
 
 
-def _url(supervisor: Supervisor, cps: Sequence[str]) -> str:
-    query = urlencode([("cp_id", cp_id) for cp_id in cp_ids_from(cps)])
-    return f"{feed_of(supervisor)}{'?' if query else ''}{query}"
+def _way(supervisor: Supervisor, cps: Sequence[str]) -> "FeedWay":
+    # Loaded late, as below: Trio and WebSocket stand behind it.
+    from evd.cli.feed_way import feed_way
+
+    return feed_way(supervisor, cp_ids_from(cps))
 
 
 def _feed(supervisor: Supervisor, options: argparse.Namespace) -> int:
-    url = _url(supervisor, options.cps)
-    # Loaded late, as below: Trio and WebSocket stand behind it.
+    way = _way(supervisor, options.cps)
     from evd.cli.feed_lines import print_feed
 
-    return print_feed(url, once=options.once)
+    return print_feed(way, once=options.once)
 
 
 def _watch(supervisor: Supervisor, options: argparse.Namespace) -> int:
     if not sys.stdout.isatty():
         raise ToolFailed("evd watch needs a terminal; a script asks evd feed or evd status.", 2)
-    url = _url(supervisor, options.cps)
+    way = _way(supervisor, options.cps)
     from evd.cli.watch import watch
 
-    return watch(supervisor, url)
+    return watch(supervisor, way)

@@ -3,18 +3,18 @@
 import sys
 from functools import partial
 
-from evd.adapters.feed.client import FeedAway, FeedRefused, follow, open_feed
+from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, follow, open_feed
 from evd.cli.ending import end_with_the_first, run_until_ended
 from evd.cli.errors import ToolFailed, say
 from evd.cli.signals import INTERRUPTED, until_interrupted
 from evd.cli.streams import Output
 
 
-def print_feed(url: str, *, once: bool) -> int:
+def print_feed(way: FeedWay, *, once: bool) -> int:
     """Print messages until the end that the operator wants; the exit code."""
     sys.stdout.flush()
     output = Output(sys.stdout.fileno())
-    printing = partial(_print_one if once else _print_all, url, output)
+    printing = partial(_print_one if once else _print_all, way, output)
     return run_until_ended(
         partial(
             end_with_the_first,
@@ -25,9 +25,9 @@ def print_feed(url: str, *, once: bool) -> int:
     )
 
 
-async def _print_one(url: str, output: Output) -> int:
+async def _print_one(way: FeedWay, output: Output) -> int:
     try:
-        async with open_feed(url) as feed:
+        async with open_feed(way) as feed:
             message = await feed.message()
     except (FeedAway, FeedRefused) as error:
         raise _failure(error) from None
@@ -35,7 +35,7 @@ async def _print_one(url: str, output: Output) -> int:
     return 0
 
 
-async def _print_all(url: str, output: Output) -> int:
+async def _print_all(way: FeedWay, output: Output) -> int:
     told = ""
 
     async def take(message: str) -> None:
@@ -51,7 +51,7 @@ async def _print_all(url: str, output: Output) -> int:
             say(f"{_failure(why)} Trying again.")
 
     try:
-        await follow(url, take, on_away)
+        await follow(way, take, on_away)
     except FeedRefused as error:
         raise _failure(error) from None
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from evd.adapters.feed.client import FeedRefused, follow
+from evd.adapters.feed.client import FeedRefused, FeedWay, follow
 from evd.adapters.supervisor.protocol import Supervisor, SupervisorFailed
 from evd.cli.command_line import console
 from evd.cli.ending import end_with_the_first, run_until_ended
@@ -32,18 +32,18 @@ DRAW_S_MIN: Final = 0.05
 PROCESSES_S: Final = 5.0
 
 
-def watch(supervisor: Supervisor, url: str) -> int:
+def watch(supervisor: Supervisor, way: FeedWay) -> int:
     """Show the window until the operator leaves it; the exit code."""
     screen = console()
     if screen.is_dumb_terminal:
         raise ToolFailed("evd watch needs a terminal that can be drawn on, and TERM is dumb.", 2)
-    return run_until_ended(_Watch(supervisor, url, screen).run)
+    return run_until_ended(_Watch(supervisor, way, screen).run)
 
 
 @attrs.define
 class _Watch:
     supervisor: Supervisor
-    url: str
+    way: FeedWay
     screen: Console
     board: Board = attrs.field(factory=Board)
     window: Window = attrs.field(init=False)
@@ -82,11 +82,11 @@ class _Watch:
             self._news.set()
 
         try:
-            await follow(self.url, take, on_away)
+            await follow(self.way, take, on_away)
         except FeedRefused as error:
             raise ToolFailed(f"Central refuses: {error}.") from None
         except NoFeed as error:
-            raise ToolFailed(f"What answers at {self.url} is not Central: {error}.") from None
+            raise ToolFailed(f"What answers at {self.way.url} is not Central: {error}.") from None
 
     async def _read_keys(self) -> int:
         if not sys.stdin.isatty():

@@ -3,10 +3,13 @@
 import contextlib
 import math
 import os
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, NoReturn
+from urllib.parse import urlencode
 
+import attrs
 import h11
 import orjson
 import trio
@@ -38,6 +41,29 @@ class FeedAway(Exception):
 
 class FeedRefused(Exception):
     """Central lets nobody follow the feed so; the text is its own sentence."""
+
+
+@attrs.frozen
+class FeedWay:
+    """How a feed is reached: `url` is such as ws://host:8765/feed, `query` the charging points.
+
+    `ticket` gets one from Central for each connection, in a thread, and raises FeedAway and
+    FeedRefused; None of a Central that wants none. `context` makes the TLS of a wss:// address, and
+    raises OSError.
+    """
+
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    ticket: Callable[[], str | None] | None = None
+    context: Callable[[], ssl.SSLContext] | None = None
+
+    async def address(self) -> str:
+        """The address for one connection."""
+        query = [*self.query]
+        if self.ticket is not None:
+            ticket = await trio.to_thread.run_sync(self.ticket, abandon_on_cancel=True)
+            query += [] if ticket is None else [("ticket", ticket)]
+        return f"{self.url}?{urlencode(query)}" if query else self.url
 
 
 class Feed:
@@ -76,15 +102,21 @@ def ending_stray_cancels() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_feed(url: str) -> AsyncIterator[Feed]:
-    """The feed at `url`, such as ws://host:8765/feed; raises FeedAway and FeedRefused."""
-    # The charging points that are asked for make it long.
-    shown = url.partition("?")[0]
+async def open_feed(way: FeedWay) -> AsyncIterator[Feed]:
+    """The feed there; raises FeedAway and FeedRefused."""
+    # The charging points that are asked for make it long, and a ticket is a secret.
+    shown = way.url
+    try:
+        url = await way.address()
+        context = None if way.context is None else way.context()
+    except OSError as error:
+        raise FeedAway(f"the feed at {shown} can't be trusted: {error}") from None
     try:
         # The library's own bound of a handshake that hangs would leave its reader waiting.
         with trio.move_on_after(CONNECT_S_MAX) as opening, ending_stray_cancels():
             async with open_websocket_url(
                 url,
+                context,
                 message_queue_size=MESSAGES_WAITING_MAX,
                 max_message_size=MESSAGE_BYTES_MAX,
                 receive_buffer_size=RECEIVE_BYTES,
@@ -128,7 +160,7 @@ def _refusal(url: str, error: ConnectionRejected) -> FeedAway | FeedRefused:
 
 
 async def follow(
-    url: str, take: Callable[[str], Awaitable[None]], on_away: Callable[[str], None]
+    way: FeedWay, take: Callable[[str], Awaitable[None]], on_away: Callable[[str], None]
 ) -> NoReturn:
     """Hand each message to `take`, over any number of connections; raises FeedRefused.
 
@@ -137,7 +169,7 @@ async def follow(
     retry_s = RETRY_S
     while True:
         try:
-            async with open_feed(url) as feed:
+            async with open_feed(way) as feed:
                 while True:
                     await take(await feed.message())
                     retry_s = RETRY_S

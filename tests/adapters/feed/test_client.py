@@ -9,13 +9,13 @@ import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, TextMessage
 
-from evd.adapters.feed.client import FeedAway, FeedRefused, follow, open_feed
+from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, follow, open_feed
 from tests.network.feeds import FakeFeed, a_point, snapshot, telling, update
 
 
 async def first_of(url: str) -> dict[str, Any]:
     """The first message that the feed at `url` says."""
-    async with open_feed(url) as feed:
+    async with open_feed(FeedWay(url)) as feed:
         found: dict[str, Any] = json.loads(await feed.message())
         return found
 
@@ -24,7 +24,7 @@ async def test_messages_come_in_their_order() -> None:
     """Proves: a client reads the snapshot, of any size, and then each update."""
     points = [a_point(f"CP-{number}") for number in range(10_000)]
     with telling(FakeFeed(snapshot(*points))) as server:
-        async with open_feed(server.url) as feed:
+        async with open_feed(FeedWay(server.url)) as feed:
             assert len(json.loads(await feed.message())["charging_points"]) == 10_000
             server.say(update(points[0]))
             assert json.loads(await feed.message())["type"] == "update"
@@ -42,7 +42,7 @@ async def test_a_feed_that_ends_is_followed_anew() -> None:
 
     async with trio.open_nursery() as nursery:
         with telling(server):
-            nursery.start_soon(follow, server.url, take, told.append)
+            nursery.start_soon(follow, FeedWay(server.url), take, told.append)
             with trio.fail_after(10):
                 while not taken:
                     await trio.sleep(0.01)
