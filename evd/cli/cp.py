@@ -24,6 +24,8 @@ from evd.cli.command_line import (
     text_of,
     value_of,
 )
+from evd.cli.cp_token import add_token
+from evd.cli.credentials import drop_token, with_tokens
 from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.names import confirm, cp_ids_from, doubts, new_cp_ids
 from evd.cli.orders import add_orders
@@ -45,6 +47,7 @@ from evd.cli.signals import INTERRUPTED, undisturbed
 from evd.cli.start_lock import changing
 from evd.cli.unused import remove_unused
 from evd.config import EngineConfig, MonitorConfig
+from evd.core.access.roles import Role
 from evd.flags import COUNT, EURO_RATE, KW, PORT
 
 SESSION_END_S: Final = 30.0
@@ -57,6 +60,7 @@ def add_verbs(verbs: Verbs) -> None:
     """Add `cp` with its actions."""
     actions = add_actions(verbs, "cp", "add, remove, stop or resume charging points")
     add_orders(actions)
+    add_token(actions, Role.MONITOR)
     text = "add charging points: 7 is CP-007, anything else is taken as it is"
     new = add_verb(actions, "add", text, _add)
     new.add_argument("names", metavar="N|ID", nargs="+")
@@ -159,7 +163,7 @@ def add_charging_points(
         unit: _programs(cp_id, str(health_port), rates, ports)
         for (cp_id, unit), health_port in zip(units.items(), health_ports, strict=True)
     }
-    define(supervisor, made)
+    define(supervisor, with_tokens(supervisor, made))
 
 
 def _programs(
@@ -242,10 +246,12 @@ def remove_charging_point(supervisor: Supervisor, cp_id: str, force: bool, say: 
                 stop_those_there(supervisor, [name])
             removal.forget()
             supervisor.remove(unit)
+            drop_token(supervisor, unit)
         supervisor.sync()
     elif force:
         removal.forget()
         supervisor.remove(unit)
+        drop_token(supervisor, unit)
     else:
         raise ToolFailed(
             f"The network does not run, so nobody can say whether Central has all records of"

@@ -1,6 +1,7 @@
 """`evd driver`: drivers that come and go."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
@@ -14,6 +15,8 @@ from evd.cli.command_line import (
     print_json,
     value_of,
 )
+from evd.cli.cp_token import add_token
+from evd.cli.credentials import drop_token, with_tokens
 from evd.cli.errors import ToolFailed
 from evd.cli.names import confirm, doubts, new_driver_ids
 from evd.cli.ports import DASHBOARD_PORTS, METRICS_PORTS, PortChoice
@@ -28,12 +31,13 @@ from evd.cli.programs import (
 )
 from evd.cli.start_lock import changing
 from evd.config import read_requests_file
+from evd.core.access.roles import Role
 from evd.flags import PORT, ConfigError
 
 
 def add_verbs(verbs: Verbs) -> None:
     """Add `driver add` and `driver remove`."""
-    actions = add_actions(verbs, "driver", "add or remove drivers")
+    actions = add_actions(verbs, "driver", "add or remove drivers, renew their tokens")
     new = add_verb(actions, "add", "add drivers", _add)
     new.add_argument("names", metavar="NAME", nargs="+")
     new.add_argument("--requests", type=Path, metavar="FILE", help="one charging point a line")
@@ -47,6 +51,7 @@ def add_verbs(verbs: Verbs) -> None:
     old = add_verb(actions, "remove", text, _remove)
     old.add_argument("names", metavar="NAME", nargs="+")
     add_json(old)
+    add_token(actions, Role.DRIVER)
 
 
 def _add(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -77,7 +82,9 @@ def _remove(supervisor: Supervisor, options: argparse.Namespace) -> int:
     with changing(supervisor):
         driver_ids = [*dict.fromkeys(options.names)]
         for driver_id in driver_ids:
-            remove_driver(supervisor, driver_id)
+            trouble = remove_driver(supervisor, driver_id)
+            if trouble:
+                print(f"The token of {driver_id} may still be good. {trouble}", file=sys.stderr)
             if not options.json:
                 print(f"Removed {driver_id}")
     if options.json:
@@ -105,12 +112,15 @@ def add_drivers(
         unit: [_driver(driver_id, requests, dashboards[driver_id], ports)]
         for driver_id, unit in units.items()
     }
-    define(supervisor, made)
+    define(supervisor, with_tokens(supervisor, made))
     return dashboards
 
 
-def remove_driver(supervisor: Supervisor, driver_id: str) -> None:
-    """Stop a driver and forget it; a session of its goes on, and is billed."""
+def remove_driver(supervisor: Supervisor, driver_id: str) -> str:
+    """Stop a driver and forget it; a session of its goes on, and is billed.
+
+    A sentence where its token may still be good, else nothing.
+    """
     unit = f"driver-{driver_id}"
     names = [
         each.name
@@ -125,6 +135,7 @@ def remove_driver(supervisor: Supervisor, driver_id: str) -> None:
     supervisor.remove(unit)
     if is_up:
         supervisor.sync()
+    return drop_token(supervisor, unit)
 
 
 def _driver(driver_id: str, requests: Path | None, http_port: int, ports: PortChoice) -> Program:

@@ -76,6 +76,11 @@ def way_to_page(config: MetricsConfig, root: Path) -> Way | None:
     )
 
 
+def wants_tokens(config: CentralConfig) -> bool:
+    """Whether this Central asks its callers who they are, if only to count."""
+    return config.auth in ("warn", "required")
+
+
 def _socket_of(config: CentralConfig, root: Path) -> Path | None:
     """Central's Unix socket; None where there is none, as with the release before."""
     path = root / config.state_dir / ADMIN_SOCKET
@@ -85,8 +90,8 @@ def _socket_of(config: CentralConfig, root: Path) -> Path | None:
         # The folder is another user's, and so is the socket: the call says so then.
         is_there = True
     # Where everybody may do all over HTTP, no permission is needed for it.
-    is_open = config.auth not in ("warn", "required") and not os.access(path, os.W_OK)
-    return path if is_there and not is_open else None
+    is_left = not wants_tokens(config) and not os.access(path, os.W_OK)
+    return path if is_there and not is_left else None
 
 
 def _token_of(given: CentralGiven) -> Callable[[], str] | None:

@@ -11,8 +11,9 @@ import attrs
 from evd.adapters.files.regular_file import open_regular
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.protocol import Supervisor
-from evd.cli.command_line import Verbs, add_json, add_verb, print_json
-from evd.cli.cp import Say, not_on, remove_charging_point
+from evd.cli.command_line import Verbs, add_verb
+from evd.cli.cp import not_on, remove_charging_point
+from evd.cli.credentials import with_tokens
 from evd.cli.driver import remove_driver
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import DRIVER, READY_S, define, wait_until_none
@@ -112,7 +113,7 @@ def _make(supervisor: Supervisor, plan: Plan) -> None:
     for unit, programs in made.items():
         if unit not in new:
             supervisor.add(unit, programs)
-    define(supervisor, {unit: made[unit] for unit in new})
+    define(supervisor, with_tokens(supervisor, {unit: made[unit] for unit in new}))
     if supervisor.pid() is None:
         return
     # Only a start reads the requests, and the definition says nothing of them.

@@ -40,6 +40,7 @@ from evd.config import REQUESTS_FILE_BYTES_MAX
 from evd.flags import ConfigError, given_texts
 
 HEALTH_PORT: Final = "health_port"
+TOKEN_FILE: Final = "token_file"
 
 # The ports that are chosen for a new program where the file gives none.
 _PORTS: Final[Mapping[str, Mapping[str, Sequence[int]]]] = {
@@ -166,7 +167,11 @@ def make_plan(supervisor: Supervisor, entries: Sequence[Entry]) -> Plan:
     Raises SiteFileWrong where two programs would listen on one port, or somebody else does.
     """
     there, programs = present(supervisor), supervisor.programs()
-    wanted = [_with_ports_of(entry, there.get(entry.unit)) for entry in entries]
+    wanted = [
+        _with_token_of(supervisor.root, _with_ports_of(entry, old), old)
+        for entry in entries
+        for old in [there.get(entry.unit)]
+    ]
     units = {entry.unit: entry for entry in wanted}
     others = [each for each in programs if unit_of(each) not in units]
     # Before any is chosen: a choice must not take what the file gives to another.
@@ -218,6 +223,21 @@ def _with_ports_of(entry: Entry, old: Entry | None) -> Entry:
     }
     merged = {group: {**kept.get(group, {}), **texts} for group, texts in entry.settings.items()}
     return attrs.evolve(entry, settings=merged, requests_file=old.requests_file)
+
+
+def _with_token_of(root: Path, entry: Entry, old: Entry | None) -> Entry:
+    """The entry with the file of its token that it has now, where its file names none that is here.
+
+    A site's file says where a token is, and not what it is.
+    """
+    made = {}
+    for group, texts in entry.settings.items():
+        path = texts.get(TOKEN_FILE)
+        if path is None or not (root / path).exists():
+            path = None if old is None else old.settings.get(group, {}).get(TOKEN_FILE)
+        kept = {key: text for key, text in texts.items() if key != TOKEN_FILE}
+        made[group] = kept if path is None else {**kept, TOKEN_FILE: path}
+    return attrs.evolve(entry, settings=made)
 
 
 def _with_ports_chosen(entry: Entry, choice: PortChoice) -> Entry:

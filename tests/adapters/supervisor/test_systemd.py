@@ -2,6 +2,8 @@
 
 import grp
 import os
+import pwd
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -236,7 +238,8 @@ def test_what_a_running_process_would_do_otherwise(tmp_path: Path) -> None:
 def own_files(tmp_path: Path) -> HostFiles:
     """Files that are given to the group of whoever runs the test."""
     (tmp_path / "etc").mkdir()
-    return HostFiles(tmp_path / "etc", tmp_path / "var", grp.getgrgid(os.getgid()).gr_name)
+    group, user = grp.getgrgid(os.getgid()).gr_name, pwd.getpwuid(os.getuid()).pw_name
+    return HostFiles(tmp_path / "etc", tmp_path / "var", group, user)
 
 
 def test_a_new_program_has_its_flags_and_what_its_neighbours_know(tmp_path: Path) -> None:
@@ -288,6 +291,7 @@ def test_a_new_drivers_requests_stand_where_it_may_read_them(tmp_path: Path) -> 
         ("EVD_CENTRAL_URL=http://c:1\n", "DRIVER_CENTRAL_URL=http://d:2\n", "", "http://c:1"),
         ("", "DRIVER_CENTRAL_URL=http://d:2\n", "", "http://d:2"),
         ("", "", "CP_MONITOR_CENTRAL_HOST=m\n", "http://m:8000"),
+        ("", "", "CP_MONITOR_CENTRAL_HOST=m\nCP_MONITOR_TLS_CA=/ca\n", "https://m:8000"),
         ("", "", "", None),
     ],
 )
@@ -303,3 +307,35 @@ def test_a_host_without_central_knows_where_it_is(
         path.write_text(text)
     (tmp_path / "etc" / "evd.env").write_text(shared)
     assert systemd.central_url() == expected
+    assert systemd.central_ca() == (Path("/ca") if "/ca" in monitor else None)
+
+
+def test_the_token_of_a_unit(tmp_path: Path) -> None:
+    """Proves: a token is its user's alone from its first byte on, is replaced whole, and goes with
+    its unit; what lay there half written is nobody's way in."""
+    files = own_files(tmp_path)
+    path = files.write_token("cp-CP-007", "one")
+    assert path == tmp_path / "etc" / "tokens" / "cp-CP-007"
+    left = path.with_name(f"{path.name}.new")
+    left.touch(0o666)
+    files.write_token("cp-CP-007", "two")
+    assert path.read_text() == "two\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not left.exists()
+    files.remove_token("cp-CP-007")
+    files.remove_token("cp-CP-007")
+    assert not path.exists()
+
+
+def test_a_new_program_is_as_safe_as_its_neighbours(tmp_path: Path) -> None:
+    """Proves: where a host's programs speak TLS a new one does too, by the same files, but with a
+    token of its own."""
+    files = own_files(tmp_path)
+    folder = tmp_path / "etc" / "evd-monitor"
+    folder.mkdir()
+    shared = "CP_MONITOR_TLS_CA=/ca\nCP_MONITOR_METRICS_TOKEN_FILE=/m\n"
+    (folder / "CP-001.env").write_text(f"{shared}CP_MONITOR_TOKEN_FILE=/t1\n")
+    flags = ("--cp-id", "CP-007", "--token-file", "/t7")
+    files.write(Program("evd-monitor", "CP-007", flags))
+    text = (folder / "CP-007.env").read_text()
+    assert text == f"# Written by evd.\n{shared}CP_MONITOR_TOKEN_FILE=/t7\n"
