@@ -18,6 +18,7 @@ from evd.adapters.supervisor.nowhere import Nowhere
 from evd.adapters.supervisor.protocol import Supervisor, SupervisorFailed
 from evd.adapters.supervisor.supervisord import PATH_CHARACTERS_REFUSED, Supervisord
 from evd.cli import (
+    access,
     audit,
     central,
     cp,
@@ -52,7 +53,7 @@ line is wrong."""
 # In the order of the help.
 _FAMILIES = (
     *(network, feed, reload, topics, doctor, request, session, faults, cp, driver, site, central),
-    *(dead_letters, user, token, audit),
+    *(dead_letters, user, token, access, audit),
 )
 
 

@@ -1,9 +1,12 @@
 """Central's HTTP on access: the people, the tokens, and their deeds."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from evd.adapters.http.central_client import Central, CentralRefused, list_in, query
+
+# All tokens of a network are one commit.
+IMPORT_S_MAX: Final = 120.0
 
 
 class CentralAccess(Central):
@@ -86,12 +89,13 @@ class CentralAccess(Central):
 
     def export_access(self) -> dict[str, Any]:
         """Users and tokens with their hashes and roles."""
-        return self._call("GET", "/access/export")
+        return self._call("GET", "/access/export", answer_s_max=IMPORT_S_MAX)
 
     def import_access(self, access: dict[str, Any], *, apply: bool) -> dict[str, Any]:
         """Take up users and tokens, or only say which would become valid."""
         fields = {"access": access, "apply": apply}
-        return self._call("POST", "/access/import", fields, is_secret=True)
+        path, bound_s = "/access/import", IMPORT_S_MAX
+        return self._call("POST", path, fields, is_secret=True, answer_s_max=bound_s)
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

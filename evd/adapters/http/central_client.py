@@ -135,10 +135,11 @@ class Central:
         body: Mapping[str, Any] | None = None,
         *,
         is_secret: bool = False,
+        answer_s_max: float | None = None,
     ) -> dict[str, Any]:
         content = None if body is None else orjson.dumps(body)
-        bound_s = self._answer_s_max
-        with self._failures():
+        bound_s = answer_s_max or self._answer_s_max
+        with self._failures(bound_s):
             answer = exchange(
                 self.way, method, path, content, answer_s_max=bound_s, is_secret=is_secret
             )
@@ -146,7 +147,8 @@ class Central:
 
     def _stream(self, path: str) -> Iterator[bytes]:
         """The body of a good answer, piece by piece; each has `answer_s_max` to come."""
-        with self._failures(), asked(self.way, "GET", path, None, self._answer_s_max) as answer:
+        bound_s = self._answer_s_max
+        with self._failures(bound_s), asked(self.way, "GET", path, None, bound_s) as answer:
             if answer.status == http.client.OK:
                 try:
                     while piece := answer.read1(READ_BYTES):
@@ -160,13 +162,13 @@ class Central:
         self._read(HttpAnswer(answer.status, answer.headers, body))
 
     @contextmanager
-    def _failures(self) -> Iterator[None]:
+    def _failures(self, answer_s_max: float) -> Iterator[None]:
         """Raise what fails on the way as CentralAway, and a socket of others as CentralRefused."""
         try:
             yield
         except TimeoutError:
             raise CentralAway(
-                f"Central at {self.url} does not answer within {self._answer_s_max:g} s"
+                f"Central at {self.url} does not answer within {answer_s_max:g} s"
             ) from None
         except PermissionError:
             why = f"{self.way.socket or self.url} is another user's"

@@ -1,0 +1,121 @@
+"""`evd access`: who would be refused, and the copy of all access."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import evd.cli
+from evd.cli.errors import ToolFailed
+from evd.cli.listing import clock
+from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at
+
+AT = "2026-01-31T12:00:00.123456Z"
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
+COPY = {
+    "format": 1,
+    "users": [{"name": "alice", "role": "admin", "password_hash": HASH}],
+    "tokens": [{"name": "CP-001", "role": "monitor", "digest": "0" * 64, "cp_id": "CP-001"}],
+}
+NEWS = {"users": ["alice"], "tokens": ["CP-001"], "revoked": ["bob"], "same": 3}
+NONE = {"users": [], "tokens": [], "revoked": [], "same": 4}
+
+
+def run(answers: list[Answer], *words: str) -> tuple[int, list[tuple[str, str, Any]]]:
+    """The exit code of a command, and the calls that it made with their bodies."""
+    options, found = evd.cli.parse([*words]), Answers(answers)
+    with answering(found) as central:
+        code = int(options.run(Supervised([central_at(central)]), options))
+    return code, found.asked
+
+
+def refused(kind: str, name: str, address: str, why: str) -> dict[str, Any]:
+    """One whom `required` would refuse."""
+    fields = {"kind": kind, "name": name, "address": address, "why": why}
+    return {**fields, "count": 3, "last_at": AT}
+
+
+def test_who_would_be_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: each charging point, driver and caller that would be refused is named, with where it
+    is and why; the exit code says whether one is left, and so does JSON."""
+    rows = [
+        refused("point", "CP-001", "10.0.0.5", "it shows no token"),
+        refused("driver", "driver-al", "", "it shows no token"),
+        refused("caller", "", "10.0.0.9", "its token\nis revoked"),
+    ]
+    found = {"auth": "warn", "refused": rows}
+    code, asked = run([(200, found, {})], "access", "ready")
+    assert (code, asked) == (1, [("GET", "/access/ready", None)])
+    last = f"(3 times, last {clock({'at': AT}, 'at')})"
+    assert capsys.readouterr().out.splitlines() == [
+        f"The charging point CP-001 at 10.0.0.5 would be refused: it shows no token {last}.",
+        f"The driver driver-al would be refused: it shows no token {last}.",
+        f"A caller at 10.0.0.9 would be refused: its token\\nis revoked {last}.",
+    ]
+    run([(200, found, {})], "access", "ready", "--json")
+    assert json.loads(capsys.readouterr().out) == found
+
+
+@pytest.mark.parametrize(
+    ("auth", "code", "told"),
+    [
+        ("warn", 0, "Nobody would be refused: --auth required is safe."),
+        ("required", 0, "Nobody would be refused: --auth required is safe."),
+        ("off", 1, "Central runs with --auth off, and so notes nobody: --auth warn comes first."),
+    ],
+)
+def test_nobody_is_left(
+    capsys: pytest.CaptureFixture[str], auth: str, code: int, told: str
+) -> None:
+    """Proves: none is left only where somebody looked."""
+    assert run([(200, {"auth": auth, "refused": []}, {})], "access", "ready")[0] == code
+    assert capsys.readouterr().out == f"{told}\n"
+
+
+def test_a_copy_goes_out_and_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: what was exported comes back as it was; the file is its owner's alone, also where
+    another one lay there."""
+    path = tmp_path / "access.json"
+    path.touch(0o666)
+    assert run([(200, COPY, {})], "access", "export", str(path))[0] == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert HASH not in capsys.readouterr().out
+    code, asked = run([(200, NEWS, {})], "access", "import", str(path), "--yes")
+    assert (code, asked) == (0, [("POST", "/access/import", {"access": COPY, "apply": True})])
+    assert capsys.readouterr().out.splitlines() == [
+        "These users can log in by it: alice",
+        "These tokens become valid: CP-001",
+        "Stay revoked or removed: bob",
+        "The same: 3",
+        "Done",
+    ]
+
+
+def test_what_becomes_valid_is_agreed_to(tmp_path: Path) -> None:
+    """Proves: without --yes the names are told and nothing is changed; where nothing becomes valid
+    there is nothing to agree to."""
+    path = tmp_path / "access.json"
+    path.write_text(json.dumps(COPY))
+    answers = Answers([(200, NEWS, {})])
+    options = evd.cli.parse(["access", "import", str(path)])
+    with answering(answers) as central, pytest.raises(ToolFailed) as caught:
+        options.run(Supervised([central_at(central)]), options)
+    assert caught.value.exit_code == 2
+    assert "alice" in str(caught.value)
+    assert "say --yes" in str(caught.value)
+    assert [each[2]["apply"] for each in answers.asked] == [False]
+    code, asked = run([(200, NONE, {})], "access", "import", str(path))
+    assert code == 0
+    assert [each[2]["apply"] for each in asked] == [False, True]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", f"{HASH}".encode()])
+def test_a_file_that_is_no_copy(tmp_path: Path, content: bytes) -> None:
+    """Proves: another file is refused by name, and nothing of it is shown."""
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    with pytest.raises(ToolFailed, match="is no copy made by evd access export") as caught:
+        run([(200, NONE, {})], "access", "import", str(path))
+    assert HASH not in str(caught.value)
