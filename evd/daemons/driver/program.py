@@ -26,7 +26,7 @@ from evd.core.driver.core import Driver, DriverSettings
 from evd.core.driver.disk import DriverDisk
 from evd.core.driver.events import StopAsked, Ticked
 from evd.core.wire.messages import BEACONS, UPDATES
-from evd.daemons.credentials import Credentials
+from evd.daemons.credentials import Credentials, Held
 from evd.daemons.drive import drive
 from evd.daemons.driver.loop import Loop, fresh_request_id
 from evd.daemons.driver.metrics import DriverMetrics
@@ -35,6 +35,7 @@ from evd.daemons.driver.steps import MarkRead, Rest, Take, newest_beacon, read_u
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
 if TYPE_CHECKING:
+    from evd.adapters.http.client import Way
     from evd.adapters.http.metrics_server import MetricsPort
 
 FLUSH_S: Final = 1.0
@@ -223,7 +224,7 @@ async def _serve_dashboard(
     from evd.daemons.driver.door import make_door
 
     door = make_door(config, credentials, metrics.count_would_refuse)
-    central = DriverCentral(config.central_url)
+    central = DriverCentral(_way_to_central(config, credentials))
     watch = PointsWatch(central)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
@@ -240,6 +241,20 @@ async def _serve_dashboard(
             task_status=task_status,
         )
         nursery.cancel_scope.cancel()
+
+
+def _way_to_central(config: DriverConfig, credentials: Credentials) -> "Way":
+    from evd.adapters.http.client import Way
+
+    token, client = credentials.token, credentials.client
+
+    def shown(held: Held[str]) -> str:
+        # A token that was renewed counts from the next call on.
+        held.renew()
+        return held.value
+
+    way = Way(config.central_url, token=None if token is None else functools.partial(shown, token))
+    return way if client is None else attrs.evolve(way, context=lambda: client.value.context)
 
 
 def _settings(config: DriverConfig, file: RequestsFile | None) -> DriverSettings:
