@@ -13,8 +13,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
-
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import (
     ProcessState,
@@ -25,7 +23,9 @@ from evd.adapters.supervisor.protocol import (
 )
 from evd.addresses import host_and_port
 from evd.cli.command_line import Verbs, add_json, add_verb, print_json
+from evd.cli.doctor_access import callers, certificates, open_ports
 from evd.cli.errors import ToolFailed, sentence_of
+from evd.cli.finding import Finding
 from evd.cli.follow import last_lines
 from evd.cli.ports import (
     clients,
@@ -85,14 +85,6 @@ def _doctor(supervisor: Supervisor, options: argparse.Namespace) -> int:
     return 1 if findings else 0
 
 
-@attrs.frozen
-class Finding:
-    """Something that is not as it should be, and its remedy: sentences for a person."""
-
-    what: str
-    remedy: str
-
-
 def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
     """All findings, causes before their consequences."""
     findings = [*_disk(var)]
@@ -107,6 +99,7 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += double_uses(programs, supervisor)
         findings += _clock(programs)
         findings += _state_dirs(programs)
+        findings += open_ports(programs, supervisor)
         if supervisor.pid() is None:
             if left := supervisor.left_behind():
                 what = f"The supervisor was killed, and {len(left)} of its processes still run."
@@ -123,6 +116,8 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += charging_points(supervisor, programs)
         findings += suspect_sessions(supervisor)
         findings += counted(supervisor, programs, status)
+        findings += certificates(supervisor, programs, status)
+        findings += callers(supervisor)
     except (SupervisorFailed, ToolFailed) as error:
         findings.append(Finding(str(error), "Until then nothing more can be examined."))
     return findings

@@ -5,7 +5,6 @@ from functools import partial
 
 from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
-from evd.adapters.http.client import client_context
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.programs import central_of, feed_of
 
@@ -19,7 +18,7 @@ def feed_way(supervisor: Supervisor, cp_ids: Sequence[str]) -> FeedWay:
         url,
         query=tuple(("cp_id", cp_id) for cp_id in cp_ids),
         ticket=partial(_ticket, central) if is_known else None,
-        context=partial(client_context, way) if url.startswith("wss:") else None,
+        context=way.context if url.startswith("wss:") else None,
     )
 
 

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from evd.adapters.files.regular_file import open_regular
-from evd.adapters.http.client import Way, url_of
+from evd.adapters.http.client import Way, client_context, url_of
 from evd.adapters.supervisor.protocol import CentralGiven
 from evd.cli.errors import ToolFailed
 from evd.config import CentralConfig, MetricsConfig, WatchedConfig
@@ -42,7 +43,8 @@ def given_by(flags: Mapping[str, str | None], env: Mapping[str, str]) -> Central
 
 def way_elsewhere(url: str, given: CentralGiven, tls_ca: Path | None = None) -> Way:
     """The way to a Central of another host, or of one that the operator names."""
-    return Way(url, token=_token_of(given), tls_ca=given.tls_ca or tls_ca)
+    context = partial(client_context, given.tls_ca or tls_ca)
+    return Way(url, token=_token_of(given), context=context)
 
 
 def way_here(config: CentralConfig, root: Path, given: CentralGiven) -> Way:
@@ -50,15 +52,13 @@ def way_here(config: CentralConfig, root: Path, given: CentralGiven) -> Way:
 
     Who can open its socket needs no token; whoever names a token asks as its holder.
     """
-    is_tls = config.tls_cert is not None
-    is_pinned = config.tls_cert is not None and given.tls_ca is None
+    own = None if config.tls_cert is None else root / config.tls_cert
     token = _token_of(given)
     return Way(
-        url_of(config.http_host, config.http_port, is_tls=is_tls),
+        url_of(config.http_host, config.http_port, is_tls=own is not None),
         socket=_socket_of(config, root) if token is None else None,
         token=token,
-        tls_ca=given.tls_ca,
-        certificate=root / config.tls_cert if is_pinned and config.tls_cert else None,
+        context=partial(client_context, given.tls_ca, own if given.tls_ca is None else None),
     )
 
 
@@ -72,7 +72,7 @@ def way_to_page(config: MetricsConfig, root: Path) -> Way | None:
     return Way(
         url_of(config.metrics_host, config.metrics_port, is_tls=certificate is not None),
         token=_metrics_token(config, root),
-        certificate=certificate,
+        context=partial(client_context, None, certificate),
     )
 
 

@@ -177,7 +177,10 @@ class Central:
             why = error.strerror or str(error)
             raise CentralAway(f"Central at {self.url} can't be reached: {why}") from None
         except NotTrusted as error:
-            raise CentralAway(f"Central at {self.url} can't be trusted: {error}") from None
+            raise CentralAway(
+                f"Central at {self.url} can't be trusted: {error}; --tls-ca names"
+                " those who vouch for it"
+            ) from None
         except NotHttp:
             raise CentralAway(f"what answers at {self.url} is not Central") from None
 

@@ -50,17 +50,14 @@ class HttpAnswer:
 class Way:
     """How a server is reached, and as whom.
 
-    `socket` is a Unix socket, which is tried before `url`. `token` reads the caller's token, for
-    each request anew. `tls_ca` is the file of those who vouch for the server, None: the system's
-    own. `certificate` is the file of a server of this host: it alone is believed, whatever name it
-    has.
+    `socket` is a Unix socket, which is tried before `url`. `token` gives the caller's token, for
+    each request anew; `context` is what an https:// address needs, and may raise OSError.
     """
 
     url: str
     socket: Path | None = None
     token: Callable[[], str] | None = attrs.field(default=None, repr=False)
-    tls_ca: Path | None = None
-    certificate: Path | None = None
+    context: Callable[[], ssl.SSLContext] = attrs.field(factory=lambda: client_context)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -157,9 +154,13 @@ def check_way(url: str) -> None:
         raise NotSent(f"no token and no password is sent to {url}, where others could read it")
 
 
-def client_context(way: Way) -> ssl.SSLContext:
-    """TLS as a client of this server speaks it; raises OSError for a file that can't be used."""
-    named = way.certificate or way.tls_ca
+def client_context(tls_ca: Path | None = None, certificate: Path | None = None) -> ssl.SSLContext:
+    """TLS of a client who believes those in `tls_ca`, the system's own without it.
+
+    `certificate` is the file of a server of this host: it alone is believed, whatever name it has.
+    Raises OSError for a file that can't be used.
+    """
+    named = certificate or tls_ca
     try:
         context = ssl.create_default_context(cafile=named)
     except ssl.SSLError:
@@ -167,7 +168,7 @@ def client_context(way: Way) -> ssl.SSLContext:
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(named)) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if way.certificate is not None:
+    if certificate is not None:
         context.check_hostname = False
         # The certificate itself is believed, also where another one vouches for it.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -193,8 +194,7 @@ def _by_network(way: Way, answer_s_max: float) -> http.client.HTTPConnection:
     host, port = parts.hostname or "", parts.port
     if parts.scheme != "https":
         return http.client.HTTPConnection(host, port, timeout=answer_s_max)
-    context = client_context(way)
-    return http.client.HTTPSConnection(host, port, timeout=answer_s_max, context=context)
+    return http.client.HTTPSConnection(host, port, timeout=answer_s_max, context=way.context())
 
 
 def _by_socket(way: Way, answer_s_max: float) -> http.client.HTTPConnection | None:

@@ -20,9 +20,10 @@ from evd.adapters.http.central_client import Central
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.cli.central import restore
 from evd.cli.cp import add_charging_points, not_on, remove_charging_point
-from evd.cli.doctor import Finding, _central, charging_points, wrong_flags
+from evd.cli.doctor import _central, charging_points, wrong_flags
 from evd.cli.driver import add_drivers, remove_driver
 from evd.cli.errors import ToolFailed
+from evd.cli.finding import Finding
 from evd.cli.programs import wait_until_none
 from tests.network.processes import free_port
 from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at, port_of

@@ -9,8 +9,9 @@ from evd.adapters.http.client import HttpAnswer
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Program
 from evd.cli import doctor
-from evd.cli.doctor import Finding, suspect_sessions
+from evd.cli.doctor import suspect_sessions
 from evd.cli.errors import ToolFailed
+from evd.cli.finding import Finding
 from evd.config import CentralConfig
 from evd.daemons.central.metrics import CentralMetrics, Gauged
 from tests.unit.cli.scene import Answers, Supervised, answering, central_at

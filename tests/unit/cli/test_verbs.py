@@ -14,9 +14,10 @@ from evd.adapters.supervisor.protocol import ProcessState, ProcessStatus, Progra
 from evd.cli.broker import _node_at
 from evd.cli.command_line import CommandLineWrong
 from evd.cli.cp import add_charging_points, remove_charging_point
-from evd.cli.doctor import Finding, double_uses, hung
+from evd.cli.doctor import double_uses, hung
 from evd.cli.driver import add_drivers
 from evd.cli.errors import ToolFailed
+from evd.cli.finding import Finding
 from evd.cli.follow import LogFollower, Tail, last_lines
 from evd.cli.names import cp_ids_from, doubts, new_cp_ids, new_driver_ids
 from evd.cli.ports import PortChoice, endpoints, given_twice, holder, is_free, refuse_taken
