@@ -11,14 +11,33 @@ import attrs
 from evd.adapters.files.regular_file import open_regular
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.protocol import Supervisor
+from evd.cli.access import add_yes, export_access, import_access, named, read_copy
 from evd.cli.command_line import Verbs, add_verb
 from evd.cli.cp import not_on, remove_charging_point
 from evd.cli.credentials import with_tokens
 from evd.cli.driver import remove_driver
 from evd.cli.errors import ToolFailed
-from evd.cli.programs import DRIVER, READY_S, define, wait_until_none
+from evd.cli.programs import (
+    DRIVER,
+    READY_S,
+    access_of,
+    define,
+    is_central_here,
+    settings_of_central,
+    wait_until_none,
+)
+from evd.cli.reaching import wants_tokens
 from evd.cli.reload import take_up_changes
-from evd.cli.site_file import POINT_KIND, REQUESTS, Entry, SiteFileWrong, parse_site, render_site
+from evd.cli.site_file import (
+    ACCESS,
+    POINT_KIND,
+    REQUESTS,
+    Entry,
+    SiteFileWrong,
+    access_file_of,
+    parse_site,
+    render_site,
+)
 from evd.cli.site_plan import Difference, Plan, flags_given_to, make_plan, present, programs_of
 from evd.cli.start_lock import changing
 
@@ -38,17 +57,30 @@ def add_verbs(verbs: Verbs) -> None:
     parser.add_argument("--remove", action="store_true", help=text)
     text = "end the sessions of what changes, do not wait for them"
     parser.add_argument("--now", action="store_true", help=text)
-    add_json(parser)
+    add_yes(parser)
 
 
 def _export(supervisor: Supervisor, options: argparse.Namespace) -> int:
-    text = render_site(present(supervisor).values())
+    entries = present(supervisor).values()
     if options.file is None:
-        sys.stdout.write(text)
+        sys.stdout.write(render_site(entries))
         return 0
+    access = None
+    if _has_access(supervisor):
+        access = options.file.with_name(f"{options.file.name}.{ACCESS}")
+        export_access(supervisor, access)
+    text = render_site(entries, None if access is None else access.name)
     write_whole(options.file.absolute(), text.encode())
-    print(f"Wrote {options.file}")
+    beside = "" if access is None else f", and users and tokens, as hashes, to {access}"
+    print(f"Wrote {options.file}{beside}")
     return 0
+
+
+def _has_access(supervisor: Supervisor) -> bool:
+    """Whether a Central runs here that asks its callers who they are."""
+    if supervisor.given.url is not None or not is_central_here(supervisor):
+        return False
+    return wants_tokens(settings_of_central(supervisor))
 
 
 def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -59,7 +91,9 @@ def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
         print(text, file=told_to, flush=True)
 
     try:
-        entries = _read(options.file)
+        text = _read(options.file)
+        entries = parse_site(text)
+        _take_up_access(supervisor, options, access_file_of(text))
         with contextlib.nullcontext() if options.dry_run else changing(supervisor):
             plan = make_plan(supervisor, entries)
             say("\n".join(plan.told(remove=options.remove)))
@@ -85,7 +119,23 @@ def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
     return 0
 
 
-def _read(path: Path) -> list[Entry]:
+def _take_up_access(supervisor: Supervisor, options: argparse.Namespace, name: str | None) -> None:
+    """Let in whom the file beside the site's names; ToolFailed where nobody has agreed to that."""
+    if name is None:
+        return
+    if not _has_access(supervisor):
+        why = "no Central runs here that asks its callers who they are"
+        print(f"evd: {name} is left: {why}.", file=sys.stderr)
+        return
+    copy = read_copy(options.file.parent / name)
+    if options.dry_run:
+        outcome = access_of(supervisor).import_access(copy, apply=False)
+    else:
+        outcome = import_access(supervisor, copy, yes=options.yes)
+    print("\n".join(f"{name}: {line}" for line in named(outcome)), flush=True)
+
+
+def _read(path: Path) -> str:
     with open(open_regular(path), "rb") as file:
         content = file.read(SITE_BYTES_MAX + 1)
     if len(content) > SITE_BYTES_MAX:
@@ -94,7 +144,7 @@ def _read(path: Path) -> list[Entry]:
         text = content.decode()
     except UnicodeDecodeError as error:
         raise SiteFileWrong(content.count(b"\n", 0, error.start) + 1, "", "is not UTF-8") from None
-    return parse_site(text.removeprefix("\ufeff"))
+    return text.removeprefix("\ufeff")
 
 
 def _make(supervisor: Supervisor, plan: Plan) -> None:

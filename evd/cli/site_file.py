@@ -35,6 +35,7 @@ FLAGS: Final[Mapping[str, Mapping[str, Flag]]] = {
 REQUESTS: Final = "requests"
 REQUESTS_FILE: Final = "requests_file"
 ENGINE_PORT: Final = "cp_e_port"
+ACCESS: Final = "access"
 
 _HEAD: Final = """\
 # The charging points and drivers of a site: `evd import FILE` makes a network have them.
@@ -43,6 +44,7 @@ _HEAD: Final = """\
 """
 _PREFIXES: Final = {ENGINE: "", DRIVER: "", MONITOR: "monitor."}
 _NUMBER: Final = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
+_FIRST_HEADER: Final = re.compile(r"^\s*\[", re.MULTILINE)
 _HEADER: Final = re.compile(r"\s*(?P<open>\[\[?)(?P<name>[^\]]+)\]")
 _KEY: Final = re.compile(r"\s*(?P<key>[A-Za-z0-9_.\"' -]+?)\s*=\s*(?P<rest>.*)")
 _SYNTAX: Final = re.compile(r"(?P<why>.*) \(at (line (?P<line>\d+), column \d+|end of document)\)")
@@ -102,8 +104,10 @@ def parse_site(text: str) -> list[Entry]:
         at = int(line) if line else max(1, text.rstrip("\n").count("\n") + 1)
         raise SiteFileWrong(at, "", f"is no TOML: {why[:1].lower()}{why[1:]}") from None
     places = _places(text)
+    if not isinstance(tables.get(ACCESS, ""), str):
+        raise SiteFileWrong(places.get(("", 0, ACCESS), 1), ACCESS, "must be the name of a file")
     for name in tables:
-        if name not in GROUPS:
+        if name not in (*GROUPS, ACCESS):
             line = places.get(("", 0, name)) or places.get((name, 0, ""), 1)
             raise SiteFileWrong(line, name, "a site has [[charging_point]] and [[driver]] alone")
     entries = [
@@ -116,6 +120,13 @@ def parse_site(text: str) -> list[Entry]:
         if seen[entry.kind, entry.id] > 1:
             raise entry.wrong("id", "is in the file twice")
     return entries
+
+
+def access_file_of(text: str) -> str | None:
+    """The file of users and tokens that a site's file names, which `parse_site` has read before."""
+    before_tables = _FIRST_HEADER.split(text, 1)[0]
+    named = tomllib.loads(before_tables).get(ACCESS)
+    return None if named is None else str(named)
 
 
 def _array(kind: str, value: Any, places: Mapping[_Place, int]) -> list[dict[str, Any]]:
@@ -224,9 +235,12 @@ def _bare(name: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in name.split("."))
 
 
-def render_site(entries: Iterable[Entry]) -> str:
-    """The file of these, as `parse_site` reads it."""
-    return _HEAD + "".join("\n" + "".join(f"{line}\n" for line in _lines(x)) for x in entries)
+def render_site(entries: Iterable[Entry], access: str | None = None) -> str:
+    """The file of these, as `parse_site` reads it; `access` is the file of users and tokens."""
+    named = "" if access is None else f"{ACCESS} = {_quoted(access)}\n"
+    return (
+        _HEAD + named + "".join("\n" + "".join(f"{line}\n" for line in _lines(x)) for x in entries)
+    )
 
 
 def _lines(entry: Entry) -> Iterator[str]:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 import evd.cli
+from evd.adapters.http.central_client import Central
+from evd.adapters.supervisor.protocol import Program
 from evd.cli.errors import ToolFailed
 from evd.cli.listing import clock
-from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at
+from evd.cli.site_file import SiteFileWrong, access_file_of, parse_site
+from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at, port_of
 
 AT = "2026-01-31T12:00:00.123456Z"
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"
@@ -29,6 +32,18 @@ def run(answers: list[Answer], *words: str) -> tuple[int, list[tuple[str, str, A
     with answering(found) as central:
         code = int(options.run(Supervised([central_at(central)]), options))
     return code, found.asked
+
+
+def network(central: Central, auth: str, folder: Path) -> Supervised:
+    """A network in `folder` with this Central, whose supervisor does not run."""
+    flags = ("--http-port", str(port_of(central)), "--auth", auth)
+    return Supervised([Program("evd-central", None, flags)], var=folder)
+
+
+def run_on(supervisor: Supervised, *words: str) -> int:
+    """The exit code of a command on this network."""
+    options = evd.cli.parse([*words])
+    return int(options.run(supervisor, options))
 
 
 def refused(kind: str, name: str, address: str, why: str) -> dict[str, Any]:
@@ -119,3 +134,64 @@ def test_a_file_that_is_no_copy(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ToolFailed, match="is no copy made by evd access export") as caught:
         run([(200, NONE, {})], "access", "import", str(path))
     assert HASH not in str(caught.value)
+
+
+SITE = '[[charging_point]]\nid = "CP-001"\nhealth_port = 8001\n'
+
+
+def test_a_sites_file_has_access_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Proves: where Central asks its callers who they are, an export has users and tokens in a file
+    of their own, which the site's file names; an import takes it up once that is agreed to."""
+    site = tmp_path / "site.toml"
+    answers = Answers([(200, COPY, {})])
+    with answering(answers) as central:
+        supervisor = network(central, "required", tmp_path)
+        run_on(supervisor, "export", str(site))
+        access = tmp_path / "site.toml.access"
+        assert stat.S_IMODE(access.stat().st_mode) == 0o600
+        assert HASH not in site.read_text()
+        answers.answers = [(200, NEWS, {})]
+        with pytest.raises(ToolFailed, match="alice"):
+            run_on(supervisor, "import", str(site))
+        assert run_on(supervisor, "import", "--dry-run", str(site)) == 0
+        assert [each[2]["apply"] for each in answers.asked[1:]] == [False, False]
+        assert run_on(supervisor, "import", "--yes", str(site)) == 0
+    assert answers.asked[-1] == ("POST", "/access/import", {"access": COPY, "apply": True})
+    assert "site.toml.access: These users can log in by it: alice" in capsys.readouterr().out
+
+
+def test_an_open_network_has_no_access(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: where nobody is asked who calls, an export is one file, as ever, and an import leaves
+    the users and tokens of another network alone and says so."""
+    site = tmp_path / "site.toml"
+    answers = Answers([(200, NEWS, {})])
+    with answering(answers) as central:
+        supervisor = network(central, "off", tmp_path)
+        run_on(supervisor, "export", str(site))
+        assert [each.name for each in tmp_path.iterdir()] == ["site.toml"]
+        site.write_text('access = "x"\n' + site.read_text())
+        assert run_on(supervisor, "import", str(site)) == 0
+    assert answers.asked == []
+    assert capsys.readouterr().err.startswith("evd: x is left: no Central runs here that asks")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (SITE, None),
+        (f'access = "a.b"\n{SITE}', "a.b"),
+        (f"# access = \"c\"\n\n  access = 'd'\n  {SITE}", "d"),
+    ],
+)
+def test_the_file_that_a_site_names(text: str, named: str | None) -> None:
+    """Proves: what a site's file names is found wherever it stands before the first entry."""
+    assert [each.id for each in parse_site(text)] == ["CP-001"]
+    assert access_file_of(text) == named
+
+
+def test_a_site_that_names_no_file() -> None:
+    """Proves: anything but a name is refused with its line."""
+    with pytest.raises(SiteFileWrong, match="line 2: access: must be the name of a file"):
+        parse_site(f"\naccess = 7\n{SITE}")
