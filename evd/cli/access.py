@@ -12,6 +12,7 @@ from evd.adapters.files.state_dir import write_secret
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.command_line import Verbs, add_actions, add_json, add_verb, answer, print_json
 from evd.cli.errors import ToolFailed
+from evd.cli.finding import Finding
 from evd.cli.listing import clock
 from evd.cli.programs import access_of
 from evd.core.wire.fields import printable
@@ -20,7 +21,13 @@ from evd.core.wire.fields import printable
 COPY_BYTES_MAX: Final = 64 * 1024 * 1024
 NAMED_MAX: Final = 20
 
-_KINDS: Final = {"point": "The charging point", "driver": "The driver", "caller": "A caller"}
+# Each with its remedy.
+_KINDS: Final = {
+    "point": ("The charging point", "Give it a token: evd cp token {}; where it runs: evd reload"),
+    "driver": ("The driver", "Give it a token: evd driver token {}; where it runs: evd reload"),
+    "caller": ("A caller", "Give it a token: evd token new, or a login: evd user add"),
+}
+_READY: Final = "Nobody would be refused: --auth required is safe."
 _OFF: Final = "Central runs with --auth off, and so notes nobody: --auth warn comes first."
 
 
@@ -51,21 +58,26 @@ def _ready(supervisor: Supervisor, options: argparse.Namespace) -> int:
     if options.json:
         print_json(found)
     else:
-        print("\n".join(unready(found)) or "Nobody would be refused: --auth required is safe.")
+        print(
+            "\n".join(each.what for each in unready(found))
+            or "Nobody would be refused: --auth required is safe."
+        )
     return 0 if is_ready else 1
 
 
-def unready(found: Mapping[str, Any]) -> Iterator[str]:
-    """A sentence for each that `required` refuses, as Central's answer has them."""
+def unready(found: Mapping[str, Any]) -> Iterator[Finding]:
+    """A finding for each that `required` refuses, as Central's answer has them."""
     if found.get("auth") == "off":
-        yield _OFF
+        yield Finding(_OFF, "Set it in Central's settings, then: evd reload")
     would = "is" if found.get("auth") == "required" else "would be"
     for each in found.get("refused") or ():
-        kind = _KINDS.get(str(each.get("kind")), "A caller")
+        kind, remedy = _KINDS.get(str(each.get("kind")), _KINDS["caller"])
         name = f" {each['name']}" if each.get("name") else ""
         place = f" at {each['address']}" if each.get("address") else ""
-        count = f" ({each['count']} times, last {clock(each, 'last_at')})"
-        yield printable(f"{kind}{name}{place} {would} refused: {each.get('why')}{count}.")
+        count = "once" if each.get("count") == 1 else f"{each.get('count')} times"
+        seen = f" ({count}, last {clock(each, 'last_at')})"
+        what = f"{kind}{name}{place} {would} refused: {each.get('why')}{seen}."
+        yield Finding(printable(what), printable(remedy.format(each.get("name") or "NAME")))
 
 
 def _export(supervisor: Supervisor, options: argparse.Namespace) -> int:

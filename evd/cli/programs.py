@@ -28,7 +28,7 @@ from evd.adapters.supervisor.protocol import (
     Supervisor,
     SupervisorFailed,
 )
-from evd.addresses import bracketed
+from evd.addresses import bracketed, is_loopback
 from evd.cli.command_line import print_json
 from evd.cli.errors import ToolFailed
 from evd.cli.reaching import way_elsewhere, way_here, way_to_page
@@ -113,7 +113,8 @@ def access_of(supervisor: Supervisor) -> CentralAccess:
 
 def feed_of(supervisor: Supervisor) -> str:
     """The address of Central's status feed."""
-    if (url := _elsewhere(supervisor)) is not None:
+    url = _elsewhere(supervisor)
+    if url is not None and not _is_own(supervisor, url):
         parts = urlsplit(url)
         url = f"{parts.scheme}://{bracketed(parts.hostname or '')}:{FEED_PORT}"
     else:
@@ -121,6 +122,15 @@ def feed_of(supervisor: Supervisor) -> str:
         is_tls = config.tls_cert is not None
         url = url_of(config.http_host, config.feed_port, is_tls=is_tls)
     return f"ws{url.removeprefix('http')}/feed"
+
+
+def _is_own(supervisor: Supervisor, url: str) -> bool:
+    """Whether the operator has named the Central of this network, whose feed may be anywhere."""
+    if not is_central_here(supervisor):
+        return False
+    parts, config = urlsplit(url), settings_of_central(supervisor)
+    is_here = parts.hostname == config.http_host or is_loopback(parts.hostname or "")
+    return parts.port == config.http_port and is_here
 
 
 def _way_to_central(supervisor: Supervisor) -> Way:

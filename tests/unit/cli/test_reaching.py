@@ -128,6 +128,9 @@ def test_a_central_that_the_operator_names(tmp_path: Path) -> None:
             central_of(supervisor).charging_points()
             assert feed_of(supervisor) == "ws://127.0.0.1:8765/feed"
     assert len(found.asked) == 2
+    given = CentralGiven(url="http://localhost:1234")
+    ports = ("--http-port", "1234", "--feed-port", "1235")
+    assert feed_of(network(tmp_path, *ports, given=given)) == "ws://127.0.0.1:1235/feed"
     assert feed_of(Supervised([], given=CentralGiven("https://c.example:1"))) == (
         "wss://c.example:8765/feed"
     )
