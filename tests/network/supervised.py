@@ -37,9 +37,11 @@ class Network:
     def supervisord(self) -> Supervisord:
         return Supervisord(self.conf)
 
-    def evd(self, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-        """The tool, run to its end; `env`: more environment variables."""
-        return run(self.command(*arguments), {**os.environ, **env})
+    def evd(
+        self, *arguments: str, text: str = "", **env: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """The tool, run to its end; `text` is its input, `env` are more environment variables."""
+        return run(self.command(*arguments), {**os.environ, **env}, text)
 
     def ctl(self, *arguments: str) -> str:
         done = run([str(BIN / "supervisorctl"), "-c", str(self.conf), *arguments], os.environ)
@@ -52,7 +54,9 @@ class Network:
                 path.unlink()
 
 
-def run(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+def run(
+    command: Sequence[str], env: Mapping[str, str], text: str = ""
+) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end, without a terminal and in no particular folder."""
     return subprocess.run(
         command,
@@ -60,7 +64,7 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> "subprocess.Completed
         text=True,
         timeout=COMMAND_S,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=text,
         env=env,
     )
 

@@ -1,0 +1,124 @@
+"""The tool brings a running network from --auth off to required, and works there as before."""
+
+import json
+import re
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.network.supervised import Network, network_in
+from tests.network.waiting import wait_until
+
+BOUND_S = 60.0
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A small open network that is up."""
+    with network_in(tmp_path_factory.mktemp("net")) as found:
+        found.keep("broker", "central", "cp-CP-001")
+        done(found, "up")
+        yield found
+
+
+def done(network: Network, *words: str, text: str = "", **env: str) -> str:
+    """The output of a command that does what it was asked; `text` is its standard input."""
+    found = tool(network, *words, text=text, **env)
+    assert found.returncode == 0, (words, found.stdout, found.stderr)
+    return found.stdout
+
+
+def tool(
+    network: Network, *words: str, text: str = "", **env: str
+) -> "subprocess.CompletedProcess[str]":
+    """A command, run to its end."""
+    return network.evd(*words, text=text, **env)
+
+
+def told(network: Network, *words: str, **env: str) -> Any:
+    """The JSON that a command prints."""
+    return json.loads(done(network, *words, "--json", **env))
+
+
+def set_auth(network: Network, auth: str) -> None:
+    """Restart Central with another --auth; sessions and points are where they were."""
+    text = re.sub(r' *CENTRAL_AUTH="\w+",\n', "", network.conf.read_text())
+    named = f'    CENTRAL_AUTH="{auth}",\n    CENTRAL_LISTEN'
+    network.conf.write_text(text.replace("    CENTRAL_LISTEN", named))
+    done(network, "down")
+    done(network, "up")
+
+
+def states(network: Network) -> dict[str, str]:
+    """The state of each charging point."""
+    points = told(network, "status")["charging_points"]
+    return {each["cp_id"]: each["state"] for each in points}
+
+
+def wait_until_on(network: Network, *cp_ids: str) -> None:
+    """Until these are ON."""
+    wanted = dict.fromkeys(cp_ids, "ON")
+    wait_until(lambda: states(network) == wanted, BOUND_S, f"{wanted}")
+
+
+def test_the_way_to_required(network: Network, tmp_path: Path) -> None:
+    """Proves: an open network is brought to --auth required by the tool alone, each step with its
+    word on what is missing; there all verbs work on Central's host without a token, and elsewhere
+    with one."""
+    wait_until_on(network, "CP-001")
+    assert tool(network, "access", "ready").returncode == 1
+    done(network, "user", "add", "root", "admin", text=f"{PASSWORD}\n")
+
+    set_auth(network, "warn")
+    wait_until_on(network, "CP-001")
+    refused = [each["name"] for each in told_unready(network) if each["kind"] == "point"]
+    assert refused == ["CP-001"]
+    assert "evd cp token CP-001" in tool(network, "doctor").stdout
+    done(network, "cp", "token", "1")
+    done(network, "reload")
+    wait_until_on(network, "CP-001")
+    wait_until(lambda: told_unready(network) == [], BOUND_S, "nobody would be refused")
+    assert tool(network, "access", "ready").returncode == 0
+
+    set_auth(network, "required")
+    wait_until_on(network, "CP-001")
+    done(network, "cp", "add", "2")
+    wait_until_on(network, "CP-001", "CP-002")
+    file = network.root / "var" / "tokens" / "cp-CP-002"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [each["user"] for each in told(network, "user", "list")["users"]] == ["root"]
+    snapshot = json.loads(done(network, "feed", "--once"))
+    assert {each["cp_id"] for each in snapshot["charging_points"]} == {"CP-001", "CP-002"}
+
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text(done(network, "token", "new", "ci", "viewer"))
+    url = f"http://127.0.0.1:{network.ports[8000]}"
+    elsewhere = {"EVD_CENTRAL_URL": url, "EVD_TOKEN_FILE": str(token)}
+    assert len(told(network, "status", **elsewhere)["charging_points"]) == 2
+    assert json.loads(done(network, "feed", "--once", **elsewhere))["type"] == "snapshot"
+    denied = tool(network, "cp", "stop", "1", **elsewhere)
+    assert (denied.returncode, "permission denied" in denied.stderr) == (1, True)
+    stranger = tool(network, "--central-url", url, "sessions")
+    assert "does not know who asks" in stranger.stderr
+    done(network, "token", "revoke", "ci")
+    assert "does not know who asks" in tool(network, "sessions", **elsewhere).stderr
+
+    rows = told(network, "audit", "--limit", "100")["audit"]
+    assert {"root", "CP-002", "ci"} <= {str(each["object"]) for each in rows}
+    assert any(str(each["who"]).startswith("local:") for each in rows)
+    logs = "".join(path.read_text() for path in (network.root / "var" / "log").iterdir())
+    assert file.read_text().strip() not in logs
+    assert PASSWORD not in logs
+
+
+def told_unready(network: Network) -> list[dict[str, Any]]:
+    """Those whom `required` would refuse."""
+    found = tool(network, "access", "ready", "--json")
+    rows: list[dict[str, Any]] = json.loads(found.stdout)["refused"]
+    return rows
