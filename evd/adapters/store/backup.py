@@ -6,18 +6,22 @@ Both are an operator's, and need no running Central; `restore` needs it to be st
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from evd.adapters.store import kept_access
 from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.failures import StoreFailed, StoreRefused
-from evd.adapters.store.look import open_unchanging, why_not_ours
+from evd.adapters.store.kept_access import access_in, outlives
+from evd.adapters.store.look import open_reading, open_unchanging, why_not_ours
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.sqlite import Sqlite
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.writer import Writer
+from evd.core.access.rows import AccessRow, AuditEntry, Outcome
 from evd.core.central.rows import Meta
 
 # A restore keeps the database that it replaced beside the new one, until the next restore.
@@ -45,7 +49,7 @@ def copy_database(database: Database, path: Path) -> None:
         raise StoreRefused(f"{path} exists already")
     partial = _beside(path, ".partial")
     with _removed_at_last(partial), _as_store_errors(database, path):
-        _copy(_open_reading(source.path), partial)
+        _copy(open_reading(source.path), partial)
         # A link and no rename: it never writes over what somebody else has just made.
         os.link(partial, path)
         _flush(path.parent)
@@ -58,12 +62,19 @@ def check_backup(db_url: str, path: Path) -> None:
     _check_copy(target, path)
 
 
-def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
+def becomes_valid(db_url: str, path: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the names of the users and of the tokens that a restore of `path` makes valid and
+    that are not so now; raises StoreRefused for PostgreSQL."""
+    return kept_access.becomes_valid(_sqlite(database_at(db_url), "pg_restore").path, path)
+
+
+def restore(db_url: str, state_dir: Path, path: Path, by: str = "") -> Meta:
     """Put the backup `path` in the place of the database; Central must not be running.
 
     Central becomes another one (`central_id`), and begins no session until the charging points
     that the backup knows have reported: so they send again what the backup lacks.  What was there
-    before stays beside it, with the suffix `.replaced`.
+    before stays beside it, with the suffix `.replaced`.  Who was removed and what was revoked there
+    stays so.  `by` is the one who does it, for the audit.
 
     Raises StoreInUse, StoreRefused where `path` is no sound backup, StoreFailed.
     """
@@ -75,9 +86,22 @@ def restore(db_url: str, state_dir: Path, path: Path) -> Meta:
             _check_copy(target, path)
             # Where it has no log, none is made beside it: it may be on a disk of others.
             has_log = _beside(path, _LOG).exists()
-            _copy(_open_reading(path) if has_log else open_unchanging(path), new)
+            _copy(open_reading(path) if has_log else open_unchanging(path), new)
             epoch_file = EpochFile(state_dir)
-            meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, epoch_file)
+            present = access_in(target.path)
+            rows = [
+                *outlives(present, access_in(new)),
+                AuditEntry(
+                    datetime.now(UTC),
+                    by,
+                    "admin" if by else "",
+                    "",
+                    "central restore",
+                    path.name,
+                    Outcome.DONE,
+                ),
+            ]
+            meta = _make_ours(Sqlite(target.url.set(database=str(new))), path, epoch_file, rows)
             _own_as(target.path.parent, [new, *target.path.parent.glob("*.lock")])
             _own_as(state_dir, [*state_dir.glob(epoch_file.path.name)])
             _swap(new, target.path)
@@ -102,10 +126,6 @@ def _check_copy(target: Sqlite, path: Path) -> None:
             raise StoreRefused(f"{path} {why or 'is empty'}: it is no backup of Central's database")
 
 
-def _open_reading(source: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
-
-
 def _copy(source: sqlite3.Connection, target: Path) -> None:
     with (
         contextlib.closing(source) as a,
@@ -116,8 +136,10 @@ def _copy(source: sqlite3.Connection, target: Path) -> None:
     _flush(target)
 
 
-def _make_ours(database: Sqlite, path: Path, epoch_file: EpochFile) -> Meta:
-    """Bring the copy's tables to head and give it a new identity."""
+def _make_ours(
+    database: Sqlite, path: Path, epoch_file: EpochFile, rows: Sequence[AccessRow]
+) -> Meta:
+    """Bring the copy's tables to head, give it a new identity, and write `rows` into it."""
     connection = database.connect_writer()
     writer = Writer(database, Statements(database), epoch_file.note)
     try:
@@ -126,7 +148,9 @@ def _make_ours(database: Sqlite, path: Path, epoch_file: EpochFile) -> Meta:
             raise StoreRefused(f"{path} is damaged, or no backup of Central's database")
         bring_to_head(database, connection)
         writer.open(connection, None)
-        return writer.renew_identity()
+        meta = writer.renew_identity()
+        writer.commit(rows)
+        return meta
     finally:
         connection.close()
         writer.close()

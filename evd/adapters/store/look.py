@@ -28,6 +28,11 @@ def open_unchanging(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None)
 
 
+def open_reading(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, also beside the one that writes."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
 def why_not_ours(path: Path, *, is_known: bool) -> str:
     """Return why the file at `path` can't be Central's database; empty where it may be.
 

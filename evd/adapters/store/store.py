@@ -18,6 +18,7 @@ from evd.adapters.store.epoch_file import EpochFile
 from evd.adapters.store.export import Export
 from evd.adapters.store.failures import StoreFailed
 from evd.adapters.store.history_queries import HistoryQueries, TimelineEntry
+from evd.adapters.store.kept_access import access_of
 from evd.adapters.store.page import Page, SessionFilter
 from evd.adapters.store.queries import Excess, Queries
 from evd.adapters.store.reader import Readers
@@ -25,14 +26,7 @@ from evd.adapters.store.report import Grouping, ReportRow
 from evd.adapters.store.schema import bring_to_head
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.writer import Retention, Writer
-from evd.core.access.rows import (
-    AccessImage,
-    AccessToken,
-    AuditEntry,
-    KnownAddress,
-    Login,
-    User,
-)
+from evd.core.access.rows import AuditEntry
 from evd.core.central.overview import EndedOfDay
 from evd.core.central.power import PowerPoint
 from evd.core.central.rows import (
@@ -160,12 +154,7 @@ class Store:
                 list(self._sql.all_charging_points.ask(cursor)),
                 list(self._sql.open_requests.ask(cursor)),
                 list(self._sql.active_sessions.ask(cursor)),
-                AccessImage(
-                    list(self._sql.all_rows(User).ask(cursor)),
-                    list(self._sql.all_rows(AccessToken).ask(cursor)),
-                    list(self._sql.all_rows(Login).ask(cursor)),
-                    list(self._sql.all_rows(KnownAddress).ask(cursor)),
-                ),
+                access_of(cursor, self._sql),
             )
 
         return await self._look_ups.run(read)

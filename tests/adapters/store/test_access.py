@@ -1,11 +1,15 @@
 """Users, tokens, logins and the audit in Central's database, of either kind."""
 
+import contextlib
+import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import attrs
 import pytest
 
-from evd.adapters.store import Store
+from evd.adapters.store import Store, open_store, restore
+from evd.adapters.store.backup import becomes_valid
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.page import Page
 from evd.adapters.store.writer import Retention
@@ -22,6 +26,7 @@ from evd.core.access.rows import (
     User,
 )
 from evd.core.central.rows import EventType, OperatorEvent, OperatorEventType
+from tests.adapters.store.databases import url_of
 from tests.adapters.store.rows import NOON, a_charging_point, a_fault, a_snapshot
 
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"
@@ -127,3 +132,40 @@ async def test_a_stranger_spoils_no_statistics(store: Store) -> None:
     assert await store.states(["CP-001"], NOON, until) == spans
     assert await store.fault_statistics("FAKE-1", 1, until) == []
     assert next(iter((await store.faults("CP-001")).values())) == refused
+
+
+async def test_a_restore_takes_nothing_back(tmp_path: Path) -> None:
+    """Proves: who was removed and what was revoked since a backup stays so, what was made since is
+    still good, no login of the backup goes on, and the restore is in the audit."""
+    url, copy = url_of(tmp_path / "central.db"), tmp_path / "copy.db"
+    later = NOON + timedelta(hours=1)
+    async with open_store(url, tmp_path) as store:
+        await store.commit([USER, TOKEN, DRIVER, LOGIN])
+        await store.backup(copy)
+        gone = attrs.evolve(USER, password_hash="", removed_at=later)
+        revoked, new = attrs.evolve(DRIVER, revoked_at=later), attrs.evolve(TOKEN, digest="9" * 64)
+        await store.commit([gone, revoked, new])
+    assert becomes_valid(url, copy) == ([], [])
+    restore(url, tmp_path, copy, by="local:olga")
+    async with open_store(url, tmp_path) as store:
+        found = in_order((await store.load()).access)
+        (entry,) = (await store.audit()).values()
+    assert found == AccessImage([gone], [TOKEN, revoked, new], [], [])
+    assert (entry.who, entry.action, entry.object) == ("local:olga", "central restore", "copy.db")
+
+
+async def test_what_a_restore_makes_valid_is_named(tmp_path: Path) -> None:
+    """Proves: before a restore on a new host, or over a damaged database, each user and token that
+    becomes valid is named; nothing is where the backup is of the release before."""
+    url, copy = url_of(tmp_path / "central.db"), tmp_path / "copy.db"
+    async with open_store(url, tmp_path) as store:
+        await store.commit([USER, TOKEN, DRIVER])
+        await store.backup(copy)
+        assert becomes_valid(url, copy) == ([], [])
+    elsewhere = url_of(tmp_path / "elsewhere.db")
+    assert becomes_valid(elsewhere, copy) == (["vera"], ["CP-001", "app"])
+    (tmp_path / "elsewhere.db").write_bytes(b"SQLite format 3\0 and nothing more")
+    assert becomes_valid(elsewhere, copy) == (["vera"], ["CP-001", "app"])
+    with contextlib.closing(sqlite3.connect(copy)) as connection:
+        connection.execute("DROP TABLE users")
+    assert becomes_valid(elsewhere, copy) == ([], [])
