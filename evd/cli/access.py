@@ -130,6 +130,12 @@ def import_access(supervisor: Supervisor, copy: dict[str, Any], *, yes: bool) ->
 
 def named(outcome: Mapping[str, Any]) -> Iterator[str]:
     """A line for each kind of what an import makes valid, or leaves as it is."""
+    yield from made_valid(outcome)
+    yield f"The same: {outcome.get('same', 0)}"
+
+
+def made_valid(outcome: Mapping[str, Any]) -> Iterator[str]:
+    """The lines about what becomes valid, and what does not for it was revoked."""
     for key, text in (
         ("users", "These users can log in by it"),
         ("tokens", "These tokens become valid"),
@@ -140,4 +146,3 @@ def named(outcome: Mapping[str, Any]) -> Iterator[str]:
             more = len(names) - NAMED_MAX
             shown = ", ".join(names[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
             yield f"{text}: {shown}"
-    yield f"The same: {outcome.get('same', 0)}"

@@ -2,13 +2,17 @@
 
 import argparse
 import contextlib
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
+from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, Supervisor
+from evd.cli.access import add_yes, made_valid
 from evd.cli.command_line import Verbs, add_actions, add_json, add_verb, answer
 from evd.cli.errors import ToolFailed
-from evd.cli.programs import CENTRAL, central_of, settings_of_central
+from evd.cli.programs import CENTRAL, access_of, central_of, settings_of_central
 from evd.cli.start_lock import changing
 
 
@@ -24,6 +28,7 @@ def add_verbs(verbs: Verbs) -> None:
     text = "after a restore: nothing more is awaited, sessions may begin again"
     for parser in (copy, back, add_verb(actions, "accept", text, _accept)):
         add_json(parser)
+    add_yes(back)
 
 
 def _backup(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -33,16 +38,21 @@ def _backup(supervisor: Supervisor, options: argparse.Namespace) -> int:
         from evd.adapters.store.backup import backup
 
         backup(config.db_url, copy)
+    with contextlib.suppress(CentralAway, CentralRefused):
+        # One that runs notes it in its audit.
+        access_of(supervisor).note_backup(str(copy))
     answer(options, {"file": str(copy)}, f"Copied Central's database to {options.file}")
     return 0
 
 
 def _restore(supervisor: Supervisor, options: argparse.Namespace) -> int:
     with changing(supervisor):
-        restore(supervisor, options.file.absolute())
+        valid = restore(supervisor, options.file.absolute(), yes=options.yes)
+    lines = [*made_valid(valid)] if any(valid.values()) else []
     answer(
         options,
-        {"file": str(options.file.absolute())},
+        {"file": str(options.file.absolute()), **valid},
+        *lines,
         f"Restored from {options.file}. Central begins no session until every charging point has"
         " sent what the copy lacks, or you say: evd central accept",
     )
@@ -56,20 +66,39 @@ def _accept(supervisor: Supervisor, options: argparse.Namespace) -> int:
     return 0
 
 
-def restore(supervisor: Supervisor, copy: Path) -> None:
-    """Put `copy` in the place of the database; Central, where it runs, is stopped for it."""
+def restore(supervisor: Supervisor, copy: Path, *, yes: bool = False) -> dict[str, list[str]]:
+    """Put `copy` in the place of the database; Central, where it runs, is stopped for it.
+
+    The names of the users and tokens that become valid by it; ToolFailed where there are some and
+    nobody has agreed to that.
+    """
     config = settings_of_central(supervisor)
     # Known before Central is stopped for nothing.
     if not copy.is_file():
         raise ToolFailed(f"There is no file {copy}.", 2)
     with _sentences():
-        from evd.adapters.store.backup import check_backup
+        from evd.adapters.store.backup import becomes_valid, check_backup
         from evd.adapters.store.backup import restore as put_back
 
         check_backup(config.db_url, copy)
+        with contextlib.chdir(supervisor.root):
+            users, tokens = becomes_valid(config.db_url, copy)
+    valid = {"users": [*users], "tokens": [*tokens]}
+    if any(valid.values()) and not yes:
+        lines = "\n".join(made_valid(valid))
+        raise ToolFailed(f"{lines}\nNothing was changed: say --yes if that is right.", 2)
     with _stopped(supervisor), _sentences(), contextlib.chdir(supervisor.root):
         config.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        put_back(config.db_url, config.state_dir, copy)
+        put_back(config.db_url, config.state_dir, copy, by=f"local:{_own_name()}")
+    return valid
+
+
+def _own_name() -> str:
+    """The name of whoever types this, as Central's audit has it."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 @contextlib.contextmanager

@@ -83,6 +83,10 @@ class CentralAccess(Central):
         """The deeds of callers, newest first; a filter that is None does not count."""
         return list_in(self._call("GET", f"/audit{query(filters)}"), "audit")
 
+    def note_backup(self, file: str) -> None:
+        """Have it noted that its database was copied to `file`."""
+        self._call("POST", "/central/backup", {"file": file})
+
     def ready(self) -> dict[str, Any]:
         """The callers that `--auth required` would refuse."""
         return self._call("GET", "/access/ready")

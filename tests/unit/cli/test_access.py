@@ -2,6 +2,7 @@
 
 import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 
 import evd.cli
 from evd.adapters.http.central_client import Central
+from evd.adapters.store import open_store
 from evd.adapters.supervisor.protocol import Program
 from evd.cli.errors import ToolFailed
 from evd.cli.listing import clock
 from evd.cli.site_file import SiteFileWrong, access_file_of, parse_site
+from evd.core.access.roles import Role
+from evd.core.access.rows import User
 from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at, port_of
 
 AT = "2026-01-31T12:00:00.123456Z"
@@ -134,6 +138,35 @@ def test_a_file_that_is_no_copy(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ToolFailed, match="is no copy made by evd access export") as caught:
         run([(200, NONE, {})], "access", "import", str(path))
     assert HASH not in str(caught.value)
+
+
+async def test_a_restore_names_whom_it_lets_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Proves: a backup with users whom the present database does not know is put back once that is
+    agreed to; without a word nothing is changed, and a backup that lets nobody new in asks
+    nothing."""
+    state, copy = tmp_path / "state", tmp_path / "copy.db"
+    state.mkdir()
+    db_url = f"sqlite:///{state}/central.db"
+    supervisor = Supervised(
+        [Program("evd-central", None, ("--state-dir", str(state), "--db-url", db_url))],
+        root=tmp_path,
+        var=tmp_path,
+    )
+    async with open_store(db_url, state) as store:
+        await store.commit([User("alice", Role.ADMIN, HASH, datetime.now(UTC))])
+    run_on(supervisor, "central", "backup", str(copy))
+    assert run_on(supervisor, "central", "restore", str(copy)) == 0
+    (state / "central.db").unlink()
+    with pytest.raises(ToolFailed, match="These users can log in by it: alice") as caught:
+        run_on(supervisor, "central", "restore", str(copy))
+    assert caught.value.exit_code == 2
+    assert not (state / "central.db").exists()
+    capsys.readouterr()
+    assert run_on(supervisor, "central", "restore", "--yes", "--json", str(copy)) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"file": str(copy), "users": ["alice"], "tokens": []}
 
 
 SITE = '[[charging_point]]\nid = "CP-001"\nhealth_port = 8001\n'
