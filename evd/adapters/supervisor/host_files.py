@@ -116,16 +116,17 @@ class HostFiles:
                 path.unlink(missing_ok=True)
 
     def _new_variables(self, program: Program) -> dict[str, str]:
-        prefix = VARIABLES[program.group]
+        prefix, member = VARIABLES[program.group], program.member or ""
         flags = dict(zip(program.arguments[::2], program.arguments[1::2], strict=True))
         flags.pop(ID_FLAGS[program.group])
         if requests := flags.get(_REQUESTS_FLAG):
-            copy = self.write_requests(program.member or "", Path(requests).read_bytes())
+            copy = self.write_requests(member, Path(requests).read_bytes())
             flags[_REQUESTS_FLAG] = str(copy)
         own = {prefix + each[2:].replace("-", "_").upper(): value for each, value in flags.items()}
         shared = self.shared_variables()
         known = {
-            name: value
+            # A credential stands in a folder of its unit's own.
+            name: value.replace(_unit(program.group, path.stem), _unit(program.group, member))
             for path in self._files(program.group)
             for name, value in self._variables(path).items()
             if name.endswith(_SHARED_ENDINGS) and name not in shared
@@ -175,3 +176,8 @@ class HostFiles:
             return pwd.getpwnam(self.user).pw_uid
         except KeyError:
             raise SupervisorFailed(f"There is no user {self.user} on this host.") from None
+
+
+def _unit(group: str, member: str) -> str:
+    """The folder that systemd names after a unit."""
+    return f"/{group}@{member}.service/"

@@ -329,13 +329,16 @@ def test_the_token_of_a_unit(tmp_path: Path) -> None:
 
 def test_a_new_program_is_as_safe_as_its_neighbours(tmp_path: Path) -> None:
     """Proves: where a host's programs speak TLS a new one does too, by the same files, but with a
-    token of its own."""
+    token of its own, and with a key in its own unit's folder."""
     files = own_files(tmp_path)
     folder = tmp_path / "etc" / "evd-monitor"
     folder.mkdir()
     shared = "CP_MONITOR_TLS_CA=/ca\nCP_MONITOR_METRICS_TOKEN_FILE=/m\n"
-    (folder / "CP-001.env").write_text(f"{shared}CP_MONITOR_TOKEN_FILE=/t1\n")
+    key = "CP_MONITOR_TLS_KEY=/run/credentials/evd-monitor@{}.service/tls-key\n"
+    own = f"{shared}{key.format('CP-001')}CP_MONITOR_TOKEN_FILE=/t1\n"
+    (folder / "CP-001.env").write_text(own)
     flags = ("--cp-id", "CP-007", "--token-file", "/t7")
     files.write(Program("evd-monitor", "CP-007", flags))
     text = (folder / "CP-007.env").read_text()
-    assert text == f"# Written by evd.\n{shared}CP_MONITOR_TOKEN_FILE=/t7\n"
+    own = f"{shared}{key.format('CP-007')}CP_MONITOR_TOKEN_FILE=/t7\n"
+    assert text == f"# Written by evd.\n{own}"
