@@ -13,11 +13,16 @@ import orjson
 import trio
 from trio_websocket import ConnectionClosed, WebSocketRequest, serve_websocket
 
+from evd.adapters.http.central_page import central_page
 from evd.adapters.http.serving import serve_app
 from tests.adapters.http.fake_central import FakeCentral, app_of
+from tests.browser.guard import Guard
 from tests.network.processes import free_port
 
 SEED: Final = 7
+HOST: Final = "127.0.0.1"
+# The code that closes the feed of a reader who is not known any more.
+STRANGER: Final = 1008
 UPDATE_S: Final = 0.25
 CHANGING_EACH_UPDATE: Final = 25
 READY_S_MAX: Final = 20.0
@@ -173,34 +178,47 @@ class Served:
 
 
 @contextmanager
-def served_crowd(crowd: Crowd) -> Iterator[Served]:
-    """The page and the feed of these charging points, from a thread of its own."""
+def served_crowd(crowd: Crowd, guard: Guard | None = None) -> Iterator[Served]:
+    """The page and the feed of these charging points, from a thread of its own; for everybody, or
+    for those whom `guard` lets in."""
     http_port, feed_port = free_port(), free_port()
     ready, stop = threading.Event(), threading.Event()
     thread = threading.Thread(
-        target=trio.run, args=(_serve, crowd, http_port, feed_port, ready, stop), daemon=True
+        target=trio.run, args=(_serve, crowd, guard, http_port, feed_port, ready, stop), daemon=True
     )
     thread.start()
     try:
         assert ready.wait(READY_S_MAX)
-        yield Served(f"http://127.0.0.1:{http_port}/", crowd)
+        yield Served(f"http://{HOST}:{http_port}/", crowd)
     finally:
         stop.set()
         thread.join()
 
 
 async def _serve(
-    crowd: Crowd, http_port: int, feed_port: int, ready: threading.Event, stop: threading.Event
+    crowd: Crowd,
+    guard: Guard | None,
+    http_port: int,
+    feed_port: int,
+    ready: threading.Event,
+    stop: threading.Event,
 ) -> None:
     snapshot = orjson.dumps(crowd.snapshot).decode()
 
     async def feed(request: WebSocketRequest) -> None:
+        is_known = None if guard is None else guard.reader_of(request.path)
+        if is_known is not None and not is_known():
+            await request.reject(401)
+            return
         socket = await request.accept()
         seq = 1
         try:
             await socket.send_message(snapshot)
             while True:
                 await trio.sleep(UPDATE_S)
+                if is_known is not None and not is_known():
+                    await socket.aclose(STRANGER, "the reader is not known any more")
+                    return
                 seq += 1
                 update = {"type": "update", "seq": seq, "charging_points": crowd.change()}
                 update |= {"removed": [], "active_requests": 3, "events": []}
@@ -208,11 +226,13 @@ async def _serve(
         except ConnectionClosed:
             return
 
-    listeners = await trio.open_tcp_listeners(http_port, host="127.0.0.1")
-    app = app_of(FakeCentral(feed_port=feed_port))
+    listeners = await trio.open_tcp_listeners(http_port, host=HOST)
+    app: Any = app_of(FakeCentral(feed_port=feed_port))
+    if guard is not None:
+        app = guard.around(app, lambda access: central_page(HOST, feed_port, access))
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(serve_app, app, listeners, stopping=trio.Event()))
-        await nursery.start(serve_websocket, feed, "127.0.0.1", feed_port, None)
+        await nursery.start(serve_websocket, feed, HOST, feed_port, None)
         ready.set()
         while not stop.is_set():
             await trio.sleep(UPDATE_S)

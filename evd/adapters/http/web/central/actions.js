@@ -1,5 +1,6 @@
-// The operator's buttons. Each asks first, and then follows the feed until it is so.
+// The operator's buttons, as far as the reader may press them. Each asks first, and then follows the feed until it is so.
 import { html, nothing } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
 import { get, post, remove } from "/web/shared/calls.js";
 import { ask } from "/web/shared/dialog.js";
 import { euros, kwh } from "/web/shared/formats.js";
@@ -18,9 +19,10 @@ export class Actions {
     const session = view.current_session;
     const button = (name, press) =>
       html`<button class="button ${size}" aria-describedby="cp-${id}" @click=${press}>${name}</button>`;
+    const turn = view.stopped ? ["Resume", () => this.resume(id)] : ["Stop", () => this.stop(id)];
     return html`<span class="buttons">
-      ${session ? button("Stop session", () => this.stopSession(session, id)) : nothing}
-      ${view.stopped ? button("Resume", () => this.resume(id)) : button("Stop", () => this.stop(id))}
+      ${session && access.may("charge") ? button("Stop session", () => this.stopSession(session, id)) : nothing}
+      ${access.may("operate") ? button(...turn) : nothing}
     </span>`;
   }
 

@@ -1,5 +1,6 @@
 // What has happened: the newest from the feed, older faults from what is stored.
 import { html, live, nothing, repeat } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
 import { get } from "/web/shared/calls.js";
 import { dateTime, timeOfField, when } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
@@ -54,7 +55,7 @@ export class EventLog {
     return html`<section class="panel events" aria-label="Events">
       <header>
         <h2>Events</h2>
-        <a class="small" href="#/faults">All faults</a>
+        ${access.may("see_health") ? html`<a class="small" href="#/faults">All faults</a>` : nothing}
       </header>
       ${this.#filters()}
       <div class="event-lines" role="log" aria-label="Events" tabindex="0">
@@ -98,7 +99,7 @@ export class EventLog {
   #end() {
     if (this.#trouble) return html`<p class="trouble">${this.#trouble}</p>`;
     if (asked.group === "sessions") return html`<p class="more"><a class="small" href="#/sessions">All sessions</a></p>`;
-    if (!STORED.includes(asked.group)) return nothing;
+    if (!STORED.includes(asked.group) || !access.may("see_health")) return nothing;
     if (this.#older.length >= OLDER_MAX) return html`<p class="more"><a class="small" href="#/faults">All faults</a></p>`;
     if (this.#ended) return html`<p class="empty">That is all.</p>`;
     return html`<p class="more"><button class="button little" @click=${() => this.#ask()}>Older faults</button></p>`;

@@ -1,5 +1,8 @@
 // Where the page begins: the feed fills the model, the address chooses the view.
 import { html, nothing, render } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
+import { post } from "/web/shared/calls.js";
+import { Door } from "/web/shared/door.js";
 import { followFeed } from "/web/shared/feed.js";
 import { drawWithFocus } from "/web/shared/focus.js";
 import { icons } from "/web/shared/icons.js";
@@ -7,6 +10,7 @@ import { tell } from "/web/shared/favicon.js";
 import { silentServer } from "/web/shared/lost.js";
 import { Router } from "/web/shared/router.js";
 import { themeToggle } from "/web/shared/theme_toggle.js";
+import { AuditView } from "/web/central/audit_view.js";
 import { FaultsView } from "/web/central/faults_view.js";
 import { NetworkModel } from "/web/central/model.js";
 import { NetworkView } from "/web/central/network_view.js";
@@ -14,6 +18,8 @@ import { PointView } from "/web/central/point_view.js";
 import { ReportsView } from "/web/central/reports_view.js";
 import { SessionView } from "/web/central/session_view.js";
 import { SessionsView } from "/web/central/sessions_view.js";
+import { TokensView } from "/web/central/tokens_view.js";
+import { UsersView } from "/web/central/users_view.js";
 
 const TITLE = "EV charging network";
 const ROUTES = [
@@ -24,14 +30,23 @@ const ROUTES = [
   [/^\/faults$/, FaultsView, "/faults"],
   [/^\/reports$/, ReportsView, "/reports"],
 ];
+// Without --auth there is nothing to administer.
+const ADMIN_ROUTES = [
+  [/^\/admin$/, UsersView, "/admin"],
+  [/^\/tokens$/, TokensView, "/admin"],
+  [/^\/audit$/, AuditView, "/admin"],
+];
 const LINKS = [
-  ["/", "Network"],
-  ["/sessions", "Sessions"],
-  ["/faults", "Faults"],
-  ["/reports", "Reports"],
+  ["/", "Network", () => true],
+  ["/sessions", "Sessions", () => true],
+  ["/faults", "Faults", () => access.may("see_health")],
+  ["/reports", "Reports", () => true],
+  ["/admin", "Admin", () => access.isLoggedIn && access.may("administer")],
 ];
 
 const model = new NetworkModel();
+const door = new Door({ enter, leave, draw });
+const router = new Router(access.isOff ? ROUTES : [...ROUTES, ...ADMIN_ROUTES], show);
 const app = document.getElementById("app");
 app.replaceChildren();
 
@@ -39,20 +54,28 @@ let view = null;
 let place = "/";
 let section = "/";
 let scrolledNetwork = 0;
+let feed = null;
 
 function shell() {
   const link = ([path, name]) => html`<a href="#${path}" aria-current=${section === path}>${name}</a>`;
   return html`<header class="top">
       <a class="brand" href="#/">${icons.bolt}<span>${TITLE}</span></a>
-      <nav class="segments" aria-label="Pages">${LINKS.map(link)}</nav>
+      <nav class="segments" aria-label="Pages">${LINKS.filter(([, , isShown]) => isShown()).map(link)}</nav>
       <div class="right">
         ${connection()}
-        <a class="button bare" href="/docs">API</a>
-        ${themeToggle(draw)}
+        <a class="button bare api" href="/docs">API</a>
+        ${door.account()} ${themeToggle(draw)}
       </div>
     </header>
     ${lost()} ${trouble()}
     <main id="content" tabindex="-1"></main>`;
+}
+
+function loginTop(back) {
+  return html`<header class="top">
+    <a class="brand" href="#/" @click=${back}>${icons.bolt}<span>${TITLE}</span></a>
+    <div class="right">${themeToggle(draw)}</div>
+  </header>`;
 }
 
 function connection() {
@@ -75,7 +98,11 @@ function trouble() {
 }
 
 function draw() {
-  app.toggleAttribute("data-lost", model.status === "lost");
+  app.toggleAttribute("data-lost", model.status === "lost" && !door.isShut);
+  if (door.isShut) {
+    door.draw(app, TITLE, loginTop);
+    return;
+  }
   drawWithFocus(() => {
     render(shell(), app);
     view?.draw();
@@ -92,6 +119,10 @@ function show({ path, View, section: belongsTo, id, query }) {
   view = null;
   place = path;
   section = belongsTo;
+  if (door.isShut) {
+    draw();
+    return;
+  }
   render(shell(), app);
   const content = document.getElementById("content");
   const inside = document.createElement("div");
@@ -107,11 +138,33 @@ function feedAddress() {
   return `${scheme}://${location.hostname}:${port}/feed`;
 }
 
+/** Follow the feed as the present reader. */
+function follow() {
+  if (feed) {
+    feed.resume();
+    return;
+  }
+  feed = followFeed(feedAddress(), {
+    message: (message) => model.onMessage(message),
+    status: (status) => model.onStatus(status),
+    stranger: () => access.end(),
+    ticket: () => (access.isLoggedIn ? post("/feed/ticket").then(({ ticket }) => ticket) : null),
+  });
+}
+
+function enter() {
+  router.go();
+  follow();
+}
+
+function leave() {
+  feed?.pause();
+  view?.end();
+  view = null;
+  model.clear();
+}
+
 model.listen(draw);
 // What is shown since when grows older by itself.
 setInterval(() => model.changed(), 1_000);
-new Router(ROUTES, show).go();
-followFeed(feedAddress(), {
-  message: (message) => model.onMessage(message),
-  status: (status) => model.onStatus(status),
-});
+door.begin();

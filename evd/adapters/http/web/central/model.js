@@ -45,6 +45,20 @@ export class NetworkModel {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Forget the network, as for another reader. */
+  clear() {
+    this.points = new Map();
+    this.network = null;
+    this.activeRequests = 0;
+    this.events = [];
+    this.heardAt = null;
+    this.power = new PowerSeries();
+    this.version += 1;
+    this.#kinds.clear();
+    this.#events.clear();
+    this.#snapshots = 0;
+  }
+
   onStatus(status) {
     if (status === "lost") this.power.lose();
     this.status = status;

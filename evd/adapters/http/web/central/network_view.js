@@ -1,5 +1,6 @@
 // The page of the whole network.
 import { html, render } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
 import { Actions } from "/web/central/actions.js";
 import { activeSessions } from "/web/central/active_sessions.js";
 import { alerts } from "/web/central/alerts.js";
@@ -19,7 +20,7 @@ export class NetworkView {
   #model;
   #list;
   #log;
-  #power;
+  #power = null;
 
   constructor(element, model) {
     this.#element = element;
@@ -30,13 +31,13 @@ export class NetworkView {
     this.#log = new EventLog(model, redraw);
     this.draw();
     const place = element.querySelector(".power-place");
-    this.#power = new PowerPanel(place, { live: model.power });
+    if (access.may("see_health")) this.#power = new PowerPanel(place, { live: model.power });
   }
 
   end() {
     this.#list.end();
     this.#log.end();
-    this.#power.end();
+    this.#power?.end();
   }
 
   draw() {

@@ -1,5 +1,6 @@
 // One charging point: how it stands, its last day, its story, its sessions.
 import { html, nothing, render } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
 import { get } from "/web/shared/calls.js";
 import { count, duration, euroRate, euros, kw, kwh, percent, when } from "/web/shared/formats.js";
 import { icons, stateMark } from "/web/shared/icons.js";
@@ -43,8 +44,9 @@ export class PointView {
     this.#story = new Listing("/timeline", "timeline", (row) => row.id, redraw);
     this.#sessions = new Listing("/sessions", "sessions", (row) => row.session_id, redraw, SESSIONS);
     this.#at = query.get("at");
-    this.#loadStory();
     this.#sessions.load({ cp_id: this.id });
+    if (!access.may("see_health")) return;
+    this.#loadStory();
     this.#loadStatistics();
   }
 
@@ -81,8 +83,9 @@ export class PointView {
   /** What the feed says of this charging point is the sign that its story has grown. */
   #follow() {
     const sign = this.#model.signOfPoint(this.id);
-    if (!this.#at) this.#story.follow(sign);
     this.#sessions.follow(sign);
+    if (!access.may("see_health")) return;
+    if (!this.#at) this.#story.follow(sign);
     if (this.#following.isDue(sign)) this.#loadStatistics();
   }
 
@@ -101,6 +104,14 @@ export class PointView {
       return;
     }
     this.#follow();
+    if (!access.may("see_health")) {
+      render(html`${this.#head(point)} ${facts(point)} ${this.#ended()}`, this.#element);
+      return;
+    }
+    this.#drawWhole(point);
+  }
+
+  #drawWhole(point) {
     this.#notePower(point);
     const pick = (time) => this.#goTo(new Date(time).toISOString());
     render(
@@ -108,16 +119,14 @@ export class PointView {
         <section class="panel day-strip"><header><h2>Last 24 hours</h2><span class="quiet small">Press a place to read what happened then</span></header>
           <div>${this.#strips.draw(point, { large: true, pick })}</div></section>
         <div class="halves">
-          <section class="panel story"><header><h2>What happened</h2>${timeField("Around", this.#at, this.#goTo)}
+          <section class="panel story"><header><h2>What happened</h2>${this.#asked()} ${timeField("Around", this.#at, this.#goTo)}
               ${this.#at ? html`<button class="button little" @click=${() => this.#goTo(null)}>Newest</button>` : nothing}</header>
             <div class="timeline">${timeline(this.#story.rows, this.#at)}</div>
             ${this.#story.foot("Nothing has happened yet.")}</section>
           <div class="stack">
             <div class="power-place"></div>
             ${this.#reliability()}
-            <section class="panel"><header><h2>Sessions</h2><a class="small" href="#/sessions?cp_id=${this.id}">All of them</a></header>
-              ${this.#sessions.rows.length ? sessionTable(this.#sessions.rows, { withPoint: false }) : nothing}
-              ${this.#sessions.foot("No session yet.")}</section>
+            ${this.#ended()}
           </div>
         </div>`,
       this.#element,
@@ -129,8 +138,21 @@ export class PointView {
     this.#power.draw();
   }
 
+  #ended() {
+    const { rows } = this.#sessions;
+    return html`<section class="panel"><header><h2>Sessions</h2><a class="small" href="#/sessions?cp_id=${this.id}">All of them</a></header>
+      ${rows.length ? sessionTable(rows, { withPoint: false }) : nothing}
+      ${this.#sessions.foot("No session yet.")}</section>`;
+  }
+
+  /** Where it stands who asked for what here. */
+  #asked() {
+    if (!access.isLoggedIn || !access.may("operate")) return nothing;
+    return html`<a class="small" href="#/audit?cp_id=${this.id}">Audit</a>`;
+  }
+
   #head(point) {
-    const gone = point.view.state === "DISCONNECTED" && !point.view.current_session;
+    const gone = point.view.state === "DISCONNECTED" && !point.view.current_session && access.may("administer");
     return html`<div class="page-head">
       <div>
         <a class="back" href="#/">${icons.back} Network</a>

@@ -1,5 +1,6 @@
 // One session: who, where, when, what it cost, how it ended and why, and the course of its power.
 import { html, nothing, render } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
 import { get, post } from "/web/shared/calls.js";
 import { Chart } from "/web/shared/chart.js";
 import { ask } from "/web/shared/dialog.js";
@@ -69,8 +70,8 @@ export class SessionView {
       html`<div class="page-head">
           <div><a class="back" href="#/sessions">${icons.back} Sessions</a><h1>Session of ${row.driver_id}</h1></div>
           <div class="buttons">
-            ${running ? html`<button class="button" @click=${() => this.#actions.stopSession(row.session_id, row.cp_id)}>Stop session</button>` : nothing}
-            ${row.suspect && row.total_cost === null ? this.#judging() : nothing}
+            ${running && access.may("charge") ? html`<button class="button" @click=${() => this.#actions.stopSession(row.session_id, row.cp_id)}>Stop session</button>` : nothing}
+            ${row.suspect && row.total_cost === null && access.may("administer") ? this.#judging() : nothing}
           </div>
         </div>
         ${this.#notice(row)} ${facts(row, mine)}

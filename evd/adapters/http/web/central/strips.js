@@ -1,5 +1,6 @@
 // The last 24 hours of charging points, as strips. Only those that are on the screen are asked for.
 import { html, svg } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
 import { get } from "/web/shared/calls.js";
 import { clockTime, duration } from "/web/shared/formats.js";
 
@@ -32,6 +33,7 @@ export class Strips {
 
   /** The strip of a charging point; it is asked for where it is not known. */
   draw({ id, view }, { large = false, pick = null } = {}) {
+    if (!access.may("see_health")) return html`<span></span>`;
     const known = this.#known.get(id);
     if (!known || Date.now() - known.askedAt > FRESH_MS) this.#want(id);
     // It moves on once a minute: more would be drawn and not seen.

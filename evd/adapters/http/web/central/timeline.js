@@ -31,7 +31,7 @@ function nearestTo(rows, time) {
   return found;
 }
 
-function entry({ kind, ts, text, session_id, driver_id, kwh: energy, euros: money }, marked) {
+function entry({ kind, ts, text, who, session_id, driver_id, kwh: energy, euros: money }, marked) {
   const [words, icon, mood] = KINDS[kind] ?? [kind, icons.warn, "plain"];
   const amounts = [
     energy !== null && energy !== undefined ? kwh(energy) : "",
@@ -41,7 +41,7 @@ function entry({ kind, ts, text, session_id, driver_id, kwh: energy, euros: mone
     <time datetime=${ts} title=${dateTime(ts)}>${clockSeconds(ts)}</time>
     <span class="dot">${icon}</span>
     <div>
-      <p><b>${session_id ? html`<a href="#/session/${session_id}">${words}</a>` : words}</b>${driver_id && !text.includes(driver_id) ? html` · ${driver_id}` : nothing}</p>
+      <p><b>${session_id ? html`<a href="#/session/${session_id}">${words}</a>` : words}</b>${driver_id && !text.includes(driver_id) ? html` · ${driver_id}` : nothing}${who ? ` · by ${who}` : nothing}</p>
       ${text ? html`<p class="quiet">${text}</p>` : nothing}
       ${amounts.length ? html`<p class="number">${amounts.join(" · ")}</p>` : nothing}
     </div>

@@ -1,14 +1,28 @@
 // Calls of the JSON API of the host that this page came from.
 const ANSWER_MS_MAX = 20_000;
+// A login that fails ends no session.
+const LOGIN = "/auth/login";
+
+let onStranger = () => {};
 
 /** A call that failed; its message is a sentence for a person. */
 export class CallFailed extends Error {
-  /** @param {number} status 0 where no answer came. @param {string | null} field */
-  constructor(sentence, status = 0, field = null) {
+  /**
+   * @param {number} status 0 where no answer came
+   * @param {string | null} field
+   * @param {number | null} retryS after so many seconds it may be tried again
+   */
+  constructor(sentence, status = 0, field = null, retryS = null) {
     super(sentence);
     this.status = status;
     this.field = field;
+    this.retryS = retryS;
   }
+}
+
+/** Have `listener` told of each call that the server refuses because it knows no reader. */
+export function whenStranger(/** @type {() => void} */ listener) {
+  onStranger = listener;
 }
 
 /** A path with its query; parameters that are null or empty are left out, arrays repeated. */
@@ -55,8 +69,14 @@ async function call(method, path, body = undefined, signal = undefined) {
   }
   const found = parsed(text);
   if (answer.ok) return found;
-  const sentence = found?.error ?? `The server answered ${answer.status}.`;
-  throw new CallFailed(sentence, answer.status, found?.field ?? null);
+  if (answer.status === 401 && path !== LOGIN) onStranger();
+  throw failureOf(answer, found);
+}
+
+function failureOf({ status, headers }, found) {
+  const sentence = found?.error ?? `The server answered ${status}.`;
+  const retry = headers.get("Retry-After");
+  return new CallFailed(sentence, status, found?.field ?? null, retry === null ? null : Number(retry));
 }
 
 function parsed(text) {

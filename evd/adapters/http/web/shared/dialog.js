@@ -19,11 +19,20 @@ const LOOK_MS = 100;
 
 /** Ask, do it, and follow it until it is so; resolves when the dialog is closed. */
 export function ask(/** @type {Question} */ question) {
+  return openDialog((dialog) => new Asking(dialog, question));
+}
+
+/**
+ * Open a dialog, whose title has the id `ask-title`; resolves with its view's `outcome` when it is
+ * closed.
+ * @param {(dialog: HTMLDialogElement) => {draw: () => void, end: () => void, outcome: unknown}} make
+ */
+export function openDialog(make) {
   const dialog = document.createElement("dialog");
   dialog.className = "ask";
   dialog.setAttribute("aria-labelledby", "ask-title");
   document.body.append(dialog);
-  const view = new Asking(dialog, question);
+  const view = make(dialog);
   view.draw();
   dialog.showModal();
   return new Promise((resolve) => {
@@ -33,6 +42,11 @@ export function ask(/** @type {Question} */ question) {
       resolve(view.outcome);
     });
   });
+}
+
+/** Close what is open, as for a reader who is gone. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }
 
 class Asking {

@@ -28,6 +28,7 @@ export class Renewed {
   #openedAt = 0;
   #heardAt = 0;
   #timer = 0;
+  #isPaused = false;
 
   /**
    * @param {object} how
@@ -44,8 +45,20 @@ export class Renewed {
     addEventListener("pagehide", () => this.#leave());
     document.addEventListener("visibilitychange", () => this.#look());
     setInterval(() => this.#look(), LOOK_MS);
-    status("connecting");
-    this.#dial();
+    this.resume();
+  }
+
+  /** Close the connection, and make no other one until it is resumed. */
+  pause() {
+    this.#isPaused = true;
+    this.#leave();
+  }
+
+  resume() {
+    this.#isPaused = false;
+    this.#failures = 0;
+    this.#status("connecting");
+    this.#tryNow();
   }
 
   #dial() {
@@ -86,7 +99,7 @@ export class Renewed {
   }
 
   #tryNow() {
-    if (!this.#close) this.#dial();
+    if (!this.#close && !this.#isPaused) this.#dial();
   }
 
   #look() {
