@@ -8,9 +8,13 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import attrs
+import trio
 from litestar import Response
 
 from evd.adapters.http.pages import PageAccess
+
+# How soon an answer that goes on is cut off once its reader is not known any more.
+LOOK_S: Final = 0.1
 
 Fields = dict[str, Any]
 Answer = tuple[int, Fields, Mapping[str, str]]
@@ -66,9 +70,23 @@ class Guard:
                 if answer := self._answer(scope["method"], path, body, cookie, role):
                     await _send_json(send, *answer)
                 else:
-                    await app(scope, _repeat(body), send)
+                    await self._serve(app, scope, _repeat(body), send)
 
         return guarded
+
+    async def _serve(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
+        """Have the app answer, for as long as its reader is known."""
+        cookie = self._cookie_of(scope)
+
+        async def watch() -> None:
+            while not cookie or cookie in self.cookies:
+                await trio.sleep(LOOK_S)
+            answering.cancel_scope.cancel()
+
+        async with trio.open_nursery() as answering:
+            answering.start_soon(watch)
+            await app(scope, receive, send)
+            answering.cancel_scope.cancel()
 
     def _cookie_of(self, scope: Any) -> str:
         header = dict(scope["headers"]).get(b"cookie", b"").decode()
@@ -91,6 +109,8 @@ class Guard:
             ticket = secrets.token_urlsafe(8)
             self.tickets[ticket] = cookie
             return 201, {"ticket": ticket}, {}
+        if role not in RANKS:
+            return None
         if (needed := _role_for(method, path)) and RANKS.index(role) < RANKS.index(needed):
             return 403, {"error": f"this needs the role {needed}"}, {}
         return None
@@ -127,8 +147,13 @@ async def _body(receive: Any) -> bytes:
 
 
 def _repeat(body: bytes) -> Any:
+    """Hands an app the body, and then nothing more."""
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive() -> Fields:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not parts:
+            await trio.sleep_forever()
+        return parts.pop()
 
     return receive
 

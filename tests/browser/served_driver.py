@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from evd.core.access.roles import Auth
 from tests.adapters.http.driver_scene import Scene, dashboard
 
 READY_S_MAX: Final = 20.0
@@ -14,13 +15,18 @@ LOOK_S: Final = 0.1
 
 
 @contextmanager
-def served_driver(prepare: Callable[[Scene], None]) -> Iterator[str]:
-    """The address of the page of a driver who charges; `prepare` is called before it is asked."""
+def served_driver(
+    prepare: Callable[[Scene], None] = lambda scene: None,
+    auth: Auth = Auth.OFF,
+    token: Callable[[], str | None] = lambda: None,
+) -> Iterator[str]:
+    """The address of the page of a driver who charges; `prepare` is called before it is asked, and
+    `token` lets in."""
     found: list[str] = []
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        async with dashboard() as scene:
+        async with dashboard(auth, token) as scene:
             prepare(scene)
             found.append(f"http://127.0.0.1:{scene.port}/")
             ready.set()

@@ -1,5 +1,8 @@
 // Where the page begins: the stream fills the model, the address chooses the view.
 import { html, nothing, render } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
+import { get } from "/web/shared/calls.js";
+import { Door } from "/web/shared/door.js";
 import { tell } from "/web/shared/favicon.js";
 import { drawWithFocus } from "/web/shared/focus.js";
 import { icons } from "/web/shared/icons.js";
@@ -38,21 +41,31 @@ const SECOND_MS = 1_000;
 const driverId = document.querySelector('meta[name="evd-driver-id"]').content;
 const model = new DriverModel(driverId);
 const actions = new Actions(model);
+const door = new Door({ enter, leave, draw }, driverId);
+const router = new Router(ROUTES, show);
 const app = document.getElementById("app");
 app.replaceChildren();
 
 let view = null;
 let section = "/";
 let drawing = false;
+let events = null;
 
 function shell() {
   return html`<header class="top">
       <a class="brand" href="#/"><span class="logo">${icons.bolt}</span><span>${TITLE}</span></a>
       <nav class="tabs" aria-label="Pages">${TABS.map(tab)}</nav>
-      <div class="right"><span class="who">${model.driverId}</span>${themeToggle(draw)}</div>
+      <div class="right"><span class="who">${model.driverId}</span>${door.account()}${themeToggle(draw)}</div>
     </header>
     ${warning()}
     <main id="content" tabindex="-1"></main>`;
+}
+
+function loginTop(back) {
+  return html`<header class="top">
+    <a class="brand" href="#/" @click=${back}><span class="logo">${icons.bolt}</span><span>${TITLE}</span></a>
+    <div class="right"><span class="who">${model.driverId}</span>${themeToggle(draw)}</div>
+  </header>`;
 }
 
 function tab([path, name, icon]) {
@@ -79,6 +92,10 @@ function warningText() {
 
 function draw() {
   drawing = false;
+  if (door.isShut) {
+    door.draw(app, TITLE, loginTop);
+    return;
+  }
   drawWithFocus(() => {
     render(shell(), app);
     view?.draw(document.getElementById("content"));
@@ -100,7 +117,12 @@ function changed() {
 
 function show({ View, section: belongsTo, id }) {
   view?.end();
+  view = null;
   section = belongsTo;
+  if (door.isShut) {
+    draw();
+    return;
+  }
   view = new View(model, { actions, changed, id });
   if (section === "/news") model.unread = 0;
   draw();
@@ -117,17 +139,40 @@ model.onNews = (fresh) => {
   if (section === "/news" && !document.hidden) model.unread = 0;
 };
 
-new Router(ROUTES, show).go();
-followEvents(actions.path("/events"), {
-  message(message) {
-    model.take(message);
-    changed();
-  },
-  status(status) {
-    model.status = status;
-    changed();
-  },
-});
+function follow() {
+  if (events) {
+    events.resume();
+    return;
+  }
+  events = followEvents(actions.path("/events"), {
+    message(message) {
+      model.take(message);
+      changed();
+    },
+    status(status) {
+      model.status = status;
+      changed();
+    },
+    // A browser does not say why it was refused: another call finds out whether a login is needed.
+    failed() {
+      if (access.isLoggedIn) get(actions.path("/sessions/current")).catch(() => {});
+    },
+  });
+}
+
+function enter() {
+  router.go();
+  follow();
+}
+
+function leave() {
+  events?.pause();
+  view?.end();
+  view = null;
+  model.clear();
+}
+
+door.begin();
 // How long a session has run counts on by itself.
 setInterval(() => model.current && !document.hidden && changed(), SECOND_MS);
 addEventListener("load", keepFiles);

@@ -37,6 +37,16 @@ export class DriverModel {
     this.driverId = driverId;
   }
 
+  /** Forget all but the driver's id. */
+  clear() {
+    this.trouble = this.lost = this.current = this.points = this.heardAt = this.ended = null;
+    this.requests = [];
+    this.news = [];
+    this.unread = 0;
+    this.#sorted = null;
+    this.#isNew = true;
+  }
+
   /** Take a message of the stream. */
   take(message) {
     const { now, type, charging_points: points, removed = [], news, ...state } = message;

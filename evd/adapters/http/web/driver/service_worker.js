@@ -31,7 +31,8 @@ async function begin() {
 
 async function fresh(request) {
   const cache = await caches.open(CACHE);
-  const kept = await cache.match(request);
+  // The page asks so for what holds now, and not for what was kept.
+  const kept = request.cache === "no-store" ? null : await cache.match(request);
   if (kept && request.mode !== "navigate" && Date.now() < keptUntil) return kept;
   try {
     const answer = await fetch(request, kept ? { signal: AbortSignal.timeout(SILENT_MS_MAX) } : {});

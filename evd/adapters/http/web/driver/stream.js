@@ -8,7 +8,10 @@ const SILENCE_MS_MAX = 12_000;
 
 /**
  * Follow the events at `address`.
- * @param {{message: (message: object) => void, status: (status: StreamStatus) => void}} hear
+ * @param {object} hear
+ * @param {(message: object) => void} hear.message
+ * @param {(status: StreamStatus) => void} hear.status
+ * @param {() => void} hear.failed it ended, or never began
  */
 export function followEvents(address, hear) {
   const open = (link) => {
@@ -20,7 +23,10 @@ export function followEvents(address, hear) {
       if (message.type === "snapshot") link.live();
     };
     source.addEventListener("alive", link.heard);
-    source.onerror = link.lose;
+    source.onerror = () => {
+      link.lose();
+      hear.failed();
+    };
     return () => source.close();
   };
   return new Renewed({ open, status: hear.status, silenceMs: SILENCE_MS_MAX });
