@@ -1,6 +1,7 @@
 """The admin's pages: users, tokens, the audit."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests.browser.chromium import PHONE, WIDE, Watched, watched_page
 from tests.browser.crowd import Crowd, Served, served_crowd
 from tests.browser.guard import Answer, Fields, Guard
-from tests.browser.test_accessible import serious_faults
+from tests.browser.test_accessible import FITS_S_MAX, WIDTHS, serious_faults
 from tests.browser.test_login import Guarded, log_in, wait_login
 
 if TYPE_CHECKING:
@@ -132,6 +133,23 @@ def test_axe_finds_nothing_serious_for_an_admin(
         page.get_by_role("dialog").get_by_role("button", name="Make").click()
         watched.wait(page.get_by_role("button", name="Copy").is_visible, "the token")
         assert serious_faults(watched) == []
+        watched.check()
+
+
+def test_nothing_of_an_admin_is_wider_than_the_screen(browser: "Browser", guarded: Guarded) -> None:
+    """Proves: with the longest names, no page must be scrolled sideways, down to 320 pixels."""
+    guarded.guard.users[LONG] = "admin"
+    with watched_page(browser, guarded.served.url) as watched:
+        page = watched.page
+        wait_login(watched)
+        log_in(watched, LONG)
+        for place in ("#/", *PLACES):
+            page.goto(guarded.served.url + place)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 800})
+                fits = "document.documentElement.scrollWidth <= innerWidth"
+                watched.wait(partial(page.evaluate, fits), f"{place} fits into {width}", FITS_S_MAX)
+        assert page.get_by_role("button", name="Log out").is_visible()
         watched.check()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+OF_THE_NETWORK = {"/faults", "/faults/statistics", "/health/history", "/power", "/states"}
+OF_THE_NETWORK |= {"/timeline"}
 TOKEN = "evd_operator_" + "a" * 43
 
 
@@ -170,6 +173,23 @@ def test_an_operator_stops_but_administers_nothing(watched: Watched, guarded: Gu
     dialog = watched.page.get_by_role("dialog")
     dialog.get_by_role("button", name="Stop", exact=True).click()
     watched.wait(lambda: "this needs the role admin" in dialog.inner_text(), "the refusal")
+
+
+def test_a_driver_asks_for_nothing_that_is_refused(watched: Watched, guarded: Guarded) -> None:
+    """Proves: Central's page of a driver has the charging points, and none of the calls that only
+    those of the network may make."""
+    guarded.guard.users["dora"] = "driver"
+    asked: list[str] = []
+    watched.page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    log_in(watched, "dora")
+    watched.wait_card("CP-00001", "ON")
+    assert watched.page.get_by_role("link", name="Faults").count() == 0
+    assert watched.page.get_by_role("log").count() == 0
+    assert watched.card("CP-00001").get_by_role("button").all_inner_texts() == ["Stop session"]
+    watched.page.get_by_text("CP-00001", exact=True).first.click()
+    sessions = watched.page.get_by_role("heading", name="Sessions")
+    watched.wait(sessions.is_visible, "the page of CP-00001")
+    assert not OF_THE_NETWORK.intersection(asked)
 
 
 def test_a_session_that_ends_brings_the_login_back(watched: Watched, guarded: Guarded) -> None:

@@ -1,5 +1,5 @@
 // The page of the whole network.
-import { html, render } from "/web/shared/lit.js";
+import { html, nothing, render } from "/web/shared/lit.js";
 import { access } from "/web/shared/access.js";
 import { Actions } from "/web/central/actions.js";
 import { activeSessions } from "/web/central/active_sessions.js";
@@ -11,6 +11,7 @@ import { totals } from "/web/central/totals.js";
 
 // On a narrow screen one of these is shown at a time.
 const TABS = { points: "Charging points", sessions: "Active sessions", events: "Events" };
+const OF_DRIVERS = ["points", "sessions"];
 
 let tab = "points";
 
@@ -53,7 +54,7 @@ export class NetworkView {
             <section class="points" aria-label="Charging points"></section>
           </div>
           <aside class="rail">
-            ${activeSessions(model)} ${this.#log.template()}
+            ${activeSessions(model)} ${access.may("see_health") ? this.#log.template() : nothing}
           </aside>
         </div>`,
       this.#element,
@@ -77,7 +78,7 @@ export class NetworkView {
     const button = ([name, words]) =>
       html`<button aria-pressed=${tab === name} @click=${choose(name)}>${words}</button>`;
     return html`<div class="segments tabs" role="group" aria-label="Part of the page">
-      ${Object.entries(TABS).map(button)}
+      ${Object.entries(TABS).filter(([name]) => access.may("see_health") || OF_DRIVERS.includes(name)).map(button)}
     </div>`;
   }
 }

@@ -1,5 +1,6 @@
 // The figures of the whole network, one glance wide.
 import { html, nothing } from "/web/shared/lit.js";
+import { access } from "/web/shared/access.js";
 import { count, euros, kw, kwh } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 
@@ -30,7 +31,9 @@ export function totals(/** @type {import("/web/central/model.js").NetworkModel} 
   return html`<section class="totals" aria-label="Totals">
     ${STATES.map(state)}
     ${figure("Power now", kw(model.kw), requests === 1 ? "1 open request" : `${count(requests)} open requests`)}
-    ${figure("Sessions today", count(today.sessions), "ended since 0:00 UTC")}
-    ${figure("Energy today", kwh(today.kwh))} ${figure("Billed today", euros(today.euros))}
+    ${access.may("see_health")
+      ? html`${figure("Sessions today", count(today.sessions), "ended since 0:00 UTC")}
+          ${figure("Energy today", kwh(today.kwh))} ${figure("Billed today", euros(today.euros))}`
+      : nothing}
   </section>`;
 }

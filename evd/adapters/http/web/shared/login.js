@@ -117,7 +117,7 @@ export function account(/** @type {() => void} */ logIn) {
   const { isOff, isLoggedIn, reader } = access;
   if (isOff) return nothing;
   if (!isLoggedIn) return html`<button class="button" @click=${logIn}>Log in</button>`;
-  const leave = () => access.logOut().catch((error) => toast(error.message, "failed"));
+  const leave = () => access.logOut().catch((error) => access.isLoggedIn && toast(error.message, "failed"));
   return html`<span class="account"><b>${reader.user}</b> <span class="quiet">${reader.role}</span></span>
     <button class="button bare leave" aria-label="Log out" @click=${leave}>${icons.leave}<span>Log out</span></button>`;
 }
