@@ -59,18 +59,19 @@ class Guard:
         async def guarded(scope: Any, receive: Any, send: Any) -> None:
             cookie = self._cookie_of(scope)
             role, name = self.cookies.get(cookie, ("", ""))
-            path = unquote(scope["path"])
+            method, path, body = scope["method"], unquote(scope["path"]), await _body(receive)
+            fields = json.loads(body) if body else {}
+            if method != "GET":
+                self.calls.append((method, path, fields))
             if path == "/":
                 made = page(PageAccess(self.auth, role, name))
                 await _send(send, 200, str(made.content).encode(), "text/html", made.headers)
             elif not role and not path.startswith(TO_STRANGERS[1:]):
                 await _send_json(send, 401, {"error": "log in, or send a token"})
+            elif answer := self._answer(method, path, fields, cookie, role):
+                await _send_json(send, *answer)
             else:
-                body = await _body(receive)
-                if answer := self._answer(scope["method"], path, body, cookie, role):
-                    await _send_json(send, *answer)
-                else:
-                    await self._serve(app, scope, _repeat(body), send)
+                await self._serve(app, scope, _repeat(body), send)
 
         return guarded
 
@@ -93,11 +94,10 @@ class Guard:
         found = SimpleCookie(header).get(self.cookie)
         return found.value if found else ""
 
-    def _answer(self, method: str, path: str, body: bytes, cookie: str, role: str) -> Answer | None:
+    def _answer(
+        self, method: str, path: str, fields: Fields, cookie: str, role: str
+    ) -> Answer | None:
         """The guard's own answer, None for the app's."""
-        fields = json.loads(body) if body else {}
-        if method != "GET":
-            self.calls.append((method, path, fields))
         if (method, path) in self.answers:
             return self.answers[method, path]
         if path == "/auth/login":

@@ -72,6 +72,11 @@ def fill(watched: Watched, user: str, password: str) -> None:
 def log_in(watched: Watched, user: str) -> None:
     """Log in, and wait until the page lives."""
     fill(watched, user, f"{user} password")
+    wait_live(watched)
+
+
+def wait_live(watched: Watched) -> None:
+    """Wait until the page follows the feed."""
     live = watched.page.get_by_text("live", exact=True)
     watched.wait(lambda: live.count() == 1, "a live page")
 
@@ -211,8 +216,23 @@ def test_a_session_that_ends_brings_the_login_back(watched: Watched, guarded: Gu
     watched.wait(lambda: heading.inner_text().startswith("CP-00002"), "the page goes on")
     assert watched.page.evaluate("window.same") is True
     # Nothing is asked again by itself that changes something.
-    asked = {path for _, path, _ in guarded.guard.calls}
-    assert asked == {"/auth/login", "/feed/ticket"}
+    asked = [path for _, path, _ in guarded.guard.calls]
+    assert asked == ["/auth/login", "/feed/ticket"] * 2
+
+
+def test_another_reader_sees_nothing_of_the_one_before(watched: Watched, guarded: Guarded) -> None:
+    """Proves: the network that one reader saw is not shown to the next one, who has not been told
+    of it by the server."""
+    log_in(watched, "oscar")
+    watched.wait_card("CP-00001", "ON")
+    guarded.guard.end_all()
+    wait_login(watched)
+    away: Answer = (503, {"error": "not now"}, {})
+    guarded.guard.answers["POST", "/feed/ticket"] = away
+    fill(watched, "vera", "vera password")
+    lost = watched.page.get_by_text("connection lost")
+    watched.wait(lost.is_visible, "a page without a feed")
+    assert watched.page.get_by_text("CP-00001").count() == 0
 
 
 def test_a_call_that_is_refused_brings_the_login_back(watched: Watched, guarded: Guarded) -> None:
@@ -236,8 +256,7 @@ def test_each_connection_of_the_feed_has_a_ticket_of_its_own(
         lambda: guarded.guard.calls.count(("POST", "/feed/ticket", {})) == asked + 1,
         "another ticket",
     )
-    live = watched.page.get_by_text("live", exact=True)
-    watched.wait(lambda: live.count() == 1, "a live page")
+    wait_live(watched)
 
 
 def test_a_logout_is_one_in_every_tab(watched: Watched, guarded: Guarded) -> None:
