@@ -1,6 +1,7 @@
 """The pages of a real Central that wants to know who calls, from its first admin on."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -34,13 +35,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Network(tmp_path_factory.mktemp("network")) as network:
         network.broker.start()
         network.central("--auth", "required").start_until_ready()
-        socket = str(network.folder / "central" / "admin.sock")
-        with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=20) as client:
-            ada = {"user": "ada", "password": PASSWORD, "role": "admin"}
-            answer = client.post("http://localhost/users", json=ada)
-            assert answer.status_code == 201, answer.text
+        add_ada(network)
         yield Site(network, f"http://127.0.0.1:{network.http_port}/")
         assert "Traceback" not in network.central().logged()
+
+
+def add_ada(network: Network) -> None:
+    """Make the first admin, over the admin socket."""
+    socket = str(network.folder / "central" / "admin.sock")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=20) as client:
+        ada = {"user": "ada", "password": PASSWORD, "role": "admin"}
+        answer = client.post("http://localhost/users", json=ada)
+        assert answer.status_code == 201, answer.text
 
 
 @pytest.fixture
@@ -186,3 +192,33 @@ def test_central_that_restarts_keeps_the_login(site: Site, watched: Watched) -> 
     watched.wait(lost.is_visible, "connection lost")
     central.start_until_ready()
     wait_live(watched)
+
+
+def test_on_the_way_over_a_login_is_offered(browser: "Browser", tmp_path: Path) -> None:
+    """Proves: with `--auth warn` the page works for everybody as before, and offers a login; the
+    charging point's story then says who stopped it."""
+    with Network(tmp_path) as network:
+        network.central("--auth", "warn")
+        network.up("CP-001")
+        add_ada(network)
+        with watched_page(browser, f"http://127.0.0.1:{network.http_port}/") as watched:
+            page = watched.page
+            watched.wait_card("CP-001", "ON")
+            stop = watched.card("CP-001").get_by_role("button", name="Stop", exact=True)
+            assert stop.is_visible()
+            assert page.get_by_role("link", name="Admin").count() == 0
+            page.get_by_role("button", name="Log in").click()
+            wait_login(watched)
+            page.get_by_role("link", name="EV charging network").click()
+            watched.wait_card("CP-001", "ON")
+            page.get_by_role("button", name="Log in").click()
+            log_in(watched, "ada")
+            watched.wait(stop.is_visible, "the button")
+            dialog = press(watched, "Stop")
+            dialog.get_by_role("button", name="Stop", exact=True).click()
+            watched.wait(lambda: "takes no drivers" in dialog.inner_text(), "it is stopped")
+            dialog.get_by_role("button", name="Close").click()
+            page.get_by_text("CP-001", exact=True).first.click()
+            entry = page.get_by_role("listitem").filter(has_text="Stopped · by ada")
+            watched.wait(entry.is_visible, "who stopped it")
+            watched.check()
