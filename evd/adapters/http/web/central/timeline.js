@@ -42,7 +42,7 @@ function entry({ kind, ts, text, who, session_id, driver_id, kwh: energy, euros:
     <span class="dot">${icon}</span>
     <div>
       <p><b>${session_id ? html`<a href="#/session/${session_id}">${words}</a>` : words}</b>${driver_id && !text.includes(driver_id) ? html` · ${driver_id}` : nothing}${who ? ` · by ${who}` : nothing}</p>
-      ${text ? html`<p class="quiet">${text}</p>` : nothing}
+      ${text && !who ? html`<p class="quiet">${text}</p>` : nothing}
       ${amounts.length ? html`<p class="number">${amounts.join(" · ")}</p>` : nothing}
     </div>
   </li>`;
