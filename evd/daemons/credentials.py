@@ -159,6 +159,8 @@ class Credentials:
             text = "The Unix time at which the first of its certificates ends"
             metrics.gauge(NOT_AFTER, text).set_function(lambda: self.not_after_s or 0.0)
         held = {each.flag.removeprefix("--"): each for each in self.all}
+        if not held:
+            return
         gauge = metrics.gauge(
             RENEWAL_FAILED,
             "1 while its file is wrong and the one before goes on",

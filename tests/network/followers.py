@@ -1,6 +1,7 @@
 """Clients of the status feed, each in a thread of its own, so that a test may wait for others."""
 
 import json
+import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -20,11 +21,13 @@ Fields = dict[str, Any]
 
 @asynccontextmanager
 async def connected(
-    url: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    url: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[WebSocketConnection]:
-    """A connection to the feed at `url`."""
+    """A connection to the feed at `url`, with `context` by TLS."""
     with ending_stray_cancels():
-        async with open_websocket_url(url, extra_headers=[*headers]) as connection:
+        async with open_websocket_url(url, context, extra_headers=[*headers]) as connection:
             yield connection
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from tests.network import brokers
 from tests.network.central_http import ANSWER_S_MAX, CentralHttp
+from tests.network.certificates import Certificates
 from tests.network.processes import Program, Relay, free_port
 
 READY_S_MAX = brokers.READY_S_MAX
@@ -41,10 +42,13 @@ class Network(CentralHttp):
         nodes: Sequence[Program] = (),
         bootstrap: str | None = None,
         envs: Mapping[str, Mapping[str, str]] | None = None,
+        certificates: Certificates | None = None,
     ) -> None:
         """`broker`: which of `brokers`; or `nodes` and `bootstrap` of a Kafka of the test's own.
-        `envs`: more environment variables for programs, by their names."""
+        `envs`: more environment variables for programs, by their names.  `certificates`: Central's
+        ports speak TLS, and monitors and drivers dial it so."""
         self.folder = folder
+        self.certificates = certificates
         self.envs = envs or {}
         self.broker_port = free_port()
         self.bootstrap = bootstrap or f"127.0.0.1:{self.broker_port}"
@@ -56,9 +60,9 @@ class Network(CentralHttp):
         self.broker = nodes[0] if nodes else brokers.make_broker(folder, self.broker_port, broker)
         self.programs["broker"] = self.broker
         self.points: dict[str, ChargingPoint] = {}
-        super().__init__(
-            httpx.Client(base_url=f"http://127.0.0.1:{self.http_port}", timeout=ANSWER_S_MAX)
-        )
+        self.url = f"{'https' if certificates else 'http'}://127.0.0.1:{self.http_port}"
+        verify = certificates.trusting() if certificates else False
+        super().__init__(httpx.Client(base_url=self.url, timeout=ANSWER_S_MAX, verify=verify))
 
     def __enter__(self) -> "Network":
         return self
@@ -98,8 +102,13 @@ class Network(CentralHttp):
             *("--listen-port", control_port),
             *("--feed-port", feed_port),
             *("--state-dir", str(state_dir)),
+            *(self.certificates.server_flags if self.certificates else ()),
             *flags,
         )
+
+    @property
+    def _dial_flags(self) -> tuple[str, ...]:
+        return self.certificates.client_flags if self.certificates else ()
 
     def relay(self, target_port: int) -> Relay:
         """Start a relay to a port of this network."""
@@ -135,6 +144,7 @@ class Network(CentralHttp):
             *("--cp-e-port", str(port)),
             *("--central-port", str(self.control_port)),
             *("--state-dir", str(self.folder / "monitors" / name)),
+            *self._dial_flags,
             *monitor_flags,
         )
         self.points[name] = ChargingPoint(engine, monitor, state_dir)
@@ -151,7 +161,8 @@ class Network(CentralHttp):
             *("--kafka-bootstrap", self.bootstrap),
             *("--requests-file", str(file)),
             *("--state-dir", str(self.folder / "drivers" / driver_id)),
-            *("--central-url", f"http://127.0.0.1:{self.http_port}"),
+            *("--central-url", self.url),
+            *self._dial_flags,
             *flags,
         )
 

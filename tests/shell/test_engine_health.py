@@ -11,8 +11,11 @@ from evd.core.wire import codec
 from evd.core.wire.control import Ping, Pong
 from evd.core.wire.framing import encode
 from evd.core.wire.messages import CpState
+from evd.daemons.credentials import Held, WantedToken
 from evd.daemons.engine.health_port import CONNECTIONS_MAX, HealthPort
 from evd.daemons.engine.metrics import Counts
+
+TOKEN = "evd_monitor_" + "x" * 43
 
 
 class Ready:
@@ -74,6 +77,35 @@ async def test_who_asks_much_at_once_and_reads_is_answered() -> None:
             while answers < 500:
                 answers += len(await peer.receive())
         nursery.cancel_scope.cancel()
+
+
+async def test_a_wrong_token_is_hung_up_on() -> None:
+    """Proves: where a token is wanted a PING without it, or with another, is never answered: its
+    connection is closed and counted; the right one is answered."""
+    held, counts = Held("--token-file", lambda: TOKEN), Counts()
+    port = HealthPort(Ready(), counts, WantedToken(held))  # type: ignore[arg-type]
+    for wrong in (None, "", TOKEN[:-1], TOKEN.upper()):
+        ours, theirs = trio.testing.memory_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(port.serve, FramedStream(theirs))
+            peer = FramedStream(ours)
+            await peer.send(codec.encode_control(Ping(1, None, token=wrong)))
+            await trio.testing.wait_all_tasks_blocked()
+            assert not nursery.child_tasks
+            await theirs.aclose()
+            with pytest.raises(CONNECTION_OVER):
+                await peer.receive()
+    assert counts.wrong_tokens == 4
+    ours, theirs = trio.testing.memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(port.serve, FramedStream(theirs))
+        peer = FramedStream(ours)
+        await peer.send(codec.encode_control(Ping(1, None, token=TOKEN)))
+        (frame,) = await peer.receive()
+        assert isinstance(frame, bytes)
+        assert isinstance(codec.decode_health(frame), Pong)
+        nursery.cancel_scope.cancel()
+    assert counts.wrong_tokens == 4
 
 
 async def test_only_the_monitors_connection_is_believed_alone(

@@ -18,10 +18,13 @@ from evd.adapters.http.access.passes import Gate
 from evd.adapters.http.connection import OPEN_GATE, Bounds
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
+from evd.adapters.http.serving import Listeners
+from evd.adapters.tls import TlsListener, load_server
 from evd.core.central.overview import DayTotals, EventKind, FeedEvent, Network
 from evd.core.central.point import Point
 from evd.core.central.rows import ChargingPoint
 from evd.core.central.views import CpView
+from tests.network.certificates import Certificates
 from tests.network.followers import connected
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -68,9 +71,11 @@ class Scene:
     metrics: Metrics
     port: int
     stopping: trio.Event
+    certificates: Certificates | None = None
 
     def url(self, query: str = "", path: str = "/feed") -> str:
-        return f"ws://127.0.0.1:{self.port}{path}{query}"
+        scheme = "ws" if self.certificates is None else "wss"
+        return f"{scheme}://127.0.0.1:{self.port}{path}{query}"
 
     @contextlib.asynccontextmanager
     async def client(
@@ -80,7 +85,8 @@ class Scene:
         headers = [(b"origin", origin.encode())] if origin else []
         if token:
             headers.append((b"authorization", f"Bearer {token}".encode()))
-        async with connected(self.url(query), headers) as connection:
+        context = None if self.certificates is None else self.certificates.trusting()
+        async with connected(self.url(query), headers, context) as connection:
             yield connection
 
     @contextlib.asynccontextmanager
@@ -88,6 +94,18 @@ class Scene:
         """A bare connection to the port."""
         async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
             yield stream
+
+    @contextlib.asynccontextmanager
+    async def bytes_of(self) -> AsyncIterator[trio.abc.Stream]:
+        """A connection to the port that carries bytes, by TLS where the port speaks it."""
+        async with self.raw() as stream:
+            if self.certificates is None:
+                yield stream
+            else:
+                context = self.certificates.trusting()
+                secure = trio.SSLStream(stream, context, server_hostname="127.0.0.1")
+                await secure.do_handshake()
+                yield secure
 
     async def refusal(self, query: str = "", path: str = "/feed", **headers: str) -> Message:
         """The status and the JSON of the answer to a handshake that is refused."""
@@ -131,8 +149,10 @@ async def feed(
     patience: Patience = PATIENCE,
     gate: Gate = OPEN_GATE,
     is_still: IsStill | None = None,
+    certificates: Certificates | None = None,
 ) -> AsyncIterator[Scene]:
-    """A feed that is live with these charging points, served until the end of the block."""
+    """A feed that is live with these charging points, served until the end of the block, by TLS
+    where there are certificates."""
     registry = Metrics()
     metrics = FeedMetrics(registry)
     publisher = Publisher(metrics)
@@ -140,11 +160,15 @@ async def feed(
     publisher.go_live()
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
-    scene = Scene(publisher, registry, port, trio.Event())
+    scene = Scene(publisher, registry, port, trio.Event(), certificates)
+    ports: Listeners = listeners
+    if certificates is not None:
+        side = load_server(certificates.cert, certificates.key)
+        ports = [TlsListener(each, lambda: side) for each in listeners]
     server = FeedServer(publisher, metrics, origins, patience, is_still)
     hosts = Hosts(("here",))
     async with trio.open_nursery() as nursery:
-        run = partial(server.run, listeners, stopping=scene.stopping, hosts=hosts)
+        run = partial(server.run, ports, stopping=scene.stopping, hosts=hosts)
         nursery.start_soon(partial(run, bounds=bounds, gate=gate))
         yield scene
         scene.stopping.set()

@@ -22,6 +22,11 @@ class Server(httpx.AsyncClient):
         super().__init__(base_url=f"http://127.0.0.1:{port}")
         self.metrics = Metrics()
         self.reason: str | None = None
+        self.wanted: str | None = None
+
+    def may_read(self, shown: str | None) -> bool:
+        """Whether a caller has shown what is wanted."""
+        return self.wanted in (None, shown)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ async def server() -> AsyncIterator[Server]:
 
         async def serve() -> None:
             await serve_metrics(
-                MetricsPort(listeners, ["x"]),
+                MetricsPort(listeners, ["x"], may_read=server.may_read),
                 service="evd-engine",
                 render=server.metrics.render,
                 health=lambda: server.reason,
@@ -109,6 +114,26 @@ async def test_a_query_is_refused(server: Server, query: str) -> None:
         assert (response.status_code, response.json()) == (400, wrong)
         assert (await server.post(f"{path}?{query}")).status_code == 405
     assert (await server.get(f"/?{query}")).status_code == 404
+
+
+async def test_a_stranger_learns_nothing_but_the_status(server: Server) -> None:
+    """Proves: where a token is wanted nobody else gets metrics, a reason, or even to know which
+    paths there are; whether the program is well everybody may know."""
+    server.wanted, server.reason = "sesame", "no broker"
+    for shown in (None, "Bearer wrong", "Basic sesame", "Bearer", "sesame", "Bearer sesame x"):
+        headers = {} if shown is None else {"Authorization": shown}
+        for method, path in (("GET", "/metrics"), ("GET", "/nothing"), ("POST", "/health")):
+            response = await server.request(method, path, headers=headers)
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+            assert list(response.json()) == ["error"]
+        response = await server.get("/health", headers=headers)
+        assert (response.status_code, response.json()) == (503, {"status": "unhealthy"})
+    right = {"Authorization": "bearer  sesame"}
+    assert (await server.get("/metrics", headers=right)).status_code == 200
+    assert (await server.get("/health", headers=right)).json()["error"] == "no broker"
+    assert (await server.get("/nothing", headers=right)).status_code == 404
+    server.reason = None
+    assert (await server.get("/health")).json() == {"status": "healthy"}
 
 
 def test_metrics_have_our_prefix() -> None:
