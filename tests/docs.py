@@ -35,6 +35,37 @@ A host is a name or an IP address. An IPv6 address stands in brackets before a p
 as in `[::1]:9092`, and nowhere else. Ports are from 1 to 65535. Durations are in seconds.
 """
 _TAIL: Final = """
+## Ports beyond loopback
+
+Loopback is 127.0.0.0/8, ::1, a Unix socket, or a name all of whose addresses are these. On it nothing
+is asked for. A program that listens beyond it needs the whole protection of that port, or `--insecure`;
+else it ends with code 2 and says what is missing. `--insecure` is a WARNING at each start.
+
+| port | is protected by |
+|---|---|
+| Central's, for monitors, HTTP and the feed; a driver's dashboard | `--tls-cert`, `--tls-key`, `--auth required` |
+| an engine's health port | `--tls-cert`, `--tls-key`, `--token-file`, which its monitor has as well |
+| a metrics port | `--tls-cert`, `--tls-key`, `--metrics-token-file` |
+| evd-broker's | nothing: it is for one machine, and elsewhere wants `--insecure` |
+
+With `--tls-cert` all ports of a program speak TLS, those on loopback too, but for a health port on
+loopback, which is always plain. A monitor dials an engine on loopback plainly, and Central and every
+other engine by TLS where it has `--tls-ca`. Names are checked: a certificate needs the name or the
+address by which its host is dialed. HTTP answers to the certificate's names as to `--http-hosts`, but
+for names with a `*`.
+
+No token leaves a host in clear: a monitor or a driver with `--token-file` that would dial another host
+without TLS ends with code 2, with `--insecure` too. A password for a database on another host needs
+`sslmode=require` or stricter in `--db-url`, or `--insecure`; with `--auth required` it stands in
+`--db-password-file`, and the mode is `verify-full`.
+
+A file of a secret is its user's own, with the mode 0600 or stricter; below `$CREDENTIALS_DIRECTORY` it
+is as systemd made it. SIGHUP (`systemctl reload`) reads the files of all these flags again, and no
+connection is lost. Where a new file is wrong the one before goes on, with one ERROR line and
+`evd_tls_reload_failed`. A monitor reads its token again at each dial, an engine when a PING shows
+another. A SIGHUP because the terminal has hung up ends a daemon as SIGTERM does, unless it was started
+with SIGHUP ignored, as by nohup.
+
 ## Units of a host
 
 The units in `systemd/` are installed to `/etc/systemd/system`. Each daemon runs as the user `evd`
@@ -57,6 +88,8 @@ from `/opt/evd/current`, a link to one release.
   credential: `/etc/evd/credentials/db-url` (root's alone, 0600), handed over by
   `systemd/credentials/db-url.conf`, which is then copied to
   `/etc/systemd/system/evd-central.service.d/`.
+- So is the password in its place, where `--db-url` holds none: `/etc/evd/credentials/db-password` and
+  `systemd/credentials/db-password.conf`.
 - A unit is `active` once its daemon serves; the line `Status:` of `systemctl status` says what it is
   doing, or why it can't.
 - A daemon whose loop has not turned for 10 s is ended by the watchdog, and where it hung stands in
@@ -92,7 +125,7 @@ from `/opt/evd/current`, a link to one release.
 |---|---|---|
 | `EVD_CONFIG` | `evd` | the network's supervisord.conf; `--config` wins |
 | `EVD_CENTRAL_URL`, `EVD_TOKEN_FILE`, `EVD_TLS_CA` | `evd` | [how it asks Central](#how-evd-asks-central); a flag wins |
-| `CREDENTIALS_DIRECTORY` | Central | the folder of the credential `db-url`, as systemd sets it; `--db-url` and `CENTRAL_DB_URL` win |
+| `CREDENTIALS_DIRECTORY` | every daemon | the folder of the credential `db-url`, as systemd sets it; `--db-url` and `CENTRAL_DB_URL` win. Files of secrets in it are taken whatever their mode |
 | `RUNTIME_DIRECTORY` | `evd-restart-delay` | the folder that remembers a unit's last start |
 | `STATE_DIRECTORY` | Central, engine, monitor, driver | the state directory, as systemd sets it; `--state-dir` wins |
 | `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID` | every daemon, `evd-kafka` | systemd's readiness and watchdog |

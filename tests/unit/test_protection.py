@@ -29,7 +29,7 @@ POSTGRESQL = "--db-url=postgresql+psycopg://"
 
 
 def judge(name: str, *flags: str, env: Mapping[str, str] | None = None) -> Sequence[object]:
-    """What --insecure has to excuse with these flags; raises ConfigError."""
+    """The ports that --insecure has to excuse with these flags; raises ConfigError."""
     parse, required = PARSERS[name]
     return check(parse([*required, *flags], env or {}))
 

@@ -35,9 +35,7 @@ def installed(tmp_path: Path) -> Path:
     """A folder with the units, whose programs are there, as on a host."""
     units = tmp_path / "units"
     shutil.copytree(SYSTEMD, units)
-    drop_in = units / "evd-central.service.d" / "db-url.conf"
-    drop_in.parent.mkdir()
-    (units / "credentials" / "db-url.conf").rename(drop_in)
+    (units / "credentials").rename(units / "evd-central.service.d")
     for name in SERVICES:
         path = units / name
         text = path.read_text()
