@@ -331,6 +331,8 @@ class Storm:
     def _restored(self) -> None:
         self.network.checker.restored_s.append(self.world.t_s)
         self.network.checker.reset()
+        if self.network.guard is not None:
+            self.network.guard.give_back()
 
     def _new_central_id(self) -> str:
         return f"central-{len(self.network.checker.restored_s) + 2}"
@@ -359,6 +361,7 @@ class Storm:
             return False
         engine = self._any_engine()
         monitor = MonitorPart(self.world, "Second", engine, self.network.central, "instance-second")
+        monitor.token = self.network.monitors[self.network.engines.index(engine)].token
         return self._add(monitor, self._span_s(4.0, 20.0))
 
     def _rival(self) -> bool:
@@ -469,6 +472,21 @@ class Storm:
         monitor.crash("stopped by the operator")
         cp_id = monitor.engine.cp_id
         self._tell(f"the operator wants {cp_id} removed")
+        guard = self.network.guard
+
+        def removed(answer: Accepted | Refused) -> None:
+            if guard is not None and isinstance(answer, Accepted):
+                guard.replace(monitor)
+
         for delay_s in (0.5, 1.5):
-            self.world.at(delay_s, self._ask_central, lambda call: CpRemovalAsked(call, cp_id))
+            remove = functools.partial(CpRemovalAsked, cp_id=cp_id)
+            self.world.at(delay_s, self._ask_central, remove, removed)
         return True
+
+    def _token(self) -> bool:
+        guard = self.network.guard
+        return guard is not None and guard.renew_one(self.rng)
+
+    def _stranger(self) -> bool:
+        guard = self.network.guard
+        return guard is not None and guard.send_stranger(self.rng, self._span_s(2.0, 10.0))

@@ -18,6 +18,8 @@ MIXES: dict[str, Mix] = {
     mix.name: mix
     for mix in (
         Mix("all", EVERY),
+        # The copy of access is as new as Central's word: a power cut takes nothing that was said.
+        Mix("guarded", (*EVERY, "token", "stranger"), guarded=True),
         _mix("three", " ".join(EVERY), points=3),
         _mix(
             "away", "part net crash restore wipe clock dup delay", long_share=0.4, lost_after_s=14
@@ -40,10 +42,11 @@ MIXES: dict[str, Mix] = {
         ),
     )
 }
-# The order in which a sweep takes the mixes: eight of twenty runs have every kind of fault.
+# The order in which a sweep takes the mixes: eight of twenty runs have every kind of
+# fault, one of them with tokens.
 TURNS = (
     *("all", "away", "all", "port", "all", "rest", "three", "two", "all", "asked"),
-    *("all", "disks", "all", "late", "noise", "power", "three", "calm", "hung", "absent"),
+    *("guarded", "disks", "all", "late", "noise", "power", "three", "calm", "hung", "absent"),
 )
 
 

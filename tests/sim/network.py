@@ -10,6 +10,7 @@ from evd.core.central.rows import BreakerState, SessionStatus
 from evd.core.driver.requests_file import RequestLine
 from tests.sim.broker import Broker
 from tests.sim.disks import CentralStore, Database
+from tests.sim.guarded import Guard
 from tests.sim.parts_central import CentralPart
 from tests.sim.parts_driver import DriverPart, HttpClientPart, Requester
 from tests.sim.parts_engine import LONG_SESSION_S, EnginePart
@@ -56,6 +57,7 @@ class Network:
         self._probing = False
         self.checker = Verdict(world, self.store)
         self.shown = Shown(world, self)
+        self.guard = Guard(self) if world.mix.guarded else None
         self._watch()
 
     def _engine(self, number: int) -> EnginePart:
@@ -131,6 +133,8 @@ class Network:
         world = self.world
         for process in self.processes:
             process.start()
+        if self.guard is not None:
+            self.guard.begin()
         begin_storm()
         world.at(SNAPSHOT_S, self._snapshot)
         world.at(1.0, self._look)

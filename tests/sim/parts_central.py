@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from evd.core.access.roles import Auth
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Accepted,
@@ -87,7 +88,8 @@ class CentralPart(Process):
         self.broker = broker
         self.store = store
         self.core: Central | None = None
-        self.settings = settings_for(world.mix.lost_after_s)
+        auth = Auth.REQUIRED if world.mix.guarded else Auth.OFF
+        self.settings = attrs.evolve(settings_for(world.mix.lost_after_s), auth=auth)
         self.dead_letters = self.telemetry_refused = 0
         # Called with each charging point that Central hears of.
         self.on_contact: Callable[[str], None] = lambda _: None

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+import attrs
+
 from evd.core.effects import Level, Note
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import (
@@ -17,7 +19,9 @@ from evd.core.monitor.events import (
     StopAsked,
     Ticked,
 )
+from evd.core.wire import codec
 from evd.core.wire.codec import BadMessage
+from evd.core.wire.control import Register
 from evd.daemons.monitor.steps import SendFrame, Step, in_order, received
 from tests.sim.links import Connection, End
 from tests.sim.parts_central import CentralPart
@@ -40,6 +44,8 @@ class MonitorPart(Process):
         self.target: EnginePart | None = engine
         self.central = central
         self.instance_id = instance_id
+        # The content of its token file, read anew for each REGISTER.
+        self.token: str | None = None
 
     def boot(self) -> None:
         """A process begins: nothing is in its memory."""
@@ -89,6 +95,7 @@ class MonitorPart(Process):
             case SendFrame(peer, data):
                 if peer is Peer.CENTRAL:
                     self.risk()
+                    data = self._with_token(data)
                 self._send(peer, data)
             case CountCheck():
                 pass
@@ -99,6 +106,12 @@ class MonitorPart(Process):
                 if not self._may_end:
                     self.world.violate(8, f"{self.name} ends, and nobody told it to")
                 self.crash("ends as it was told", self.world.rng.uniform(0.5, 4.0))
+
+    def _with_token(self, raw: bytes) -> bytes:
+        message = codec.structure_monitor(codec.load_object(raw))
+        if self.token is None or not isinstance(message, Register):
+            return raw
+        return codec.encode_control(attrs.evolve(message, token=self.token))
 
     def _send(self, peer: Peer, raw: bytes) -> None:
         connection = self._connections.get(peer)

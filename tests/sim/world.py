@@ -34,6 +34,7 @@ class Mix:
 
     `long_share` of the engines' lives run long sessions.  `lost_after_s` stands for the 15 minutes
     of `session-lost-after`, and `delay_share` of all messages are late if `delay` is a kind.
+    `guarded`: Central runs with --auth required.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Mix:
     lost_after_s: float = 30.0
     points: int = 2
     delay_share: float = 0.02
+    guarded: bool = False
 
 
 @attrs.frozen
