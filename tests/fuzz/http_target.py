@@ -9,15 +9,16 @@ from typing import Final
 import orjson
 import trio
 import trio.testing
-from litestar import Litestar
 
-from evd.adapters.http.central_app import central_app
 from evd.adapters.http.connection import Bounds, Connection
 from evd.adapters.http.hosts import Hosts
-from tests.adapters.http.fake_central import FakeCentral
+from evd.core.access.roles import Auth
+from tests.adapters.http.access_scene import gate_of
+from tests.adapters.http.fake_central import SUPPLYING, FakeCentral, serve_for, shared
 from tests.fuzz.promises import Broken
 
 HOST: Final = "here"
+LOCATION: Final = str(SUPPLYING.location).encode()
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [A-Za-z -]*\r\n")
 
 
@@ -33,11 +34,6 @@ class _Told(logging.Handler):
 
 
 @functools.cache
-def _app() -> Litestar:
-    return central_app(FakeCentral())
-
-
-@functools.cache
 def _told() -> _Told:
     told = _Told()
     logging.getLogger("evd").addHandler(told)
@@ -45,24 +41,32 @@ def _told() -> _Told:
 
 
 def feed_http(data: bytes) -> None:
-    """Whatever a client says: the answers are HTTP, none is a 500, and no error is logged."""
+    """Whatever a client says, to a Central that takes everybody and to one that knows nobody: the
+    answers are HTTP, none is a 500, and no error is logged."""
     told = _told()
     told.lines.clear()
-    answers = trio.run(_answers, data, clock=trio.testing.MockClock(autojump_threshold=0))
-    if told.lines:
-        raise Broken("\n".join(told.lines))
-    if answers:
-        check_answers(answers)
+    for auth in (Auth.OFF, Auth.REQUIRED):
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        answers = trio.run(_answers, data, auth, clock=clock)
+        if told.lines:
+            raise Broken("\n".join(told.lines))
+        if answers:
+            check_answers(answers)
+        if auth is Auth.REQUIRED and LOCATION in answers:
+            raise Broken("a stranger sees a charging point")
 
 
-async def _answers(data: bytes) -> bytes:
+async def _answers(data: bytes, auth: Auth) -> bytes:
+    serve_for(FakeCentral())
+    app, logins = shared(auth)
+    gate = gate_of(logins)
     ours, theirs = trio.testing.memory_stream_pair()
 
     async def serve() -> None:
         # The server drops a connection that breaks.
         async with theirs:
             with contextlib.suppress(trio.BrokenResourceError):
-                await Connection(_app(), Bounds(), Hosts((HOST,)), theirs).serve()
+                await Connection(app, Bounds(), Hosts((HOST,)), theirs, gate=gate).serve()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)

@@ -62,6 +62,19 @@ class Doorway:
         self.central.access.add_user(name, kept, role, now())
 
 
+def gate_of(logins: Logins, rate: Rate = UNBOUNDED, proxies: tuple[str, ...] = ()) -> HttpGate:
+    """The gate of Central's HTTP that these logins open."""
+    auth = logins.auth
+    return HttpGate(
+        auth,
+        logins.callers.of_http,
+        Rates(rate, trio.current_time),
+        Proxies(proxies, strict=auth is not Auth.REQUIRED),
+        logins.on_stranger("http"),
+        paths=central_open_paths(),
+    )
+
+
 @contextlib.asynccontextmanager
 async def doorway(
     auth: Auth = Auth.REQUIRED, rate: Rate = UNBOUNDED, proxies: tuple[str, ...] = ()
@@ -70,14 +83,7 @@ async def doorway(
     central = FakeCentral()
     serve_for(central)
     app, logins = shared(auth)
-    gate = HttpGate(
-        auth,
-        logins.callers.of_http,
-        Rates(rate, trio.current_time),
-        Proxies(proxies, strict=auth is not Auth.REQUIRED),
-        logins.on_stranger("http"),
-        paths=central_open_paths(),
-    )
+    gate = gate_of(logins, rate, proxies)
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     stopping = trio.Event()
