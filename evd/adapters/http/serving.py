@@ -137,6 +137,7 @@ class _Server:
         elif self._turned_away < TURNED_AWAY_MAX:
             self._turned_away += 1
             try:
+                await tls.begin(stream)
                 sentence = "too many connections; try again in some seconds"
                 await connection.refuse(Refused(503, sentence, retry_s=self._bounds.idle_s))
             finally:

@@ -385,3 +385,16 @@ def test_an_answer_that_cannot_be_used_is_a_failed_check() -> None:
     # One that comes between two checks says nothing.
     world.happen(EngineGarbled(1, "kw_rate must be from 0.001 to 10000 kW"))
     assert world.monitor.checks.verdict.status is EngineStatus.OK
+
+
+@pytest.mark.parametrize(("is_tls", "within_s"), [(False, 1.0), (True, 6.0)])
+def test_a_dial_has_its_time(is_tls: bool, within_s: float) -> None:
+    """Proves: a Central that does not answer is given up after a second, and where a handshake is
+    part of it, which thousands want after a start, after more than the time of one."""
+    settings = attrs.evolve(SETTINGS, is_central_tls=is_tls)
+    world = after(0, central="vanished", settings=settings)
+    world.pass_time(within_s - 0.1)
+    assert len(world.dials(Peer.CENTRAL)) == 1
+    assert not [each for each in world.all(Close) if each.peer is Peer.CENTRAL]
+    world.pass_time(0.2)
+    assert [each for each in world.all(Close) if each.peer is Peer.CENTRAL]
