@@ -20,6 +20,7 @@ from evd.core.access.events import (
 from evd.core.access.refusals import NotDone
 from evd.core.access.rows import AccessRow
 from evd.core.central.events import Accepted, Effect, Refusal, Refused, Reply, Save
+from evd.core.central.recovery import Recovery
 from evd.core.central.state import State
 
 SWEEP_S = 60.0
@@ -28,8 +29,9 @@ SWEEP_S = 60.0
 class AccessCalls:
     """Carries them out, and writes down what was used."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, recovery: Recovery) -> None:
         self.state = state
+        self.recovery = recovery
         self._swept_s = state.now.mono_s
 
     def on_asked(self, event: AccessAsked) -> list[Effect]:
@@ -39,7 +41,12 @@ class AccessCalls:
         except NotDone as error:
             refusal = Refusal.UNKNOWN if error.is_unknown else Refusal.CONFLICT
             return [Reply(event.call, Refused(refusal, str(error), error.field))]
-        return [*map(Save, rows), Reply(event.call, Accepted(told))]
+        effects: list[Effect] = [*map(Save, rows), Reply(event.call, Accepted(told))]
+        if isinstance(event, AccessImportAsked) and event.apply:
+            effects += self.recovery.on_import(
+                {token.cp_id for token in event.copy.tokens if token.cp_id is not None}
+            )
+        return effects
 
     def _do(self, event: AccessAsked) -> tuple[list[AccessRow], Told | None]:
         access, now = self.state.access, self.state.now

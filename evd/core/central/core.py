@@ -81,7 +81,7 @@ class Central:
         self._recovery = Recovery(self._state)
         self._monitors = Monitors(self._state, self._sessions, self._recovery)
         self._minutes = Minutes(self._state)
-        self._access_calls = AccessCalls(self._state)
+        self._access_calls = AccessCalls(self._state, self._recovery)
         self._auditing = Auditing(self._state)
         self._stall = StallWatch()
         self._spent = False

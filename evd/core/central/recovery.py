@@ -21,11 +21,12 @@ class Recovery:
 
     def on_start(self) -> list[Effect]:
         """Log the wait, if there is one."""
+        return self._told() if self.state.meta.recovering else []
+
+    def _told(self) -> list[Effect]:
         count = len(self.state.meta.recovering)
-        if not count:
-            return []
         text = (
-            "The database was restored: no session begins until "
+            "The database was lost or restored: no session begins until "
             f"{count} charging point{'s have' if count != 1 else ' has'} handed over records"
         )
         return [Note(Level.WARNING, text)]
@@ -37,6 +38,18 @@ class Recovery:
             return []
         recovering = meta.recovering | {point.cp_id}
         return [self.state.save_meta(attrs.evolve(meta, recovering=recovering))]
+
+    def on_import(self, cp_ids: set[str]) -> list[Effect]:
+        """Wait for the charging points that a copy of access names, where the database knows none.
+
+        It was lost: their monitors, turned away until now, come back one after the other, and a
+        driver whose car charges must not hear meanwhile that nobody knows its charging point.
+        """
+        state = self.state
+        if state.points or state.speaks or not cp_ids:
+            return []
+        recovering = state.meta.recovering | cp_ids
+        return [state.save_meta(attrs.evolve(state.meta, recovering=recovering)), *self._told()]
 
     def on_report(self, point: Point) -> None:
         """Look whether a charging point has handed over all that this database lost."""

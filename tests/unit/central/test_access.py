@@ -41,7 +41,7 @@ from evd.core.central.rows import EventType, FaultEvent, Image, Meta, OperatorEv
 from evd.core.central.timeline import entry_of_operator
 from evd.core.effects import Note
 from evd.core.wire.control import EngineStatus, Nack, NackCode, Register
-from tests.unit.central.network import CENTRAL_ID, Network, answers, begun, ready, saved
+from tests.unit.central.network import CENTRAL_ID, Network, answers, begun, ready, saved, updates
 
 TOKEN = new_token(Role.MONITOR, bytes(32))
 OTHER = new_token(Role.MONITOR, bytes([7] * 32))
@@ -363,6 +363,31 @@ def test_an_import_lets_a_lost_network_in_again(network: Network) -> None:
     effects = lost.tell(AccessImportAsked(2, copy, True, ALICE))
     assert audit(effects) == [("alice", "access import", "", "done", None)]
     assert answers(said(lost, 6, TOKEN))[0].central_id == CENTRAL_ID
+
+
+def test_a_lost_network_is_awaited_after_an_import() -> None:
+    """Proves: with the database lost a driver whose car charges is not told that nobody knows its
+    charging point: no session begins until each that the copy names has handed over; an import into
+    a network that runs holds nobody up."""
+    before = Network(auth=Auth.REQUIRED)
+    for number, secret in enumerate((TOKEN, OTHER), 1):
+        before.call(CpTokenAsked(number, f"CP-00{number}", digest(secret)))
+    copy = before.core.access.export()
+    network = Network(Image(Meta(CENTRAL_ID, 1)), auth=Auth.REQUIRED)
+    network.run(5.0)
+    network.call(AccessImportAsked(1, copy, True))
+    network.register(token=TOKEN)
+    network.status()
+    network.ask("req-1", "CP-002")
+    network.run(1.0)
+    assert not updates(network.effects)
+    assert network.core.awaited_count == 2
+    network.register("CP-002", token=OTHER)
+    network.status("CP-002")
+    network.run(1.0)
+    assert network.core.awaited_count == 0
+    network.call(AccessImportAsked(2, attrs.evolve(copy, users=()), True))
+    assert network.core.awaited_count == 0
 
 
 def test_nothing_shows_a_token(network: Network) -> None:
