@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import attrs
 import h11
@@ -21,6 +21,8 @@ from trio_websocket import (
     open_websocket_url,
 )
 
+from evd.adapters import tls
+
 CONNECT_S_MAX: Final = 5.0
 CLOSE_S_MAX: Final = 0.5
 # After so long without a message Central is asked for a sign of life.
@@ -32,6 +34,7 @@ MESSAGE_BYTES_MAX: Final = 64_000_000
 MESSAGES_WAITING_MAX: Final = 64
 RECEIVE_BYTES: Final = 65_536
 RETRY_S: Final = 0.5
+HTTPS_PORT: Final = 443
 RETRY_S_MAX: Final = 2.0
 
 
@@ -114,6 +117,8 @@ async def open_feed(way: FeedWay) -> AsyncIterator[Feed]:
     try:
         # The library's own bound of a handshake that hangs would leave its reader waiting.
         with trio.move_on_after(CONNECT_S_MAX) as opening, ending_stray_cancels():
+            if context is not None:
+                await _check_trust(shown, context)
             async with open_websocket_url(
                 url,
                 context,
@@ -134,6 +139,22 @@ async def open_feed(way: FeedWay) -> AsyncIterator[Feed]:
     except h11.ProtocolError:
         # trio-websocket tries to answer what is no HTTP, and can't.
         raise FeedAway(f"what answers at {shown} speaks no HTTP") from None
+
+
+async def _check_trust(url: str, context: ssl.SSLContext) -> None:
+    """Raise FeedAway where TLS can't be begun.
+
+    The library would wait for a server that it does not trust as for one that is silent.
+    """
+    parts = urlsplit(url)
+    host, side = parts.hostname or "", tls.ClientSide(context, None)
+    try:
+        plain = await trio.open_tcp_stream(host, parts.port or HTTPS_PORT)
+        await trio.aclose_forcefully(await tls.connect(plain, side, host))
+    except tls.HandshakeFailed as error:
+        raise FeedAway(f"the feed at {url} can't be trusted: {error}") from None
+    except OSError as error:
+        raise FeedAway(f"the feed at {url} can't be reached: {_why(error)}") from None
 
 
 def _why(error: BaseException) -> str:

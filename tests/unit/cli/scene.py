@@ -5,6 +5,7 @@ import http.server
 import json
 import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from evd.adapters.supervisor.protocol import (
     Program,
     Sync,
 )
+from tests.network.certificates import Certificates
 
 # A status, a body (fields, or bytes as they are) and headers.
 Answer = tuple[int, Any, dict[str, str]]
@@ -54,7 +56,9 @@ class UnixServer(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def answering(answers: Answers, at: Path | None = None) -> Iterator[Central]:
+def answering(
+    answers: Answers, at: Path | None = None, tls: Certificates | None = None
+) -> Iterator[Central]:
     """A server that gives these answers, on a port or on the Unix socket `at`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -82,10 +86,15 @@ def answering(answers: Answers, at: Path | None = None) -> Iterator[Central]:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     else:
         server = UnixServer(str(at), Handler)  # type: ignore[arg-type]
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.cert, tls.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield Central(f"http://127.0.0.1:{server.server_port}")
+        scheme = "http" if tls is None else "https"
+        yield Central(f"{scheme}://127.0.0.1:{server.server_port}")
     finally:
         server.shutdown()
         thread.join()

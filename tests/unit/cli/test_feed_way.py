@@ -1,17 +1,22 @@
 """The status feed for a caller who must say who it is: a ticket for each connection."""
 
 import json
+import ssl
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+from trio_websocket import WebSocketRequest, serve_websocket
 
-from evd.adapters.feed.client import FeedAway, FeedRefused, follow, open_feed
+from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, follow, open_feed
 from evd.adapters.feed.server import PATH
+from evd.adapters.http.client import client_context
 from evd.adapters.supervisor.protocol import CentralGiven, Program
 from evd.cli.feed_way import feed_way
 from evd.core.access.roles import Role
 from evd.core.access.tokens import new_token
+from tests.network.certificates import Certificates
 from tests.network.feeds import FakeFeed, snapshot, telling
 from tests.unit.cli.scene import Answer, Answers, Supervised, answering, port_of
 
@@ -91,4 +96,33 @@ async def test_no_ticket_no_feed(token_file: Path) -> None:
                 pass
     with pytest.raises(FeedAway, match="can't be reached"):
         async with open_feed(way):
+            pass
+
+
+async def test_a_feed_that_speaks_tls(tmp_path: Path) -> None:
+    """Proves: a feed is followed over TLS where its certificate is believed, and else the sentence
+    says that it is not."""
+    certificates = Certificates(tmp_path / "tls")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificates.cert, certificates.key)
+
+    async def say(request: WebSocketRequest) -> None:
+        connection = await request.accept()
+        await connection.send_message(json.dumps(snapshot()))
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_websocket, say, "127.0.0.1", 0, server)
+        port = (await nursery.start(serve)).port
+        url = f"wss://127.0.0.1:{port}{PATH}"
+        trusting = partial(client_context, certificates.ca)
+        async with open_feed(FeedWay(url, context=trusting)) as feed:
+            assert json.loads(await feed.message())["type"] == "snapshot"
+        for context in (client_context, partial(client_context, Certificates(tmp_path / "x").ca)):
+            with pytest.raises(FeedAway, match="certificate"):
+                async with open_feed(FeedWay(url, context=context)):
+                    pass
+        nursery.cancel_scope.cancel()
+    with pytest.raises(FeedAway, match=r"can't be trusted: .*"):
+        async with open_feed(FeedWay(url, context=partial(client_context, Path("/nowhere")))):
             pass

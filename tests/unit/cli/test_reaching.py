@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import evd.cli
@@ -14,11 +15,12 @@ from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.http.client import NotSent, Way, exchange
 from evd.adapters.supervisor.protocol import CentralGiven, Program
 from evd.cli.errors import ToolFailed, sentence_of
-from evd.cli.programs import central_of, feed_of
+from evd.cli.programs import central_of, config_of, feed_of, fetch
 from evd.cli.reaching import given_by
 from evd.core.access.roles import Role
 from evd.core.access.tokens import new_token
 from evd.flags import ConfigError
+from tests.network.certificates import Certificates
 from tests.network.processes import free_port
 from tests.unit.cli.scene import Answer, Answers, Supervised, answering, central_at, port_of
 
@@ -252,3 +254,65 @@ def test_a_central_whose_certificate_is_unknown(tmp_path: Path) -> None:
         given = CentralGiven("https://127.0.0.1:1", tls_ca=path)
         with pytest.raises(CentralAway, match=why):
             central_of(Supervised([], given=given)).charging_points()
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    """A site's own authority, and a server's certificate by it."""
+    return Certificates(tmp_path / "tls")
+
+
+def test_a_central_that_speaks_tls(tmp_path: Path, certificates: Certificates) -> None:
+    """Proves: with its authority in --tls-ca a Central that speaks TLS is believed and shown the
+    token; without it nothing is sent, and the sentence names the flag."""
+    found = Answers([POINTS])
+    given = CentralGiven(token_file=token_file(tmp_path))
+    with answering(found, tls=certificates) as central:
+        known = attrs.evolve(given, url=central.url, tls_ca=certificates.ca)
+        central_of(Supervised([], given=known)).charging_points()
+        assert found.tokens == [f"Bearer {TOKEN}"]
+        with pytest.raises(CentralAway, match=r"is not believed: .*--tls-ca names those who vouch"):
+            central_of(Supervised([], given=attrs.evolve(given, url=central.url))).health()
+        other = Certificates(tmp_path / "other")
+        with pytest.raises(CentralAway, match="is not believed"):
+            wrong = attrs.evolve(given, url=central.url, tls_ca=other.ca)
+            central_of(Supervised([], given=wrong)).health()
+    assert len(found.asked) == 1
+
+
+def test_a_name_that_is_not_in_the_certificate(tmp_path: Path, certificates: Certificates) -> None:
+    """Proves: a server of another name is not believed, whoever vouches for it."""
+    certificates.issue("elsewhere.example")
+    with answering(Answers([POINTS]), tls=certificates) as central:
+        given = CentralGiven(central.url, tls_ca=certificates.ca)
+        with pytest.raises(CentralAway, match="is not believed"):
+            central_of(Supervised([], given=given)).charging_points()
+
+
+def test_the_own_central_is_believed_by_its_file(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    """Proves: on its host Central is believed by its certificate's own file, whatever names it has,
+    and nothing else that listens there is."""
+    certificates.issue("central.example")
+    found = Answers([POINTS])
+    with answering(found, tls=certificates) as central:
+        flags = ("--http-port", str(port_of(central)), *certificates.server_flags)
+        supervisor = network(tmp_path, *flags)
+        central_of(supervisor).charging_points()
+        certificates.issue("central.example")
+        with pytest.raises(CentralAway, match="is not believed"):
+            central_of(supervisor).charging_points()
+    assert len(found.asked) == 1
+
+
+def test_a_page_that_speaks_tls(tmp_path: Path, certificates: Certificates) -> None:
+    """Proves: the metrics of a program that speaks TLS are read with the token in its own file."""
+    (tmp_path / "m").write_text("metrics\n")
+    found = Answers([(200, {}, {})])
+    with answering(found, tls=certificates) as page:
+        secret = ("--metrics-token-file", "m", *certificates.server_flags)
+        flags = ("--cp-id", "CP-1", "--metrics-port", str(port_of(page)), *secret)
+        config = config_of(Program("evd-engine", "CP-1", flags))
+        assert fetch(Supervised(root=tmp_path), config, "/metrics") is not None
+    assert found.tokens == ["Bearer metrics"]
