@@ -6,14 +6,13 @@ learns anew within one health check.
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 
 from evd.adapters.files.instance import ID_FORMAT, read_instance_id
 from evd.adapters.files.state_dir import StateDirRefused, held_state_dir
 from evd.adapters.http.metrics import Metrics
-from evd.adapters.http.metrics_server import MetricsPort
 from evd.adapters.tcp import FramedStream, dial_framed
 from evd.adapters.tls import ClientSide
 from evd.addresses import is_loopback
@@ -26,6 +25,9 @@ from evd.daemons.monitor.connection import Connection
 from evd.daemons.monitor.loop import Loop
 from evd.daemons.monitor.metrics import MonitorMetrics
 from evd.daemons.monitor.steps import Tokens
+
+if TYPE_CHECKING:
+    from evd.adapters.http.metrics_server import MetricsPort
 
 EVENTS_WAITING_MAX: Final = 100
 # The core gives up earlier; this ends an attempt that the core has forgotten.
@@ -109,7 +111,7 @@ async def watch(
     dialers: Mapping[Peer, Dialer],
     lifecycle: Lifecycle,
     metrics: MonitorMetrics,
-    metrics_port: MetricsPort | None = None,
+    metrics_port: "MetricsPort | None" = None,
     tokens: Callable[[], Tokens] = Tokens,
 ) -> None:
     """Feed `core` with events and carry out its effects until it has finished."""
