@@ -27,6 +27,7 @@ from evd.core.central.access_calls import AccessCalls
 from evd.core.central.events import Accepted, Asked, Reply
 from evd.core.central.point import Point
 from evd.core.central.power import PowerPoint
+from evd.core.central.recovery import Recovery
 from evd.core.central.rows import (
     BreakerState,
     ChargingPoint,
@@ -172,7 +173,8 @@ class FakeCentral:
         self.asked.append(event)
         if isinstance(event, AccessAsked):
             self.memory.now = now()
-            effects = AccessCalls(cast(State, self.memory)).on_asked(event)
+            state = cast(State, self.memory)
+            effects = AccessCalls(state, Recovery(state)).on_asked(event)
             return next(each for each in effects if isinstance(each, Reply))
         return self.reply
 
