@@ -66,7 +66,7 @@ mutants: install
 	@$(BIN)/python -m tests.sim.mutants
 
 chaos: install
-	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
 recovery: install
 	@$(BIN)/python -m tests.recovery --write

@@ -52,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="of faults (default 600)")
     parser.add_argument("--seed", type=int, default=1, help="of the plan (default 1)")
+    parser.add_argument("--guarded", action="store_true", help="with TLS, and tokens required")
     options = parser.parse_args(argv)
     if not 0 < options.seconds < float("inf"):
         parser.error("--seconds: must be a number above 0")
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Seed {options.seed}: {len(faults)} faults in {options.seconds:g} s; files in {root}")
     broken = True
     try:
-        broken = _run(root, options.seed, faults)
+        broken = _run(root, options.seed, faults, guarded=options.guarded)
     finally:
         if broken:
             print(f"What the programs wrote is in {root}", file=sys.stderr)
@@ -75,10 +76,10 @@ def _interrupt(_: int, __: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _run(root: Path, seed: int, faults: Sequence[Fault]) -> bool:
+def _run(root: Path, seed: int, faults: Sequence[Fault], *, guarded: bool) -> bool:
     """Faults, peace, and the count; whether anything was broken."""
     bills = BillWatch()
-    with chaos_network(root, seed) as network:
+    with chaos_network(root, seed, guarded=guarded) as network:
         say = Diary(network.logs / "chaos.log")
         say(f"seed {seed}")
         storm = Storm(network, say)

@@ -8,15 +8,16 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import attrs
-import httpx
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.client import Way
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli.cp import remove_charging_point
@@ -24,6 +25,7 @@ from evd.cli.driver import remove_driver
 from evd.cli.programs import DRIVER, ENGINE, MONITOR
 from evd.cli.start_lock import changing
 from evd.core.wire.messages import RequestStatus
+from tests.chaos.guard import Guard
 from tests.chaos.plan import BROKER, CENTRAL, CP_IDS, CUTTABLE, DRIVER_IDS, request_lines
 from tests.network import checker, supervised
 from tests.network.processes import Relay, free_port
@@ -31,7 +33,6 @@ from tests.network.waiting import wait_until_none
 
 SESSION_S: Final = 4.0
 REQUEST_INTERVAL_S: Final = 0.2
-ANSWER_S: Final = 5.0
 UP_S_MAX: Final = 90.0
 LOOK_S: Final = 0.1
 
@@ -48,6 +49,7 @@ class ChaosNetwork:
     units: Mapping[str, Sequence[Program]]
     # By charging point: the link between its monitor and Central.
     relays: Mapping[str, Relay]
+    guard: Guard | None = None
 
     @property
     def supervisord(self) -> Supervisord:
@@ -59,7 +61,8 @@ class ChaosNetwork:
 
     @property
     def central(self) -> Central:
-        return Central(f"http://127.0.0.1:{self.files.ports[8000]}")
+        # Its own user needs no token there, whatever --auth is.
+        return Central(Way(f"http://127.0.0.1:{self.files.ports[8000]}", _socket(self.files)))
 
     def lame(self) -> dict[str, str]:
         """The programs that do not run, and the charging points that are not shown as free or
@@ -118,6 +121,9 @@ class ChaosNetwork:
 
     def join(self, who: str) -> None:
         unit = f"driver-{who}" if who in DRIVER_IDS else f"cp-{who}"
+        if self.guard is not None:
+            renewed = partial(_failure, partial(self.guard.renew, who))
+            wait_until_none(renewed, UP_S_MAX, f"{who} has a token", LOOK_S)
         with changing(self.supervisord):
             self.supervisord.add(unit, self.units[unit])
             self.supervisord.sync()
@@ -127,11 +133,11 @@ class ChaosNetwork:
         active = self.central.sessions(cp_id=cp_id, status="ACTIVE", limit=1)
         if not active:
             return False
-        url = f"{self.central.url}/sessions/{active[0]['session_id']}/stop"
         try:
-            return httpx.post(url, timeout=ANSWER_S).status_code == httpx.codes.ACCEPTED
-        except httpx.TransportError as error:
-            raise CentralAway(str(error)) from None
+            self.central.stop_session(active[0]["session_id"])
+        except CentralRefused:
+            return False
+        return True
 
     def ask_no_more(self) -> None:
         for driver_id in DRIVER_IDS:
@@ -231,21 +237,49 @@ def _units(root: Path, relays: Mapping[str, Relay]) -> dict[str, list[Program]]:
     return units
 
 
+def _guarded(guard: Guard, programs: Sequence[Program]) -> list[Program]:
+    return [
+        attrs.evolve(each, arguments=(*each.arguments, *guard.flags_of(each))) for each in programs
+    ]
+
+
+def _failure(call: Callable[[], None]) -> str:
+    """Why Central did not do what was asked; empty where it did."""
+    try:
+        call()
+    except (CentralAway, CentralRefused) as error:
+        return str(error)
+    return ""
+
+
+def _socket(files: supervised.Network) -> Path:
+    return files.supervisord.var / "central" / "admin.sock"
+
+
 @contextlib.contextmanager
-def chaos_network(root: Path, seed: int) -> Iterator[ChaosNetwork]:
-    """A network that is up; nothing of it is left at the end of the block but its files."""
+def chaos_network(root: Path, seed: int, *, guarded: bool = False) -> Iterator[ChaosNetwork]:
+    """A network that is up; nothing of it is left at the end of the block but its files.
+
+    `guarded`: it speaks TLS, and takes only those who show a token.
+    """
     with contextlib.ExitStack() as stack:
         files = stack.enter_context(supervised.network_in(root / "net"))
         files.keep()
         relays = {cp_id: Relay(f"relay-{cp_id}", root, files.ports[9999]) for cp_id in CUTTABLE}
+        guard = Guard(root / "guard", files.ports[8000], _socket(files)) if guarded else None
         units = _units(files.root, relays)
+        if guard is not None:
+            units = {unit: _guarded(guard, programs) for unit, programs in units.items()}
         for unit, programs in units.items():
             files.supervisord.add(unit, programs)
         for relay in relays.values():
             stack.callback(relay.start().end)
-        network = ChaosNetwork(files, units, relays)
+        network = ChaosNetwork(files, units, relays, guard)
         network.write_requests(seed)
         # It ends with this process, however that ends.
         files.supervisord.launch()
+        if guard is not None:
+            taken = partial(_failure, guard.let_in)
+            wait_until_none(taken, UP_S_MAX, "Central takes the tokens", LOOK_S)
         wait_until_none(network.lame, UP_S_MAX, "all is up", LOOK_S)
         yield network
