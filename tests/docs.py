@@ -54,6 +54,10 @@ other engine by TLS where it has `--tls-ca`. Names are checked: a certificate ne
 address by which its host is dialed. HTTP answers to the certificate's names as to `--http-hosts`, but
 for names with a `*`.
 
+With both a certificate and `--insecure` a port takes clients by TLS and without it, and counts the
+latter in `evd_tls_plain_connections_total`: so a network that runs goes over host by host, and
+`--insecure` is taken away once none is counted any more.
+
 No token leaves a host in clear: a monitor or a driver with `--token-file` that would dial another host
 without TLS ends with code 2, with `--insecure` too. A password for a database on another host needs
 `sslmode=require` or stricter in `--db-url`, or `--insecure`; with `--auth required` it stands in

@@ -4,6 +4,7 @@ Here alone is the library `ssl`.  A connection of either end is closed without a
 frames and HTTP know by themselves where they end.
 """
 
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ CLOSED: Final = "it closed instead of speaking TLS"
 
 # OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name.
 _NO_CHECK_TIME: Final = 0x200000
+# The type of the first record that a client of TLS sends.
+_RECORD_OF_HANDSHAKE: Final = b"\x16"
 # A record of TLS with a ClientHello: its type, its version, its length, the message's type.
 _HELLO_BYTES: Final = 6
 
@@ -157,12 +160,77 @@ def has_ended(not_after_s: float | None) -> bool:
     return not_after_s is not None and not_after_s < time.time()
 
 
+class EitherStream(trio.abc.Stream):
+    """A client's connection by TLS or without: its first byte tells, and `begin` reads no more.
+
+    A client that says nothing for the time of a handshake has none.  `on_plain` is told of one
+    without TLS.
+    """
+
+    def __init__(
+        self, transport: trio.SocketStream, context: ssl.SSLContext, on_plain: Callable[[], None]
+    ) -> None:
+        self.transport_stream = transport
+        self._context = context
+        self._on_plain = on_plain
+        self._inner: trio.abc.Stream = transport
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return self._inner is not self.transport_stream
+
+    async def settle(self, first_s: float) -> "trio.SSLStream[Any] | None":
+        """Wait for the first byte; the stream to shake hands on where it is one of TLS."""
+        first = b""
+        with trio.move_on_after(first_s):
+            try:
+                first = await self.transport_stream.socket.recv(1, socket.MSG_PEEK)
+            except OSError as error:
+                raise trio.BrokenResourceError(str(error)) from None
+        if first != _RECORD_OF_HANDSHAKE:
+            if first:
+                self._on_plain()
+            return None
+        shaken = trio.SSLStream(
+            self.transport_stream, self._context, server_side=True, https_compatible=True
+        )
+        self._inner = shaken
+        return shaken
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, as the stream below does."""
+        await self._inner.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait, as the stream below does."""
+        await self._inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Receive, as the stream below does."""
+        return await self._inner.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Close the stream below."""
+        await self._inner.aclose()
+
+
+def is_tls(stream: trio.abc.Stream) -> bool:
+    """Whether the bytes of a stream go out encrypted."""
+    return stream.is_tls if isinstance(stream, EitherStream) else isinstance(stream, trio.SSLStream)
+
+
 async def begin(stream: trio.abc.Stream, handshake_s: float = HANDSHAKE_S) -> None:
     """Shake hands where `stream` speaks TLS; after an error the stream is of no use.
 
     A client has as long to wait for its turn as for its handshake.  Raises HandshakeFailed, and
     BrokenResourceError where the client has just left.
     """
+    if isinstance(stream, EitherStream):
+        settled = await stream.settle(handshake_s)
+        if settled is not None:
+            await begin(settled, handshake_s)
+        return
     if not isinstance(stream, trio.SSLStream):
         return
     places = _places()
@@ -231,20 +299,30 @@ def _why_broken(error: BaseException | None) -> str:
     return "connection broken"
 
 
-class TlsListener(trio.abc.Listener["trio.SSLStream[Any]"]):
+class TlsListener(trio.abc.Listener[trio.abc.Stream]):
     """A listener whose connections speak TLS, once `begin` has shaken hands on each.
 
-    `side` gives the certificate that counts now.
+    `side` gives the certificate that counts now.  With `on_plain` clients without TLS are served
+    too, and it is told of each.
     """
 
-    def __init__(self, listener: trio.SocketListener, side: Callable[[], ServerSide]) -> None:
+    def __init__(
+        self,
+        listener: trio.SocketListener,
+        side: Callable[[], ServerSide],
+        *,
+        on_plain: Callable[[], None] | None = None,
+    ) -> None:
         self._listener = listener
         self._side = side
+        self._on_plain = on_plain
 
-    async def accept(self) -> "trio.SSLStream[Any]":
+    async def accept(self) -> trio.abc.Stream:
         """The next connection, before its handshake."""
         stream = await self._listener.accept()
         context = self._side().context
+        if self._on_plain is not None:
+            return EitherStream(stream, context, self._on_plain)
         return trio.SSLStream(stream, context, server_side=True, https_compatible=True)
 
     async def aclose(self) -> None:
@@ -254,7 +332,10 @@ class TlsListener(trio.abc.Listener["trio.SSLStream[Any]"]):
 
 def transport_of(stream: trio.abc.Stream) -> trio.abc.Stream:
     """The stream that carries the bytes of `stream`."""
-    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+    if isinstance(stream, EitherStream | trio.SSLStream):
+        transport: trio.abc.Stream = stream.transport_stream
+        return transport
+    return stream
 
 
 def speaks_tls(data: bytes | bytearray) -> bool:

@@ -23,6 +23,7 @@ from evd.config import (
 )
 from evd.core.access.roles import Role
 from evd.flags import ConfigError
+from evd.logs import Repeats
 from evd.secret_files import check_secret_file, read_bearer, read_secret, read_token
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ T = TypeVar("T")
 
 NOT_AFTER: Final = "evd_tls_not_after_seconds"
 RENEWAL_FAILED: Final = "evd_tls_reload_failed"
+PLAIN: Final = "evd_tls_plain_connections_total"
+# Between two lines on clients without TLS.
+PLAIN_LOG_S: Final = 60.0
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +78,10 @@ class Credentials:
     """All that one program holds; ConfigError names the flag whose file is wrong."""
 
     def __init__(self, config: ProgramConfig) -> None:
+        # So that a network that runs goes over to TLS one host after the other.
+        self._takes_plain = config.insecure
+        self._count_plain: Callable[[], object] = int
+        self._repeats = Repeats(PLAIN_LOG_S)
         self.server: Held[tls.ServerSide] | None = None
         self.client: Held[tls.ClientSide] | None = None
         self.token: Held[str] | None = None
@@ -129,11 +137,20 @@ class Credentials:
         logger.info("Certificates and tokens were read again")
 
     def protected(self, listeners: Sequence[trio.SocketListener]) -> Listeners:
-        """The listeners of a port, which speaks TLS where there is a certificate."""
+        """The listeners of a port, which speaks TLS where there is a certificate, and with
+        --insecure to those who do."""
         server = self.server
         if server is None:
             return listeners
-        return [tls.TlsListener(listener, lambda: server.value) for listener in listeners]
+        on_plain = self._tell_plain if self._takes_plain else None
+        return [
+            tls.TlsListener(each, lambda: server.value, on_plain=on_plain) for each in listeners
+        ]
+
+    def _tell_plain(self) -> None:
+        self._count_plain()
+        text = "A client speaks no TLS: without --insecure it would be hung up on"
+        self._repeats.log(logger, logging.WARNING, "plain", text)
 
     def wanted_token(self) -> "WantedToken | None":
         """The token that a monitor must show to this engine by TLS; None where none is wanted."""
@@ -158,6 +175,9 @@ class Credentials:
         if self.server is not None or self.client is not None:
             text = "The Unix time at which the first of its certificates ends"
             metrics.gauge(NOT_AFTER, text).set_function(lambda: self.not_after_s or 0.0)
+        if self.server is not None:
+            text = "Connections without TLS, which --insecure let through"
+            self._count_plain = metrics.counter(PLAIN, text).inc
         held = {each.flag.removeprefix("--"): each for each in self.all}
         if not held:
             return

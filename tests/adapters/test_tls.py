@@ -54,12 +54,27 @@ class Side:
     def __call__(self) -> tls.ServerSide:
         return self.now
 
+    def listener(self, listener: trio.SocketListener) -> tls.TlsListener:
+        return tls.TlsListener(listener, self)
+
+
+class EitherSide(Side):
+    """The same, of a port that takes clients without TLS as well; the number of them."""
+
+    plain_count = 0
+
+    def listener(self, listener: trio.SocketListener) -> tls.TlsListener:
+        return tls.TlsListener(listener, self, on_plain=self._count)
+
+    def _count(self) -> None:
+        self.plain_count += 1
+
 
 @asynccontextmanager
 async def framed_port(side: Side | None) -> AsyncIterator[int]:
     """A port of frames that are sent back, by TLS where there is a certificate."""
     sockets = await trio.open_tcp_listeners(0, host=HOST)
-    listeners: Listeners = sockets if side is None else [tls.TlsListener(x, side) for x in sockets]
+    listeners: Listeners = sockets if side is None else [side.listener(x) for x in sockets]
     with trio.fail_after(4 * WAIT_S):
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(serve_framed, listeners, echo))
@@ -71,7 +86,7 @@ async def framed_port(side: Side | None) -> AsyncIterator[int]:
 async def http_port(side: Side) -> AsyncIterator[int]:
     """A port of HTTP over TLS."""
     sockets = await trio.open_tcp_listeners(0, host=HOST)
-    listeners = [tls.TlsListener(each, side) for each in sockets]
+    listeners = [side.listener(each) for each in sockets]
     async with trio.open_nursery() as nursery:
         hosts = Hosts(certified=lambda: side.now.certificate.names)
         serve = partial(serve_app, Site(), listeners, stopping=trio.Event(), hosts=hosts)
@@ -209,6 +224,28 @@ async def test_a_client_that_only_looks_is_no_news(
             await (await trio.open_tcp_stream(HOST, port)).aclose()
         assert await echoes(await dial_framed(HOST, port, WAIT_S, tls.load_client(certificates.ca)))
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
+async def test_a_port_that_takes_both(certificates: Certificates) -> None:
+    """Proves: where both are taken a client is served by TLS and without it, each as on a port of
+    its own, those without are counted, and one that says nothing is none of them."""
+    side = EitherSide(certificates)
+    async with framed_port(side) as port:
+        silent = await trio.open_tcp_stream(HOST, port)
+        by_tls = await dial_framed(HOST, port, WAIT_S, tls.load_client(certificates.ca))
+        plain = await dial_framed(HOST, port, WAIT_S)
+        assert await echoes(by_tls)
+        assert await echoes(plain)
+        assert side.plain_count == 1
+        await silent.aclose()
+        assert await echoes(by_tls)
+    async with http_port(side) as port:
+        for scheme in ("https", "http"):
+            async with httpx.AsyncClient(verify=certificates.trusting(), timeout=WAIT_S) as client:
+                assert (await client.get(f"{scheme}://{HOST}:{port}/fast")).status_code == 200
+                refused = await client.post(f"{scheme}://{HOST}:{port}/fast", content=b"x" * 99_999)
+                assert refused.status_code == 413
+    assert side.plain_count > 1
 
 
 @pytest.mark.parametrize(

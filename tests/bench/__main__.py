@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import exports, feed, frames, history, latency, startup, throughput
+from tests.bench import exports, feed, frames, history, latency, secure, startup, throughput
 from tests.bench.figures import line
 from tests.network.network import Network
 
@@ -19,7 +19,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="runs of each throughput")
     parser.add_argument("--history", type=int, default=HISTORY, help="sessions of the past")
     parser.add_argument("--clients", type=int, default=feed.CLIENTS, help="clients of the feed")
-    parser.add_argument("--only", choices=["frames", "startup", "network", "feed"], default=None)
+    parser.add_argument(
+        "--only", choices=["frames", "startup", "network", "feed", "secure"], default=None
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evd-bench-") as name:
         folder = Path(name)
@@ -31,6 +33,9 @@ def main() -> None:
         if options.only in (None, "feed"):
             (folder / "feed").mkdir()
             feed.measure(folder / "feed", options.clients)
+        if options.only in (None, "secure"):
+            (folder / "secure").mkdir()
+            secure.measure(folder / "secure")
         if options.only in (None, "network"):
             _measure_network(folder, options.runs, options.history)
 

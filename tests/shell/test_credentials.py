@@ -2,16 +2,19 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import trio
 import trio.testing
 
 from evd.adapters.http.metrics import Metrics
+from evd.adapters.tcp import CONNECTION_OVER, FramedStream, dial_framed, serve_framed
 from evd.config import EngineConfig, engine_config, monitor_config
 from evd.daemons.credentials import Credentials, Held, WantedToken
 from evd.flags import ConfigError
-from tests.network.certificates import Certificates, secret, year
+from tests.network.certificates import HOST, Certificates, secret, year
 from tests.unit.exposition import PROTECTED, families, sections
 
 OLD, NEW, OTHER = (f"evd_monitor_{each * 43}" for each in "abc")
@@ -25,10 +28,10 @@ class Files:
         self.token = secret(folder / "token", OLD)
         self.bearer = secret(folder / "bearer", "sesame")
 
-    def config(self) -> EngineConfig:
+    def config(self, *more: str) -> EngineConfig:
         flags = [*self.certificates.server_flags, "--token-file", str(self.token)]
         bearer = ["--metrics-token-file", str(self.bearer)]
-        return engine_config(["--cp-id=CP-001", *flags, *bearer], {})
+        return engine_config(["--cp-id=CP-001", *flags, *bearer, *more], {})
 
 
 @pytest.fixture
@@ -128,6 +131,38 @@ def test_a_certificate_that_is_over_at_the_start(
     Credentials(files.config())
     assert [each.levelno for each in caplog.records] == [logging.ERROR]
     assert "its time is over" in caplog.text
+
+
+async def test_plain_clients_are_served_at_the_operators_word(
+    files: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: a port with a certificate takes clients without TLS with --insecure alone; each of
+    them is counted, and one line a minute says so."""
+    for flags, answered in (((), 0), (("--insecure",), 3)):
+        config, metrics = files.config(*flags), Metrics()
+        credentials = Credentials(config)
+        credentials.show(metrics)
+        listeners = await trio.open_tcp_listeners(0, host=HOST)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_framed, credentials.protected(listeners), _echo)
+            port, count = listeners[0].socket.getsockname()[1], 0
+            for _ in range(3):
+                framed = await dial_framed(HOST, port, 5.0)
+                with suppress(*CONNECTION_OVER):
+                    await framed.send(b"{}")
+                    count += await framed.receive() == [b"{}"]
+            nursery.cancel_scope.cancel()
+        assert count == answered
+        series = f"evd_tls_plain_connections_total {answered:.1f}"
+        assert series in metrics.render().decode()
+    lines = [each for each in caplog.records if "speaks no TLS" in each.getMessage()]
+    assert [each.levelno for each in lines] == [logging.WARNING]
+
+
+async def _echo(framed: FramedStream) -> None:
+    for item in await framed.receive():
+        assert isinstance(item, bytes)
+        await framed.send(item)
 
 
 def test_the_page_lists_their_metrics(files: Files) -> None:

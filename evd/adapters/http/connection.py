@@ -19,6 +19,7 @@ import trio
 from evd.adapters.http.access.passes import Gate, OpenGate
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import JSON, UNEXPECTED, Refused
+from evd.adapters.tls import is_tls, transport_of
 
 BODY_BYTES_MAX: Final = 65_536
 HEAD_BYTES_MAX: Final = 16_384
@@ -141,7 +142,7 @@ class Connection:
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
         self._requests = 0
         self.is_head = False
-        self._scheme, self.client, self._here = _ends(stream)
+        self.client, self._here = _ends(stream)
 
     async def serve(self) -> Handshake | None:
         """Answer until the client or one of the bounds ends it, or the client may have a WebSocket:
@@ -332,7 +333,7 @@ class Connection:
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": request.http_version.decode(),
             "method": "GET" if request.method == b"HEAD" else request.method.decode(),
-            "scheme": self._scheme,
+            "scheme": "https" if is_tls(self._stream) else "http",
             "path": unquote(path.decode()),
             "raw_path": path,
             "query_string": query,
@@ -436,16 +437,14 @@ class _Exchange:
             self.answering.deadline = min(next_s, end_s)
 
 
-def _ends(stream: trio.abc.Stream) -> tuple[str, tuple[str, int] | None, tuple[str, int] | None]:
-    """The scheme, and the addresses of the client and of ours, None where they have none."""
-    scheme, transport = "http", stream
-    if isinstance(stream, trio.SSLStream):
-        scheme, transport = "https", stream.transport_stream
+def _ends(stream: trio.abc.Stream) -> tuple[tuple[str, int] | None, tuple[str, int] | None]:
+    """The addresses of the client and of ours, None where they have none."""
+    transport = transport_of(stream)
     if not isinstance(transport, trio.SocketStream):
-        return scheme, None, None
+        return None, None
     try:
         there, here = transport.socket.getpeername(), transport.socket.getsockname()
     except OSError:
         raise trio.BrokenResourceError("the client has left") from None
     is_named = isinstance(there, tuple)
-    return scheme, there[:2] if is_named else None, here[:2] if is_named else None
+    return there[:2] if is_named else None, here[:2] if is_named else None
