@@ -16,6 +16,8 @@ ASKING = "evd/core/driver/asking.py"
 CHECKS = "evd/core/monitor/checks.py"
 CENTRAL_STEPS = "evd/daemons/central/steps.py"
 DRIVER_STEPS = "evd/daemons/driver/steps.py"
+IMPORTING = "evd/core/access/importing.py"
+MONITORS = "evd/core/central/monitors.py"
 DISKS = "tests/sim/disks.py"
 WORLD = "tests/sim/world.py"
 
@@ -284,6 +286,22 @@ MUTANTS = (
         SESSIONS,
         "wait_s = HEARD_LATELY_S if report.boot_id == session.boot_id else 0.0",
         "wait_s = 0.0",
+    ),
+    Mutant(
+        "lost-tokens",
+        "guarded",
+        "a copy of access that is put in again leaves the tokens out",
+        IMPORTING,
+        "            new_tokens.append(token)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "any-token",
+        "guarded",
+        "a monitor with a wrong token is taken",
+        MONITORS,
+        "if why and state.settings.auth is Auth.REQUIRED:",
+        "if False:",
     ),
 )
 
