@@ -264,10 +264,11 @@ class DriverLoginShown:
 
 @attrs.frozen
 class TicketShown:
-    """A ticket for the feed, good once."""
+    """A ticket for the feed, good once, and the feed's port on this host."""
 
     ticket: str
     expires_at: datetime
+    feed_port: int
 
 
 @attrs.frozen

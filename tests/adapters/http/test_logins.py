@@ -197,6 +197,7 @@ async def test_a_ticket_is_good_once() -> None:
         answer = await door.asked("POST", "/feed/ticket", token)
         assert answer.status_code == 201
         ticket = answer.json()["ticket"]
+        assert answer.json()["feed_port"] == door.central.feed_port
         given = door.logins.tickets.use(ticket)
         assert given is not None
         assert given.caller is not None
@@ -306,6 +307,7 @@ async def test_a_copy_of_access_goes_over_the_admin_socket_alone() -> None:
         assert_error(await door.asked("GET", "/access/export", token), 403)
         body = {"access": {}, "apply": True}
         assert_error(await door.asked("POST", "/access/import", token, body), 403)
+        assert_error(await door.asked("POST", "/central/backup", token, {"file": "x"}), 403)
 
 
 async def test_few_logins_are_checked_at_once() -> None:

@@ -1,5 +1,7 @@
 """The checks of passwords: how many at once, who waits, and who goes first."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -18,6 +20,15 @@ from evd.adapters.http.refused import Refused
 from evd.core.wire.fields import FieldError
 
 PASSWORD = "correct horse battery"
+
+
+def test_nobody_pays_before_the_first_login() -> None:
+    """Proves: a Central whose callers never log in loads neither library of logins."""
+    program = "import sys, evd.daemons.central.program; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    loaded = done.stdout.split()
+    assert "evd.adapters.http.access.passwords" in loaded
+    assert not {"argon2", "jwt", "cryptography"} & set(loaded)
 
 
 async def test_a_password_is_known_by_its_hash() -> None:

@@ -11,6 +11,7 @@ from evd.adapters.http.access.logins import LoginsHere
 from evd.adapters.http.access.passes import Pass
 from evd.adapters.http.access.rights import PassHere
 from evd.adapters.http.api import Routes
+from evd.adapters.http.body import TEXT, Body, Field
 from evd.adapters.http.central_service import ServiceHere
 from evd.adapters.http.errors import AnyRequest
 from evd.adapters.http.parameters import (
@@ -35,14 +36,23 @@ from evd.adapters.http.schemas import (
 from evd.adapters.store.failures import UnknownRow
 from evd.adapters.store.page import Page
 from evd.core.access.copy import AccessCopy
-from evd.core.access.events import AccessImportAsked, ImportOutcome
+from evd.core.access.events import AccessImportAsked, CallNoted, ImportOutcome
 from evd.core.access.roles import Right
+from evd.core.access.rows import Outcome
 from evd.core.wire.fields import FieldError, check_flag
 
 # A copy of 20,000 charging points has 5 MB.
 COPY_BYTES_MAX: Final = 32 * 1024 * 1024
 
+PATH_CHARS_MAX: Final = 1_000
+
 routes: Final = Routes()
+
+
+def _check_path(value: object, name: str) -> str:
+    if isinstance(value, str) and value.isprintable() and 0 < len(value) <= PATH_CHARS_MAX:
+        return value
+    raise FieldError(name, f"must be a path of at most {PATH_CHARS_MAX} printable characters")
 
 
 @routes.get(
@@ -117,6 +127,28 @@ async def import_access(request: AnyRequest, service: ServiceHere, caller: PassH
     if not isinstance(told, ImportOutcome):
         raise TypeError("an import is answered with its outcome")
     return ImportShown(list(told.users), list(told.tokens), list(told.revoked), told.same_count)
+
+
+_BACKUP: Final = Body(
+    "The file that was written.",
+    "file",
+    file=Field(_check_path, {"type": TEXT, "max_length": PATH_CHARS_MAX}),
+)
+
+
+@routes.post(
+    "/central/backup",
+    "Note a backup",
+    "It stands in the audit",
+    right=Right.ADMINISTER,
+    status_code=204,
+    operation_class=_BACKUP.operation,
+)
+async def note_backup(request: AnyRequest, service: ServiceHere, caller: PassHere) -> None:
+    """Only over the admin socket: the tool has copied the database, and says so."""
+    _check_local(caller)
+    file = (await _BACKUP.read(request))["file"]
+    await service.tell(CallNoted(caller.by, "central backup", file, Outcome.DONE))
 
 
 def _check_local(caller: Pass) -> None:

@@ -81,6 +81,6 @@ async def log_out(request: AnyRequest, service: ServiceHere, caller: PassHere) -
     right=Right.SEE,
     status_code=201,
 )
-async def make_ticket(logins: LoginsHere, caller: PassHere) -> TicketShown:
+async def make_ticket(service: ServiceHere, logins: LoginsHere, caller: PassHere) -> TicketShown:
     """For browsers, which can send no Authorization with a WebSocket."""
-    return TicketShown(*logins.ticket(caller))
+    return TicketShown(*logins.ticket(caller), service.feed_port)
