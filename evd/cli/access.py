@@ -122,10 +122,15 @@ def import_access(supervisor: Supervisor, copy: dict[str, Any], *, yes: bool) ->
     access = access_of(supervisor)
     if not yes:
         outcome = access.import_access(copy, apply=False)
-        if outcome.get("users") or outcome.get("tokens"):
-            lines = "\n".join(named(outcome))
-            raise ToolFailed(f"{lines}\nNothing was changed: say --yes if that is right.", 2)
+        refuse_unasked(outcome)
     return access.import_access(copy, apply=True)
+
+
+def refuse_unasked(valid: Mapping[str, Any]) -> None:
+    """ToolFailed, naming users and tokens, where some would become valid."""
+    if valid.get("users") or valid.get("tokens"):
+        told = " ".join(f"{line}." for line in made_valid(valid))
+        raise ToolFailed(f"{told} Nothing was changed: say --yes if that is right.", 2)
 
 
 def named(outcome: Mapping[str, Any]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, Supervisor
-from evd.cli.access import add_yes, made_valid
+from evd.cli.access import add_yes, made_valid, refuse_unasked
 from evd.cli.command_line import Verbs, add_actions, add_json, add_verb, answer
 from evd.cli.errors import ToolFailed
 from evd.cli.programs import CENTRAL, access_of, central_of, settings_of_central
@@ -84,9 +84,8 @@ def restore(supervisor: Supervisor, copy: Path, *, yes: bool = False) -> dict[st
         with contextlib.chdir(supervisor.root):
             users, tokens = becomes_valid(config.db_url, copy)
     valid = {"users": [*users], "tokens": [*tokens]}
-    if any(valid.values()) and not yes:
-        lines = "\n".join(made_valid(valid))
-        raise ToolFailed(f"{lines}\nNothing was changed: say --yes if that is right.", 2)
+    if not yes:
+        refuse_unasked(valid)
     with _stopped(supervisor), _sentences(), contextlib.chdir(supervisor.root):
         config.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         put_back(config.db_url, config.state_dir, copy, by=f"local:{_own_name()}")

@@ -1,7 +1,6 @@
 """`evd driver`: drivers that come and go."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from evd.adapters.supervisor.protocol import Program, Supervisor
@@ -17,7 +16,7 @@ from evd.cli.command_line import (
 )
 from evd.cli.cp_token import add_token
 from evd.cli.credentials import drop_token, with_tokens
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, say
 from evd.cli.names import confirm, doubts, new_driver_ids
 from evd.cli.ports import DASHBOARD_PORTS, METRICS_PORTS, PortChoice
 from evd.cli.programs import (
@@ -84,7 +83,7 @@ def _remove(supervisor: Supervisor, options: argparse.Namespace) -> int:
         for driver_id in driver_ids:
             trouble = remove_driver(supervisor, driver_id)
             if trouble:
-                print(f"The token of {driver_id} may still be good. {trouble}", file=sys.stderr)
+                say(f"The token of {driver_id} may still be good. {trouble}")
             if not options.json:
                 print(f"Removed {driver_id}")
     if options.json:

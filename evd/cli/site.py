@@ -16,7 +16,7 @@ from evd.cli.command_line import Verbs, add_verb
 from evd.cli.cp import not_on, remove_charging_point
 from evd.cli.credentials import with_tokens
 from evd.cli.driver import remove_driver
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, say
 from evd.cli.programs import (
     DRIVER,
     READY_S,
@@ -125,7 +125,7 @@ def _take_up_access(supervisor: Supervisor, options: argparse.Namespace, name: s
         return
     if not _has_access(supervisor):
         why = "no Central runs here that asks its callers who they are"
-        print(f"evd: {name} is left: {why}.", file=sys.stderr)
+        say(f"{name} is left: {why}.")
         return
     copy = read_copy(options.file.parent / name)
     if options.dry_run:

@@ -122,8 +122,10 @@ def test_what_becomes_valid_is_agreed_to(tmp_path: Path) -> None:
     with answering(answers) as central, pytest.raises(ToolFailed) as caught:
         options.run(Supervised([central_at(central)]), options)
     assert caught.value.exit_code == 2
-    assert "alice" in str(caught.value)
-    assert "say --yes" in str(caught.value)
+    assert str(caught.value) == (
+        "These users can log in by it: alice. These tokens become valid: CP-001. Stay revoked or"
+        " removed: bob. Nothing was changed: say --yes if that is right."
+    )
     assert [each[2]["apply"] for each in answers.asked] == [False]
     code, asked = run([(200, NONE, {})], "access", "import", str(path))
     assert code == 0
