@@ -13,15 +13,13 @@ from litestar import Response
 
 from evd.adapters.http.pages import PageAccess
 
-# How soon an answer that goes on is cut off once its reader is not known any more.
-LOOK_S: Final = 0.1
-
 Fields = dict[str, Any]
 Answer = tuple[int, Fields, Mapping[str, str]]
 TO_STRANGERS: Final = ("/", "/web/", "/health", "/auth/", "/service_worker.js")
 # The role that a call needs, by how its path ends; each role may also do what those before may.
 RANKS: Final = ("viewer", "operator", "admin")
 NEEDS: Final = {"/stop": "operator", "/resume": "operator", "/accept": "admin", "/void": "admin"}
+COOKIE: Final = "evd_session"
 ADMINS: Final = ("/users", "/tokens", "/drivers")
 
 
@@ -36,7 +34,6 @@ class Guard:
     )
     # The role and the name of each token.
     tokens: dict[str, tuple[str, str]] = attrs.Factory(dict)
-    cookie: str = "evd_session"
     cookies: dict[str, tuple[str, str]] = attrs.Factory(dict)
     tickets: dict[str, str] = attrs.Factory(dict)
     # The answers to calls by method and path, which come before all others.
@@ -71,27 +68,13 @@ class Guard:
             elif answer := self._answer(method, path, fields, cookie, role):
                 await _send_json(send, *answer)
             else:
-                await self._serve(app, scope, _repeat(body), send)
+                await app(scope, _repeat(body), send)
 
         return guarded
 
-    async def _serve(self, app: Any, scope: Any, receive: Any, send: Any) -> None:
-        """Have the app answer, for as long as its reader is known."""
-        cookie = self._cookie_of(scope)
-
-        async def watch() -> None:
-            while not cookie or cookie in self.cookies:
-                await trio.sleep(LOOK_S)
-            answering.cancel_scope.cancel()
-
-        async with trio.open_nursery() as answering:
-            answering.start_soon(watch)
-            await app(scope, receive, send)
-            answering.cancel_scope.cancel()
-
     def _cookie_of(self, scope: Any) -> str:
         header = dict(scope["headers"]).get(b"cookie", b"").decode()
-        found = SimpleCookie(header).get(self.cookie)
+        found = SimpleCookie(header).get(COOKIE)
         return found.value if found else ""
 
     def _answer(
@@ -126,7 +109,7 @@ class Guard:
             return 401, {"error": "wrong"}, {}
         cookie = secrets.token_urlsafe(8)
         self.cookies[cookie] = found
-        headers = {"Set-Cookie": f"{self.cookie}={cookie}; HttpOnly; SameSite=Strict; Path=/"}
+        headers = {"Set-Cookie": f"{COOKIE}={cookie}; HttpOnly; SameSite=Strict; Path=/"}
         return 200, {"role": found[0], "expires_at": "2026-01-31T12:00:00Z"}, headers
 
 
