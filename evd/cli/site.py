@@ -12,8 +12,8 @@ from evd.adapters.files.regular_file import open_regular
 from evd.adapters.files.state_dir import write_whole
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.access import add_yes, export_access, import_access, named, read_copy
-from evd.cli.command_line import Verbs, add_verb
-from evd.cli.cp import not_on, remove_charging_point
+from evd.cli.command_line import Verbs, add_json, add_verb, print_json
+from evd.cli.cp import Say, not_on, remove_charging_point
 from evd.cli.credentials import with_tokens
 from evd.cli.driver import remove_driver
 from evd.cli.errors import ToolFailed, say
@@ -58,6 +58,7 @@ def add_verbs(verbs: Verbs) -> None:
     text = "end the sessions of what changes, do not wait for them"
     parser.add_argument("--now", action="store_true", help=text)
     add_yes(parser)
+    add_json(parser)
 
 
 def _export(supervisor: Supervisor, options: argparse.Namespace) -> int:
@@ -87,7 +88,7 @@ def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
     # A script reads standard output, where nothing but its answer stands.
     told_to = sys.stderr if options.json else sys.stdout
 
-    def say(text: str) -> None:
+    def tell(text: str) -> None:
         print(text, file=told_to, flush=True)
 
     try:
@@ -96,7 +97,7 @@ def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
         _take_up_access(supervisor, options, access_file_of(text))
         with contextlib.nullcontext() if options.dry_run else changing(supervisor):
             plan = make_plan(supervisor, entries)
-            say("\n".join(plan.told(remove=options.remove)))
+            tell("\n".join(plan.told(remove=options.remove)))
             if not options.dry_run:
                 _make(supervisor, plan)
     except SiteFileWrong as error:
@@ -106,13 +107,13 @@ def _import(supervisor: Supervisor, options: argparse.Namespace) -> int:
     if not options.dry_run:
         for entry in plan.surplus if options.remove else ():
             with changing(supervisor):
-                _remove(supervisor, entry, say)
+                _remove(supervisor, entry, tell)
             done[entry.id] = "Removed"
         if running:
             done |= take_up_changes(supervisor, None, now=options.now, told_to=told_to)
             made = [x.new.id for x in plan.differences if x.new.kind == POINT_KIND]
             wait_until_none(lambda: not_on(supervisor, made) if made else [], READY_S, "why")
-        say("Done" if running else "Done (the network does not run: `evd up` starts it)")
+        tell("Done" if running else "Done (the network does not run: `evd up` starts it)")
     if options.json:
         dry_run = options.dry_run
         print_json({**plan.fields(), "dry_run": dry_run, "running": running, "done": done})
