@@ -4,9 +4,12 @@ A busy charging point is free for less time than a task of Ansible takes: so the
 many times a second, and restarts at once.
 """
 
+import http.client
+import ssl
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -22,6 +25,14 @@ options:
     description: The port on which the engine shows its state.
     type: int
     required: true
+  tls_ca:
+    description: >-
+      Certificates that vouch for the engine's; one that runs with its settings of before may
+      not have any yet.
+    type: path
+  token_file:
+    description: The token that its page of metrics wants.
+    type: path
   wait_s:
     description: Seconds to wait for the session's end; 0 ends the session.
     type: int
@@ -39,6 +50,8 @@ def main() -> None:
         argument_spec={
             "unit": {"type": "str", "required": True},
             "metrics_port": {"type": "int", "required": True},
+            "tls_ca": {"type": "path"},
+            "token_file": {"type": "path", "no_log": False},
             "wait_s": {"type": "int", "required": True},
         },
         supports_check_mode=True,
@@ -47,7 +60,10 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=True)
     end_s = time.monotonic() + wait_s
-    while wait_s and _supplies(module.params["metrics_port"]):
+    page = _Page(
+        module.params["metrics_port"], module.params["tls_ca"], module.params["token_file"]
+    )
+    while wait_s and page.shows_session():
         if time.monotonic() > end_s:
             module.fail_json(
                 msg=f"{unit} still charges after {wait_s} s, and goes on with its former settings:"
@@ -58,12 +74,40 @@ def main() -> None:
     module.exit_json(changed=True)
 
 
-def _supplies(port: int) -> bool:
-    """Whether the engine has a session; one that does not answer loses nothing by a restart."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=ANSWER_S) as page:
-            return SUPPLIES in page.read().splitlines()
-    except (urllib.error.URLError, OSError):
+class _Page:
+    """The engine's page of metrics, as one that runs with new settings or with those of before."""
+
+    def __init__(self, port: int, tls_ca: str | None, token_file: str | None) -> None:
+        self._urls = [f"http://127.0.0.1:{port}/metrics"]
+        self._context: ssl.SSLContext | None = None
+        self._headers: dict[str, str] = {}
+        try:
+            if tls_ca is not None:
+                self._context = ssl.create_default_context(cafile=tls_ca)
+                self._urls.insert(0, f"https://127.0.0.1:{port}/metrics")
+            if token_file is not None:
+                token = Path(token_file).read_text().strip()
+                self._headers["Authorization"] = f"Bearer {token}"
+        except OSError:
+            # They are not there yet, so the engine runs without them.
+            return
+
+    def shows_session(self) -> bool:
+        """Whether the engine has a session, or may have one: it refuses to say.
+
+        One that does not answer at all loses nothing by a restart.
+        """
+        for url in self._urls:
+            request = urllib.request.Request(url, headers=self._headers)
+            try:
+                with urllib.request.urlopen(
+                    request, timeout=ANSWER_S, context=self._context
+                ) as page:
+                    return SUPPLIES in page.read().splitlines()
+            except urllib.error.HTTPError:
+                return True
+            except (urllib.error.URLError, http.client.HTTPException, OSError):
+                continue
         return False
 
 
