@@ -105,6 +105,9 @@ class _Memory:
 
     access: Access = attrs.Factory(Access)
     now: Now = attrs.Factory(now)
+    # Its monitors were heard: an import makes nobody wait.
+    speaks: bool = True
+    points: dict[str, Point] = attrs.Factory(dict)
 
 
 @attrs.define

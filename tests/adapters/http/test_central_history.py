@@ -94,6 +94,7 @@ async def test_a_timeline(client: Client) -> None:
                 "session_id": "session-1",
                 "request_id": "req-1",
                 "driver_id": "driver-alice",
+                "who": None,
                 "kwh": 0.061111,
                 "euros": 0.02,
             }
