@@ -10,6 +10,7 @@ from evd.core.access.rows import (
     KnownAddress,
     Login,
     LoginEnd,
+    TokenEnd,
     User,
 )
 from evd.core.central.rows import (
@@ -32,6 +33,8 @@ _OUTDATED: Mapping[type[Row], type[Row]] = {
     Session: Reading,
     ChargingPoint: Removal,
     Removal: ChargingPoint,
+    AccessToken: TokenEnd,
+    TokenEnd: AccessToken,
     Login: LoginEnd,
     LoginEnd: Login,
     KnownAddress: AddressEnd,
@@ -56,7 +59,7 @@ def newest_by_kind(rows: Sequence[Row]) -> Mapping[type[Row], Collection[Row]]:
                 key = row.cp_id
             case User():
                 key = row.name
-            case AccessToken() | Login() | LoginEnd():
+            case AccessToken() | TokenEnd() | Login() | LoginEnd():
                 key = row.digest
             case KnownAddress() | AddressEnd():
                 key = row.place

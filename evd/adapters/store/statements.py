@@ -30,6 +30,7 @@ from evd.core.access.rows import (
     KnownAddress,
     Login,
     LoginEnd,
+    TokenEnd,
     User,
 )
 from evd.core.central.rows import (
@@ -204,6 +205,7 @@ class Statements:
             # Revoked once, it stays so, whoever writes it and in whatever order.
             AccessToken: _upsert("access_tokens", _fields(AccessToken))
             + " WHERE access_tokens.revoked_at IS NULL",
+            TokenEnd: "DELETE FROM access_tokens WHERE digest = :digest",
             Login: _upsert("logins", _fields(Login)),
             LoginEnd: "DELETE FROM logins WHERE digest = :digest",
             KnownAddress: _upsert("known_addresses", _fields(KnownAddress)),

@@ -149,10 +149,10 @@ class Access:
                 self.generation += 1
 
     def sweep(self, now: Now) -> list[AccessRow]:
-        """Drop the logins and known addresses that are over."""
+        """Drop the logins, known addresses and revoked tokens whose time is over."""
         # A token may have expired meanwhile: it is good no more either.
         self.generation += 1
-        return [*self._logins.sweep(now.wall)]
+        return [*self._logins.sweep(now.wall), *self._tokens.sweep(now.wall)]
 
     def add_user(self, name: str, password_hash: str, role: Role, now: Now) -> list[AccessRow]:
         """Take a new user, or one who was removed once."""

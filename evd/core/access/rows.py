@@ -65,6 +65,13 @@ class AccessToken:
 
 
 @attrs.frozen(slots=True)
+class TokenEnd:
+    """A token that was revoked so long ago that its row may go."""
+
+    digest: str = attrs.field(repr=False)
+
+
+@attrs.frozen(slots=True)
 class Login:
     """Somebody who is logged in, by a password or (`token_digest`) by a token."""
 
@@ -115,7 +122,9 @@ class AuditEntry:
     cp_id: str | None = None
 
 
-AccessRow = User | AccessToken | Login | LoginEnd | KnownAddress | AddressEnd | AuditEntry
+AccessRow = (
+    User | AccessToken | TokenEnd | Login | LoginEnd | KnownAddress | AddressEnd | AuditEntry
+)
 
 
 @attrs.frozen(slots=True)

@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 import attrs
 
 from evd.core.access.refusals import NotDone
-from evd.core.access.rows import AccessToken
+from evd.core.access.rows import AccessToken, TokenEnd
 
 TOKENS_MAX = 100_000
+# Revoked ones are kept for so long, and no longer than there is room for them.
+REVOKED_FOR = timedelta(days=730)
+REVOKED_MAX = 50_000
 # How far `used_at` may be behind: each use would else be a row.
 USED_STEP = timedelta(hours=1)
 _TICK = timedelta(microseconds=1)
@@ -111,6 +114,28 @@ class TokenBook:
     def revoke(self, tokens: Sequence[AccessToken], wall: datetime) -> list[AccessToken]:
         """Make these good for nothing."""
         return [self._put(attrs.evolve(token, revoked_at=wall)) for token in tokens]
+
+    def sweep(self, wall: datetime) -> list[TokenEnd]:
+        """Forget those that were revoked long ago, and of too many the oldest."""
+        revoked = [
+            (each.revoked_at, each.digest)
+            for each in self._tokens.values()
+            if each.revoked_at is not None
+        ]
+        revoked.sort()
+        room = max(0, len(revoked) - REVOKED_MAX)
+        return [
+            self._forget(digest)
+            for number, (when, digest) in enumerate(revoked)
+            if number < room or wall - when >= REVOKED_FOR
+        ]
+
+    def _forget(self, digest: str) -> TokenEnd:
+        token = self._tokens.pop(digest)
+        self._by_name[token.name].discard(digest)
+        if token.holder is not None:
+            self._by_holder[token.holder].discard(digest)
+        return TokenEnd(digest)
 
     def take(self, token: AccessToken) -> AccessToken:
         """Take a token as a copy has it."""

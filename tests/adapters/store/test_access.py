@@ -23,6 +23,7 @@ from evd.core.access.rows import (
     Login,
     LoginEnd,
     Outcome,
+    TokenEnd,
     User,
 )
 from evd.core.central.rows import EventType, OperatorEvent, OperatorEventType
@@ -82,6 +83,14 @@ async def test_a_revoked_token_stays_revoked(store: Store) -> None:
     await store.commit([attrs.evolve(TOKEN, used_at=NOON)])
     (found,) = (await store.load()).access.tokens
     assert found.revoked_at == NOON
+
+
+async def test_a_token_of_long_ago_is_gone(store: Store) -> None:
+    """Proves: a row that may go goes, also in one commit with its last change."""
+    await store.commit([TOKEN, DRIVER])
+    revoked = attrs.evolve(TOKEN, revoked_at=NOON)
+    await store.commit([revoked, TokenEnd(TOKEN.digest)])
+    assert (await store.load()).access.tokens == [DRIVER]
 
 
 async def test_the_audit_is_a_list_like_others(store: Store) -> None:

@@ -19,8 +19,10 @@ from evd.core.access.rows import (
     KnownAddress,
     Login,
     LoginEnd,
+    TokenEnd,
     User,
 )
+from evd.core.access.token_book import REVOKED_MAX
 from evd.core.effects import Now
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -184,6 +186,23 @@ def test_a_revoked_token_ends_the_logins_by_it(access: Access) -> None:
     assert access.caller_of_digest(digest_of(2), HOME, at()) is None
     with pytest.raises(NotDone, match="was revoked"):
         access.add_token("alice", Role.DRIVER, digest_of(1), "driver-alice", 90, at())
+
+
+def test_a_revoked_token_is_kept_for_two_years() -> None:
+    """Proves: what was revoked is known long enough that no copy of before makes it good, and the
+    rows do not grow without end."""
+    access = Access()
+    access.issue_cp_token("CP-001", digest_of(1), at(), at_once=False)
+    access.issue_cp_token("CP-001", digest_of(2), at(), at_once=True)
+    assert access.sweep(at(24 * 729)) == []
+    assert access.sweep(at(24 * 730)) == [TokenEnd(digest_of(1))]
+    assert [each.digest for each in access.tokens()] == [digest_of(2)]
+    many = [
+        AccessToken(digest_of(n), "t", Role.VIEWER, NOON, revoked_at=NOON + timedelta(seconds=n))
+        for n in range(REVOKED_MAX + 7)
+    ]
+    access = Access(AccessImage(tokens=many))
+    assert access.sweep(at(24)) == [TokenEnd(digest_of(n)) for n in range(7)]
 
 
 @pytest.mark.parametrize(
