@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay
+from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, Ticket
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.programs import central_of, feed_of
@@ -22,9 +22,13 @@ def feed_way(supervisor: Supervisor, cp_ids: Sequence[str]) -> FeedWay:
     )
 
 
-def _ticket(central: Central) -> str | None:
+def _ticket(central: Central) -> Ticket | None:
     try:
-        return central.feed_ticket()
+        found = central.feed_ticket()
+        if found is None:
+            return None
+        port = found.get("feed_port")
+        return Ticket(str(found.get("ticket")), port if isinstance(port, int) else None)
     except CentralAway as error:
         raise FeedAway(str(error)) from None
     except CentralRefused as error:

@@ -22,6 +22,7 @@ from trio_websocket import (
 )
 
 from evd.adapters import tls
+from evd.addresses import bracketed
 
 CONNECT_S_MAX: Final = 5.0
 CLOSE_S_MAX: Final = 0.5
@@ -47,6 +48,14 @@ class FeedRefused(Exception):
 
 
 @attrs.frozen
+class Ticket:
+    """A ticket for one connection, and the port of the feed where Central tells it."""
+
+    text: str = attrs.field(repr=False)
+    port: int | None = None
+
+
+@attrs.frozen
 class FeedWay:
     """How a feed is reached: `url` is such as ws://host:8765/feed, `query` the charging points.
 
@@ -57,16 +66,18 @@ class FeedWay:
 
     url: str
     query: tuple[tuple[str, str], ...] = ()
-    ticket: Callable[[], str | None] | None = None
+    ticket: Callable[[], Ticket | None] | None = None
     context: Callable[[], ssl.SSLContext] | None = None
 
     async def address(self) -> str:
         """The address for one connection."""
-        query = [*self.query]
+        url, query = self.url, [*self.query]
         if self.ticket is not None:
             ticket = await trio.to_thread.run_sync(self.ticket, abandon_on_cancel=True)
-            query += [] if ticket is None else [("ticket", ticket)]
-        return f"{self.url}?{urlencode(query)}" if query else self.url
+            if ticket is not None:
+                query.append(("ticket", ticket.text))
+                url = url if ticket.port is None else _at_port(url, ticket.port)
+        return f"{url}?{urlencode(query)}" if query else url
 
 
 class Feed:
@@ -118,7 +129,7 @@ async def open_feed(way: FeedWay) -> AsyncIterator[Feed]:
         # The library's own bound of a handshake that hangs would leave its reader waiting.
         with trio.move_on_after(CONNECT_S_MAX) as opening, ending_stray_cancels():
             if context is not None:
-                await _check_trust(shown, context)
+                await _check_trust(url.partition("?")[0], context)
             async with open_websocket_url(
                 url,
                 context,
@@ -139,6 +150,11 @@ async def open_feed(way: FeedWay) -> AsyncIterator[Feed]:
     except h11.ProtocolError:
         # trio-websocket tries to answer what is no HTTP, and can't.
         raise FeedAway(f"what answers at {shown} speaks no HTTP") from None
+
+
+def _at_port(url: str, port: int) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{bracketed(parts.hostname or '')}:{port}").geturl()
 
 
 async def _check_trust(url: str, context: ssl.SSLContext) -> None:

@@ -110,11 +110,12 @@ class Central:
         """How a request goes."""
         return self._call("GET", f"/requests/{quote(request_id)}")
 
-    def feed_ticket(self) -> str | None:
-        """A ticket for the status feed, good once and for a moment; None of a Central that wants
-        none."""
-        found = self._find("/feed/ticket", "POST")
-        return None if found is None else str(found.get("ticket"))
+    def feed_ticket(self) -> dict[str, Any] | None:
+        """A `ticket` for the status feed, good once and for a moment, and its `feed_port`.
+
+        None of a Central that wants none.
+        """
+        return self._find("/feed/ticket", "POST")
 
     def accept_recovery(self) -> dict[str, Any]:
         """End the wait after a restore."""

@@ -86,6 +86,18 @@ async def test_a_central_that_wants_no_ticket(token_file: Path) -> None:
     assert len(answers.asked) == 1
 
 
+async def test_central_tells_where_its_feed_is(tmp_path: Path, token_file: Path) -> None:
+    """Proves: of a Central that is known by the address of its HTTP alone the feed is found by the
+    port that comes with the ticket."""
+    with telling(FakeFeed(snapshot())) as feed:
+        ticket = a_ticket("one")[1] | {"feed_port": feed.port}
+        with answering(Answers([(201, ticket, {})])) as central:
+            given = CentralGiven(central.url, token_file)
+            async with open_feed(feed_way(Supervised([], given=given), [])) as found:
+                assert json.loads(await found.message())["type"] == "snapshot"
+    assert feed.asked == [f"{PATH}?ticket=one"]
+
+
 async def test_no_ticket_no_feed(token_file: Path) -> None:
     """Proves: a caller whom Central does not know is told so, once and for good; a Central that is
     away is tried again."""
