@@ -43,9 +43,7 @@ class Opening:
 
     def __str__(self) -> str:
         if not self.missing:
-            return (
-                f"{self.flag}: {self.host} is beyond loopback, and this program has no protection"
-            )
+            return f"{self.flag}: {self.host} is beyond loopback, where this port has no protection"
         missing = " and ".join(self.missing)
         return f"{self.flag}: {self.host} is beyond loopback and needs {missing}"
 
@@ -63,7 +61,8 @@ def check(config: ProgramConfig) -> list[Opening]:
         raise ConfigError("--http-proxies: needs --auth required")
     found = [opening for opening in _openings(config) if _is_open(config, opening)]
     if found and not config.insecure:
-        raise ConfigError(f"{found[0]}, or --insecure where no stranger can reach it")
+        link = ", or" if found[0].missing else ": give"
+        raise ConfigError(f"{found[0]}{link} --insecure where no stranger can reach it")
     match config:
         case CentralConfig():
             _check_database(config)
