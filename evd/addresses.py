@@ -5,6 +5,7 @@ Each function raises ValueError with the reason.
 
 import re
 import socket
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -52,19 +53,25 @@ def is_address(text: str) -> bool:
     return not percent or _ZONE.fullmatch(zone) is not None
 
 
-def is_loopback(name: str) -> bool:
+def is_loopback(name: str, resolve: Callable[[str], Iterable[str]] | None = None) -> bool:
     """Whether a host is this machine alone: an address of loopback, or a name with no other.
 
-    A name that no resolver knows now is taken for another host.
+    A name that no resolver knows now is taken for another host.  `resolve`: gives the addresses of
+    a name in the place of this machine's resolver.
     """
     if is_address(name):
         return _is_loopback(name)
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        found = [*(resolve or _resolved)(name)]
     # UnicodeError: no resolver can be asked for this name.
     except (OSError, UnicodeError):
         return False
-    return bool(found) and all(_is_loopback(str(address[0])) for *_, address in found)
+    return bool(found) and all(map(_is_loopback, found))
+
+
+def _resolved(name: str) -> Iterator[str]:
+    for *_, address in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM):
+        yield str(address[0])
 
 
 def _is_loopback(address: str) -> bool:

@@ -58,6 +58,20 @@ def test_loopback(host: str, is_here: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("addresses", "is_here"),
+    [
+        (["127.0.0.1", "::1"], True),
+        (["127.0.0.1", THERE], False),
+        ([THERE, "127.0.0.1"], False),
+        ([], False),
+    ],
+)
+def test_a_name_is_loopback_by_all_of_its_addresses(addresses: list[str], is_here: bool) -> None:
+    """Proves: a name that also reaches another machine is not loopback, in whichever order."""
+    assert is_loopback("host.example", lambda _: addresses) is is_here
+
+
+@pytest.mark.parametrize(
     ("name", "flags"),
     [
         *((name, ()) for name in PARSERS),
