@@ -65,7 +65,7 @@ def test_a_playbook_exists(command: str) -> None:
     assert len(playbooks) == 1 or command == "ansible-playbook"
     for playbook in playbooks:
         text = (ROOT / "ansible" / playbook).read_text()
-        for variable in re.findall(r"-e (\w+)=", command):
+        for variable in re.findall(r"""-e (?:'\{")?(\w+)(?:=|":)""", command):
             assert variable in text, variable
 
 

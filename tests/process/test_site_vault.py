@@ -1,0 +1,58 @@
+"""The play that makes a site's certificates and tokens, on this machine alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.network.processes import CHECKOUT
+
+PLAYBOOK: Final = Path(sys.executable).parent / "ansible-playbook"
+PLAY_S_MAX: Final = 300.0
+
+
+@pytest.mark.skipif(not PLAYBOOK.exists(), reason="`make ansible` was not run")
+def test_a_sites_secrets_are_made_once_and_kept_encrypted(tmp_path: Path) -> None:
+    """Proves: the first run makes the vault, whose text shows no key and no token to anybody but
+    the owner of the password; a look and a second run change nothing; without a password the play
+    stops with a sentence."""
+    inventory = tmp_path / "site"
+    shutil.copytree(CHECKOUT / "ansible" / "inventories" / "example", inventory)
+    password = tmp_path / "password"
+    password.write_text("a password\n")
+    vault = inventory / "vault.txt"
+    assert "give a password for them by" in _play(inventory, None)
+    assert not vault.exists()
+    assert "changed=1" in _play(inventory, password)
+    text = vault.read_bytes()
+    assert text.startswith(b"$ANSIBLE_VAULT;")
+    assert b"PRIVATE KEY" not in text
+    assert vault.stat().st_mode & 0o777 == 0o600
+    for further in ((), ("--check",)):
+        assert "changed=1" not in _play(inventory, password, *further)
+    assert vault.read_bytes() == text
+
+
+def _play(inventory: Path, password: Path | None, *further: str) -> str:
+    """All that a run of the play prints, which has no token in it."""
+    command = [PLAYBOOK, "-i", inventory, "secrets.yml", "-e", "evd_security=warn", "--diff"]
+    if password is not None:
+        command += ["--vault-password-file", password]
+    ran = subprocess.run(
+        [*map(str, command), *further],
+        cwd=CHECKOUT / "ansible",
+        env={name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE")},
+        capture_output=True,
+        text=True,
+        timeout=PLAY_S_MAX,
+        check=False,
+    )
+    shown = ran.stdout + ran.stderr
+    assert (ran.returncode == 0) == (password is not None), shown
+    assert "evd_monitor_" not in shown
+    assert "PRIVATE KEY" not in shown
+    return shown
