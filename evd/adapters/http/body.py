@@ -15,7 +15,8 @@ from litestar.openapi.spec.schema import Schema
 from evd.adapters.http.errors import AnyRequest
 from evd.adapters.http.parameters import CP_ID_PATTERN, ID_PATTERN
 from evd.adapters.http.refused import JSON, Refused
-from evd.core.access.tokens import check_token
+from evd.core.access.roles import Role
+from evd.core.access.tokens import TOKEN_PATTERN, check_token
 from evd.core.driver.requests_file import ANY_CP
 from evd.core.wire.fields import FieldError, check_cp_id, check_flag, check_id
 
@@ -36,7 +37,7 @@ class Field:
 _FORMS: Final[Mapping[Check, Mapping[str, Any]]] = {
     check_cp_id: {"type": TEXT, "pattern": CP_ID_PATTERN},
     check_id: {"type": TEXT, "pattern": ID_PATTERN},
-    check_token: {"type": TEXT, "format": "password"},
+    check_token: {"type": TEXT, "pattern": TOKEN_PATTERN.format("|".join(Role))},
     check_flag: {"type": OpenAPIType.BOOLEAN},
 }
 

@@ -12,6 +12,8 @@ from evd.core.access.roles import Role
 from evd.core.wire.fields import FieldError
 
 RANDOM_BYTES: Final = 32
+# For the documentation, which says of a field which roles it takes.
+TOKEN_PATTERN: Final = "^evd_({})_[A-Za-z0-9_-]{{43}}$"
 TOKEN_FORM = re.compile(rf"evd_({'|'.join(Role)})_[A-Za-z0-9_-]{{43}}")
 
 

@@ -37,7 +37,14 @@ from evd.core.access.events import (
     UserRemoveAsked,
 )
 from evd.core.access.roles import Right, Role
-from evd.core.access.tokens import RANDOM_BYTES, check_token, digest, new_token, role_of
+from evd.core.access.tokens import (
+    RANDOM_BYTES,
+    TOKEN_PATTERN,
+    check_token,
+    digest,
+    new_token,
+    role_of,
+)
 from evd.core.central.events import Asked
 from evd.core.wire.fields import FieldError, check_flag, check_id
 
@@ -90,17 +97,24 @@ _NEW_TOKEN: Final = Body(
     driver_id=check_id,
     days=Field(_check_days, {"type": OpenAPIType.INTEGER, "minimum": 0, "maximum": DAYS_MAX}),
 )
-_TOKEN_FORMS: Final[dict[str, Any]] = {"token": check_token, "now": check_flag}
+
+
+def _token_of_role(role: Role) -> Field:
+    return Field(check_token, {"type": TEXT, "pattern": TOKEN_PATTERN.format(role)})
+
+
 _CP_TOKEN: Final = Body(
     "`token`: the one to take, else Central makes one. `now`: the one before ends at once, and not"
     " only when this one is used.",
-    **_TOKEN_FORMS,
+    token=_token_of_role(Role.MONITOR),
+    now=check_flag,
 )
 _DRIVER: Final = Body(
     "The driver, and as for a charging point's token.",
     "driver_id",
     driver_id=check_id,
-    **_TOKEN_FORMS,
+    token=_token_of_role(Role.DRIVER),
+    now=check_flag,
 )
 
 
