@@ -1,13 +1,14 @@
 """The ways into Central's HTTP, its admin socket and its feed: who may pass, and how often."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import attrs
 import trio
 
 from evd.adapters.feed.server import FeedServer
-from evd.adapters.http.access.admin_socket import ADMIN_BOUNDS
+from evd.adapters.http.access.admin_socket import ADMIN_BOUNDS, admin_listeners
 from evd.adapters.http.access.forwarded import Proxies
 from evd.adapters.http.access.gate import HttpGate, LocalGate
 from evd.adapters.http.access.logins import Logins
@@ -26,11 +27,11 @@ from evd.protection import auth_of
 
 @attrs.frozen
 class Places:
-    """The listeners of the HTTP port, the admin socket and the feed's port."""
+    """The listeners of the HTTP port and the feed's port, and the admin socket's folder."""
 
     http: Listeners
-    local: Listeners
     feed: Listeners
+    state_dir: Path
 
 
 @attrs.frozen
@@ -41,6 +42,7 @@ class Doors:
     """
 
     app: App
+    service: Service
     http: Gate
     local: Gate
     feed: Gate
@@ -57,9 +59,50 @@ class Doors:
         """Let callers in from now on, until `stopping`."""
         serve = partial(serve_app, self.app, stopping=stopping, hosts=hosts)
         await nursery.start(partial(serve, places.http, gate=self.http))
-        await nursery.start(partial(serve, places.local, gate=self.local, bounds=ADMIN_BOUNDS))
+        await nursery.start(self._serve_local, places.state_dir, hosts, stopping)
         follow = partial(followers.run, stopping=stopping, hosts=hosts)
         await nursery.start(partial(follow, places.feed, gate=self.feed))
+
+    async def _serve_local(
+        self,
+        state_dir: Path,
+        hosts: Hosts,
+        stopping: trio.Event,
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        """Serve the admin socket while Central can store: its file would keep a disk that has died
+        from being mounted anew, and is not on the one that comes in its place."""
+        started: Callable[[], None] = task_status.started
+        while not stopping.is_set():
+            if self.service.is_serving:
+                async with admin_listeners(state_dir) as listeners, trio.open_nursery() as serving:
+                    over = trio.Event()
+                    serve = partial(serve_app, self.app, listeners, stopping=over, hosts=hosts)
+                    await serving.start(partial(serve, gate=self.local, bounds=ADMIN_BOUNDS))
+                    started()
+                    started = _nothing
+                    await _first(stopping.wait, partial(self.service.wait_serving, False))
+                    over.set()
+            started()
+            started = _nothing
+            await _first(stopping.wait, partial(self.service.wait_serving, True))
+
+
+def _nothing() -> None:
+    """Central has started already."""
+
+
+async def _first(*waits: Callable[[], Awaitable[None]]) -> None:
+    """Wait until the first of them is over."""
+    async with trio.open_nursery() as nursery:
+
+        async def wait_for(wait: Callable[[], Awaitable[None]]) -> None:
+            await wait()
+            nursery.cancel_scope.cancel()
+
+        for wait in waits:
+            nursery.start_soon(wait_for, wait)
 
 
 def make_doors(
@@ -74,6 +117,7 @@ def make_doors(
     callers = logins.callers
     return Doors(
         app=central_app(service, logins),
+        service=service,
         http=HttpGate(
             *(auth, callers.of_http, rates, proxies, logins.on_stranger("http")),
             paths=central_open_paths(),

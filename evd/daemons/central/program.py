@@ -15,7 +15,6 @@ import trio
 
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.server import FeedServer
-from evd.adapters.http.access.admin_socket import admin_listeners
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
 from evd.adapters.kafka import open_consumer, open_producer
@@ -70,8 +69,6 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
             group_id=GROUP_ID,
             fetch_wait_s=config.kafka_fetch_wait_s,
         ) as consumer,
-        # Its file is gone when nobody is served any more.
-        admin_listeners(config.state_dir) as local_at,
         trio.open_nursery() as nursery,
     ):
         service = Service(
@@ -96,7 +93,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         followers = FeedServer(
             feed.publisher, feed_metrics, config.feed_origins, is_still=doors.is_still
         )
-        hosts, places = _hosts(config, credentials), Places(web, local_at, feeds)
+        hosts, places = _hosts(config, credentials), Places(web, feeds, config.state_dir)
         await doors.open(nursery, places, followers, hosts, lifecycle.stopping)
         lifecycle.ready(service.doing, loop.is_stuck)
         scheme = "http" if credentials.server is None else "https"

@@ -50,11 +50,14 @@ class Service:
         self._newest: Central | None = None
         self._reason = "Central is starting"
         self._central_id = ""
+        # Set, and another one made, when serving begins or ends.
+        self._turned = trio.Event()
 
     def start_serving(self, core: Central, store: Store) -> None:
         """Let `core` answer from now on, and `store` be read."""
         self._core, self._store, self._newest = core, store, core
         self._central_id = core.central_id
+        self._turn()
 
     def stop_serving(self, reason: str) -> None:
         """Answer 503 until there is another core, also to the calls that wait."""
@@ -62,6 +65,16 @@ class Service:
         self._reason = reason
         for call in list(self._calls):
             self.reply(_unserved(call, reason))
+        self._turn()
+
+    def _turn(self) -> None:
+        self._turned.set()
+        self._turned = trio.Event()
+
+    async def wait_serving(self, is_serving: bool) -> None:
+        """Wait until there is a core, or until there is none."""
+        while self.is_serving is not is_serving:
+            await self._turned.wait()
 
     @property
     def core(self) -> Central | None:
