@@ -3,7 +3,6 @@
 from typing import Final
 
 from litestar import Response
-from litestar.response.base import ASGIResponse
 
 from evd.adapters.http.access.credentials import COOKIE_S, set_cookie
 from evd.adapters.http.access.driver_logins import DriverLoginsHere
@@ -44,8 +43,8 @@ async def log_in(
 @routes.post(
     "/auth/logout", "Log out", "Nobody is logged in any more", right=Right.SEE, status_code=204
 )
-async def log_out(logins: DriverLoginsHere, caller: PassHere) -> ASGIResponse:
+async def log_out(logins: DriverLoginsHere, caller: PassHere) -> Response[None]:
     """The cookie is good for nothing from then on."""
     logins.leave(caller)
     gone = set_cookie(logins.cookie, "", 0, is_secure=caller.is_secure)
-    return ASGIResponse(status_code=204, headers={"Set-Cookie": gone})
+    return Response(None, headers={"Set-Cookie": gone})

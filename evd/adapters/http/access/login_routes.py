@@ -4,7 +4,6 @@ from typing import Final, cast
 
 import attrs
 from litestar import Response
-from litestar.response.base import ASGIResponse
 
 from evd.adapters.http.access.credentials import COOKIE_S, SESSION_COOKIE, cookie_of, set_cookie
 from evd.adapters.http.access.logins import LoginsHere
@@ -65,14 +64,14 @@ async def log_in(request: AnyRequest, logins: LoginsHere, caller: PassHere) -> R
 @routes.post(
     "/auth/logout", "Log out", "Nobody is logged in any more", right=Right.SEE, status_code=204
 )
-async def log_out(request: AnyRequest, service: ServiceHere, caller: PassHere) -> ASGIResponse:
+async def log_out(request: AnyRequest, service: ServiceHere, caller: PassHere) -> Response[None]:
     """The login's cookie and its tokens are good for nothing from then on."""
     shown = cookie_of(request.scope["headers"], SESSION_COOKIE)
     login = digest(shown) if shown is not None else caller.by.proof
     if login:
         check_accepted(await service.ask(lambda call: LogoutAsked(call, login, caller.by)))
     gone = set_cookie(SESSION_COOKIE, "", 0, is_secure=caller.is_secure)
-    return ASGIResponse(status_code=204, headers={"Set-Cookie": gone})
+    return Response(None, headers={"Set-Cookie": gone})
 
 
 @routes.post(
