@@ -66,6 +66,7 @@ def wait_until_on(network: Network, *cp_ids: str) -> None:
     wait_until(lambda: states(network) == wanted, BOUND_S, f"{wanted}")
 
 
+@pytest.mark.slow
 def test_the_way_to_required(network: Network, tmp_path: Path) -> None:
     """Proves: an open network is brought to --auth required by the tool alone, each step with its
     word on what is missing; there all verbs work on Central's host without a token, and elsewhere
