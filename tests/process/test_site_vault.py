@@ -15,7 +15,7 @@ PLAYBOOK: Final = Path(sys.executable).parent / "ansible-playbook"
 PLAY_S_MAX: Final = 300.0
 
 
-@pytest.mark.skipif(not PLAYBOOK.exists(), reason="`make ansible` was not run")
+@pytest.mark.ansible
 def test_a_sites_secrets_are_made_once_and_kept_encrypted(tmp_path: Path) -> None:
     """Proves: the first run makes the vault, whose text shows no key and no token to anybody but
     the owner of the password; a look and a second run change nothing; without a password the play

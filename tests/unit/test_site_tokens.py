@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -11,6 +10,8 @@ import pytest
 
 from evd.core.access.tokens import digest
 from tests.network.processes import CHECKOUT
+
+pytestmark = pytest.mark.ansible
 
 MODULE: Final = CHECKOUT / "ansible" / "library" / "evd_tokens.py"
 TOKENS: Final = {
@@ -45,9 +46,8 @@ class KnowingCentral:
 
 @pytest.fixture
 def module() -> ModuleType:
-    """The module, where Ansible is installed."""
-    pytest.importorskip("ansible")
-    spec = importlib.util.spec_from_file_location("evd_tokens", Path(MODULE))
+    """The module, as Ansible imports it."""
+    spec = importlib.util.spec_from_file_location("evd_tokens", MODULE)
     assert spec is not None
     assert spec.loader is not None
     found = importlib.util.module_from_spec(spec)
