@@ -47,6 +47,10 @@ class Network:
         done = run([str(BIN / "supervisorctl"), "-c", str(self.conf), *arguments], os.environ)
         return done.stdout + done.stderr
 
+    def pids(self) -> dict[str, int | None]:
+        """The process of each program."""
+        return {each.name: each.pid for each in self.supervisord.status()}
+
     def keep(self, *units: str) -> None:
         """Leave only these units, such as `broker` or `cp-CP-001`."""
         for path in (self.root / "etc" / "supervisord.d").glob("*.conf"):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.network import checker
 from tests.network.supervised import Network, network_in
 from tests.network.waiting import wait_until
 
 BOUND_S = 60.0
 PASSWORD = "correct horse battery"
+CENTRAL = "evd-central"
+SESSION_S = 3
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +51,16 @@ def told(network: Network, *words: str, **env: str) -> Any:
 
 def set_auth(network: Network, auth: str) -> None:
     """Restart Central with another --auth; sessions and points are where they were."""
-    text = re.sub(r' *CENTRAL_AUTH="\w+",\n', "", network.conf.read_text())
-    named = f'    CENTRAL_AUTH="{auth}",\n    CENTRAL_LISTEN'
-    network.conf.write_text(text.replace("    CENTRAL_LISTEN", named))
+    write_setting(network, "CENTRAL_AUTH", auth)
     done(network, "down")
     done(network, "up")
+
+
+def write_setting(network: Network, name: str, value: str) -> None:
+    """Write a variable of all programs into the network's file, in the place of one before."""
+    text = re.sub(rf' *{name}="\w+",\n', "", network.conf.read_text())
+    named = f'    {name}="{value}",\n    CENTRAL_LISTEN'
+    network.conf.write_text(text.replace("    CENTRAL_LISTEN", named))
 
 
 def states(network: Network) -> dict[str, str]:
@@ -123,3 +132,76 @@ def told_unready(network: Network) -> list[dict[str, Any]]:
     found = tool(network, "access", "ready", "--json")
     rows: list[dict[str, Any]] = json.loads(found.stdout)["refused"]
     return rows
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Network]:
+    """A network that takes only those who show a token, with an admin and two charging points."""
+    with network_in(tmp_path / "net") as found:
+        found.keep("broker", "central")
+        write_setting(found, "CENTRAL_AUTH", "required")
+        write_setting(found, "CP_ENGINE_SESSION_SECONDS", f"{SESSION_S}")
+        done(found, "up")
+        done(found, "user", "add", "root", "admin", text=f"{PASSWORD}\n")
+        done(found, "cp", "add", "1", "2")
+        wait_until_on(found, "CP-001", "CP-002")
+        yield found
+
+
+def engines(network: Network) -> dict[str, Path]:
+    """The state directory of each engine."""
+    return {each.name: each for each in (network.supervisord.var / "engine").iterdir()}
+
+
+def facts_of(network: Network) -> checker.Facts:
+    """All that Central and the engines wrote down."""
+    database = network.supervisord.var / "central" / "central.db"
+    return checker.gather(database, engines(network), {})
+
+
+def disks(network: Network) -> list[checker.Disk]:
+    """The sessions on the engines' disks."""
+    return [checker.read_disk(each) for each in engines(network).values()]
+
+
+def confirmed(network: Network) -> dict[str, bool]:
+    """The sessions that engines keep, and whether Central has confirmed each."""
+    kept = (each for disk in disks(network) for each in disk.kept)
+    return {each.record.session_id: each.confirmed for each in kept}
+
+
+@pytest.mark.slow
+def test_access_outlives_centrals_disk(guarded: Network, tmp_path: Path) -> None:
+    """Proves: a Central that lost its database under --auth required knows nobody until a copy of
+    access is taken up, which names first what becomes valid; then every charging point is ON, and
+    each record on an engine's disk is settled as one row, those that the lost Central had confirmed
+    as well, while no other program is touched."""
+    for cp_id in ("CP-001", "CP-002"):
+        done(guarded, "request", "zed", cp_id)
+    copy = tmp_path / "access.json"
+    done(guarded, "access", "export", str(copy))
+    done(guarded, "request", "zed", "CP-001", "--no-wait")
+    wait_until(lambda: any(each.running for each in disks(guarded)), BOUND_S, "it supplies")
+    supervisord = guarded.supervisord
+    supervisord.stop([CENTRAL])
+    others = guarded.pids()
+    wait_until(lambda: [*confirmed(guarded).values()].count(False), BOUND_S, "it is kept")
+    before = confirmed(guarded)
+    assert sorted(before.values()) == [False, True, True]
+    shutil.rmtree(supervisord.var / "central")
+
+    supervisord.start([CENTRAL])
+    wait_until(lambda: tool(guarded, "user", "list").returncode == 0, BOUND_S, "Central answers")
+    assert told(guarded, "user", "list")["users"] == []
+    unasked = tool(guarded, "access", "import", str(copy))
+    assert unasked.returncode == 2
+    assert {"root", "CP-001", "CP-002"} <= set(re.findall(r"[\w-]+", unasked.stderr))
+    assert told(guarded, "user", "list")["users"] == []
+    assert states(guarded) == {}
+    done(guarded, "access", "import", "--yes", str(copy))
+
+    wait_until_on(guarded, "CP-001", "CP-002")
+    facts = checker.hold(lambda: facts_of(guarded), lambda _: (), within_s=BOUND_S)
+    assert {row["session_id"] for row in facts.sessions} == before.keys()
+    assert all(row["settled"] and row["billable"] for row in facts.sessions)
+    assert guarded.pids() == others | {CENTRAL: guarded.pids()[CENTRAL]}

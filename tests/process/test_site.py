@@ -22,11 +22,6 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         yield made
 
 
-def pids(network: Network) -> dict[str, int | None]:
-    """The process of each program."""
-    return {each.name: each.pid for each in network.supervisord.status()}
-
-
 def test_import_changes_what_differs_and_rebuilds_the_rest(
     network: Network, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -35,24 +30,24 @@ def test_import_changes_what_differs_and_rebuilds_the_rest(
     changes nothing at all."""
     site = tmp_path / "site.toml"
     assert network.evd("export", str(site)).returncode == 0
-    before = pids(network)
+    before = network.pids()
     same = network.evd("import", str(site))
     assert (same.returncode, same.stdout) == (0, "The same: 2\nDone\n")
-    assert pids(network) == before
+    assert network.pids() == before
 
     text = site.read_text()
     site.write_text(text.replace("kw_rate = 22", "kw_rate = -1"))
     wrong = network.evd("import", str(site))
     assert wrong.returncode == 2
     assert "CP-001: kw_rate: must be from" in wrong.stderr
-    assert pids(network) == before
+    assert network.pids() == before
 
     new = f'\n[[charging_point]]\nid = "CP-NEW"\nhealth_port = {free_port()}\nlocation = "Quay 3"\n'
     site.write_text(text.replace("kw_rate = 22", "kw_rate = 11") + new)
     done = network.evd("import", "--now", str(site))
     assert done.returncode == 0, done.stderr
     assert "~ CP-001: kw_rate 22 -> 11\n+ CP-NEW: new\nThe same: 1\n" in done.stdout
-    after = pids(network)
+    after = network.pids()
     moved = {name for name in before if after[name] != before[name]}
     assert moved == {"evd-engine:CP-001"}
     shown = network.evd("status", "--json").stdout
@@ -62,14 +57,14 @@ def test_import_changes_what_differs_and_rebuilds_the_rest(
     # A driver reads its requests at its start alone.
     site.write_text(site.read_text().replace("Alice's", "Alice's own"))
     assert "~ driver-alice: requests\n" in network.evd("import", str(site)).stdout
-    assert pids(network)["evd-driver:driver-alice"] != after["evd-driver:driver-alice"]
-    assert pids(network)["evd-engine:CP-NEW"] == after["evd-engine:CP-NEW"]
+    assert network.pids()["evd-driver:driver-alice"] != after["evd-driver:driver-alice"]
+    assert network.pids()["evd-engine:CP-NEW"] == after["evd-engine:CP-NEW"]
 
     site.write_text(text.replace("kw_rate = 22", "kw_rate = 11"))
     gone = network.evd("import", "--remove", str(site))
     assert gone.returncode == 0, gone.stderr
     assert "- CP-NEW: is removed" in gone.stdout
-    wait_until(lambda: "evd-engine:CP-NEW" not in pids(network), 10.0, "CP-NEW is gone")
+    wait_until(lambda: "evd-engine:CP-NEW" not in network.pids(), 10.0, "CP-NEW is gone")
     saved = network.evd("export").stdout
     network.evd("down")
     with network_in(tmp_path_factory.mktemp("net")) as other:
