@@ -9,9 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.network.certificates import Certificates, secret
 from tests.network.network import Network
+from tests.network.processes import free_port
 
 PASSWORD = "correct horse battery"
+DRIVER_TOKEN = "evd_driver_" + "a" * 43
+# Told to a browser with each cookie.
+SAFE = ("Path=/", "Max-Age=43200", "HttpOnly", "SameSite=Strict")
 
 
 @pytest.fixture
@@ -80,9 +85,9 @@ def test_from_the_first_admin_on(network: Network) -> None:
     with sqlite3.connect(network.folder / "central" / "central.db") as database:
         kept = "\n".join(database.iterdump())
     token = root["Authorization"].removeprefix("Bearer ")
-    for secret in (PASSWORD, token):
-        assert secret not in kept
-        assert secret not in central.logged()
+    for each in (PASSWORD, token):
+        assert each not in kept
+        assert each not in central.logged()
 
 
 def test_a_killed_central_s_socket_is_replaced(network: Network) -> None:
@@ -92,3 +97,46 @@ def test_a_killed_central_s_socket_is_replaced(network: Network) -> None:
     assert admin_socket(network).exists()
     central.start_until_ready()
     assert by_socket(network, "GET", "/users").json() == {"users": []}
+
+
+def cookie_of(answer: httpx.Response) -> tuple[str, set[str]]:
+    """The name of the cookie of a login, and what a browser is told to do with it."""
+    assert answer.status_code == 200, answer.text
+    cookie, *told = answer.headers["set-cookie"].split("; ")
+    return cookie.partition("=")[0], {*told}
+
+
+def page_of(network: Network, *flags: str) -> httpx.Client:
+    """A client of the page of a driver that was started, which its token opens."""
+    file = secret(network.folder / "driver.token", DRIVER_TOKEN)
+    port = str(free_port())
+    asking = ("--auth", "required", "--token-file", str(file), "--http-port", port)
+    network.driver("driver-alice", flags=(*asking, *flags)).start_until_ready()
+    scheme = network.url.partition(":")[0]
+    verify = network.certificates.trusting() if network.certificates else False
+    return httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", timeout=20, verify=verify)
+
+
+@pytest.mark.parametrize("by_tls", [True, False], ids=["TLS", "behind a proxy"])
+def test_a_login_s_cookie_is_kept_to_its_own_way(tmp_path: Path, by_tls: bool) -> None:
+    """Proves: the cookie of a login, at Central and on a driver's page, is for no script and no
+    other site; where the browser speaks TLS, with the program itself or with a proxy that is
+    believed, it is for TLS alone, and in clear on loopback it is not."""
+    certificates = Certificates(tmp_path / "certificates") if by_tls else None
+    proxies = () if by_tls else ("--http-proxies", "127.0.0.1")
+    forwarded = {} if by_tls else {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+    ways = [(forwarded, {*SAFE, "Secure"}), *([] if by_tls else [({}, {*SAFE})])]
+    alice = {"user": "alice", "password": PASSWORD}
+    with Network(tmp_path, certificates=certificates) as network:
+        # Neither of the two needs Kafka for a login.
+        network.central("--auth", "required", *proxies).start_until_ready()
+        made = by_socket(network, "POST", "/users", {**alice, "role": "viewer"})
+        assert made.status_code == 201, made.text
+        served = network.certificates.server_flags if network.certificates else proxies
+        with page_of(network, *served) as page:
+            for headers, wanted in ways:
+                answer = network.http.post("/auth/login", json=alice, headers=headers, timeout=20)
+                assert cookie_of(answer) == ("evd_session", wanted)
+                body = {"token": DRIVER_TOKEN}
+                answer = page.post("/auth/login", json=body, headers=headers)
+                assert cookie_of(answer) == ("evd_driver_driver-alice", wanted)

@@ -238,6 +238,34 @@ async def test_warn_takes_all_and_counts_what_required_refuses() -> None:
         assert {each["kind"] for each in answer["refused"]} <= {"caller"}
 
 
+@pytest.mark.parametrize("auth", [Auth.REQUIRED, Auth.WARN])
+async def test_each_request_of_a_connection_is_its_own_caller_s(auth: Auth) -> None:
+    """Proves: over one connection that is kept, each request has the rights and the name of what it
+    shows itself, and of no request before it: of another token, or of none."""
+    async with doorway(auth) as door, door.client() as client:
+        ends = set()
+
+        async def called(method: str, path: str, role: Role | None) -> int:
+            shown = {} if role is None else {"Authorization": f"Bearer {door.token_of(role)}"}
+            async with client.stream(method, path, headers=shown) as answer:
+                ends.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+                await answer.aread()
+            return answer.status_code
+
+        is_bound = auth is Auth.REQUIRED
+        assert await called("GET", "/users", Role.ADMIN) == 200
+        assert await called("POST", "/cp/CP-001/stop", Role.OPERATOR) == 202
+        (asked,) = (each for each in door.central.asked if isinstance(each, CpStopAsked))
+        assert asked.by.name == "operator-None"
+        assert await called("GET", "/users", Role.VIEWER) == (403 if is_bound else 200)
+        assert await called("GET", "/users", Role.ADMIN) == 200
+        assert door.central.would_refuse == ([] if is_bound else ["http"])
+        # The last: who refuses a stranger closes the connection.
+        assert await called("GET", "/users", None) == (401 if is_bound else 200)
+        assert door.central.would_refuse == ([] if is_bound else ["http", "http"])
+        assert len(ends) == 1
+
+
 async def test_nobody_is_known_before_the_database_was_read() -> None:
     """Proves: where nobody can be known, calls are refused with 503 and none goes through."""
     async with doorway() as door:
@@ -269,16 +297,17 @@ async def test_a_proxy_before_an_open_central_is_refused(auth: Auth, header: str
 
 
 async def test_a_trusted_proxy_tells_the_address() -> None:
-    """Proves: the address that a named proxy tells counts, and makes the cookie Secure; the same
-    header from elsewhere does not."""
+    """Proves: the address that a named proxy tells counts, and its https makes the cookie Secure,
+    also where nobody need log in; the same header from elsewhere does not."""
     forwarded = {"X-Forwarded-For": "203.0.113.9, 192.0.2.7", "X-Forwarded-Proto": "https"}
     body = {"user": "alice", "password": PASSWORD}
-    async with doorway(proxies=("127.0.0.1/32",)) as door:
-        await door.add_user("alice", Role.ADMIN)
-        answer = await door.asked("POST", "/auth/login", json=body, **forwarded)
-        assert answer.status_code == 200
-        assert "; Secure" in answer.headers["set-cookie"]
-        assert last_login(door).address == "192.0.2.7"
+    for auth in (Auth.REQUIRED, Auth.OFF):
+        async with doorway(auth, proxies=("127.0.0.1/32",)) as door:
+            await door.add_user("alice", Role.ADMIN)
+            answer = await door.asked("POST", "/auth/login", json=body, **forwarded)
+            assert answer.status_code == 200
+            assert "; Secure" in answer.headers["set-cookie"]
+            assert last_login(door).address == "192.0.2.7"
     async with doorway() as door:
         await door.add_user("alice", Role.ADMIN)
         answer = await door.asked("POST", "/auth/login", json=body, **forwarded)

@@ -57,11 +57,13 @@ class HttpGate:
         """Put the caller's Pass into `scope`; raise Refused."""
         address, path = self._proxies.look(scope), scope["path"]
         self._rates.take_of_address(address, path)
+        is_secure = scope["scheme"] == "https"
         if self._auth is Auth.OFF:
-            scope[KEY] = attrs.evolve(OPEN_PASS, address=address)
+            scope[KEY] = attrs.evolve(OPEN_PASS, address=address, is_secure=is_secure)
             return
         is_open = self._paths.has(scope["method"], path)
-        scope[KEY] = found = self._known(scope, address, is_open=is_open)
+        known = self._known(scope, address, is_open=is_open)
+        scope[KEY] = found = attrs.evolve(known, is_secure=is_secure)
         if found.caller is not None:
             self._rates.take_of_holder(found.caller.proof, path)
         elif not is_open:
@@ -82,8 +84,7 @@ class HttpGate:
             if is_bound and not is_open:
                 raise
             found = Pass(None, address=address)
-        is_secure = scope["scheme"] == "https"
-        return attrs.evolve(found, is_bound=is_bound, is_secure=is_secure)
+        return attrs.evolve(found, is_bound=is_bound)
 
 
 class LocalGate:
