@@ -1,7 +1,7 @@
 """TLS under Trio: contexts made of PEM files, bounded handshakes, and why one failed.
 
-Here alone is the library `ssl`.  A connection of either end is closed without a last word of TLS:
-frames and HTTP know by themselves where they end.
+Only this module and `trust` import the library `ssl`.  A connection of either end is closed without
+a last word of TLS: frames and HTTP know by themselves where they end.
 """
 
 import socket

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from evd.adapters.files.regular_file import open_regular
-from evd.adapters.http.client import Way, client_context, url_of
+from evd.adapters.http.client import Way, url_of
 from evd.adapters.supervisor.protocol import CentralGiven
+from evd.adapters.trust import client_context
 from evd.cli.errors import ToolFailed
 from evd.config import CentralConfig, MetricsConfig, WatchedConfig
 from evd.core.access.tokens import check_token

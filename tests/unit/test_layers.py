@@ -48,6 +48,8 @@ ADAPTER_LIBRARIES = {
     *("prometheus_client", "psycopg", "sqlalchemy", "sqlite3", "ssl", "trio_websocket", "wsproto"),
 }
 ADAPTER_ONLY = ADAPTER_LIBRARIES | {"threading", "concurrent", "queue"}
+# Those that have one place even among adapters.
+PLACES = {"ssl": {"evd.adapters.tls", "evd.adapters.trust"}}
 PROGRAMS = ("central", "driver", "engine", "monitor")
 # The parts of this package that each layer may import.
 ALLOWED = {
@@ -163,6 +165,7 @@ def wrong_libraries(path: Path) -> set[str]:
         forbidden |= ADAPTER_ONLY
     if not is_below(name_of(path), "evd.cli"):
         forbidden.add("rich")
+    forbidden |= {library for library, places in PLACES.items() if name_of(path) not in places}
     return roots(path) & forbidden
 
 
@@ -218,7 +221,7 @@ def test_adapters_import_values_alone() -> None:
 
 def test_libraries_have_one_place() -> None:
     """Proves: only adapters import the libraries that they wrap, and only they have threads; no
-    daemon pays for what draws the operator's tables."""
+    daemon pays for what draws the operator's tables; how TLS is spoken is said in one place."""
     assert told({path: wrong_libraries(path) for path in modules()}) == []
 
 

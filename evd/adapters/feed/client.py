@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, NoReturn
@@ -22,6 +21,7 @@ from trio_websocket import (
 )
 
 from evd.adapters import tls
+from evd.adapters.trust import Context
 from evd.addresses import bracketed
 
 CONNECT_S_MAX: Final = 5.0
@@ -67,7 +67,7 @@ class FeedWay:
     url: str
     query: tuple[tuple[str, str], ...] = ()
     ticket: Callable[[], Ticket | None] | None = None
-    context: Callable[[], ssl.SSLContext] | None = None
+    context: Callable[[], Context] | None = None
 
     async def address(self) -> str:
         """The address for one connection."""
@@ -157,7 +157,7 @@ def _at_port(url: str, port: int) -> str:
     return parts._replace(netloc=f"{bracketed(parts.hostname or '')}:{port}").geturl()
 
 
-async def _check_trust(url: str, context: ssl.SSLContext) -> None:
+async def _check_trust(url: str, context: Context) -> None:
     """Raise FeedAway where TLS can't be begun.
 
     The library would wait for a server that it does not trust as for one that is silent.

@@ -6,7 +6,6 @@ It needs the standard library alone: an HTTP library takes longer to import than
 import http.client
 import os
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from evd.adapters.trust import Context, TlsFailed, client_context, why_not_trusted
 from evd.addresses import is_loopback
 
 # A network of thousands of charging points fits; no other server there may fill our memory.
@@ -57,7 +57,7 @@ class Way:
     url: str
     socket: Path | None = None
     token: Callable[[], str] | None = attrs.field(default=None, repr=False)
-    context: Callable[[], ssl.SSLContext] = attrs.field(factory=lambda: client_context)
+    context: Callable[[], Context] = attrs.field(factory=lambda: client_context)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -139,8 +139,8 @@ def asked(
         yield connection.getresponse()
     except http.client.HTTPException as error:
         raise NotHttp(repr(error)) from None
-    except ssl.SSLError as error:
-        raise NotTrusted(_why_not_trusted(error)) from None
+    except TlsFailed as error:
+        raise NotTrusted(why_not_trusted(error)) from None
     except UnicodeError as error:
         raise OSError(f"no name of a host: {error}") from None
     finally:
@@ -152,27 +152,6 @@ def check_way(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("https", "wss") and not is_loopback(parts.hostname or ""):
         raise NotSent(f"no token and no password is sent to {url}, where others could read it")
-
-
-def client_context(tls_ca: Path | None = None, certificate: Path | None = None) -> ssl.SSLContext:
-    """TLS of a client who believes those in `tls_ca`, the system's own without it.
-
-    `certificate` is the file of a server of this host: it alone is believed, whatever name it has.
-    Raises OSError for a file that can't be used.
-    """
-    named = certificate or tls_ca
-    try:
-        context = ssl.create_default_context(cafile=named)
-    except ssl.SSLError:
-        raise OSError(f"{named} has no certificate that can be read") from None
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(named)) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if certificate is not None:
-        context.check_hostname = False
-        # The certificate itself is believed, also where another one vouches for it.
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
 
 
 def _credentials(way: Way, *, is_secret: bool) -> dict[str, str]:
@@ -211,9 +190,3 @@ def _by_socket(way: Way, answer_s_max: float) -> http.client.HTTPConnection | No
         connection.close()
         raise
     return connection
-
-
-def _why_not_trusted(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not believed: {error.verify_message}"
-    return f"it does not speak TLS as it should: {error.reason or error}"

@@ -11,8 +11,8 @@ from trio_websocket import WebSocketRequest, serve_websocket
 
 from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, follow, open_feed
 from evd.adapters.feed.server import PATH
-from evd.adapters.http.client import client_context
 from evd.adapters.supervisor.protocol import CentralGiven, Program
+from evd.adapters.trust import client_context
 from evd.cli.feed_way import feed_way
 from evd.core.access.roles import Role
 from evd.core.access.tokens import new_token
