@@ -87,6 +87,8 @@ class Doors:
             started()
             started = _nothing
             await _first(stopping.wait, partial(self.service.wait_serving, True))
+        # One that was told to stop while it started has had no socket.
+        started()
 
 
 def _nothing() -> None:
