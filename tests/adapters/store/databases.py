@@ -14,6 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.network.certificates import Certificates
+
 START_TIMEOUT_S = 20.0
 _USER = "evd"
 _numbers = itertools.count()
@@ -27,8 +29,11 @@ def _program(name: str) -> str | None:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Path]:
-    """A server on a socket in the directory that is yielded, and on a loopback address of ours."""
+def postgres_server(certificates: Certificates | None = None) -> Iterator[Path]:
+    """A server on a socket in the directory that is yielded, and on a loopback address of ours.
+
+    With `certificates` that address speaks TLS alone, with one of them, and wants passwords.
+    """
     initdb, postgres = _program("initdb"), _program("postgres")
     if initdb is None or postgres is None:
         pytest.skip("needs a PostgreSQL server: apt install postgresql")
@@ -49,7 +54,9 @@ def postgres_server() -> Iterator[Path]:
     address = f"127.{1 + len(_addresses)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
     _addresses[directory] = address
     # Nobody reads these files after a power cut: flushing them would only make its stop slow.
-    settings = ("fsync=off", f"listen_addresses={address}", f"unix_socket_directories={directory}")
+    settings = ["fsync=off", f"listen_addresses={address}", f"unix_socket_directories={directory}"]
+    if certificates is not None:
+        settings += _secured(directory, data, certificates, address, user)
     flags = [part for setting in settings for part in ("-c", setting)]
     server = subprocess.Popen(
         [postgres, "-D", data, *flags], user=user, cwd=directory, stdout=quiet, stderr=quiet
@@ -61,6 +68,23 @@ def postgres_server() -> Iterator[Path]:
         server.terminate()
         server.wait(START_TIMEOUT_S)
         shutil.rmtree(directory)
+
+
+def _secured(
+    directory: Path, data: Path, certificates: Certificates, address: str, user: str | None
+) -> list[str]:
+    """Settings of a server that lets in by TLS and a password, and here on its socket as before."""
+    certificates.issue(address)
+    files = directory / "server.crt", directory / "server.key"
+    for source, file in zip((certificates.cert, certificates.key), files, strict=True):
+        file.touch(0o600)
+        file.write_bytes(source.read_bytes())
+        if user is not None:
+            shutil.chown(file, user)
+    (data / "pg_hba.conf").write_text(
+        "local all all trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n"
+    )
+    return ["ssl=on", f"ssl_cert_file={files[0]}", f"ssl_key_file={files[1]}"]
 
 
 def _wait_until_ready(directory: Path) -> None:
@@ -88,6 +112,16 @@ def url_of(path: Path) -> str:
 def python(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
     """A process that runs `program`."""
     return subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
+
+
+def new_postgres_user(directory: Path, password: str) -> tuple[str, str]:
+    """A new user with a password and an empty database of the same name; that name and the address
+    of the server."""
+    name = f"central_{next(_numbers)}"
+    with connect(directory, "postgres") as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+        connection.execute(f"CREATE DATABASE {name} OWNER {name}")
+    return name, _addresses[directory]
 
 
 def new_postgres_url(directory: Path, *, by_tcp: bool = False) -> str:
