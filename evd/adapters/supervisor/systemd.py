@@ -52,8 +52,14 @@ _OF_CP: Final = ("evd-engine", "evd-monitor")
 _CENTRAL_URL: Final = "EVD_CENTRAL_URL"
 _TLS_CA: Final = "EVD_TLS_CA"
 _CENTRAL_HTTP_PORT: Final = 8000
-# The credential of Central's unit.
-DB_URL: Final = "db-url"
+# The credentials of Central's unit that its database needs.
+_DB_URL: Final = "db-url"
+_DB_PASSWORD: Final = "db-password"
+_DB_CREDENTIALS: Final = (_DB_URL, _DB_PASSWORD)
+# As the drop-in of the password has it.
+_DB_PASSWORD_FILE: Final = {
+    "CENTRAL_DB_PASSWORD_FILE": f"/run/credentials/evd-central.service/{_DB_PASSWORD}"
+}
 # The id of systemd's journal entry that a unit is being started.
 _STARTING: Final = "MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5"
 
@@ -166,12 +172,14 @@ class Systemd:
         return found
 
     def _with_credentials(self, program: Program) -> Program:
-        """The program as its unit starts it, where a drop-in hands it the database's address."""
-        drop_in = self._units_dir / f"{CENTRAL}.service.d" / "db-url.conf"
-        if program.group != CENTRAL or not drop_in.exists():
+        """The program as its unit starts it, where drop-ins hand it what its database needs."""
+        drop_ins = self._units_dir / f"{CENTRAL}.service.d"
+        handed = [each for each in _DB_CREDENTIALS if (drop_ins / f"{each}.conf").exists()]
+        if program.group != CENTRAL or not handed:
             return program
         folder = {"CREDENTIALS_DIRECTORY": str(self._etc / "credentials")}
-        return attrs.evolve(program, environment={**program.environment, **folder})
+        named = _DB_PASSWORD_FILE if _DB_PASSWORD in handed else {}
+        return attrs.evolve(program, environment={**program.environment, **folder, **named})
 
     def status(self) -> list[ProcessStatus]:
         """Every unit of evd that is defined or that systemd has."""
@@ -397,10 +405,18 @@ def _own_variables(variables: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name.startswith(prefix)}
 
 
-def _credentials(variables: Mapping[str, str]) -> bytes | None:
-    """The database's address as a process has it from systemd, or would have it."""
+def _credentials(variables: Mapping[str, str]) -> list[bytes | None]:
+    """The database's address and password as a process has them from systemd, or would have."""
     folder = variables.get("CREDENTIALS_DIRECTORY")
-    return Path(folder, DB_URL).read_bytes() if folder else None
+    return [_content(Path(folder, name)) if folder else None for name in _DB_CREDENTIALS]
+
+
+def _content(path: Path) -> bytes | None:
+    # A unit may have other credentials alone, such as the key of its certificate.
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _is_of_another_release(python: Path) -> bool:

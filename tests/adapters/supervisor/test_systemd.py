@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import stat
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from evd.adapters.supervisor.host_files import HostFiles
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.adapters.supervisor.systemd import Systemd
 from evd.adapters.supervisor.unit_states import name_of, read_units, status_of, unit_of
+
+PASSWORD_FILE = "/run/credentials/evd-central.service/db-password"
 
 # As systemd 252 answered; the states in between were caught while a unit failed again and again.
 CENTRAL = """\
@@ -178,6 +181,9 @@ def test_the_programs_are_those_that_have_a_file(tmp_path: Path) -> None:
     drop_in.parent.mkdir()
     drop_in.touch()
     assert systemd.programs()[0].environment["CREDENTIALS_DIRECTORY"] == str(etc / "credentials")
+    assert "CENTRAL_DB_PASSWORD_FILE" not in systemd.programs()[0].environment
+    drop_in.with_name("db-password.conf").touch()
+    assert systemd.programs()[0].environment["CENTRAL_DB_PASSWORD_FILE"] == PASSWORD_FILE
     (etc / "evd-engine" / "CP-001.env").write_text("KW\n")
     with pytest.raises(SupervisorFailed, match=r"CP-001\.env: line 1: is no NAME=value\.$"):
         systemd.programs()
@@ -233,6 +239,38 @@ def test_what_a_running_process_would_do_otherwise(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir()
         (tmp_path / path).write_text("postgresql+psycopg:///evd\n")
     assert systemd.drift().changed == ("evd-central",)
+
+
+def test_a_process_with_credentials_is_compared_too(tmp_path: Path) -> None:
+    """Proves: a Central whose unit hands it the key of its certificate, or the password of its
+    database, is changed by what is new on the host, and by nothing else."""
+    present = tmp_path / "present"
+    present.mkdir()
+    (present / "tls-key").touch()
+    named = {"CENTRAL_DB_PASSWORD_FILE": PASSWORD_FILE}
+    folder = {"CREDENTIALS_DIRECTORY": str(present)}
+    for path in ("etc/evd-central", "etc/credentials", "units/evd-central.service.d"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "etc/evd-central/central.env").touch()
+
+    def is_changed(**variables: str) -> bool:
+        with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env=variables) as process:
+            systemd, _ = host(tmp_path, changed(CENTRAL, MainPID=str(process.pid)))
+            found = systemd.drift().changed
+            assert found in ((), ("evd-central",))
+            return bool(found)
+
+    assert not is_changed(**folder)
+    assert is_changed(**folder, **named)
+    (tmp_path / "units/evd-central.service.d/db-password.conf").touch()
+    for each in (present, tmp_path / "etc/credentials"):
+        (each / "db-password").write_text("one")
+    assert is_changed(**folder)
+    assert not is_changed(**folder, **named)
+    (tmp_path / "etc/credentials/db-password").write_text("another")
+    assert is_changed(**folder, **named)
+    (present / "db-password").unlink()
+    assert is_changed(**folder, **named)
 
 
 def own_files(tmp_path: Path) -> HostFiles:
