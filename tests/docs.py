@@ -93,7 +93,8 @@ from `/opt/evd/current`, a link to one release.
   `systemd/credentials/db-url.conf`, which is then copied to
   `/etc/systemd/system/evd-central.service.d/`.
 - So is the password in its place, where `--db-url` holds none: `/etc/evd/credentials/db-password` and
-  `systemd/credentials/db-password.conf`.
+  `systemd/credentials/db-password.conf`.  Ansible writes both by `evd_central_db_url` and
+  `evd_central_db_password`.
 - A unit is `active` once its daemon serves; the line `Status:` of `systemctl status` says what it is
   doing, or why it can't.
 - A daemon whose loop has not turned for 10 s is ended by the watchdog, and where it hung stands in

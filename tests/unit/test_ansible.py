@@ -20,6 +20,7 @@ PROGRAMS: Final[tuple[type[FlagTable], ...]] = (
     MonitorConfig,
     DriverConfig,
 )
+CREDENTIALS: Final = sorted(path.stem for path in (CHECKOUT / "systemd/credentials").glob("*.conf"))
 VARIABLES: Final = {each.variable for table in PROGRAMS for each in flags_of(table)}
 _VARIABLE: Final = re.compile(rf"\b(?:{'|'.join(table.PREFIX for table in PROGRAMS)})[A-Z_]+\b")
 
@@ -46,6 +47,28 @@ def test_the_roles_set_variables_that_the_programs_have() -> None:
     named = {name for path in tasks for name in _VARIABLE.findall(path.read_text())}
     assert named <= VARIABLES
     assert {"CENTRAL_KAFKA_BOOTSTRAP", "CP_ENGINE_KW_RATE"} <= named
+
+
+@pytest.mark.parametrize("name", CREDENTIALS)
+def test_the_roles_hand_over_each_credential(name: str) -> None:
+    """Proves: each credential that a unit can be handed is written by a role, for root alone, with
+    the drop-in that hands it over; a unit that began before the newest is due for a restart; those
+    of a database are taken away with it."""
+    roles = ANSIBLE / "roles"
+    tasks = [*roles.glob("*/tasks/*.yml"), *roles.glob("*/templates/*.json.j2")]
+    text = "\n".join(path.read_text() for path in tasks)
+    file = re.escape(f"/etc/evd/credentials/{name}")
+    assert re.search(rf"{file}'?,?\s[^{{}}]*?(\{{\{{[^}}]*\}}\}}[^{{}}]*?)?mode'?: ['\"]0600", text)
+    assert f"/systemd/credentials/{name}.conf" in text
+    is_forgotten = re.search(rf"path: {file}, state: absent", text) is not None
+    assert is_forgotten is name.startswith("db-")
+    due = [
+        task["evd_due"]["files"]
+        for path in roles.glob("*/tasks/main.yml")
+        for task in _read(path)
+        if "evd_due" in task
+    ]
+    assert any(f"/etc/evd/credentials/{name}" in files for files in due)
 
 
 @pytest.mark.parametrize("inventory", INVENTORIES)
