@@ -1,4 +1,7 @@
-"""Five hosts for the tests, provisioned once and reset for each; what a machine lacks for them."""
+"""Five hosts for the tests, provisioned once and reset for each; what a machine lacks for them.
+
+Two labs run side by side, for a test mostly waits: one asks nobody who they are, one everybody.
+"""
 
 import contextlib
 import os
@@ -15,8 +18,6 @@ from tests.hosts.provision import Controller
 from tests.hosts.site import HOSTS, NETWORK, Figures, Site
 from tests.network.waiting import NeverTrue
 
-LAB = "evdlab"
-_left_out: list[str] = []
 _failed = pytest.StashKey[bool]()
 
 
@@ -39,42 +40,64 @@ def _lacking() -> str:
 def needs_hosts() -> None:
     """Leave out, loudly, a test where this machine can't boot hosts."""
     if reason := _lacking():
-        _left_out.append(reason)
         pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
 def figures(pytestconfig: pytest.Config) -> Figures:
     """The figures that the tests of this run measure."""
-    return pytestconfig.stash.get(Figures.KEY, Figures())
+    return pytestconfig.stash.setdefault(Figures.KEY, Figures())
 
 
 @pytest.fixture(scope="session")
 def provisioned(figures: Figures) -> Iterator[Lab]:
     """Five hosts that site.yml has made a network of; left out, loudly, where they can't boot."""
-    needs_hosts()
-    with made(LAB, NETWORK, HOSTS, base_tree()) as lab:
-        began_s = time.monotonic()
-        Controller(lab).play("site.yml")
-        with contextlib.closing(Site(lab, figures)) as site:
-            site.wait_ready()
-        took_s = time.monotonic() - began_s
-        figures.note("`ansible-playbook site.yml` on five bare hosts, until all is ready", took_s)
+    what = "`ansible-playbook site.yml` on five bare hosts, until all is ready"
+    with _made("plain", what, figures) as lab:
         yield lab
 
 
 @pytest.fixture(scope="session")
-def lab(provisioned: Lab) -> Lab:
+def plain_lab(provisioned: Lab) -> Lab:
     """The same five hosts, each of which can be reset to what site.yml made of it."""
     provisioned.keep_as_provisioned()
     return provisioned
 
 
+@pytest.fixture(scope="session")
+def closed_lab(figures: Figures) -> Iterator[Lab]:
+    """Five hosts as above, where nobody gets in without TLS and a token."""
+    with _made("closed", "the same with `evd_security: closed`", figures) as lab:
+        lab.keep_as_provisioned()
+        yield lab
+
+
+@contextlib.contextmanager
+def _made(security: str, what: str, figures: Figures) -> Iterator[Lab]:
+    """Bare hosts that site.yml makes a network with this `evd_security`; how long that takes is
+    kept under `what`."""
+    needs_hosts()
+    with made(f"evd{security}", NETWORK, HOSTS, base_tree()) as lab:
+        began_s = time.monotonic()
+        Controller(lab).play("site.yml", evd_security=security)
+        with contextlib.closing(Site(lab, figures, is_closed=security == "closed")) as site:
+            site.wait_ready()
+        figures.note(what, time.monotonic() - began_s)
+        yield lab
+
+
 @pytest.fixture
-def site(lab: Lab, figures: Figures, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """The network as it was provisioned, all of it ready; its story is shown where a test fails."""
+def site(figures: Figures, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The network as it was provisioned, all of it ready; its story is shown where a test fails.
+
+    The test's group names its lab.
+    """
+    group = request.node.get_closest_marker("xdist_group")
+    assert group is not None
+    (security,) = group.args
+    lab: Lab = request.getfixturevalue(f"{security}_lab")
     lab.reset()
-    with contextlib.closing(Site(lab, figures)) as site:
+    with contextlib.closing(Site(lab, figures, is_closed=security == "closed")) as site:
         try:
             site.wait_ready()
         except NeverTrue:
@@ -89,14 +112,24 @@ def site(lab: Lab, figures: Figures, request: pytest.FixtureRequest) -> Iterator
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember that a test has failed: its hosts' journals are shown then."""
+    """Remember that a test has failed: its hosts' journals are shown then.  The figures so far go
+    with the report, for they were measured in a worker."""
     report = yield
     item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    figures = item.config.stash.get(Figures.KEY, Figures())
+    report.user_properties.append((Figures.PROPERTY, dict(figures.seconds)))
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Warns in the summary that the hosts were left out."""
-    if _left_out:
-        terminalreporter.section("LEFT OUT: everything on real hosts", sep="!", red=True)
-        terminalreporter.line(_left_out[0])
+    """Warns in the summary that tests on hosts were left out, and why."""
+    skipped = terminalreporter.getreports("skipped")
+    reasons = {
+        report.longrepr[2]
+        for report in skipped
+        if report.nodeid.startswith("tests/hosts/") and isinstance(report.longrepr, tuple)
+    }
+    if reasons:
+        terminalreporter.section("LEFT OUT: tests on real hosts", sep="!", red=True)
+        for reason in sorted(reasons):
+            terminalreporter.line(reason)

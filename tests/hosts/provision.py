@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
+import yaml  # type: ignore[import-untyped]
 
 from tests.hosts import netns
 from tests.hosts.commands import run
@@ -41,18 +43,32 @@ class Controller:
             Path(sys.executable).with_name("ansible-playbook"),
             *("--inventory", str(self.inventory)),
             *("--private-key", str(self.lab.key)),
-            *("--extra-vars", json.dumps({**_settings(), **variables})),
+            *("--extra-vars", json.dumps({**self._settings(), **variables})),
             *options,
             str(ANSIBLE / playbook),
             timeout_s=PLAYBOOK_S_MAX,
             env={
                 "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
                 "ANSIBLE_NOCOLOR": "1",
+                "ANSIBLE_VAULT_PASSWORD_FILE": str(self._vault_password()),
                 # Another lab has the same addresses: its connections must not be taken for ours.
                 "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.lab.folder / "ssh"),
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             },
         )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "evd_cp_engine_env": {"CP_ENGINE_SESSION_SECONDS": str(SESSION_S)},
+            # It outlives a reset of the hosts, as it does on an operator's machine.
+            "evd_vault": str(self.lab.folder / "vault.txt"),
+        }
+
+    def _vault_password(self) -> Path:
+        path = self.lab.folder / "vault-password"
+        if not path.exists():
+            path.write_text(secrets.token_urlsafe())
+        return path
 
 
 def hosts_of(printed: str) -> set[str]:
@@ -71,6 +87,18 @@ def changes(printed: str) -> list[str]:
     return found
 
 
+def own_inventory(folder: Path) -> Path:
+    """A copy of the lab's inventory, for a test to change."""
+    return shutil.copytree(INVENTORY, folder)
+
+
+def set_variables(file: Path, **variables: Any) -> None:
+    """Set variables in a file of an inventory; None takes one out."""
+    fields = yaml.safe_load(file.read_text())
+    kept = {name: value for name, value in {**fields, **variables}.items() if value is not None}
+    file.write_text(yaml.safe_dump(kept))
+
+
 def wheels_before(folder: Path) -> Path:
     """A folder with the wheels of the release before, made from git."""
     need_history()
@@ -80,7 +108,3 @@ def wheels_before(folder: Path) -> Path:
         if not wheel.name.startswith("evd-"):
             shutil.copy(wheel, wheels)
     return wheels
-
-
-def _settings() -> dict[str, Any]:
-    return {"evd_cp_engine_env": {"CP_ENGINE_SESSION_SECONDS": str(SESSION_S)}}

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -54,6 +55,8 @@ class Figures:
     """The seconds that were measured in a run, by what lies between their beginning and end."""
 
     KEY: ClassVar = pytest.StashKey["Figures"]()
+    # The property of a test's report that has them.
+    PROPERTY: ClassVar = "figures"
 
     seconds: dict[str, float] = attrs.Factory(dict)
 
@@ -65,7 +68,7 @@ class Figures:
 class Site(CentralHttp):
     """Central's HTTP is asked from Central's own host: it answers whatever is cut."""
 
-    def __init__(self, lab: Lab, figures: Figures) -> None:
+    def __init__(self, lab: Lab, figures: Figures, *, is_closed: bool = False) -> None:
         self.lab = lab
         self.figures = figures
         self.central: Host = lab.hosts[CENTRAL]
@@ -73,10 +76,32 @@ class Site(CentralHttp):
         # Those of them that were taken away; what they wrote down stays.
         self.removed: set[str] = set()
         super().__init__(client_of(self.central, 8000))
-        self._drivers = {
-            driver_id: client_of(lab.hosts[name], DRIVER_PORT)
-            for driver_id, name in DRIVERS.items()
-        }
+        self._drivers: dict[str, httpx.Client] = {}
+        self.ask_pages(by_tls=is_closed)
+        if is_closed:
+            self.ask_by_socket()
+
+    def ask_by_socket(self) -> None:
+        """Ask Central from now on as root of its host does, who needs no token."""
+        self.http.close()
+        path = self.central.root / STATE / "evd-central" / "admin.sock"
+        transport = httpx.HTTPTransport(uds=str(path))
+        self.http = httpx.Client(
+            base_url="http://localhost", transport=transport, timeout=ANSWER_S_MAX
+        )
+
+    def ask_pages(self, *, by_tls: bool, plainly: str = "") -> None:
+        """Ask the drivers' pages from now on plainly, or by TLS and with their drivers' tokens;
+        those of the host `plainly` not so."""
+        for driver_id, name in DRIVERS.items():
+            if driver_id in self._drivers:
+                self._drivers[driver_id].close()
+            host = self.lab.hosts[name]
+            if by_tls and name != plainly:
+                token = (host.root / "etc/evd/tokens" / f"driver-{driver_id}").read_text().strip()
+                self._drivers[driver_id] = tls_client_of(host, DRIVER_PORT, token)
+            else:
+                self._drivers[driver_id] = client_of(host, DRIVER_PORT)
 
     def close(self) -> None:
         for client in (self.http, *self._drivers.values()):
@@ -139,6 +164,11 @@ class Site(CentralHttp):
             wait_until(lambda: self._is_stored(request_id), PATIENCE_S, request_id)  # noqa: B023
         return requests
 
+    def whole_sessions(self) -> None:
+        """Begin a session at each charging point, and wait until all have ended well."""
+        for request_id in self.begin_sessions().values():
+            self.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
+
     def _is_stored(self, request_id: str) -> bool:
         return self.http.get(f"/requests/{request_id}").status_code == 200
 
@@ -183,6 +213,13 @@ class Site(CentralHttp):
         """Wait, and keep under `what` how long after the monotonic `since_s` it was over."""
         wait()
         return self.figures.note(what, time.monotonic() - since_s)
+
+    @contextmanager
+    def noted(self, what: str) -> Iterator[None]:
+        """Keep under `what` how long the block took."""
+        began_s = time.monotonic()
+        yield
+        self.figures.note(what, time.monotonic() - began_s)
 
     def pids(self, *names: str) -> Pids:
         """The main process of each unit that runs, on these hosts, or on all that are up."""
@@ -268,5 +305,16 @@ def client_of(host: Host, port: int) -> httpx.Client:
     return httpx.Client(
         base_url=f"http://127.0.0.1:{port}",
         transport=netns.Transport(host.namespace),
+        timeout=ANSWER_S_MAX,
+    )
+
+
+def tls_client_of(host: Host, port: int, token: str = "") -> httpx.Client:
+    """The same by TLS, where the site's own authority is believed."""
+    context = ssl.create_default_context(cafile=str(host.root / "etc/evd/tls/ca.pem"))
+    return httpx.Client(
+        base_url=f"https://127.0.0.1:{port}",
+        transport=netns.Transport(host.namespace, verify=context),
+        headers={"Authorization": f"Bearer {token}"} if token else {},
         timeout=ANSWER_S_MAX,
     )

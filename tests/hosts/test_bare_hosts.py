@@ -21,7 +21,7 @@ from tests.hosts.provision import ANSIBLE, Controller, changes, hosts_of
 from tests.hosts.site import HOSTS
 from tests.network.processes import CHECKOUT
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("plain")]
 
 ANSWER_S_MAX: Final = 1.5
 STRANGER: Final = 200

@@ -3,7 +3,6 @@
 It provisions a host of its own, which takes minutes: `make test-hosts-slow`.
 """
 
-import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,11 @@ from evd.kafka_node.installation import cache_directory
 from tests.hosts.conftest import needs_hosts
 from tests.hosts.install import base_tree
 from tests.hosts.lab import Lab, made
-from tests.hosts.provision import INVENTORY, Controller, changes
+from tests.hosts.provision import Controller, changes, own_inventory
 from tests.hosts.site import NETWORK, PATIENCE_S, client_of
 from tests.network.central_http import CentralHttp
 
-pytestmark = [pytest.mark.hosts, pytest.mark.slow]
+pytestmark = [pytest.mark.hosts, pytest.mark.slow, pytest.mark.xdist_group("closed")]
 
 NAME: Final = "alone"
 GROUPS: Final = ("kafka", "evd_central", "evd_cp", "evd_driver", "prometheus")
@@ -61,7 +60,7 @@ def _archive(folder: Path) -> Path:
 
 def _inventory(folder: Path) -> Path:
     """The lab's inventory, with one host in all groups."""
-    shutil.copytree(INVENTORY, folder)
+    own_inventory(folder)
     hosts = folder / "hosts.yml"
     fields = yaml.safe_load(hosts.read_text())
     one = {NAME: {"ansible_host": f"{NETWORK}.1"}}

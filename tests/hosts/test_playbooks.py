@@ -1,6 +1,5 @@
 """The playbooks of an operator's day, played while sessions run."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,17 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.hosts.commands import CommandFailed
-from tests.hosts.provision import INVENTORY, Controller, changes, wheels_before
+from tests.hosts.provision import (
+    Controller,
+    changes,
+    own_inventory,
+    set_variables,
+    wheels_before,
+)
 from tests.hosts.site import PATIENCE_S, POINTS, STATE, Site
 from tests.network.releases import BEFORE
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("plain")]
 
 # In the order in which upgrade.yml takes them.
 _CHANGED_OVER = ("kafka1", "cp1", "cp2")
@@ -25,12 +30,10 @@ def test_a_charging_point_is_added_and_removed_in_mid_session(site: Site, tmp_pa
     """Proves: add-cp.yml makes a new charging point that serves a driver, while the sessions of the
     others go on and nothing else is restarted; remove-cp.yml ends its session, with a bill, and
     takes it away; repeated each changes nothing."""
-    inventory = tmp_path / "inventory"
-    shutil.copytree(INVENTORY, inventory)
+    inventory = own_inventory(tmp_path / "inventory")
     settings = inventory / "host_vars" / "cp2.yml"
-    fields = yaml.safe_load(settings.read_text())
-    fields["evd_cps"].append(NEW_POINT)
-    settings.write_text(yaml.safe_dump(fields))
+    points = yaml.safe_load(settings.read_text())["evd_cps"]
+    set_variables(settings, evd_cps=[*points, NEW_POINT])
     controller = Controller(site.lab, inventory)
     requests = site.begin_sessions()
     with site.only("CP-005"):
@@ -57,10 +60,10 @@ def test_a_lost_disk_of_central_is_restored_from_a_backup(site: Site, tmp_path: 
     engines send again what they keep: nothing that was confirmed is missing, nothing billed twice,
     and sessions begin again."""
     controller = Controller(site.lab)
-    _whole_sessions(site)
+    site.whole_sessions()
     controller.play("backup.yml", evd_backup_folder=str(tmp_path))
-    (backup,) = tmp_path.iterdir()
-    _whole_sessions(site)
+    (backup,) = tmp_path.glob("*.db")
+    site.whole_sessions()
     stored = {row["session_id"] for row in site.facts().sessions}
     assert len(stored) == 2 * len(POINTS)
     with site.only("evd-central"):
@@ -70,7 +73,7 @@ def test_a_lost_disk_of_central_is_restored_from_a_backup(site: Site, tmp_path: 
         site.note_until("restore.yml, until all is ready", began_s, site.wait_ready)
         facts = site.hold_promises(central_lost=True)
         assert stored == {row["session_id"] for row in facts.sessions}
-        _whole_sessions(site)
+        site.whole_sessions()
         site.hold_promises(central_lost=True)
 
 
@@ -87,7 +90,7 @@ def test_a_rollback_and_an_upgrade_with_sessions_running(site: Site, tmp_path: P
             asked = {"evd_central_db_url": "postgresql://elsewhere/evd"}
             controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels, **asked)
         what = "upgrade.yml back to the release before, host by host, sessions running"
-        with site.busy(), _noted(site, what):
+        with site.busy(), site.noted(what):
             controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels)
         assert _releases(site) == dict.fromkeys(_CHANGED_OVER, BEFORE)
         site.hold_promises()
@@ -96,17 +99,10 @@ def test_a_rollback_and_an_upgrade_with_sessions_running(site: Site, tmp_path: P
                 with pytest.raises(CommandFailed, match="cp1 did not come back with evd"):
                     controller.play("upgrade.yml", evd_version=present, evd_ready_wait_s=5)
                 assert _releases(site) == {"kafka1": present, "cp1": present, "cp2": BEFORE}
-            with _noted(site, "upgrade.yml forward again, the first host being there"):
+            with site.noted("upgrade.yml forward again, the first host being there"):
                 controller.play("upgrade.yml", evd_version=present)
         assert _releases(site) == dict.fromkeys(_CHANGED_OVER, present)
         site.hold_promises()
-
-
-@contextmanager
-def _noted(site: Site, what: str) -> Iterator[None]:
-    began_s = time.monotonic()
-    yield
-    site.figures.note(what, time.monotonic() - began_s)
 
 
 @contextmanager
@@ -124,8 +120,3 @@ def _releases(site: Site) -> dict[str, str]:
         name: site.lab.hosts[name].sh("basename $(readlink /opt/evd/current)").strip()
         for name in _CHANGED_OVER
     }
-
-
-def _whole_sessions(site: Site) -> None:
-    for request_id in site.begin_sessions().values():
-        site.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
