@@ -11,14 +11,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from tests.hosts.site import HOSTS, Figures
+from tests.hosts.site import HOSTS, Figures, security_of
 from tests.recovery import goals
 
 BEGIN, END = "<!-- hosts: begin -->", "<!-- hosts: end -->"
 FOLDER = Path(__file__).parent
+
+
+class ByLab(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each lab's tests to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return security_of(nodeid)
 
 
 class Report:
@@ -29,6 +38,10 @@ class Report:
         self._seconds: dict[str, dict[str, float]] = defaultdict(dict)
         self.passed: set[str] = set()
         self.failed: set[str] = set()
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ByLab:
+        """Choose who gives the tests to the workers."""
+        return ByLab(config, log)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count a test that failed in any of its phases as failed; gather what was measured."""
@@ -74,9 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     marked = f"hosts and {'' if options.slow else 'not '}slow"
     # A test may take minutes, and hang no earlier than that.
     patient = ("-o", "faulthandler_timeout=900")
-    # Two labs, each with the tests of one group: a test mostly waits.
-    beside = ("-n", "2", "--dist", "loadgroup")
-    options_given = [*beside, "-v", "-m", marked, *patient, str(FOLDER), *more]
+    # Two labs side by side: a test mostly waits.
+    options_given = ["-n", "2", "-v", "-m", marked, *patient, str(FOLDER), *more]
     began_s = time.monotonic()
     code = pytest.main(options_given, plugins=[report])
     minutes = (time.monotonic() - began_s) / 60

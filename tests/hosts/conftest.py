@@ -15,7 +15,7 @@ from tests.hosts.commands import CommandFailed, run
 from tests.hosts.install import TOOLS, base_tree
 from tests.hosts.lab import Lab, made
 from tests.hosts.provision import Controller
-from tests.hosts.site import HOSTS, NETWORK, Figures, Site
+from tests.hosts.site import HOSTS, NETWORK, Figures, Site, security_of
 from tests.network.waiting import NeverTrue
 
 _failed = pytest.StashKey[bool]()
@@ -88,13 +88,8 @@ def _made(security: str, what: str, figures: Figures) -> Iterator[Lab]:
 
 @pytest.fixture
 def site(figures: Figures, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """The network as it was provisioned, all of it ready; its story is shown where a test fails.
-
-    The test's group names its lab.
-    """
-    group = request.node.get_closest_marker("xdist_group")
-    assert group is not None
-    (security,) = group.args
+    """The network as it was provisioned, all of it ready; its story is shown where a test fails."""
+    security = security_of(request.node.nodeid)
     lab: Lab = request.getfixturevalue(f"{security}_lab")
     lab.reset()
     with contextlib.closing(Site(lab, figures, is_closed=security == "closed")) as site:

@@ -37,6 +37,10 @@ CHARGING: Final = {
     "CP-002": "driver-carol",
     "CP-004": "driver-dave",
 }
+# The tests whose hosts have `evd_security: closed`; those of the others are plain.
+CLOSED: Final = frozenset(
+    ("test_closed", "test_disks_and_clocks", "test_links", "test_power", "test_units")
+)
 DRIVER_PORT: Final = 8080
 STATE: Final = Path("var/lib/evd")
 UNITS: Final = ("evd-*.service", "kafka.service")
@@ -48,6 +52,11 @@ ASK_S: Final = 0.5
 
 # A unit of a host: `cp1/evd-monitor@CP-001.service`.
 Pids = Mapping[str, int]
+
+
+def security_of(node_id: str) -> str:
+    """The `evd_security` of the hosts that a test has."""
+    return "closed" if Path(node_id.partition("::")[0]).stem in CLOSED else "plain"
 
 
 @attrs.define

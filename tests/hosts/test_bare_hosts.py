@@ -21,7 +21,7 @@ from tests.hosts.provision import ANSIBLE, Controller, changes, hosts_of
 from tests.hosts.site import HOSTS
 from tests.network.processes import CHECKOUT
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("plain")]
+pytestmark = pytest.mark.hosts
 
 ANSWER_S_MAX: Final = 1.5
 STRANGER: Final = 200
@@ -39,6 +39,7 @@ FOR_PEOPLE: Final = {"kafka1": (8000, 8765), "kafka3": (9090,), "cp1": (8080,), 
 Endpoint = tuple[str, int]
 
 
+@pytest.mark.slow
 def test_a_second_run_of_site_yml_changes_nothing(provisioned: Lab) -> None:
     """Proves: on five hosts that site.yml has made, --check finds nothing to change, and another
     run changes nothing."""

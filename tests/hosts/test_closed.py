@@ -10,7 +10,7 @@ from tests.hosts import netns
 from tests.hosts.site import CENTRAL, LOOK_S, PATIENCE_S, Site, client_of, tls_client_of
 from tests.network.waiting import wait_until_none
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("closed")]
+pytestmark = pytest.mark.hosts
 
 # The firewall lets it reach all ports of the others, so theirs alone keep it out.
 NEIGHBOUR: Final = "kafka2"
@@ -21,7 +21,7 @@ METRICS: Final = tuple(
 PAGES: Final = (("cp1", 8080), ("cp2", 8080))
 CENTRALS: Final = tuple((CENTRAL, port) for port in (FRAMED_PORT, HTTP_PORT, FEED_PORT))
 HEALTH: Final = tuple((name, port) for name in ("cp1", "cp2") for port in (8001, 8002))
-# What wants a token, with who answers there.
+# The pages that want a token.
 GUARDED: Final = (
     *((CENTRAL, HTTP_PORT, path) for path in ("/cp", "/metrics", "/audit", "/no-such-path")),
     *((*each, "/metrics") for each in METRICS),

@@ -9,7 +9,7 @@ from tests.hosts.provision import SESSION_S
 from tests.hosts.site import CENTRAL, PATIENCE_S, Site
 from tests.network.clocks import WallClock
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("closed")]
+pytestmark = pytest.mark.hosts
 
 HOUR_S = 3600
 # On a host, outside of what a unit sees as its own.

@@ -11,7 +11,7 @@ from tests.hosts.install import base_tree
 from tests.hosts.lab import Lab, made
 from tests.network.waiting import wait_until
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("closed")]
+pytestmark = pytest.mark.hosts
 
 HEALS_S_MAX = 20.0
 

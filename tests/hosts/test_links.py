@@ -10,7 +10,7 @@ from tests.hosts.host import Host
 from tests.hosts.site import CENTRAL, HOSTS, PATIENCE_S, POINTS, Site
 from tests.network.waiting import never_for
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("closed")]
+pytestmark = pytest.mark.hosts
 
 HEALED_S_MAX = 4.0
 # Longer than the heartbeat time-out: a cut that short is nobody's matter.

@@ -19,7 +19,7 @@ from tests.hosts.provision import Controller, changes, own_inventory
 from tests.hosts.site import NETWORK, PATIENCE_S, client_of
 from tests.network.central_http import CentralHttp
 
-pytestmark = [pytest.mark.hosts, pytest.mark.slow, pytest.mark.xdist_group("closed")]
+pytestmark = [pytest.mark.hosts, pytest.mark.slow]
 
 NAME: Final = "alone"
 GROUPS: Final = ("kafka", "evd_central", "evd_cp", "evd_driver", "prometheus")

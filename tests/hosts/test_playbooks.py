@@ -19,7 +19,7 @@ from tests.hosts.provision import (
 from tests.hosts.site import PATIENCE_S, POINTS, STATE, Site
 from tests.network.releases import BEFORE
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("plain")]
+pytestmark = pytest.mark.hosts
 
 # In the order in which upgrade.yml takes them.
 _CHANGED_OVER = ("kafka1", "cp1", "cp2")
@@ -78,31 +78,51 @@ def test_a_lost_disk_of_central_is_restored_from_a_backup(site: Site, tmp_path: 
 
 
 def test_a_rollback_and_an_upgrade_with_sessions_running(site: Site, tmp_path: Path) -> None:
-    """Proves: upgrade.yml brings the hosts to the release before, and back, one after the other,
-    while drivers charge: no session is lost or billed twice, and Kafka is left alone.  A release
-    that can't do what the inventory asks of it is refused before anything is changed, and the way
-    ends at the first host that does not come back: those behind it go on as they were."""
-    wheels = str(wheels_before(tmp_path))
+    """Proves: upgrade.yml brings the hosts to the release before, and back to one that they still
+    have, whose wheel need not be here; one after the other, while drivers charge: no session is
+    lost or billed twice, and Kafka is left alone."""
     controller = Controller(site.lab)
     present = _releases(site)["cp1"]
-    with site.only("evd-"):
-        with site.only(), pytest.raises(CommandFailed, match="reads no credential"):
-            asked = {"evd_central_db_url": "postgresql://elsewhere/evd"}
-            controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels, **asked)
-        what = "upgrade.yml back to the release before, host by host, sessions running"
-        with site.busy(), site.noted(what):
-            controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels)
-        assert _releases(site) == dict.fromkeys(_CHANGED_OVER, BEFORE)
-        site.hold_promises()
-        with site.busy():
-            with site.only("kafka1/evd-", "cp1/evd-"), _broken(site, "cp1", present):
-                with pytest.raises(CommandFailed, match="cp1 did not come back with evd"):
-                    controller.play("upgrade.yml", evd_version=present, evd_ready_wait_s=5)
-                assert _releases(site) == {"kafka1": present, "cp1": present, "cp2": BEFORE}
-            with site.noted("upgrade.yml forward again, the first host being there"):
-                controller.play("upgrade.yml", evd_version=present)
-        assert _releases(site) == dict.fromkeys(_CHANGED_OVER, present)
-        site.hold_promises()
+    _go_back(site, controller, tmp_path)
+    (tmp_path / "no-wheels").mkdir()
+    what = "upgrade.yml forward again, host by host, sessions running"
+    with site.only("evd-"), site.busy(), site.noted(what):
+        wheels = str(tmp_path / "no-wheels")
+        controller.play("upgrade.yml", evd_version=present, evd_wheels=wheels)
+    assert _releases(site) == dict.fromkeys(_CHANGED_OVER, present)
+    site.hold_promises()
+
+
+@pytest.mark.slow
+def test_an_upgrade_stops_where_it_goes_wrong(site: Site, tmp_path: Path) -> None:
+    """Proves: a release that can't do what the inventory asks of it is refused before anything is
+    changed; an upgrade ends at the first host that does not come back, and those behind it go on
+    as they were; once that host is mended another play goes on."""
+    controller = Controller(site.lab)
+    present = _releases(site)["cp1"]
+    with site.only(), pytest.raises(CommandFailed, match="reads no credential"):
+        asked = {"evd_central_db_url": "postgresql://elsewhere/evd"}
+        wheels = str(wheels_before(tmp_path / "refused"))
+        controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels, **asked)
+    _go_back(site, controller, tmp_path)
+    with site.only("evd-"), site.busy():
+        with site.only("kafka1/evd-", "cp1/evd-"), _broken(site, "cp1", present):
+            with pytest.raises(CommandFailed, match="cp1 did not come back with evd"):
+                controller.play("upgrade.yml", evd_version=present, evd_ready_wait_s=5)
+            assert _releases(site) == {"kafka1": present, "cp1": present, "cp2": BEFORE}
+        controller.play("upgrade.yml", evd_version=present)
+    assert _releases(site) == dict.fromkeys(_CHANGED_OVER, present)
+    site.hold_promises()
+
+
+def _go_back(site: Site, controller: Controller, folder: Path) -> None:
+    """Bring the hosts to the release before, while drivers charge."""
+    wheels = str(wheels_before(folder))
+    what = "upgrade.yml back to the release before, host by host, sessions running"
+    with site.only("evd-"), site.busy(), site.noted(what):
+        controller.play("upgrade.yml", evd_version=BEFORE, evd_wheels=wheels)
+    assert _releases(site) == dict.fromkeys(_CHANGED_OVER, BEFORE)
+    site.hold_promises()
 
 
 @contextmanager

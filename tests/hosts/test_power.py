@@ -8,7 +8,7 @@ from tests.hosts.provision import SESSION_S
 from tests.hosts.site import CENTRAL, KAFKAS, PATIENCE_S, POINTS, Site
 from tests.network.waiting import wait_until_none
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("closed")]
+pytestmark = pytest.mark.hosts
 
 
 def test_a_cut_of_the_power_or_a_reboot_loses_no_session(site: Site) -> None:

@@ -13,7 +13,7 @@ from tests.hosts.commands import CommandFailed
 from tests.hosts.provision import Controller, changes
 from tests.hosts.site import KAFKAS, PATIENCE_S, Site
 
-pytestmark = [pytest.mark.hosts, pytest.mark.slow, pytest.mark.xdist_group("plain")]
+pytestmark = [pytest.mark.hosts, pytest.mark.slow]
 
 KAFKA: Final = "kafka.service"
 _STOPS: Final = re.compile(r"^([0-9.]+) \S+ systemd\[1\]: Stopping kafka", re.M)

@@ -7,7 +7,7 @@ import pytest
 from tests.hosts.site import CENTRAL, KAFKAS, LOOK_S, PATIENCE_S, Site
 from tests.network.waiting import wait_until
 
-pytestmark = [pytest.mark.hosts, pytest.mark.xdist_group("closed")]
+pytestmark = pytest.mark.hosts
 
 # Each kind of unit, with the host that one of it runs on.
 DAEMONS = {
