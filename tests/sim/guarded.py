@@ -33,6 +33,8 @@ class Guard:
         self.world = network.world
         self._copy = AccessCopy((), ())
         self._made_count = 0
+        # The number of the newest token that came to a charging point's host.
+        self._arrived: dict[str, int] = {}
 
     def begin(self) -> None:
         """Give each monitor its first token."""
@@ -42,11 +44,15 @@ class Guard:
     def issue(self, monitor: MonitorPart, *, at_once: bool) -> None:
         """Have Central take a new token, and then carry it to the monitor's host."""
         self._made_count += 1
-        token = new_token(Role.MONITOR, self._made_count.to_bytes(32, "big"))
+        number = self._made_count
+        token = new_token(Role.MONITOR, number.to_bytes(32, "big"))
         cp_id, key = monitor.engine.cp_id, digest(token)
 
         def arrive() -> None:
-            monitor.token = token
+            # Nobody writes an older token over a newer one.
+            if number > self._arrived.get(cp_id, 0):
+                self._arrived[cp_id] = number
+                monitor.token = token
             self.network.shown.disturbed(cp_id)
 
         def made() -> None:
