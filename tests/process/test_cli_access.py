@@ -171,7 +171,7 @@ def confirmed(network: Network) -> dict[str, bool]:
 
 
 @pytest.mark.slow
-def test_access_outlives_centrals_disk(guarded: Network, tmp_path: Path) -> None:
+def test_a_lost_database(guarded: Network, tmp_path: Path) -> None:
     """Proves: a Central that lost its database under --auth required knows nobody until a copy of
     access is taken up, which names first what becomes valid; then every charging point is ON, and
     each record on an engine's disk is settled as one row, those that the lost Central had confirmed

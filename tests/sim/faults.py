@@ -56,6 +56,7 @@ GARBAGE = (
 )
 TOPICS = (BEACONS, COMMANDS, REQUESTS, SESSIONS, STATUS, TELEMETRY, UPDATES)
 CLOCK_STEPS_S = (3600.0, -3600.0)
+TOKEN_AFTER_REMOVAL_S = 2.5
 
 
 class Storm:
@@ -472,15 +473,12 @@ class Storm:
         monitor.crash("stopped by the operator")
         cp_id = monitor.engine.cp_id
         self._tell(f"the operator wants {cp_id} removed")
-        guard = self.network.guard
-
-        def removed(answer: Accepted | Refused) -> None:
-            if guard is not None and isinstance(answer, Accepted):
-                guard.replace(monitor)
-
         for delay_s in (0.5, 1.5):
             remove = functools.partial(CpRemovalAsked, cp_id=cp_id)
-            self.world.at(delay_s, self._ask_central, remove, removed)
+            self.world.at(delay_s, self._ask_central, remove)
+        if self.network.guard is not None:
+            # Whatever was answered: one whose answer was lost may be removed as well.
+            self.world.at(TOKEN_AFTER_REMOVAL_S, self.network.guard.replace, monitor)
         return True
 
     def _token(self) -> bool:

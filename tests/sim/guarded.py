@@ -64,7 +64,7 @@ class Guard:
         self._insist(lambda call: CpTokenAsked(call, cp_id, key, at_once), made)
 
     def replace(self, monitor: MonitorPart) -> None:
-        """Put a charging point up again that was removed: its token is good no more."""
+        """Put a charging point up again that may be removed: its token is then good no more."""
         self.keep()
         self.issue(monitor, at_once=False)
 

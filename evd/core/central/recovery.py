@@ -46,7 +46,8 @@ class Recovery:
         driver whose car charges must not hear meanwhile that nobody knows its charging point.
         """
         state = self.state
-        if state.points or state.speaks or not cp_ids:
+        is_live = state.speaks or (state.points and not state.meta.recovering)
+        if is_live or cp_ids <= state.meta.recovering:
             return []
         recovering = state.meta.recovering | cp_ids
         return [state.save_meta(attrs.evolve(state.meta, recovering=recovering)), *self._told()]

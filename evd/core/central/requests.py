@@ -254,8 +254,9 @@ class Requests:
         points = self.state.points
         if cp_id is not None:
             return cp_id in points and self._is_back(points[cp_id])
-        # A new database knows no charging points yet: it can't say that all of them are here.
-        return self.state.meta.epoch > 1 and all(self._is_back(p) for p in points.values())
+        # A new database, or an empty one, can't say that all charging points are here.
+        is_old = self.state.meta.epoch > 1 and bool(points)
+        return is_old and all(self._is_back(point) for point in points.values())
 
     @staticmethod
     def _is_back(point: Point) -> bool:

@@ -37,7 +37,14 @@ from evd.core.central.events import (
     SessionStopAsked,
     WouldRefuse,
 )
-from evd.core.central.rows import EventType, FaultEvent, Image, Meta, OperatorEvent
+from evd.core.central.rows import (
+    ChargingPoint,
+    EventType,
+    FaultEvent,
+    Image,
+    Meta,
+    OperatorEvent,
+)
 from evd.core.central.timeline import entry_of_operator
 from evd.core.effects import Note
 from evd.core.wire.control import EngineStatus, Nack, NackCode, Register
@@ -388,6 +395,19 @@ def test_a_lost_network_is_awaited_after_an_import() -> None:
     assert network.core.awaited_count == 0
     network.call(AccessImportAsked(2, attrs.evolve(copy, users=()), True))
     assert network.core.awaited_count == 0
+
+
+def test_an_import_into_a_restored_database_adds_to_those_awaited() -> None:
+    """Proves: a charging point that the backup does not know, and the copy of access does, has to
+    hand over as well before a session begins."""
+    before = Network(auth=Auth.REQUIRED)
+    before.call(CpTokenAsked(1, "CP-002", digest(OTHER)))
+    copy = before.core.access.export()
+    meta = Meta(CENTRAL_ID, 2, recovering=frozenset({"CP-001"}))
+    network = Network(Image(meta, charging_points=(ChargingPoint("CP-001"),)), auth=Auth.REQUIRED)
+    assert network.core.awaited_count == 1
+    network.call(AccessImportAsked(1, copy, True))
+    assert network.core.awaited_count == 2
 
 
 def test_nothing_shows_a_token(network: Network) -> None:

@@ -178,6 +178,16 @@ def test_a_new_database_decides_any_only_after_the_grace() -> None:
 
 
 @pytest.mark.parametrize("action", [Action.START, Action.STOP])
+def test_an_empty_database_knows_nothing_before_the_grace(action: Action) -> None:
+    """Proves: a Central that knows no charging point says of no request that there is none, at a
+    later start neither: those who know of it may be on their way."""
+    network = Network(Image(Meta("central-2", 2)))
+    network.ask(cp_id=None, action=action)
+    network.run(2.0)
+    assert (Request, "req-1") not in network.rows
+
+
+@pytest.mark.parametrize("action", [Action.START, Action.STOP])
 def test_a_lost_database_denies_nothing_that_runs(action: Action) -> None:
     """Proves: a request whose session an engine runs waits for that engine's whole report, is
     taken in, and its bill is the engine's; its driver is never told that it failed."""
