@@ -20,7 +20,8 @@ FETCH_WAIT_MS = 5
 OVER_HOPS_MS_MAX = 3.0
 
 
-def _requests(network: Network, rounds: int) -> list[float]:
+def requests_ms(network: Network, rounds: int) -> list[float]:
+    """The time of each request until ACCEPTED, of a network whose CP-001 has short sessions."""
     producer = new_producer(network.bootstrap, enable_idempotence=True)
     beacons = Follower(network.bootstrap, BEACONS, FETCH_WAIT_MS)
     updates = Follower(network.bootstrap, UPDATES, FETCH_WAIT_MS)
@@ -89,7 +90,7 @@ def _commits(folder: Path, rounds: int) -> list[float]:
 
 def measure(network: Network, name: str) -> float:
     """Print the latency of a network whose CP-001 has short sessions; its p50 in ms."""
-    requests, hops = _requests(network, ROUNDS), _hops(network, ROUNDS)
+    requests, hops = requests_ms(network, ROUNDS), _hops(network, ROUNDS)
     commits = _commits(network.folder, ROUNDS)
     p50 = percentile(requests, 0.5)
     floor = 2 * percentile(hops, 0.5) + percentile(commits, 0.5)
