@@ -88,7 +88,7 @@ class Placement:
         """Read from all that the cluster has by now. Raises KafkaException: then do it again."""
         places = self._wanted(metadata)
         cluster_id = str(metadata.cluster_id)
-        is_lost = self.log not in ("", cluster_id)
+        is_lost = self._is_lost(cluster_id)
         has_all = {topic for topic, _ in places} == set(self._reading.topics)
         if is_lost or not has_all:
             # Set before anything below can fail: nobody reads all of this log yet.
@@ -113,6 +113,9 @@ class Placement:
         self.log = cluster_id
         self.is_complete = True
 
+    def _is_lost(self, cluster_id: str) -> bool:
+        return self.log not in ("", cluster_id)
+
     def _wanted(self, metadata: ClusterMetadata) -> list[Place]:
         places: list[Place] = []
         for topic, key in self._reading.topics.items():
@@ -129,7 +132,7 @@ class Placement:
         """Where to begin in `places`, of which nothing was read before."""
         if self._reading.start == "end":
             return {place: _end_of(client, place) for place in places}
-        if self.log not in ("", cluster_id) or not places:
+        if self._is_lost(cluster_id) or not places:
             return dict.fromkeys(places, OFFSET_BEGINNING)
         return self._committed(client, places, cluster_id)
 
