@@ -5,14 +5,10 @@ import random
 from collections.abc import Callable, Sequence
 
 from evd.core.central.events import (
-    Accepted,
-    Asked,
     CpRemovalAsked,
     CpResumeAsked,
     CpShutdownAsked,
     CpStopAsked,
-    Refusal,
-    Refused,
     SessionStopAsked,
 )
 from evd.core.central.rows import Session, SessionStatus
@@ -35,7 +31,7 @@ from tests.sim.broker import HOST, place_of, places_of
 from tests.sim.disks import CentralStore, Health
 from tests.sim.forged import broken_reading, forged_record
 from tests.sim.network import STORM_S, Network
-from tests.sim.parts_central import Answered, CentralPart
+from tests.sim.parts_central import CentralPart
 from tests.sim.parts_engine import EnginePart
 from tests.sim.parts_monitor import MonitorPart
 from tests.sim.world import Process
@@ -103,7 +99,7 @@ class Storm:
         network.extras.clear()
         self._mend_disks()
         for engine in network.engines:
-            self._insist(functools.partial(CpResumeAsked, cp_id=engine.cp_id))
+            self.network.central.insist(functools.partial(CpResumeAsked, cp_id=engine.cp_id))
 
     def _mend_disks(self) -> None:
         network = self.network
@@ -393,40 +389,18 @@ class Storm:
             self.network.extras.remove(extra)
             extra.retire()
 
-    def _ask_central(
-        self, make: Callable[[int], Asked], answered: Answered = lambda *_: None
-    ) -> None:
-        central = self.network.central
-        if central.alive:
-            central.later(0.0, central.ask, make, answered)
-
-    def _insist(self, make: Callable[[int], Asked]) -> None:
-        """Ask until Central says yes, or that it knows no such thing."""
-        answers: list[Accepted | Refused] = []
-
-        def ask() -> None:
-            if not answers:
-                self._ask_central(make, note)
-                self.world.at(1.0, ask)
-
-        def note(answer: Accepted | Refused) -> None:
-            if isinstance(answer, Accepted) or answer.refusal is not Refusal.UNAVAILABLE:
-                answers.append(answer)
-
-        ask()
-
     def _admin(self) -> bool:
         cp_id = self._any_engine().cp_id
         self._tell(f"the operator stops {cp_id}")
-        self._ask_central(lambda call: CpStopAsked(call, cp_id))
+        self.network.central.call(lambda call: CpStopAsked(call, cp_id))
         resume = lambda call: CpResumeAsked(call, cp_id)  # noqa: E731
-        self.world.at(self._span_s(1.0, 12.0), self._ask_central, resume)
+        self.world.at(self._span_s(1.0, 12.0), self.network.central.call, resume)
         return True
 
     def _shutdown(self) -> bool:
         cp_id = self._any_engine().cp_id
         self._tell(f"the operator shuts down {cp_id}")
-        self._ask_central(lambda call: CpShutdownAsked(call, cp_id))
+        self.network.central.call(lambda call: CpShutdownAsked(call, cp_id))
         return True
 
     def _any_active(self) -> Session | None:
@@ -461,7 +435,7 @@ class Storm:
             return False
         session_id = row.session_id
         self._tell(f"the operator stops {session_id}")
-        self._ask_central(lambda call: SessionStopAsked(call, session_id))
+        self.network.central.call(lambda call: SessionStopAsked(call, session_id))
         return True
 
     def _remove(self) -> bool:
@@ -475,7 +449,7 @@ class Storm:
         self._tell(f"the operator wants {cp_id} removed")
         for delay_s in (0.5, 1.5):
             remove = functools.partial(CpRemovalAsked, cp_id=cp_id)
-            self.world.at(delay_s, self._ask_central, remove)
+            self.world.at(delay_s, self.network.central.call, remove)
         if self.network.guard is not None:
             # Whatever was answered: one whose answer was lost may be removed as well.
             self.world.at(TOKEN_AFTER_REMOVAL_S, self.network.guard.replace, monitor)

@@ -4,14 +4,12 @@ With a lost or restored database the copy is put in again; until then no monitor
 """
 
 import random
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from evd.core.access.copy import AccessCopy
 from evd.core.access.events import AccessImportAsked, CpTokenAsked
 from evd.core.access.roles import Role
 from evd.core.access.tokens import digest, new_token
-from evd.core.central.events import Accepted, Asked, Refusal, Refused
 from evd.core.monitor.events import Peer
 from evd.core.wire import codec
 from evd.core.wire.control import Ack
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 
 # A file is on its host so long after its token was made.
 CARRIED_S = (0.1, 3.0)
-ASK_S = 1.0
 
 
 class Guard:
@@ -61,7 +58,7 @@ class Guard:
             self.network.shown.disturbed(cp_id)
             self.world.at(self.world.rng.uniform(*CARRIED_S), arrive)
 
-        self._insist(lambda call: CpTokenAsked(call, cp_id, key, at_once), made)
+        self.network.central.insist(lambda call: CpTokenAsked(call, cp_id, key, at_once), made)
 
     def replace(self, monitor: MonitorPart) -> None:
         """Put a charging point up again that may be removed: its token is then good no more."""
@@ -101,29 +98,7 @@ class Guard:
             for engine in self.network.engines:
                 self.network.shown.disturbed(engine.cp_id)
 
-        self._insist(lambda call: AccessImportAsked(call, copy, True), done)
-
-    def _insist(self, make: Callable[[int], Asked], done: Callable[[], None]) -> None:
-        """Ask until Central says yes, or can't ever."""
-        answers: list[Accepted | Refused] = []
-
-        def ask() -> None:
-            central = self.network.central
-            if not answers:
-                if central.alive:
-                    central.later(0.0, central.ask, make, note)
-                self.world.at(ASK_S, ask)
-
-        def note(answer: Accepted | Refused) -> None:
-            if answers:
-                return
-            if isinstance(answer, Accepted):
-                answers.append(answer)
-                done()
-            elif answer.refusal is not Refusal.UNAVAILABLE:
-                answers.append(answer)
-
-        ask()
+        self.network.central.insist(lambda call: AccessImportAsked(call, copy, True), done)
 
 
 class Stranger(MonitorPart):

@@ -56,6 +56,8 @@ from tests.sim.world import Process, World
 
 TICK_S = 0.25
 RETRY_S = 1.0
+# A person or a tool that was not answered asks again after it.
+ASK_S = 1.0
 # The daemon closes a connection too after so many bad frames in a row.
 BAD_FRAMES_MAX = 10
 GROUP = "evd-central"
@@ -265,6 +267,31 @@ class CentralPart(Process):
         self._numbers += 1
         self._calls[self._numbers] = answered
         self._put(make(self._numbers))
+
+    def call(self, make: Callable[[int], Asked], answered: Answered = lambda _: None) -> None:
+        """Have somebody on the network ask; nobody answers where this process does not run."""
+        if self.alive:
+            self.later(0.0, self.ask, make, answered)
+
+    def insist(self, make: Callable[[int], Asked], done: Callable[[], None] = lambda: None) -> None:
+        """Have somebody ask until the answer is yes, which `done` is told, or a no for good."""
+        answers: list[Accepted | Refused] = []
+
+        def again() -> None:
+            if not answers:
+                self.call(make, note)
+                self.world.at(ASK_S, again)
+
+        def note(answer: Accepted | Refused) -> None:
+            if answers:
+                return
+            if isinstance(answer, Accepted):
+                answers.append(answer)
+                done()
+            elif answer.refusal is not Refusal.UNAVAILABLE:
+                answers.append(answer)
+
+        again()
 
     def look(self, request_id: str, answered: Callable[[int, Request | None], None]) -> None:
         """Answer GET /requests/{request_id}."""
