@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from tests.hosts.site import HOSTS, Figures, security_of
+from tests.hosts.site import FEW, HOSTS, Figures, security_of
 from tests.recovery import goals
 
 BEGIN, END = "<!-- hosts: begin -->", "<!-- hosts: end -->"
@@ -108,9 +108,9 @@ def _section(report: Report, minutes: float) -> str:
     )
     load = os.getloadavg()[2]
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}: {report.last_line}, on two networks of {len(HOSTS)} hosts, "
-        f"all on one machine with {os.cpu_count()} cores (load over the last 15 minutes: "
-        f"{load:.1f}), in {minutes:.0f} minutes.\n\n"
+        f"{datetime.now(UTC):%Y-%m-%d}: {report.last_line}, on networks of {len(HOSTS)} and of "
+        f"{len(FEW)} hosts, all on one machine with {os.cpu_count()} cores (load over the last 15 "
+        f"minutes: {load:.1f}), in {minutes:.0f} minutes.\n\n"
         f"| from, until | |\n|---|---|\n{rows}"
     )
 

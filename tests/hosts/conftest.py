@@ -1,21 +1,20 @@
-"""Five hosts for the tests, provisioned once and reset for each; what a machine lacks for them.
+"""Hosts for the tests, provisioned once and reset for each; what a machine lacks for them.
 
-Two labs run side by side, for a test mostly waits: one asks nobody who they are, one everybody.
+Two labs run side by side, for a test mostly waits: five hosts where everybody is asked who they
+are, and three, which are enough for the playbooks of a day, where nobody is.
 """
 
 import contextlib
-import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 
 import pytest
 
-from tests.hosts import cgroups
 from tests.hosts.commands import CommandFailed, run
-from tests.hosts.install import TOOLS, base_tree
+from tests.hosts.install import TOOLS, base_tree, why_never
 from tests.hosts.lab import Lab, made
-from tests.hosts.provision import Controller
-from tests.hosts.site import HOSTS, NETWORK, Figures, Site, security_of
+from tests.hosts.provision import Controller, make_inventory
+from tests.hosts.site import FEW, HOSTS, NETWORK, Figures, Site, security_of
 from tests.network.waiting import NeverTrue
 
 _failed = pytest.StashKey[bool]()
@@ -23,15 +22,13 @@ _failed = pytest.StashKey[bool]()
 
 def _lacking() -> str:
     """Why this machine can't boot hosts; empty where it can."""
-    if os.geteuid() != 0:
-        return "hosts are booted by root, and you are not root"
+    if reason := why_never():
+        return reason
     for program in TOOLS:
         try:
             run("which", program)
         except CommandFailed:
             return f"there is no {program}: run `make hosts`"
-    if not cgroups.supported():
-        return "this machine's control groups are not the hierarchies side by side that hosts need"
     if not base_tree().is_dir():
         return f"there is no {base_tree()}: run `make hosts`"
     return ""
@@ -51,35 +48,36 @@ def figures(pytestconfig: pytest.Config) -> Figures:
 
 @pytest.fixture(scope="session")
 def provisioned(figures: Figures) -> Iterator[Lab]:
-    """Five hosts that site.yml has made a network of; left out, loudly, where they can't boot."""
-    what = "`ansible-playbook site.yml` on five bare hosts, until all is ready"
-    with _made("plain", what, figures) as lab:
+    """Five hosts of which site.yml has made a network that lets in nobody without TLS and a token;
+    left out, loudly, where they can't boot."""
+    with _made("closed", HOSTS, figures) as lab:
         yield lab
 
 
 @pytest.fixture(scope="session")
-def plain_lab(provisioned: Lab) -> Lab:
+def closed_lab(provisioned: Lab) -> Lab:
     """The same five hosts, each of which can be reset to what site.yml made of it."""
     provisioned.keep_as_provisioned()
     return provisioned
 
 
 @pytest.fixture(scope="session")
-def closed_lab(figures: Figures) -> Iterator[Lab]:
-    """Five hosts as above, where nobody gets in without TLS and a token."""
-    with _made("closed", "the same with `evd_security: closed`", figures) as lab:
+def plain_lab(figures: Figures) -> Iterator[Lab]:
+    """Three hosts, where nobody is asked who they are; they too can be reset."""
+    with _made("plain", FEW, figures) as lab:
         lab.keep_as_provisioned()
         yield lab
 
 
 @contextlib.contextmanager
-def _made(security: str, what: str, figures: Figures) -> Iterator[Lab]:
-    """Bare hosts that site.yml makes a network with this `evd_security`; how long that takes is
-    kept under `what`."""
+def _made(security: str, names: Mapping[str, int], figures: Figures) -> Iterator[Lab]:
+    """Bare hosts of which site.yml makes a network with this `evd_security`."""
     needs_hosts()
-    with made(f"evd{security}", NETWORK, HOSTS, base_tree()) as lab:
+    what = f"site.yml on {len(names)} bare hosts ({security}), until all is ready"
+    with made(f"evd{security}", NETWORK, names, base_tree()) as lab:
+        make_inventory(lab, security)
         began_s = time.monotonic()
-        Controller(lab).play("site.yml", evd_security=security)
+        Controller(lab).play("site.yml")
         with contextlib.closing(Site(lab, figures, is_closed=security == "closed")) as site:
             site.wait_ready()
         figures.note(what, time.monotonic() - began_s)

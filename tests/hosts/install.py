@@ -5,17 +5,19 @@ The tree is made once and kept outside the checkout.  Its packages come from whe
 own apt takes them.
 """
 
+import argparse
 import fcntl
 import hashlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from tests.hosts import cgroups
 from tests.hosts.commands import CommandFailed, run
 
 # The hosts' release of Debian, whatever this machine's is: the wheels are for its Python.
@@ -59,11 +61,25 @@ def base_tree() -> Path:
     return _cache_directory() / f"{SUITE}-{key}"
 
 
-def main() -> int:
+def why_never() -> str:
+    """Why this machine can boot no hosts, whatever is installed; empty where it can."""
+    if os.geteuid() != 0:
+        return "hosts are booted by root, and you are not root"
+    if not cgroups.supported():
+        return "this machine's control groups are not the hierarchies side by side that hosts need"
+    return ""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Bring what is missing, and say where the tree is; 1 with one sentence where it can't be."""
+    parser = argparse.ArgumentParser(prog="make hosts", description=__doc__)
+    parser.add_argument("--look", action="store_true", help="only say whether hosts can be booted")
+    options = parser.parse_args(argv)
     try:
-        if os.geteuid() != 0:
-            raise NotInstalled("hosts are booted by root, and you are not root")
+        if reason := why_never():
+            raise NotInstalled(reason)
+        if options.look:
+            return 0
         _bring_tools()
         _bring_tree()
     except (NotInstalled, CommandFailed) as failure:

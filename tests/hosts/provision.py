@@ -19,7 +19,6 @@ from tests.network.processes import CHECKOUT
 from tests.network.releases import need_history, source_before, wheel_of
 
 ANSIBLE: Final = CHECKOUT / "ansible"
-INVENTORY: Final = ANSIBLE / "inventories" / "lab"
 PLAYBOOK_S_MAX: Final = 600.0
 # Sessions short enough that a test can wait for their ends.
 SESSION_S: Final = 5
@@ -31,10 +30,16 @@ _CHANGED: Final = re.compile(r"^changed: \[(\S+?)(?: -> .*)?\]")
 
 @attrs.frozen
 class Controller:
-    """The machine from which the playbooks are run: this one, in the lab's network."""
+    """The machine from which the playbooks are run: this one, in the lab's network, with the lab's
+    own inventory or another one."""
 
     lab: Lab
-    inventory: Path = INVENTORY
+    _inventory: Path | None = None
+
+    @property
+    def inventory(self) -> Path:
+        """The folder that names the hosts, and says what they are to be."""
+        return self._inventory or _inventory_of(self.lab)
 
     def play(self, playbook: str, *options: str, **variables: Any) -> str:
         """Run a playbook on the lab's hosts; what it printed.  Raises CommandFailed."""
@@ -87,9 +92,26 @@ def changes(printed: str) -> list[str]:
     return found
 
 
-def own_inventory(folder: Path) -> Path:
+def make_inventory(lab: Lab, security: str) -> None:
+    """The inventory of this lab: that of five hosts, without those that it lacks, with this
+    `evd_security`; a group that loses all of its hosts is on the first one."""
+    folder = shutil.copytree(ANSIBLE / "inventories" / "lab", _inventory_of(lab))
+    set_variables(folder / "group_vars" / "all.yml", evd_security=security)
+    file = folder / "hosts.yml"
+    fields = yaml.safe_load(file.read_text())
+    for group in fields["all"]["children"].values():
+        there = {name: own for name, own in group["hosts"].items() if name in lab.hosts}
+        group["hosts"] = there or {next(iter(lab.hosts)): None}
+    file.write_text(yaml.safe_dump(fields))
+
+
+def own_inventory(lab: Lab, folder: Path) -> Path:
     """A copy of the lab's inventory, for a test to change."""
-    return shutil.copytree(INVENTORY, folder)
+    return shutil.copytree(_inventory_of(lab), folder)
+
+
+def _inventory_of(lab: Lab) -> Path:
+    return lab.folder / "inventory"
 
 
 def set_variables(file: Path, **variables: Any) -> None:

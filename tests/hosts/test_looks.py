@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.hosts, pytest.mark.slow]
 def test_a_mere_look_changes_nothing(site: Site, tmp_path: Path) -> None:
     """Proves: with --check each playbook of a day goes through to its end and leaves the hosts as
     they are; where there is nothing to do it finds nothing, and another upgrade changes nothing."""
-    inventory = own_inventory(tmp_path / "inventory")
+    inventory = own_inventory(site.lab, tmp_path / "inventory")
     settings = inventory / "host_vars" / "cp2.yml"
     points = yaml.safe_load(settings.read_text())["evd_cps"]
     set_variables(settings, evd_cps=[*points, NEW_POINT])

@@ -3,6 +3,7 @@
 It provisions a host of its own, which takes minutes: `make test-hosts-slow`.
 """
 
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from evd.kafka_node.installation import cache_directory
 from tests.hosts.conftest import needs_hosts
 from tests.hosts.install import base_tree
 from tests.hosts.lab import Lab, made
-from tests.hosts.provision import Controller, changes, own_inventory
+from tests.hosts.provision import ANSIBLE, Controller, changes
 from tests.hosts.site import NETWORK, PATIENCE_S, client_of
 from tests.network.central_http import CentralHttp
 
@@ -59,8 +60,8 @@ def _archive(folder: Path) -> Path:
 
 
 def _inventory(folder: Path) -> Path:
-    """The lab's inventory, with one host in all groups."""
-    own_inventory(folder)
+    """The inventory of the labs, with one host in all groups."""
+    shutil.copytree(ANSIBLE / "inventories" / "lab", folder)
     hosts = folder / "hosts.yml"
     fields = yaml.safe_load(hosts.read_text())
     one = {NAME: {"ansible_host": f"{NETWORK}.1"}}

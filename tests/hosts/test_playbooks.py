@@ -30,7 +30,7 @@ def test_a_charging_point_is_added_and_removed_in_mid_session(site: Site, tmp_pa
     """Proves: add-cp.yml makes a new charging point that serves a driver, while the sessions of the
     others go on and nothing else is restarted; remove-cp.yml ends its session, with a bill, and
     takes it away; repeated each changes nothing."""
-    inventory = own_inventory(tmp_path / "inventory")
+    inventory = own_inventory(site.lab, tmp_path / "inventory")
     settings = inventory / "host_vars" / "cp2.yml"
     points = yaml.safe_load(settings.read_text())["evd_cps"]
     set_variables(settings, evd_cps=[*points, NEW_POINT])

@@ -41,8 +41,7 @@ def test_one_and_then_two_nodes_of_kafka_down_lose_no_session(site: Site) -> Non
     first, second = (site.lab.hosts[name] for name in KAFKAS if name != CENTRAL)
     with site.only(f"{first.name}/", f"{second.name}/"):
         first.lose_power()
-        for request_id in site.begin_sessions().values():
-            site.wait_request(request_id, "COMPLETED", within_s=PATIENCE_S)
+        site.serve_each()
         site.begin_sessions()
         second.lose_power()
         wait_until_none(lambda: _unbuffered(site), SESSION_S + PATIENCE_S, "sessions wait on disk")

@@ -32,7 +32,7 @@ def test_the_way_to_all_protection_and_back(site: Site, tmp_path: Path) -> None:
     """Proves: secure.yml brings a site step by step from plain to closed, and back from each step
     by the value before, while sessions run and are all billed; beside daemons of the release
     before as far as warn, and where these would be refused it stops before anything is changed."""
-    inventory = own_inventory(tmp_path / "inventory")
+    inventory = own_inventory(site.lab, tmp_path / "inventory")
     late = inventory / "host_vars" / f"{LATE}.yml"
     controller = Controller(site.lab, inventory)
     site.ask_by_socket()
