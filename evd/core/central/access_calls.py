@@ -1,5 +1,6 @@
 """The calls that change who may do what; see `evd.core.access`."""
 
+from evd.core.access.copy import AccessCopy
 from evd.core.access.events import (
     AccessAsked,
     AccessImportAsked,
@@ -43,10 +44,15 @@ class AccessCalls:
             return [Reply(event.call, Refused(refusal, str(error), error.field))]
         effects: list[Effect] = [*map(Save, rows), Reply(event.call, Accepted(told))]
         if isinstance(event, AccessImportAsked) and event.apply:
-            effects += self.recovery.on_import(
-                {token.cp_id for token in event.copy.tokens if token.cp_id is not None}
-            )
+            effects += self.recovery.on_import(self._let_in(event.copy))
         return effects
+
+    def _let_in(self, copy: AccessCopy) -> set[str]:
+        """Return the charging points of a copy that can register here: another one never hands
+        over, and would hold up all sessions for nothing."""
+        access, now = self.state.access, self.state.now
+        named = {token.cp_id for token in copy.tokens if token.cp_id is not None}
+        return {cp_id for cp_id in named if access.has_cp_token(cp_id, now)}
 
     def _do(self, event: AccessAsked) -> tuple[list[AccessRow], Told | None]:
         access, now = self.state.access, self.state.now

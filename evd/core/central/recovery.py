@@ -40,7 +40,7 @@ class Recovery:
         return [self.state.save_meta(attrs.evolve(meta, recovering=recovering))]
 
     def on_import(self, cp_ids: set[str]) -> list[Effect]:
-        """Wait for the charging points that a copy of access names, where the database knows none.
+        """Wait for the charging points that a copy of access lets in, if the database knows none.
 
         It was lost: their monitors, turned away until now, come back one after the other, and a
         driver whose car charges must not hear meanwhile that nobody knows its charging point.

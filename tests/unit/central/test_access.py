@@ -52,6 +52,7 @@ from tests.unit.central.network import CENTRAL_ID, Network, answers, begun, read
 
 TOKEN = new_token(Role.MONITOR, bytes(32))
 OTHER = new_token(Role.MONITOR, bytes([7] * 32))
+NEXT = new_token(Role.MONITOR, bytes([8] * 32))
 ALICE = Caller("alice", Role.ADMIN, address="192.0.2.7")
 WARDEN = "192.0.2.99"
 
@@ -408,6 +409,28 @@ def test_an_import_into_a_restored_database_adds_to_those_awaited() -> None:
     assert network.core.awaited_count == 1
     network.call(AccessImportAsked(1, copy, True))
     assert network.core.awaited_count == 2
+
+
+@pytest.mark.parametrize("revoked_in_copy", [True, False], ids=["in the copy", "here alone"])
+def test_a_charging_point_that_can_not_register_is_not_awaited(revoked_in_copy: bool) -> None:
+    """Proves: after an import a charging point with none but revoked tokens holds nobody up, be
+    they revoked in the copy or in this database alone; one whose next token is good is awaited."""
+    before = Network(auth=Auth.REQUIRED)
+    before.call(CpTokenAsked(1, "CP-001", digest(TOKEN)))
+    before.call(CpTokenAsked(2, "CP-001", digest(NEXT), at_once=True))
+    before.call(CpTokenAsked(3, "CP-002", digest(OTHER)))
+    older = before.core.access.export()
+    before.call(TokenRevokeAsked(4, "CP-002"))
+    newer = before.core.access.export()
+    kept = AccessImage() if revoked_in_copy else AccessImage(tokens=newer.tokens)
+    network = Network(Image(Meta(CENTRAL_ID, 1), access=kept), auth=Auth.REQUIRED)
+    network.run(5.0)
+    network.call(AccessImportAsked(1, newer if revoked_in_copy else older, True))
+    assert network.core.awaited_count == 1
+    network.register(token=NEXT)
+    network.status()
+    network.run(1.0)
+    assert network.core.awaited_count == 0
 
 
 def test_nothing_shows_a_token(network: Network) -> None:
