@@ -1,6 +1,7 @@
 """The ways into Central's HTTP, its admin socket and its feed: who may pass, and how often."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -74,21 +75,24 @@ class Doors:
         """Serve the admin socket while Central can store: its file would keep a disk that has died
         from being mounted anew, and is not on the one that comes in its place."""
         started: Callable[[], None] = task_status.started
-        while not stopping.is_set():
-            if self.service.is_serving:
-                async with admin_listeners(state_dir) as listeners, trio.open_nursery() as serving:
-                    over = trio.Event()
-                    serve = partial(serve_app, self.app, listeners, stopping=over, hosts=hosts)
-                    await serving.start(partial(serve, gate=self.local, bounds=ADMIN_BOUNDS))
-                    started()
-                    started = _nothing
-                    await _first(stopping.wait, partial(self.service.wait_serving, False))
-                    over.set()
-            started()
-            started = _nothing
-            await _first(stopping.wait, partial(self.service.wait_serving, True))
-        # One that was told to stop while it started has had no socket.
-        started()
+        while True:
+            is_serving = self.service.is_serving
+            async with self._local(state_dir, hosts) if is_serving else nullcontext():
+                started()
+                started = _nothing
+                await _first(stopping.wait, partial(self.service.wait_serving, not is_serving))
+            if stopping.is_set():
+                return
+
+    @asynccontextmanager
+    async def _local(self, state_dir: Path, hosts: Hosts) -> AsyncIterator[None]:
+        """Serve the admin socket inside the block."""
+        async with admin_listeners(state_dir) as listeners, trio.open_nursery() as serving:
+            over = trio.Event()
+            serve = partial(serve_app, self.app, listeners, stopping=over, hosts=hosts)
+            await serving.start(partial(serve, gate=self.local, bounds=ADMIN_BOUNDS))
+            yield
+            over.set()
 
 
 def _nothing() -> None:
