@@ -69,11 +69,14 @@ class Network(CentralHttp):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.http.close()
+        states = [program.state for program in self.programs.values()]
         for program in self.programs.values():
             program.end()
-        for program in self.programs.values() if kind is not None else ():
+        if kind is None:
+            return
+        for program, state in zip(self.programs.values(), states, strict=True):
             tail = program.logged()[-3000:]
-            print(f"----- {program.name}\n{tail}{program.printed()[-1500:]}")
+            print(f"----- {program.name} ({state})\n{tail}{program.printed()[-1500:]}")
 
     def program(self, name: str, *argv: str) -> Program:
         """Make a program, not started yet; its name stays with it."""

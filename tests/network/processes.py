@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.network.cpu_line import spent_s, watch
 from tests.network.waiting import wait_until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -87,6 +88,7 @@ class Program:
                 env=self.env,
                 start_new_session=True,
             )
+        watch(self._process)
         return self
 
     def start_until_ready(self) -> float:
@@ -121,6 +123,18 @@ class Program:
     def ended_badly(self) -> bool:
         """Whether it ended, and neither as it was told nor by SIGKILL nor for a bad flag."""
         return self._process is not None and self._process.poll() not in (None, 0, 2, -9)
+
+    @property
+    def state(self) -> str:
+        """How it is, for whoever reads a failed test."""
+        if self._process is None:
+            return "never started"
+        code = self._process.poll()
+        if code is not None:
+            return f"ended with code {code}"
+        had_s, stood_s = spent_s(self.pid) or (0.0, 0.0)
+        age_s = time.monotonic() - self.started_s
+        return f"runs since {age_s:.1f} s: {had_s:.1f} s on a CPU, {stood_s:.1f} s in line for one"
 
     @property
     def resident_mb(self) -> float:
