@@ -12,8 +12,7 @@ from types import UnionType
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import attrs
-from sqlalchemy import BigInteger, Boolean, Column, Double, Text
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy import TIMESTAMP, BigInteger, Boolean, Column, Double, Text
 
 from evd.adapters.store.database import Database, storable
 from evd.adapters.store.unreadable import complete, name_of

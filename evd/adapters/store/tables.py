@@ -85,10 +85,15 @@ meta = Table(
     CheckConstraint("id = 1", name="meta_is_one_row"),
 )
 
-# One row: the newest step.  Releases that know no such table look into `alembic_version`, where the
-# least version stands.
+# One row: the newest step.
 schema_version = Table(
     "schema_version", metadata, Column("version_num", String(32), primary_key=True)
+)
+
+# One row: the least version.  A release from before `schema_version` looks here for the version,
+# and only here.
+alembic_version = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
 )
 
 # One row: the release whose steps made the tables.  A database that is older has no such table.

@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -14,13 +14,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, pool
+from sqlalchemy import CheckConstraint, create_engine, inspect, pool
 
 from evd.adapters.store import StoreFailed, open_store
 from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
 from evd.adapters.store.history_statements import HistoryStatements, Source
-from evd.adapters.store.schema import MIGRATIONS, bring_to_head, migrate
+from evd.adapters.store.schema import MIGRATIONS, bring_to_head, make, migrate
 from evd.adapters.store.statements import Statement, Statements
 from evd.adapters.store.tables import SCHEMA_HEAD, SCHEMA_LEAST, metadata
 from evd.core.access.rows import AccessImage, AuditEntry
@@ -153,12 +153,26 @@ def database(db_url: str) -> Database:
     return database
 
 
-def test_the_steps_lead_to_the_tables(database: Database) -> None:
-    """Proves: what the migrations make and what the code writes to are the same tables."""
+@pytest.mark.parametrize("way", [make, migrate])
+def test_the_steps_lead_to_the_tables(db_url: str, way: Callable[[Database], None]) -> None:
+    """Proves: the tables of a new database, those that the steps make and those that the code
+    writes to are the same, with their rules, and say the same of themselves."""
+    database = database_at(db_url)
+    way(database)
     engine = create_engine(database.url, poolclass=pool.NullPool)
     with engine.connect() as connection:
         found = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(found, metadata) == []
+        seen = inspect(connection)
+        for name, table in metadata.tables.items():
+            rules = {rule.name for rule in table.constraints if isinstance(rule, CheckConstraint)}
+            assert {rule["name"] for rule in seen.get_check_constraints(name)} == rules
+        assert {*seen.get_table_names()} == {*metadata.tables, "alembic_version"}
+        least = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
+    assert least == SCHEMA_LEAST
+    with contextlib.closing(database.connect_writer()) as raw:
+        assert database.schema_version(raw) == SCHEMA_HEAD
+        assert database.schema_release(raw) == VERSION
 
 
 def test_the_head_is_the_newest_step() -> None:
@@ -168,14 +182,15 @@ def test_the_head_is_the_newest_step() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == SCHEMA_HEAD
 
 
-def test_a_step_that_fails_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", [make, migrate])
+def test_a_step_that_fails_leaves_nothing(tmp_path: Path, way: Callable[[Database], None]) -> None:
     """Proves: half the tables are never left behind: all of a step is done, or none of it."""
     path = tmp_path / "central.db"
     with contextlib.closing(sqlite3.connect(path)) as other:
         # The last of the tables is in the way.
         other.execute("CREATE TABLE cp_health_history (something)")
     with pytest.raises(StoreFailed, match="already exists"):
-        migrate(database_at(f"sqlite:///{path}"))
+        way(database_at(f"sqlite:///{path}"))
     with contextlib.closing(sqlite3.connect(path)) as other:
         names = {name for (name,) in other.execute("SELECT name FROM sqlite_master")}
     assert names == {"cp_health_history"}
@@ -253,8 +268,12 @@ async def test_tables_of_the_release_before_get_what_is_new(
         assert database.schema_version(connection) == SCHEMA_HEAD
 
 
-def test_an_ordinary_start_needs_no_alembic(path: Path) -> None:
-    """Proves: only a start that changes tables pays for what changes them."""
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_ordinary_start_needs_no_alembic(path: Path, tmp_path: Path, is_new: bool) -> None:
+    """Proves: only a start that changes tables of before pays for what changes them."""
+    if is_new:
+        path = tmp_path / "new" / "central.db"
+        path.parent.mkdir()
     program = (
         "import sys, trio; from pathlib import Path; from evd.adapters.store import open_store\n"
         "async def start():\n"
