@@ -45,15 +45,21 @@ $(STAMP): setup.cfg constraints.txt pyproject.toml $(if $(MOVED),FORCE)
 	@$(CLOSED) $(BIN)/python -m compileall -q evd
 	@pwd -P > $@
 
+# pytest keeps what it makes of each file of tests. It is made here once: with none of it there, each
+# of the workers below would make all of it.
+.venv/collected: $(STAMP)
+	@$(BIN)/pytest -q --collect-only >/dev/null || true
+	@touch $@
+
 run: install
 	@exec $(BIN)/evd run
 
 # Half of the time of real programs is waiting: five workers keep two cores busy.
-test: install
+test: install .venv/collected
 	@$(BIN)/pytest -n 5 --dist loadfile --no-loadscope-reorder -m "not slow and $(ELSEWHERE)" $(ARGS)
 	@$(if $(ARGS),:,echo "LEFT OUT: the tests of the playbooks' own modules, which need Ansible: make test-ansible")
 
-test-slow: install
+test-slow: install .venv/collected
 	@$(BIN)/pytest -n 4 -m "slow and $(ELSEWHERE)" $(ARGS)
 
 test-faults: install
