@@ -43,6 +43,12 @@ def broker() -> None:
 
 def central() -> None:
     """The program evd-central."""
+    from evd.config import central_config
+    from evd.flags import parse_or_exit
+    from evd.protection import check
+
+    # For a wrong flag or --help nobody waits for the program, which takes a second to import.
+    parse_or_exit(lambda argv, env: check(central_config(argv, env)))
     from evd.daemons.central.program import main
 
     main()
