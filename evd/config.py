@@ -49,6 +49,9 @@ from evd.flags import (
 
 REQUESTS_FILE_BYTES_MAX = 4 * 1024 * 1024
 CREDENTIAL_BYTES_MAX = 4096
+# The open files that are left for all besides monitors: clients of the feed and of HTTP, those that
+# are told that there is no place, Kafka, the database.
+FILES_RESERVED = 6_000
 
 _HTTP_HOSTS_TEXT = (
     "further names that its HTTP answers to, besides addresses and this machine's own"
@@ -163,8 +166,11 @@ class CentralConfig(StatefulConfig, HttpConfig):
     kafka_fetch_wait_s: float = flag(DURATION, _FETCH_WAIT_TEXT, default=0.005)
     listen_host: str = flag(HOST, "where --listen-port listens", default="127.0.0.1")
     listen_port: int = flag(PORT, "framed TCP for monitors", default=9999)
-    monitors_max: int = flag(
-        COUNT, "connections at a time on that port; one more is answered `full`", default=2000
+    monitors_max: int | None = flag(
+        COUNT,
+        "connections at a time on that port; one more is answered `full`",
+        shown=f"the limit of open files, less {FILES_RESERVED} or half of it",
+        default=None,
     )
     http_host: str = flag(HOST, "where --http-port and --feed-port listen", default="127.0.0.1")
     http_port: int = flag(PORT, "the HTTP API", default=8000)
@@ -298,6 +304,11 @@ def central_config(argv: Sequence[str], env: Mapping[str, str]) -> CentralConfig
             raise ConfigError("--state-dir: '?' cannot stand in the address of Central's database")
         values["db_url"] = f"sqlite:///{path}"
     return CentralConfig(**values)
+
+
+def monitors_allowed(files_max: int) -> int:
+    """The default of --monitors-max where `files_max` files may be open."""
+    return max(1, files_max - min(FILES_RESERVED, files_max // 2))
 
 
 def engine_config(argv: Sequence[str], env: Mapping[str, str]) -> EngineConfig:

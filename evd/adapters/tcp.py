@@ -22,8 +22,10 @@ from evd.logs import Repeats
 RECEIVE_BYTES_MAX: Final = 65_536
 SEND_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 2000
-# Connections over the bound that are answered at a time; more are just closed.
+# Connections over the bound that are answered at a time, and that wait for their turn; more are
+# just closed.
 TURNED_AWAY_MAX: Final = 64
+TURNS_WAITING_MAX: Final = 1_000
 # Between two lines on clients that could not begin, TLS or not.
 NOT_BEGUN_LOG_S: Final = 60.0
 # The shortage is over at this share of the bound: at the bound itself it would begin and end with
@@ -150,6 +152,7 @@ async def serve_framed(
     *,
     connections_max: int = CONNECTIONS_MAX,
     turn_away: Handler | None = None,
+    on_full: Callable[[], None] = lambda: None,
     task_status: trio.TaskStatus[
         list[trio.abc.Listener[trio.abc.Stream]]
     ] = trio.TASK_STATUS_IGNORED,
@@ -158,10 +161,10 @@ async def serve_framed(
 
     The connection is closed when its handler returns. One of CONNECTION_OVER out of a handler,
     alone or out of its nursery, ends that connection only; anything else is raised. A connection
-    over `connections_max` is given to `turn_away`, up to TURNED_AWAY_MAX of them at a time, or
-    closed at once. Closes the listeners at its end.
+    over `connections_max` is told to `on_full` and given to `turn_away`, TURNED_AWAY_MAX of them at
+    a time while TURNS_WAITING_MAX others wait, or closed at once. Closes the listeners at its end.
     """
-    server = _Server(handler, connections_max, turn_away)
+    server = _Server(handler, connections_max, turn_away, on_full)
     async with trio.open_nursery() as nursery:
         accept = partial(accept_each, what="framed connections", logger=logger)
         for listener in listeners:
@@ -172,10 +175,18 @@ async def serve_framed(
 class _Server:
     """The connections of one port, counted."""
 
-    def __init__(self, handler: Handler, connections_max: int, turn_away: Handler | None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        connections_max: int,
+        turn_away: Handler | None,
+        on_full: Callable[[], None],
+    ) -> None:
         self._handler = handler
         self._connections_max = connections_max
         self._turn_away = turn_away
+        self._on_full = on_full
+        self._turns = trio.Semaphore(TURNED_AWAY_MAX)
         self._connections = self._turned_away = 0
         self._is_full_told = False
         self._repeats = Repeats(NOT_BEGUN_LOG_S, clock=trio.current_time)
@@ -189,8 +200,9 @@ class _Server:
         self._turned_away += is_turned_away
         try:
             if chosen is not None:
-                await tls.begin(stream)
-                await chosen(framed)
+                async with self._turns if is_turned_away else contextlib.nullcontext():
+                    await tls.begin(stream)
+                    await chosen(framed)
         except* CONNECTION_OVER:
             pass
         except* tls.HandshakeFailed as group:
@@ -213,7 +225,9 @@ class _Server:
             text = "%d connections are open: turning new ones away, such as from %s"
             logger.warning(text, self._connections, framed.peer)
         self._is_full_told = True
-        return self._turn_away if self._turned_away < TURNED_AWAY_MAX else None
+        self._on_full()
+        has_turn = self._turned_away < TURNED_AWAY_MAX + TURNS_WAITING_MAX
+        return self._turn_away if has_turn else None
 
     def _tell_not_begun(self, peer: str, why: object) -> None:
         text = "%s could not begin: %s"

@@ -118,6 +118,12 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
+def files_max() -> int:
+    """How many files this process may have open, of which it counts on FILES_WANTED at the most."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return FILES_WANTED if soft == resource.RLIM_INFINITY else soft
+
+
 def run_program(
     parse: Callable[[Sequence[str], Mapping[str, str]], C],
     main: Callable[[C, Lifecycle], Awaitable[int | None]],

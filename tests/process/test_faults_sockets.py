@@ -2,6 +2,7 @@
 
 import resource
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from evd.core.wire.control import (
     EngineStatus,
     Fault,
     FromCentral,
+    Heartbeat,
     KoCause,
     MonitorMessage,
     Nack,
@@ -111,6 +113,44 @@ def test_monitors_over_the_limit_are_told_and_counted(tmp_path: Path) -> None:
         again = Peer(network.control_port)
         again.say(register())
         assert isinstance(again.hear(1)[0], Ack)
+
+
+def test_hundreds_over_the_limit_are_each_told(tmp_path: Path) -> None:
+    """Proves: also of hundreds that come at once each is answered NACK `full` and counted, those
+    that wait for their turn while others say nothing too."""
+    with central(tmp_path, "--monitors-max", "1") as network, ExitStack() as stack:
+        within = Peer(network.control_port)
+        within.say(register())
+        assert isinstance(within.hear(1)[0], Ack)
+        over = [Peer(network.control_port) for _ in range(300)]
+        for number, each in enumerate(over):
+            stack.callback(each.socket.close)
+            each.socket.settimeout(30.0)
+            if number >= 100:
+                each.say(register(f"CP-{number}"))
+        answers = [answer for each in over for answer in each.hear(1)]
+        assert [(each.code, each.seq) for each in answers if isinstance(each, Nack)] == [
+            ("full", None if number < 100 else 0) for number in range(300)
+        ]
+        assert network.metric("evd_monitors_turned_away_total") == 300
+
+
+def test_thousands_of_frames_at_once_are_each_answered(tmp_path: Path) -> None:
+    """Proves: a monitor that sends 5,000 frames in one go, and reads, is answered each of them and
+    keeps its connection."""
+    with central(tmp_path) as network:
+        line = Peer(network.control_port)
+        line.socket.settimeout(30.0)
+        line.say(register())
+        assert isinstance(line.hear(1)[0], Ack)
+        beats = [Heartbeat("CP-009", seq, EngineStatus.OK, None) for seq in range(1, 5_001)]
+        sender = threading.Thread(target=line.say, args=beats)
+        sender.start()
+        seqs = [each.seq for each in line.hear(5_000) if isinstance(each, Ack)]
+        sender.join(30.0)
+        assert seqs == [*range(1, 5_001)]
+        line.say(Heartbeat("CP-009", 5_001, EngineStatus.OK, None))
+        assert isinstance(line.hear(1)[0], Ack)
 
 
 def test_out_of_files_is_two_lines_of_each_port(tmp_path: Path) -> None:

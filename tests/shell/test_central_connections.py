@@ -12,7 +12,7 @@ from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorSaid
 from evd.core.wire import codec
 from evd.core.wire.control import Ack, EngineStatus, Heartbeat, Nack, NackCode
 from evd.core.wire.framing import encode
-from evd.daemons.central.connections import ANSWERS_WAITING_MAX, Connections
+from evd.daemons.central.connections import ANSWERS_WAITING_MAX, FULL_S, Connections
 from evd.daemons.central.inbox import Inbox
 
 BURST = 500
@@ -122,3 +122,18 @@ async def test_a_monitor_without_a_place_is_told(
     answer = codec.decode_central(frame)
     assert isinstance(answer, Nack) and (answer.seq, answer.code) == (seq, NackCode.FULL)
     assert counted == [answer]
+
+
+async def test_that_there_is_no_place_is_told_while_somebody_finds_none(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: the trouble stands from the first that finds no place, and is over when for a while
+    nobody found none."""
+    connections = Connections(Inbox(), lambda: True, 30.0)
+    assert connections.why_full() is None
+    for _ in range(3):
+        connections.on_full()
+        await trio.sleep(0.6 * FULL_S)
+        assert connections.why_full()
+    await trio.sleep(0.4 * FULL_S)
+    assert connections.why_full() is None

@@ -254,6 +254,21 @@ async def test_clients_stay_while_the_database_fails_and_learn_what_changed(
     assert told["network"]["alerts"] == []
 
 
+async def test_monitors_that_find_no_place_are_an_alert(
+    scene: Scene, autojump_clock: Clock
+) -> None:
+    """Proves: clients are told at once that monitors are turned away, and when that is over."""
+    reader, _ = scene.join()
+    whys: list[str | None] = ["all of its places are taken"]
+    scene.feed.watch_places(lambda: whys[-1])
+    await trio.sleep(1)
+    (alert,) = reader.messages[-1]["network"]["alerts"]
+    assert (alert["kind"], alert["cp_id"]) == ("monitors_full", None)
+    whys.append(None)
+    await trio.sleep(1)
+    assert reader.messages[-1]["network"]["alerts"] == []
+
+
 async def test_a_feed_that_was_left_begins_anew(scene: Scene, autojump_clock: Clock) -> None:
     """Proves: after the last client has gone nothing is looked at; the next one gets the newest
     state of a charging point that nobody was told of."""

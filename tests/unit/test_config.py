@@ -22,6 +22,7 @@ from evd.config import (
     engine_config,
     make_state_dir,
     monitor_config,
+    monitors_allowed,
     read_requests_file,
 )
 from evd.flags import ConfigError, flags_of, refuse
@@ -67,6 +68,14 @@ def test_what_a_program_works_out_by_itself(name: str) -> None:
     own = ["var", name, *required[1:]]
     assert config.get("state_dir", Path(*own)) == Path(*own)
     assert config.get("db_url", "") in ("", "sqlite:///var/central/central.db")
+
+
+@pytest.mark.parametrize(
+    ("files_max", "monitors"), [(65_536, 59_536), (20_000, 14_000), (1_024, 512), (1, 1)]
+)
+def test_the_limit_of_open_files_says_how_many_monitors_fit(files_max: int, monitors: int) -> None:
+    """Proves: most of a large limit is for monitors, and half of a small one."""
+    assert monitors_allowed(files_max) == monitors
 
 
 @pytest.mark.parametrize("name", PARSERS)

@@ -36,6 +36,7 @@ _TEXTS = {
     AlertKind.DATABASE: "Central decides nothing: {why}.",
     AlertKind.BROKER: "Kafka is away: {why}.",
     AlertKind.HOLDING_BACK: "Central begins no session: {why}.",
+    AlertKind.MONITORS_FULL: "Central turns monitors away: {why}.",
     AlertKind.BREAKER: "The circuit breaker of {cp_id} is open: its sessions failed repeatedly.",
     AlertKind.BROKEN: "{cp_id} is BROKEN: {why}.",
     AlertKind.DISCONNECTED: "{cp_id} is DISCONNECTED: its monitor is not connected.",
@@ -46,6 +47,8 @@ _ADVICE = {
     AlertKind.BROKER: "See that the broker runs and that Central reaches it.",
     AlertKind.HOLDING_BACK: "See that monitors run and reach Central. After a restore, end the"
     " wait with: evd central accept.",
+    AlertKind.MONITORS_FULL: "Raise --monitors-max and the limit of open files, or end what holds"
+    " connections and is no monitor.",
     AlertKind.BREAKER: "See its faults and its last sessions. It gets another try after a minute.",
     AlertKind.BROKEN: "See the log of its engine, and start it again.",
     AlertKind.DISCONNECTED: "See that its host runs, and that its monitor reaches Central.",

@@ -46,6 +46,7 @@ class AlertKind(StrEnum):
     DATABASE = "database"
     BROKER = "broker"
     HOLDING_BACK = "holding_back"
+    MONITORS_FULL = "monitors_full"
     BREAKER = "breaker"
     BROKEN = "broken"
     DISCONNECTED = "disconnected"

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ from evd.logs import Repeats
 ANSWERS_WAITING_MAX = 64
 # A connection that is turned away has so long to send a first frame, and then to read the answer.
 TURN_AWAY_S = 1.0
+# A monitor without a place comes back every few seconds: after so long without one all have theirs.
+FULL_S = 10.0
 REPEAT_S = 60.0
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ class Connections:
         self._numbers = itertools.count(1)
         self._answers: dict[int, trio.MemorySendChannel[FromCentral]] = {}
         self._repeats = Repeats(REPEAT_S, clock=trio.current_time)
+        self._full_s = -math.inf
 
     @property
     def count(self) -> int:
@@ -61,6 +65,15 @@ class Connections:
         finally:
             del self._answers[number]
         await self._inbox.put(MonitorLeft(number))
+
+    def on_full(self) -> None:
+        """Note that a connection found no place."""
+        self._full_s = trio.current_time()
+
+    def why_full(self) -> str | None:
+        """Return why monitors find no place, if one found none of late."""
+        is_full = trio.current_time() - self._full_s < FULL_S
+        return "all of its places for connections are taken" if is_full else None
 
     async def turn_away(self, stream: FramedStream, count: Callable[[Nack], None]) -> None:
         """Answer a connection for which there is no place with NACK `full`, and be done with it.

@@ -2,7 +2,7 @@
 are clients, the charging points that a message or a row has touched since."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 import trio
@@ -60,6 +60,11 @@ class Feed:
         self._changed_s: float | None = None
         # The wall clock's time of the first begin, until what was stored before it has been read.
         self._began: datetime | None = None
+        self._why_full: Callable[[], str | None] = _has_places
+
+    def watch_places(self, why_full: Callable[[], str | None]) -> None:
+        """Ask `why_full` at each look why monitors find no place."""
+        self._why_full = why_full
 
     def begin(self, image: Image, ended: EndedOfDay) -> None:
         """A new core begins with `image`; `ended` are the sessions of today so far."""
@@ -183,6 +188,7 @@ class Feed:
         alerts.on_network(AlertKind.DATABASE, error if core is None else None, moment)
         alerts.on_network(AlertKind.BROKER, error if core is not None else None, moment)
         alerts.on_network(AlertKind.HOLDING_BACK, holding_back, moment)
+        alerts.on_network(AlertKind.MONITORS_FULL, self._why_full(), moment)
         standing, left_out = alerts.standing(moment)
         today = self._today or Today(moment.wall.date(), EndedOfDay())
         return Network(
@@ -196,3 +202,7 @@ class Feed:
             alerts=standing,
             alerts_left_out=left_out,
         )
+
+
+def _has_places() -> None:
+    """The answer of a feed whose monitors nobody counts."""

@@ -188,9 +188,13 @@ class Loop:
                 self._metrics.count_would_refuse(step.what)
         return None
 
-    async def turn_away(self, stream: FramedStream) -> None:
-        """Answer and count a monitor for which there is no place."""
+    def on_full(self) -> None:
+        """Count a monitor for which there is no place."""
         self._metrics.turned_away.inc()
+        self.connections.on_full()
+
+    async def turn_away(self, stream: FramedStream) -> None:
+        """Answer a monitor for which there is no place."""
         await self.connections.turn_away(stream, self._metrics.count_answer)
 
     async def tick(self) -> None:

@@ -21,7 +21,7 @@ from evd.adapters.kafka import open_consumer, open_producer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import Store, StoreFailed, StoreRefused, open_store
 from evd.adapters.tcp import serve_framed
-from evd.config import CentralConfig, central_config
+from evd.config import CentralConfig, central_config, monitors_allowed
 from evd.core.access.roles import Auth
 from evd.core.central.events import CentralSettings
 from evd.daemons.central.doors import Places, make_doors
@@ -31,7 +31,7 @@ from evd.daemons.central.loop import Loop
 from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics
 from evd.daemons.central.service import Service
 from evd.daemons.credentials import Credentials, Listeners
-from evd.daemons.lifecycle import Lifecycle, listen, run_program
+from evd.daemons.lifecycle import Lifecycle, files_max, listen, run_program
 from evd.flags import ConfigError
 from evd.protection import auth_of, with_password
 
@@ -85,9 +85,11 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         nursery.start_soon(loop.read)
         nursery.start_soon(loop.prune)
         nursery.start_soon(feed.run)
-        metrics.watch(lambda: loop.connections.count, config.monitors_max)
+        monitors_max = _monitors_max(config)
+        metrics.watch(lambda: loop.connections.count, monitors_max)
+        feed.watch_places(loop.connections.why_full)
         metrics.watch_dead_letters(messenger.recent_dead_letters)
-        monitors = await nursery.start(_serve_monitors, loop, control, config.monitors_max)
+        monitors = await nursery.start(_serve_monitors, loop, control, monitors_max)
         # The doors close by themselves once told to stop.
         doors = make_doors(config, service, metrics.count_would_refuse)
         followers = FeedServer(
@@ -156,6 +158,16 @@ def _settings(config: CentralConfig) -> CentralSettings:
     )
 
 
+def _monitors_max(config: CentralConfig) -> int:
+    files = files_max()
+    if config.monitors_max is None:
+        return monitors_allowed(files)
+    if config.monitors_max >= files:
+        text = "--monitors-max: %d connections need more than the %d files that may be open"
+        logger.warning(text, config.monitors_max, files)
+    return config.monitors_max
+
+
 async def _serve_monitors(
     loop: Loop,
     listeners: Listeners,
@@ -170,4 +182,5 @@ async def _serve_monitors(
             loop.connections.handle,
             connections_max=monitors_max,
             turn_away=loop.turn_away,
+            on_full=loop.on_full,
         )

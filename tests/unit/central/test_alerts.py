@@ -83,6 +83,7 @@ def test_the_most_urgent_alert_comes_first_then_the_oldest() -> None:
     alerts.take([snapshot(ShownState.DISCONNECTED, "CP-003")], at(1))
     alerts.take([snapshot(ShownState.DISCONNECTED, "CP-002")], at(2))
     alerts.take([snapshot(ShownState.ON, "CP-001", BreakerState.OPEN)], at(3))
+    alerts.on_network(AlertKind.MONITORS_FULL, "all places are taken", at(4))
     alerts.on_network(AlertKind.HOLDING_BACK, "it was restored", at(4))
     alerts.on_network(AlertKind.BROKER, "Kafka does not answer", at(5))
     alerts.on_network(AlertKind.DATABASE, "the disk is full", at(6))
@@ -91,6 +92,7 @@ def test_the_most_urgent_alert_comes_first_then_the_oldest() -> None:
         ("database", None),
         ("broker", None),
         ("holding_back", None),
+        ("monitors_full", None),
         ("breaker", "CP-001"),
         ("disconnected", "CP-003"),
         ("disconnected", "CP-002"),

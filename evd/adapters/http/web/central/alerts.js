@@ -4,7 +4,7 @@ import { ago, count, dateTime } from "/web/shared/formats.js";
 import { icons } from "/web/shared/icons.js";
 
 const SHOWN_MAX = 6;
-const SEVERE = new Set(["database", "broker", "broken", "holding_back"]);
+const SEVERE = new Set(["database", "broker", "broken", "holding_back", "monitors_full"]);
 const ICONS = { disconnected: icons.off, breaker: icons.warn, unconfirmed: icons.warn };
 
 let all = false;
