@@ -1,6 +1,6 @@
 """Central's connections with monitors, over memory streams: slowed, cut, and turned away."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -10,12 +10,24 @@ import trio.testing
 from evd.adapters.tcp import CONNECTION_OVER, FramedStream
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorSaid
 from evd.core.wire import codec
-from evd.core.wire.control import Ack, EngineStatus, Heartbeat, Nack, NackCode
+from evd.core.wire.control import Ack, EngineStatus, Heartbeat, KoCause, Nack, NackCode
 from evd.core.wire.framing import encode
 from evd.daemons.central.connections import ANSWERS_WAITING_MAX, FULL_S, Connections
 from evd.daemons.central.inbox import Inbox
 
 BURST = 500
+
+Acknowledge = Callable[[int, Heartbeat], Ack | None]
+
+
+def never(_: int, __: Heartbeat) -> Ack | None:
+    """Every heartbeat is for the loop."""
+    return None
+
+
+def at_once(_: int, message: Heartbeat) -> Ack | None:
+    """No heartbeat is for the loop, but for a KO."""
+    return Ack(message.seq, "at-once") if message.engine_status is EngineStatus.OK else None
 
 
 async def answer_all(inbox: Inbox, connections: Connections) -> None:
@@ -35,10 +47,12 @@ async def answer_all(inbox: Inbox, connections: Connections) -> None:
 @asynccontextmanager
 async def connected(
     pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]],
+    acknowledge: Acknowledge = never,
+    answer: Callable[[Inbox, Connections], Awaitable[None]] = answer_all,
 ) -> AsyncIterator[trio.abc.Stream]:
     """The other end of a connection that Central serves."""
     inbox = Inbox()
-    connections = Connections(inbox, lambda: True, 30.0)
+    connections = Connections(inbox, lambda: True, acknowledge, 30.0)
     ours, theirs = pair()
 
     async def serve() -> None:
@@ -47,7 +61,7 @@ async def connected(
         await theirs.aclose()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(answer_all, inbox, connections)
+        nursery.start_soon(answer, inbox, connections)
         nursery.start_soon(serve)
         yield ours
         nursery.cancel_scope.cancel()
@@ -77,10 +91,61 @@ async def test_who_sends_much_at_once_and_reads_is_answered(
             assert await framed.receive()
 
 
-async def test_who_does_not_read_is_cut(autojump_clock: trio.testing.MockClock) -> None:
+async def answer_none(_: Inbox, __: Connections) -> None:
+    """Stand still, as the loop does while a commit is under way."""
+    await trio.sleep_forever()
+
+
+async def answer_late(inbox: Inbox, connections: Connections) -> None:
+    """Answer as the loop does that is held up for a second."""
+    await trio.sleep(1.0)
+    await answer_all(inbox, connections)
+
+
+async def ids_of_answers(stream: trio.abc.Stream, count: int) -> list[tuple[int, str]]:
+    """The number and the id in each of the next ACKs."""
+    framed, found = FramedStream(stream), list[tuple[int, str]]()
+    with trio.fail_after(30):
+        while len(found) < count:
+            for each in await framed.receive():
+                assert isinstance(each, bytes)
+                answer = codec.decode_central(each)
+                assert isinstance(answer, Ack)
+                found.append((answer.seq, answer.central_id))
+    return found
+
+
+async def test_a_heartbeat_without_news_waits_for_no_loop(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: heartbeats that need no turn of the loop are each answered in order while it stands
+    still, hundreds of them too."""
+    async with connected(trio.testing.memory_stream_pair, at_once, answer_none) as stream:
+        await stream.send_all(b"".join(beat(seq) for seq in range(BURST)))
+        found = await ids_of_answers(stream, BURST)
+    assert found == [(seq, "at-once") for seq in range(BURST)]
+
+
+async def test_a_heartbeat_overtakes_no_news(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: behind a frame that waits for the loop a heartbeat waits for it too; once all are
+    answered the next one needs no loop."""
+    broken = Heartbeat("CP-001", 2, EngineStatus.KO, KoCause.TIMEOUT)
+    frames = [beat(1), encode(codec.encode_control(broken)), beat(3)]
+    async with connected(trio.testing.memory_stream_pair, at_once, answer_late) as stream:
+        await stream.send_all(b"".join(frames))
+        found = await ids_of_answers(stream, 3)
+        await stream.send_all(beat(4))
+        found += await ids_of_answers(stream, 1)
+    assert found == [(1, "at-once"), (2, "central-1"), (3, "central-1"), (4, "at-once")]
+
+
+@pytest.mark.parametrize("acknowledge", [never, at_once])
+async def test_who_does_not_read_is_cut(
+    acknowledge: Acknowledge, autojump_clock: trio.testing.MockClock
+) -> None:
     """Proves: a peer that sends and never reads holds a bounded number of answers, and then
     loses its connection."""
-    async with connected(trio.testing.lockstep_stream_pair) as stream:
+    async with connected(trio.testing.lockstep_stream_pair, acknowledge) as stream:
         with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
             for _ in range(100):
                 await stream.send_all(beat(1) * (2 * ANSWERS_WAITING_MAX))
@@ -112,7 +177,7 @@ async def test_a_monitor_without_a_place_is_told(
     counted: list[Nack] = []
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        connections = Connections(Inbox(), lambda: True, 30.0)
+        connections = Connections(Inbox(), lambda: True, never, 30.0)
         nursery.start_soon(connections.turn_away, FramedStream(theirs), counted.append)
         if sent:
             await ours.send_all(sent)
@@ -129,7 +194,7 @@ async def test_that_there_is_no_place_is_told_while_somebody_finds_none(
 ) -> None:
     """Proves: the trouble stands from the first that finds no place, and is over when for a while
     nobody found none."""
-    connections = Connections(Inbox(), lambda: True, 30.0)
+    connections = Connections(Inbox(), lambda: True, never, 30.0)
     assert connections.why_full() is None
     for _ in range(3):
         connections.on_full()

@@ -27,7 +27,7 @@ from evd.core.central.events import (
 from evd.core.central.rows import Request
 from evd.core.effects import Level, Note, Send
 from evd.core.wire import codec
-from evd.core.wire.control import MonitorMessage, NackCode
+from evd.core.wire.control import Ack, Heartbeat, MonitorMessage, NackCode
 from evd.core.wire.messages import (
     REQUESTS,
     SESSIONS,
@@ -74,10 +74,12 @@ def settings_for(lost_after_s: float) -> CentralSettings:
 
 @attrs.define
 class _MonitorConnection:
-    """A monitor's connection, and how many bad frames it sent in a row."""
+    """A monitor's connection, how many bad frames it sent in a row, and how many of its frames
+    wait for their answer."""
 
     connection: Connection
     bad: int = 0
+    waiting: int = 0
 
 
 class CentralPart(Process):
@@ -237,11 +239,24 @@ class CentralPart(Process):
             monitor.bad = 0 if is_object else monitor.bad + 1
             last = monitor.bad >= BAD_FRAMES_MAX
             code = NackCode.BAD_FIELD if is_object else NackCode.BAD_FRAME
+            monitor.waiting += 1
             self._put(FrameRefused(number, code, seq, str(error), last))
             return
         monitor.bad = 0
         self.on_contact(message.cp_id)
+        if (ack := self._ack_of(number, message)) is not None:
+            self.risk()
+            monitor.connection.send(1, codec.encode_control(ack))
+            return
+        monitor.waiting += 1
         self._put(MonitorSaid(number, message))  # type: ignore[arg-type]
+
+    def _ack_of(self, number: int, message: MonitorMessage) -> Ack | None:
+        """Return the ACK that needs no turn of the loop, as the daemon does."""
+        is_alone = not self._connections[number].waiting
+        if self.core is None or not is_alone or not isinstance(message, Heartbeat):
+            return None
+        return self.core.acknowledge(number, message, self.now())
 
     def _on_closed(self, number: int) -> None:
         if self._connections.pop(number, None) is not None:
@@ -250,6 +265,7 @@ class CentralPart(Process):
     def _answer(self, effect: Answer) -> None:
         monitor = self._connections.get(effect.connection)
         if monitor is not None:
+            monitor.waiting -= 1
             self.risk()
             monitor.connection.send(1, codec.encode_control(effect.message))
 

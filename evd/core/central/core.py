@@ -56,11 +56,13 @@ from evd.core.curve import CurvePoint
 from evd.core.effects import Level, Note, Now
 from evd.core.machine import Saved, SaveFailed
 from evd.core.stall import StallWatch
-from evd.core.wire.control import Heartbeat
+from evd.core.wire.control import Ack, Heartbeat
 from evd.core.wire.messages import CpStatus, DriverRequest, SessionRecord, Telemetry
 
 TICK_S = 0.25
 BEACON_S = 1.0
+# A shell that brought no tick for so long stands still, as with a database that hangs.
+TURN_S_MAX = 1.0
 # After so long without the broker, silence says nothing of the others.
 AWAY_S = 2.0
 
@@ -163,6 +165,16 @@ class Central:
             case SaveFailed():
                 self._spent = True
                 return []
+
+    def acknowledge(self, connection: int, message: Heartbeat, now: Now) -> Ack | None:
+        """Note a heartbeat that says nothing new, and return its ACK; None: hand it in as an event.
+
+        There is nothing to store, so it may come while a commit is under way.  Nothing is
+        acknowledged past a shell that stands still: its monitors are to notice that.
+        """
+        if self._spent or now.mono_s - self._tick_s > TURN_S_MAX:
+            return None
+        return self._monitors.acknowledge(connection, message, now)
 
     def missing(self, events: Iterable[Event]) -> tuple[set[str], set[str]]:
         """Return the ids of requests and sessions that these events name and memory does not hold.

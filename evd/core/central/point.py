@@ -238,6 +238,21 @@ class Point:
         self._frame_s = now_s
         self._engine.forget_refusal()
 
+    def is_news(self, message: Heartbeat) -> bool:
+        """Return whether its monitor says more than that its engine is well and as it was."""
+        row, report = self._row, self.report
+        if self.is_flapping or self._ko_reason or message.reason or report is None:
+            return True
+        if not message.engine_status is self._engine_status is row.engine_status is EngineStatus.OK:
+            return True
+        said = message.boot_id, message.boot_id, message.engine_state, message.session_id
+        return said != (row.boot_id, report.boot_id, report.state, report.session_id)
+
+    def unchanged(self, message: Heartbeat, now: Now) -> None:
+        """Its monitor said what is no news: both are alive, and nothing follows from it."""
+        self.heard(now)
+        self._engine.on_pong(message, now.mono_s)
+
     def judged(self, message: Heartbeat, now: Now) -> list[Effect]:
         """Its monitor gave its verdict on the engine, and the PONG behind it."""
         status, row, before = message.engine_status, self._row, self.report

@@ -119,6 +119,18 @@ class Sessions:
             return self._confirm(session, report.boot_id, report.seq)
         return []
 
+    def goes_on(self, point: Point, now_s: float) -> bool:
+        """Note that a charging point is as it was; False where more than that follows."""
+        if point.supplies is None:
+            return True
+        session, watch = self.state.ledger.sessions.get(point.supplies), None
+        if session is not None and session.confirmed and session.cp_id == point.cp_id:
+            watch = self.watches.get(session.session_id)
+        if watch is None:
+            return False
+        watch.heard_s = now_s
+        return True
+
     def on_telemetry(self, message: Telemetry) -> list[Effect]:
         """Take in the meter of a session, and pass it on to its driver."""
         state = self.state

@@ -12,7 +12,7 @@ import trio
 from evd.adapters.tcp import CONNECTION_OVER, FramedStream, decode_object
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
-from evd.core.wire.control import FromCentral, FromMonitor, Nack, NackCode
+from evd.core.wire.control import Ack, FromCentral, FromMonitor, Heartbeat, Nack, NackCode
 from evd.core.wire.fields import COUNT_MAX
 from evd.core.wire.framing import BadFrame, BadFrameStreak
 from evd.daemons.central.inbox import Inbox
@@ -34,11 +34,19 @@ class Connections:
     """The open connections of monitors, by number.
 
     A connection is refused unless `is_serving`, and closed after `silence_s_max` without a byte.
+    `acknowledge` returns the ACK of a heartbeat that says nothing new, which is sent at once.
     """
 
-    def __init__(self, inbox: Inbox, is_serving: Callable[[], bool], silence_s_max: float) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        is_serving: Callable[[], bool],
+        acknowledge: Callable[[int, Heartbeat], Ack | None],
+        silence_s_max: float,
+    ) -> None:
         self._inbox = inbox
         self._is_serving = is_serving
+        self._acknowledge = acknowledge
         self._silence_s_max = silence_s_max
         self._numbers = itertools.count(1)
         self._answers: dict[int, trio.MemorySendChannel[FromCentral]] = {}
@@ -111,14 +119,34 @@ class Connections:
             for frame in frames:
                 fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
                 last = isinstance(fields, BadFrame) and streak.bad()
+                event = _event(number, fields, last, at_s, address)
+                if (ack := self._ack_of(event, room)) is not None:
+                    streak.good()
+                    # An end is met again by the next `receive`.
+                    with contextlib.suppress(*CONNECTION_OVER):
+                        await stream.send(codec.encode_control(ack))
+                    continue
                 await room.acquire()
-                await self._inbox.put(_event(number, fields, last, at_s, address))
+                await self._inbox.put(event)
                 if last:
                     text = "%s sends nothing but bad frames: hung up"
                     self._repeats.log(logger, logging.WARNING, address, text, stream.peer)
                     return
                 if not isinstance(fields, BadFrame):
                     streak.good()
+
+    def _ack_of(self, event: MonitorSaid | FrameRefused, room: trio.Semaphore) -> Ack | None:
+        """Return the ACK that needs no turn of the loop, if there is one.
+
+        A frame before this one that still waits for its answer is heard and answered first.
+        """
+        is_alone = room.value == ANSWERS_WAITING_MAX
+        if not is_alone or not isinstance(event, MonitorSaid):
+            return None
+        message = event.message
+        if not isinstance(message, Heartbeat):
+            return None
+        return self._acknowledge(event.connection, message)
 
     async def _write(
         self,

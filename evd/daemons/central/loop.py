@@ -28,6 +28,7 @@ from evd.core.central.events import (
     WouldRefuse,
 )
 from evd.core.effects import Note, Send
+from evd.core.wire.control import Ack, Heartbeat
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
@@ -88,7 +89,9 @@ class Loop:
         self._notes = NoteLog(logger, trio.current_time)
         self._turn = Turn()
         silence_s_max = max(SILENCE_S_MAX, 2 * settings.heartbeat_timeout_s)
-        self.connections = Connections(inbox, lambda: service.is_serving, silence_s_max)
+        self.connections = Connections(
+            inbox, lambda: service.is_serving, self._acknowledge, silence_s_max
+        )
 
     async def run(self, open_store: OpenStore, task_status: trio.TaskStatus[None]) -> None:
         """Serve from the database, anew after each failure; started after the first attempt.
@@ -187,6 +190,10 @@ class Loop:
             case WouldRefuse():
                 self._metrics.count_would_refuse(step.what)
         return None
+
+    def _acknowledge(self, connection: int, message: Heartbeat) -> Ack | None:
+        core = self._service.core
+        return core.acknowledge(connection, message, now()) if core is not None else None
 
     def on_full(self) -> None:
         """Count a monitor for which there is no place."""
