@@ -1,0 +1,64 @@
+"""Many framed connections in one task, with real sockets."""
+
+from functools import partial
+
+import pytest
+import trio
+
+from evd.adapters.framed_crowd import FramedCrowd
+from evd.adapters.tcp import DialFailed, FramedStream, serve_framed
+
+HOST = "127.0.0.1"
+CROWD = 300
+
+
+async def echo(framed: FramedStream) -> None:
+    """Send each frame back, until one says `end`."""
+    while True:
+        for each in await framed.receive():
+            if each == b"end":
+                return
+            assert isinstance(each, bytes)
+            await framed.send(each)
+
+
+async def heard(crowd: FramedCrowd, count: int) -> dict[str, object]:
+    """The newest of each, until so many names were heard of."""
+    found: dict[str, object] = {}
+    with trio.fail_after(30):
+        while len(found) < count:
+            found.update(await crowd.receive())
+    return found
+
+
+async def test_one_task_speaks_on_hundreds_of_connections(nursery: trio.Nursery) -> None:
+    """Proves: each hears its own answers, an end is told by its name, and the name can dial
+    again."""
+    listeners = await trio.open_tcp_listeners(0, host=HOST)
+    await nursery.start(partial(serve_framed, connections_max=CROWD), listeners, echo)
+    port = listeners[0].socket.getsockname()[1]
+    names = [f"CP-{number}" for number in range(CROWD)]
+    with FramedCrowd(HOST, port) as crowd:
+        for name in names:
+            await crowd.dial(name, 5.0)
+            assert crowd.say(name, name.encode())
+        assert crowd.count == CROWD
+        assert await heard(crowd, CROWD) == {name: [name.encode()] for name in names}
+        assert crowd.say("CP-7", b"end")
+        assert await heard(crowd, 1) == {"CP-7": None}
+        assert not crowd.say("CP-7", b"more")
+        await crowd.dial("CP-7", 5.0)
+        assert crowd.say("CP-7", b"again")
+        assert await heard(crowd, 1) == {"CP-7": [b"again"]}
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_dial_that_fails_says_so() -> None:
+    """Proves: where nothing listens there is one error, and no connection."""
+    (listener,) = await trio.open_tcp_listeners(0, host=HOST)
+    port = listener.socket.getsockname()[1]
+    await listener.aclose()
+    with FramedCrowd(HOST, port) as crowd:
+        with pytest.raises(DialFailed):
+            await crowd.dial("CP-1", 1.0)
+        assert crowd.count == 0
