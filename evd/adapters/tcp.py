@@ -22,10 +22,6 @@ from evd.logs import Repeats
 RECEIVE_BYTES_MAX: Final = 65_536
 SEND_TIMEOUT_S: Final = 5.0
 CONNECTIONS_MAX: Final = 2000
-# Connections over the bound that are answered at a time, and that wait for their turn; more are
-# just closed.
-TURNED_AWAY_MAX: Final = 64
-TURNS_WAITING_MAX: Final = 1_000
 # Between two lines on clients that could not begin, TLS or not.
 NOT_BEGUN_LOG_S: Final = 60.0
 # The shortage is over at this share of the bound: at the bound itself it would begin and end with
@@ -51,6 +47,8 @@ CONNECTION_OVER: Final = (
     trio.ClosedResourceError,
     trio.EndOfChannel,
 )
+
+SPEAKS_TLS: Final = "it speaks TLS, and this port does not"
 
 logger = logging.getLogger(__name__)
 
@@ -151,8 +149,6 @@ async def serve_framed(
     handler: Handler,
     *,
     connections_max: int = CONNECTIONS_MAX,
-    turn_away: Handler | None = None,
-    on_full: Callable[[], None] = lambda: None,
     task_status: trio.TaskStatus[
         list[trio.abc.Listener[trio.abc.Stream]]
     ] = trio.TASK_STATUS_IGNORED,
@@ -160,78 +156,97 @@ async def serve_framed(
     """Run `handler` in a task of its own for each connection, until cancelled.
 
     The connection is closed when its handler returns. One of CONNECTION_OVER out of a handler,
-    alone or out of its nursery, ends that connection only; anything else is raised. A connection
-    over `connections_max` is told to `on_full` and given to `turn_away`, TURNED_AWAY_MAX of them at
-    a time while TURNS_WAITING_MAX others wait, or closed at once. Closes the listeners at its end.
+    alone or out of its nursery, ends that connection only; anything else is raised. One over
+    `connections_max` is closed at once. Closes the listeners at its end. For thousands of
+    connections there is `FramedPort`.
     """
-    server = _Server(handler, connections_max, turn_away, on_full)
+    server = _Server(handler, Places(connections_max))
     async with trio.open_nursery() as nursery:
-        accept = partial(accept_each, what="framed connections", logger=logger)
-        for listener in listeners:
-            nursery.start_soon(accept, listener, server.serve_one, nursery)
+        accept_framed(listeners, server.serve_one, nursery)
         task_status.started(list(listeners))
 
 
-class _Server:
-    """The connections of one port, counted."""
+def accept_framed(
+    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+    serve_one: Callable[[trio.abc.Stream], Awaitable[None]],
+    nursery: trio.Nursery,
+) -> None:
+    """Begin to accept connections in `nursery`, each served in a task of its own."""
+    accept = partial(accept_each, what="framed connections", logger=logger)
+    for listener in listeners:
+        nursery.start_soon(accept, listener, serve_one, nursery)
 
-    def __init__(
-        self,
-        handler: Handler,
-        connections_max: int,
-        turn_away: Handler | None,
-        on_full: Callable[[], None],
-    ) -> None:
-        self._handler = handler
-        self._connections_max = connections_max
-        self._turn_away = turn_away
+
+class Places:
+    """The places for connections of one port.  That there are none is one line, until some are."""
+
+    def __init__(self, places_max: int, on_full: Callable[[], None] = lambda: None) -> None:
+        """Have so many; `on_full` is told of each connection that finds none."""
+        self._places_max = places_max
         self._on_full = on_full
-        self._turns = trio.Semaphore(TURNED_AWAY_MAX)
-        self._connections = self._turned_away = 0
+        self._taken = 0
         self._is_full_told = False
         self._repeats = Repeats(NOT_BEGUN_LOG_S, clock=trio.current_time)
 
-    async def serve_one(self, stream: trio.abc.Stream) -> None:
-        """Serve a connection from its first byte to its last."""
-        framed = _framed(stream)
-        chosen = self._choose(framed)
-        is_served, is_turned_away = chosen is self._handler, chosen is self._turn_away
-        self._connections += is_served
-        self._turned_away += is_turned_away
-        try:
-            if chosen is not None:
-                async with self._turns if is_turned_away else contextlib.nullcontext():
-                    await tls.begin(stream)
-                    await chosen(framed)
-        except* CONNECTION_OVER:
-            pass
-        except* tls.HandshakeFailed as group:
-            self._tell_not_begun(framed.peer, group.exceptions[0])
-        finally:
-            self._connections -= is_served
-            self._turned_away -= is_turned_away
-            if self._is_full_told and self._connections <= self._connections_max * ROOM_SHARE:
-                logger.info("New connections are taken again: %d are open", self._connections)
-                self._is_full_told = False
-            if framed.spoke_tls:
-                self._tell_not_begun(framed.peer, "it speaks TLS, and this port does not")
-            await framed.aclose_forcefully()
-
-    def _choose(self, framed: FramedStream) -> Handler | None:
-        if self._connections < self._connections_max:
-            return self._handler
+    def take(self, peer: str) -> bool:
+        """Take one, which must be given back; False where there is none."""
+        if self._taken < self._places_max:
+            self._taken += 1
+            return True
         # Logged once until there is room for some again: the peers that are turned away come back.
         if not self._is_full_told:
             text = "%d connections are open: turning new ones away, such as from %s"
-            logger.warning(text, self._connections, framed.peer)
+            logger.warning(text, self._taken, peer)
         self._is_full_told = True
         self._on_full()
-        has_turn = self._turned_away < TURNED_AWAY_MAX + TURNS_WAITING_MAX
-        return self._turn_away if has_turn else None
+        return False
 
-    def _tell_not_begun(self, peer: str, why: object) -> None:
+    def give_back(self) -> None:
+        """Let another connection have it."""
+        self._taken -= 1
+        if self._is_full_told and self._taken <= self._places_max * ROOM_SHARE:
+            logger.info("New connections are taken again: %d are open", self._taken)
+            self._is_full_told = False
+
+    def tell_not_begun(self, peer: str, why: object) -> None:
+        """Log a client that could not begin, one line for many."""
         text = "%s could not begin: %s"
         self._repeats.log(logger, logging.WARNING, "not begun", text, peer, why)
+
+
+class _Server:
+    """The connections of one port, each in a task of its own."""
+
+    def __init__(self, handler: Handler, places: Places) -> None:
+        self._handler = handler
+        self._places = places
+
+    async def serve_one(self, stream: trio.abc.Stream) -> None:
+        """Serve a connection from its first byte to its last."""
+        framed = framed_of(stream)
+        has_place = self._places.take(framed.peer)
+        try:
+            if has_place:
+                await talk_with(framed, stream, self._handler, self._places)
+        finally:
+            if has_place:
+                self._places.give_back()
+            await framed.aclose_forcefully()
+
+
+async def talk_with(
+    framed: FramedStream, stream: trio.abc.Stream, handler: Handler, places: Places
+) -> None:
+    """Run `handler` once the connection over `stream` has begun, until it is over."""
+    try:
+        await tls.begin(stream)
+        await handler(framed)
+    except* CONNECTION_OVER:
+        pass
+    except* tls.HandshakeFailed as group:
+        places.tell_not_begun(framed.peer, group.exceptions[0])
+    if framed.spoke_tls:
+        places.tell_not_begun(framed.peer, SPEAKS_TLS)
 
 
 async def dial_framed(
@@ -254,9 +269,9 @@ async def dial_framed(
         await trio.aclose_forcefully(stream)
         raise DialRefused(f"nothing listens on {host}:{port}")
     if side is None:
-        return _framed(stream)
+        return framed_of(stream)
     try:
-        return _framed(await tls.connect(stream, side, host))
+        return framed_of(await tls.connect(stream, side, host))
     except tls.HandshakeFailed as error:
         raise DialFailed(f"{host}:{port}: {error.reason}") from None
 
@@ -284,7 +299,8 @@ def _is_own_echo(stream: trio.SocketStream) -> bool:
         return False
 
 
-def _framed(stream: trio.abc.Stream) -> FramedStream:
+def framed_of(stream: trio.abc.Stream) -> FramedStream:
+    """Return the frames over a stream; where its peer's host vanishes, the kernel ends it."""
     peer = "a peer that is gone"
     transport = tls.transport_of(stream)
     # A connection that was reset already raises here; its first receive tells so.

@@ -4,10 +4,11 @@ Only this module and `trust` import the library `ssl`.  A connection of either e
 a last word of TLS: frames and HTTP know by themselves where they end.
 """
 
+import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,10 @@ _NO_CHECK_TIME: Final = 0x200000
 _RECORD_OF_HANDSHAKE: Final = b"\x16"
 # A record of TLS with a ClientHello: its type, its version, its length, the message's type.
 _HELLO_BYTES: Final = 6
+
+# A socket that does not block says so.
+NOTHING_TO_READ: Final = (BlockingIOError, ssl.SSLWantReadError)
+NO_ROOM_TO_SEND: Final = (BlockingIOError, ssl.SSLWantWriteError)
 
 _PLACES: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("handshakes")
 
@@ -226,26 +231,84 @@ async def begin(stream: trio.abc.Stream, handshake_s: float = HANDSHAKE_S) -> No
     A client has as long to wait for its turn as for its handshake.  Raises HandshakeFailed, and
     BrokenResourceError where the client has just left.
     """
+    settled = await _settled(stream, handshake_s)
+    if settled is not None:
+        async with _turn(stream, handshake_s):
+            await _shake(settled.do_handshake, handshake_s)
+
+
+async def begin_apart(stream: trio.abc.Stream, handshake_s: float = HANDSHAKE_S) -> socket.socket:
+    """Do as `begin`, on the socket that carries `stream`; return it, which then never blocks.
+
+    The stream is of no use any more.
+    """
+    settled = await _settled(stream, handshake_s)
+    transport = transport_of(stream)
+    if not isinstance(transport, trio.SocketStream):
+        raise TypeError(f"{transport} has no socket")
+    raw = socket.socket(fileno=transport.socket.detach())
+    try:
+        raw.setblocking(False)
+        if settled is None:
+            return raw
+        async with _turn(stream, handshake_s):
+            apart = _Apart(raw, settled.context)
+            raw = apart.socket
+            await _shake(apart.do_handshake, handshake_s)
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+async def _settled(stream: trio.abc.Stream, handshake_s: float) -> "trio.SSLStream[Any] | None":
+    """The stream to shake hands on, where it is one of TLS."""
     if isinstance(stream, EitherStream):
-        settled = await stream.settle(handshake_s)
-        if settled is not None:
-            await begin(settled, handshake_s)
-        return
-    if not isinstance(stream, trio.SSLStream):
-        return
+        return await stream.settle(handshake_s)
+    return stream if isinstance(stream, trio.SSLStream) else None
+
+
+@contextlib.asynccontextmanager
+async def _turn(stream: trio.abc.Stream, handshake_s: float) -> AsyncIterator[None]:
+    """Wait for a place among the handshakes, and hold it."""
     places = _places()
     with trio.move_on_after(handshake_s) as waiting:
         await places.acquire_on_behalf_of(stream)
     if waiting.cancelled_caught:
         raise HandshakeFailed("too many others were before it")
     try:
-        await _shake(stream, handshake_s)
+        yield
     except HandshakeFailed as error:
         if error.reason == CLOSED:
             raise trio.BrokenResourceError(error.reason) from None
         raise
     finally:
         places.release_on_behalf_of(stream)
+
+
+class _Apart:
+    """A server's end of TLS on a socket that does not block."""
+
+    def __init__(self, raw: socket.socket, context: ssl.SSLContext) -> None:
+        """Take `raw` over; raises HandshakeFailed where its peer has just reset it."""
+        try:
+            self.socket = context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
+        except OSError as error:
+            raise HandshakeFailed(_why_broken(error)) from None
+
+    async def do_handshake(self) -> None:
+        """Shake hands; raises BrokenResourceError, its cause the error."""
+        while True:
+            try:
+                self.socket.do_handshake()
+            except ssl.SSLWantReadError:
+                await trio.lowlevel.wait_readable(self.socket)
+            except ssl.SSLWantWriteError:
+                await trio.lowlevel.wait_writable(self.socket)
+            except OSError as error:
+                raise trio.BrokenResourceError from error
+            else:
+                return
 
 
 def _places() -> trio.CapacityLimiter:
@@ -265,17 +328,17 @@ async def connect(
     name = host.partition("%")[0].removesuffix(".")
     found = trio.SSLStream(stream, side.context, server_hostname=name, https_compatible=True)
     try:
-        await _shake(found, handshake_s)
+        await _shake(found.do_handshake, handshake_s)
     except BaseException:
         await trio.aclose_forcefully(stream)
         raise
     return found
 
 
-async def _shake(stream: "trio.SSLStream[Any]", handshake_s: float) -> None:
+async def _shake(do_handshake: Callable[[], Awaitable[None]], handshake_s: float) -> None:
     try:
         with trio.fail_after(handshake_s):
-            await stream.do_handshake()
+            await do_handshake()
     except trio.TooSlowError:
         raise HandshakeFailed(f"no TLS within {handshake_s:g} s") from None
     except trio.BrokenResourceError as error:

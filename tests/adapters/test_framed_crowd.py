@@ -1,25 +1,14 @@
 """Many framed connections in one task, with real sockets."""
 
-from functools import partial
-
 import pytest
 import trio
 
 from evd.adapters.framed_crowd import FramedCrowd
-from evd.adapters.tcp import DialFailed, FramedStream, serve_framed
+from evd.adapters.tcp import DialFailed
+from tests.adapters.framed_echo import echo_in_one_task
 
 HOST = "127.0.0.1"
 CROWD = 300
-
-
-async def echo(framed: FramedStream) -> None:
-    """Send each frame back, until one says `end`."""
-    while True:
-        for each in await framed.receive():
-            if each == b"end":
-                return
-            assert isinstance(each, bytes)
-            await framed.send(each)
 
 
 async def heard(crowd: FramedCrowd, count: int) -> dict[str, object]:
@@ -35,7 +24,7 @@ async def test_one_task_speaks_on_hundreds_of_connections(nursery: trio.Nursery)
     """Proves: each hears its own answers, an end is told by its name, and the name can dial
     again."""
     listeners = await trio.open_tcp_listeners(0, host=HOST)
-    await nursery.start(partial(serve_framed, connections_max=CROWD), listeners, echo)
+    nursery.start_soon(echo_in_one_task, listeners)
     port = listeners[0].socket.getsockname()[1]
     names = [f"CP-{number}" for number in range(CROWD)]
     with FramedCrowd(HOST, port) as crowd:
@@ -45,6 +34,7 @@ async def test_one_task_speaks_on_hundreds_of_connections(nursery: trio.Nursery)
         assert crowd.count == CROWD
         assert await heard(crowd, CROWD) == {name: [name.encode()] for name in names}
         assert crowd.say("CP-7", b"end")
+        assert await heard(crowd, 1) == {"CP-7": [b"end"]}
         assert await heard(crowd, 1) == {"CP-7": None}
         assert not crowd.say("CP-7", b"more")
         await crowd.dial("CP-7", 5.0)

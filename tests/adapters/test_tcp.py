@@ -8,7 +8,6 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 import orjson
 import pytest
@@ -28,26 +27,17 @@ from evd.adapters.tcp import (
     serve_framed,
 )
 from evd.core.wire.framing import FRAME_BYTES_MAX, BadFrame, FrameTooLong, encode
+from tests.adapters.framed_echo import echo
 
 HOST = "127.0.0.1"
 Handler = Callable[[FramedStream], Awaitable[None]]
 
 
-async def echo(framed: FramedStream) -> None:
-    """Send each good frame back, until the peer is gone."""
-    while True:
-        for item in await framed.receive():
-            if isinstance(item, bytes):
-                await framed.send(item)
-
-
 @asynccontextmanager
-async def serving(
-    handler: Handler = echo, *, connections_max: int = 10, **full: Any
-) -> AsyncIterator[int]:
+async def serving(handler: Handler = echo, *, connections_max: int = 10) -> AsyncIterator[int]:
     """Serve at the port that is yielded, within 5 s, until the end of the block."""
     listeners = await trio.open_tcp_listeners(0, host=HOST)
-    run = partial(serve_framed, connections_max=connections_max, **full)
+    run = partial(serve_framed, connections_max=connections_max)
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             await nursery.start(run, listeners, handler)
@@ -377,28 +367,3 @@ async def test_cancelling_the_server_closes_its_port_and_its_connections() -> No
             await framed.receive()
         with pytest.raises(DialRefused):
             await dial_framed(HOST, port, 1)
-
-
-async def test_a_connection_over_the_bound_is_answered(caplog: pytest.LogCaptureFixture) -> None:
-    """Proves: one too many is counted and given to `turn_away`, and that is told once at its
-    beginning and once at its end, however many come."""
-    caplog.set_level(logging.INFO)
-    counted: list[int] = []
-
-    async def turn_away(framed: FramedStream) -> None:
-        await framed.send(b"full")
-
-    on_full = partial(counted.append, 1)
-    async with serving(connections_max=2, turn_away=turn_away, on_full=on_full) as port:
-        within = [await dial_framed(HOST, port, 1) for _ in range(2)]
-        for framed in within:
-            await framed.send(b"1")
-            assert await framed.receive() == [b"1"]
-        for _ in range(20):
-            assert await (await dial_framed(HOST, port, 1)).receive() == [b"full"]
-        assert len(counted) == 20
-        await within[0].aclose()
-        while len(caplog.records) < 2:
-            await trio.sleep(0.01)
-        await still_echoes(port)
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

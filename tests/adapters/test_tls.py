@@ -3,8 +3,8 @@
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from evd.adapters.tcp import (
     serve_framed,
 )
 from evd.core.wire.framing import encode
+from tests.adapters.framed_echo import Serve, echo_in_one_task, echo_in_tasks
 from tests.adapters.http.site import Site
 from tests.network.certificates import HOST, Certificates, secret, year
 from tests.network.processes import free_port
@@ -35,14 +36,6 @@ WAIT_S = 5.0
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """A site's authority and this machine's certificate."""
     return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-async def echo(framed: FramedStream) -> None:
-    """Send each good frame back, until the peer is gone."""
-    while True:
-        for item in await framed.receive():
-            if isinstance(item, bytes):
-                await framed.send(item)
 
 
 class Side:
@@ -70,16 +63,25 @@ class EitherSide(Side):
         self.plain_count += 1
 
 
-@asynccontextmanager
-async def framed_port(side: Side | None) -> AsyncIterator[int]:
+FramedPorts = Callable[[Side | None], AbstractAsyncContextManager[int]]
+
+
+@pytest.fixture(params=[echo_in_tasks, echo_in_one_task])
+def framed_port(request: pytest.FixtureRequest) -> FramedPorts:
     """A port of frames that are sent back, by TLS where there is a certificate."""
-    sockets = await trio.open_tcp_listeners(0, host=HOST)
-    listeners: Listeners = sockets if side is None else [side.listener(x) for x in sockets]
-    with trio.fail_after(4 * WAIT_S):
-        async with trio.open_nursery() as nursery:
-            await nursery.start(partial(serve_framed, listeners, echo))
-            yield sockets[0].socket.getsockname()[1]
-            nursery.cancel_scope.cancel()
+    serve: Serve = request.param
+
+    @asynccontextmanager
+    async def port_of(side: Side | None) -> AsyncIterator[int]:
+        sockets = await trio.open_tcp_listeners(0, host=HOST)
+        listeners: Listeners = sockets if side is None else [side.listener(x) for x in sockets]
+        with trio.fail_after(4 * WAIT_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(serve, listeners)
+                yield sockets[0].socket.getsockname()[1]
+                nursery.cancel_scope.cancel()
+
+    return port_of
 
 
 @asynccontextmanager
@@ -112,7 +114,7 @@ async def answered(stream: trio.abc.Stream) -> bytes:
     return said
 
 
-async def test_frames_go_through_tls(certificates: Certificates) -> None:
+async def test_frames_go_through_tls(certificates: Certificates, framed_port: FramedPorts) -> None:
     """Proves: a connection by TLS carries frames as a plain one does, is alive by the same probes,
     and its end is told by the same errors, whichever side ends it."""
     client = tls.load_client(certificates.ca)
@@ -182,7 +184,11 @@ async def test_http_goes_through_tls(certificates: Certificates) -> None:
     ],
 )
 async def test_a_plain_client_on_a_port_with_tls(
-    certificates: Certificates, caplog: pytest.LogCaptureFixture, said: bytes, is_http: bool
+    certificates: Certificates,
+    caplog: pytest.LogCaptureFixture,
+    said: bytes,
+    is_http: bool,
+    framed_port: FramedPorts,
 ) -> None:
     """Proves: who speaks no TLS where it is spoken is hung up on, however often it comes, with one
     line in the log; others are served as before."""
@@ -202,7 +208,7 @@ async def test_a_plain_client_on_a_port_with_tls(
 
 
 async def test_a_client_with_tls_on_a_plain_port(
-    certificates: Certificates, caplog: pytest.LogCaptureFixture
+    certificates: Certificates, caplog: pytest.LogCaptureFixture, framed_port: FramedPorts
 ) -> None:
     """Proves: who speaks TLS where it is not spoken learns so at once, and the log has one line."""
     client = tls.load_client(certificates.ca)
@@ -216,7 +222,7 @@ async def test_a_client_with_tls_on_a_plain_port(
 
 
 async def test_a_client_that_only_looks_is_no_news(
-    certificates: Certificates, caplog: pytest.LogCaptureFixture
+    certificates: Certificates, caplog: pytest.LogCaptureFixture, framed_port: FramedPorts
 ) -> None:
     """Proves: a connection that is opened and closed, as doctor and monitoring do, is in no log."""
     async with framed_port(Side(certificates)) as port:
@@ -226,7 +232,7 @@ async def test_a_client_that_only_looks_is_no_news(
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
 
 
-async def test_a_port_that_takes_both(certificates: Certificates) -> None:
+async def test_a_port_that_takes_both(certificates: Certificates, framed_port: FramedPorts) -> None:
     """Proves: where both are taken a client is served by TLS and without it, each as on a port of
     its own, those without are counted, and one that says nothing is none of them."""
     side = EitherSide(certificates)
@@ -256,7 +262,7 @@ async def test_a_port_that_takes_both(certificates: Certificates) -> None:
     ],
 )
 async def test_a_server_that_is_another(
-    tmp_path: Path, names: tuple[str, ...], ends: object, why: str
+    tmp_path: Path, names: tuple[str, ...], ends: object, why: str, framed_port: FramedPorts
 ) -> None:
     """Proves: a server with the name of another, or whose certificate has ended, is not spoken to,
     and the error says why."""
@@ -267,7 +273,9 @@ async def test_a_server_that_is_another(
             await dial_framed(HOST, port, WAIT_S, tls.load_client(certificates.ca))
 
 
-async def test_a_server_of_another_authority(certificates: Certificates, tmp_path: Path) -> None:
+async def test_a_server_of_another_authority(
+    certificates: Certificates, tmp_path: Path, framed_port: FramedPorts
+) -> None:
     """Proves: a server that --tls-ca does not vouch for is not spoken to; neither is one that only
     the system's authorities would have to know."""
     stranger = Certificates(tmp_path)
@@ -279,7 +287,7 @@ async def test_a_server_of_another_authority(certificates: Certificates, tmp_pat
         await dial_framed(HOST, free_port(), WAIT_S, tls.load_client(certificates.ca))
 
 
-async def test_a_renewed_certificate(tmp_path: Path) -> None:
+async def test_a_renewed_certificate(tmp_path: Path, framed_port: FramedPorts) -> None:
     """Proves: after a renewal new connections get the new certificate, and the old ones go on."""
     certificates = Certificates(tmp_path)
     side, client = Side(certificates), tls.load_client(certificates.ca)
@@ -293,7 +301,9 @@ async def test_a_renewed_certificate(tmp_path: Path) -> None:
         assert await echoes(before)
 
 
-async def test_an_old_version_is_refused(certificates: Certificates) -> None:
+async def test_an_old_version_is_refused(
+    certificates: Certificates, framed_port: FramedPorts
+) -> None:
     """Proves: nothing older than TLS 1.2 is spoken, whatever a client offers."""
     context = certificates.trusting()
     async with framed_port(Side(certificates)) as port:

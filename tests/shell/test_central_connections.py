@@ -1,19 +1,27 @@
-"""Central's connections with monitors, over memory streams: slowed, cut, and turned away."""
+"""Central's connections with monitors, over pairs of sockets: slowed, cut, and turned away."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
+import attrs
 import pytest
 import trio
 import trio.testing
 
-from evd.adapters.tcp import CONNECTION_OVER, FramedStream
-from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorSaid
+from evd.adapters.framed_port import FramedPort
+from evd.adapters.tcp import FramedStream, Places
+from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
 from evd.core.wire.control import Ack, EngineStatus, Heartbeat, KoCause, Nack, NackCode
 from evd.core.wire.framing import encode
-from evd.daemons.central.connections import ANSWERS_WAITING_MAX, FULL_S, Connections
+from evd.daemons.central.connections import (
+    ALL_ANSWERS_WAITING_MAX,
+    ANSWERS_WAITING_MAX,
+    FULL_S,
+    Connections,
+)
 from evd.daemons.central.inbox import Inbox
+from tests.adapters.framed_echo import connect
 
 BURST = 500
 
@@ -44,27 +52,47 @@ async def answer_all(inbox: Inbox, connections: Connections) -> None:
                     connections.hang_up(HangUp(event.connection))
 
 
+@attrs.define
+class Site:
+    """A port of Central's whose other ends a test holds."""
+
+    inbox: Inbox
+    connections: Connections
+    port: FramedPort
+
+    def connect(self) -> trio.SocketStream:
+        """The other end of one more connection that is served."""
+        return connect(self.port)
+
+
 @asynccontextmanager
-async def connected(
-    pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]],
+async def serving(
     acknowledge: Acknowledge = never,
     answer: Callable[[Inbox, Connections], Awaitable[None]] = answer_all,
-) -> AsyncIterator[trio.abc.Stream]:
-    """The other end of a connection that Central serves."""
+) -> AsyncIterator[Site]:
+    """A Central that serves connections for as long as the block."""
     inbox = Inbox()
-    connections = Connections(inbox, lambda: True, acknowledge, 30.0)
-    ours, theirs = pair()
+    connections = Connections(inbox, lambda: True, acknowledge)
 
-    async def serve() -> None:
-        with suppress(*CONNECTION_OVER):
-            await connections.handle(FramedStream(theirs))
-        await theirs.aclose()
+    async def turn_away(stream: FramedStream) -> None:
+        await connections.turn_away(stream, lambda _: None)
 
+    port = FramedPort(connections, Places(1_000), turn_away, silence_s_max=30.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(answer, inbox, connections)
-        nursery.start_soon(serve)
-        yield ours
+        nursery.start_soon(port.serve, ())
+        yield Site(inbox, connections, port)
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def connected(
+    acknowledge: Acknowledge = never,
+    answer: Callable[[Inbox, Connections], Awaitable[None]] = answer_all,
+) -> AsyncIterator[trio.SocketStream]:
+    """The other end of a connection that Central serves."""
+    async with serving(acknowledge, answer) as site:
+        yield site.connect()
 
 
 def beat(seq: int) -> bytes:
@@ -81,7 +109,7 @@ async def test_who_sends_much_at_once_and_reads_is_answered(
     frame: bytes, autojump_clock: trio.testing.MockClock
 ) -> None:
     """Proves: hundreds of frames in one packet, good or bad, each get their answer."""
-    async with connected(trio.testing.memory_stream_pair) as stream:
+    async with connected() as stream:
         await stream.send_all(frame * BURST)
         framed, answers = FramedStream(stream), 0
         with trio.fail_after(30):
@@ -120,7 +148,7 @@ async def test_a_heartbeat_without_news_waits_for_no_loop(
 ) -> None:
     """Proves: heartbeats that need no turn of the loop are each answered in order while it stands
     still, hundreds of them too."""
-    async with connected(trio.testing.memory_stream_pair, at_once, answer_none) as stream:
+    async with connected(at_once, answer_none) as stream:
         await stream.send_all(b"".join(beat(seq) for seq in range(BURST)))
         found = await ids_of_answers(stream, BURST)
     assert found == [(seq, "at-once") for seq in range(BURST)]
@@ -131,7 +159,7 @@ async def test_a_heartbeat_overtakes_no_news(autojump_clock: trio.testing.MockCl
     answered the next one needs no loop."""
     broken = Heartbeat("CP-001", 2, EngineStatus.KO, KoCause.TIMEOUT)
     frames = [beat(1), encode(codec.encode_control(broken)), beat(3)]
-    async with connected(trio.testing.memory_stream_pair, at_once, answer_late) as stream:
+    async with connected(at_once, answer_late) as stream:
         await stream.send_all(b"".join(frames))
         found = await ids_of_answers(stream, 3)
         await stream.send_all(beat(4))
@@ -145,7 +173,7 @@ async def test_who_does_not_read_is_cut(
 ) -> None:
     """Proves: a peer that sends and never reads holds a bounded number of answers, and then
     loses its connection."""
-    async with connected(trio.testing.lockstep_stream_pair, acknowledge) as stream:
+    async with connected(acknowledge) as stream:
         with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
             for _ in range(100):
                 await stream.send_all(beat(1) * (2 * ANSWERS_WAITING_MAX))
@@ -155,7 +183,7 @@ async def test_the_last_bad_frame_in_a_row_is_answered_before_the_end(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     """Proves: 10 bad frames in a row end the connection, each of them answered."""
-    async with connected(trio.testing.memory_stream_pair) as stream:
+    async with connected() as stream:
         await stream.send_all(BAD_LRC * 200)
         framed, codes = FramedStream(stream), []
         with pytest.raises(trio.EndOfChannel), trio.fail_after(10):
@@ -168,6 +196,64 @@ async def test_the_last_bad_frame_in_a_row_is_answered_before_the_end(
         assert codes == [NackCode.BAD_FRAME] * 10
 
 
+async def test_a_burst_of_one_monitor_delays_no_other(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: while the frames of one connection wait for the loop another's heartbeat is
+    acknowledged at once."""
+    async with serving(at_once, answer_none) as site:
+        flood, other = site.connect(), site.connect()
+        broken = Heartbeat("CP-001", 1, EngineStatus.KO, KoCause.TIMEOUT)
+        await flood.send_all(encode(codec.encode_control(broken)) * BURST)
+        await other.send_all(beat(5))
+        assert await ids_of_answers(other, 1) == [(5, "at-once")]
+        await trio.testing.wait_all_tasks_blocked()
+        assert len((await site.inbox.take()).events) == ANSWERS_WAITING_MAX
+
+
+async def test_the_frames_that_wait_for_the_loop_are_bounded(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: while the loop stands still hundreds of connections that send much have a bounded
+    number of frames before it; once it goes on each frame is answered."""
+    open_loop = trio.Event()
+
+    async def answer(inbox: Inbox, connections: Connections) -> None:
+        await open_loop.wait()
+        await answer_all(inbox, connections)
+
+    count = ALL_ANSWERS_WAITING_MAX // ANSWERS_WAITING_MAX + 50
+    async with serving(never, answer) as site:
+        streams = [site.connect() for _ in range(count)]
+        for stream in streams:
+            await stream.send_all(beat(1) * (ANSWERS_WAITING_MAX + 1))
+        await trio.testing.wait_all_tasks_blocked()
+        waiting = len(site.inbox._posted)
+        assert ALL_ANSWERS_WAITING_MAX <= waiting <= ALL_ANSWERS_WAITING_MAX + count
+        open_loop.set()
+        for stream in streams:
+            assert len(await ids_of_answers(stream, ANSWERS_WAITING_MAX + 1)) > 0
+
+
+async def test_the_end_of_a_connection_is_told_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: whoever ends a connection, the loop learns of it behind all of its frames, and a
+    connection that Central can't serve is closed without one."""
+    async with serving(never, answer_none) as site:
+        left, hung_up = site.connect(), site.connect()
+        await left.send_all(beat(1))
+        await left.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        events = (await site.inbox.take()).events
+        assert [type(event) for event in events] == [MonitorSaid, MonitorLeft]
+        assert site.connections.count == 1
+        site.connections.hang_up_all()
+        assert (await site.inbox.take()).events == [MonitorLeft(2)]
+        assert await hung_up.receive_some() == b""
+        assert site.connections.count == 0
+
+
 @pytest.mark.parametrize(("sent", "seq"), [(beat(7), 7), (BAD_LRC, None), (b"", None)])
 async def test_a_monitor_without_a_place_is_told(
     sent: bytes, seq: int | None, autojump_clock: trio.testing.MockClock
@@ -177,7 +263,7 @@ async def test_a_monitor_without_a_place_is_told(
     counted: list[Nack] = []
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
-        connections = Connections(Inbox(), lambda: True, never, 30.0)
+        connections = Connections(Inbox(), lambda: True, never)
         nursery.start_soon(connections.turn_away, FramedStream(theirs), counted.append)
         if sent:
             await ours.send_all(sent)
@@ -194,7 +280,7 @@ async def test_that_there_is_no_place_is_told_while_somebody_finds_none(
 ) -> None:
     """Proves: the trouble stands from the first that finds no place, and is over when for a while
     nobody found none."""
-    connections = Connections(Inbox(), lambda: True, never, 30.0)
+    connections = Connections(Inbox(), lambda: True, never)
     assert connections.why_full() is None
     for _ in range(3):
         connections.on_full()

@@ -1,26 +1,28 @@
 """Central's side of the monitors' connections: frames in, events out, answers back."""
 
-import contextlib
-import itertools
 import logging
 import math
 from collections.abc import Callable
 from typing import Any, cast
 
+import attrs
 import trio
 
-from evd.adapters.tcp import CONNECTION_OVER, FramedStream, decode_object
+from evd.adapters.framed_port import Caller
+from evd.adapters.tcp import FramedStream, decode_object
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
-from evd.core.wire.control import Ack, FromCentral, FromMonitor, Heartbeat, Nack, NackCode
+from evd.core.wire.control import Ack, FromMonitor, Heartbeat, Nack, NackCode
 from evd.core.wire.fields import COUNT_MAX
 from evd.core.wire.framing import BadFrame, BadFrameStreak
 from evd.daemons.central.inbox import Inbox
 from evd.logs import Repeats
 
-# Frames of one connection that were read and not yet answered: beyond them it is read no further,
-# so who sends more is slowed.
+# Frames of one connection that wait for the loop: beyond them it is read no further, so who sends
+# more is slowed.
 ANSWERS_WAITING_MAX = 64
+# Those of all connections; beyond them each connection may have one.
+ALL_ANSWERS_WAITING_MAX = 10_000
 # A connection that is turned away has so long to send a first frame, and then to read the answer.
 TURN_AWAY_S = 1.0
 # A monitor without a place comes back every few seconds: after so long without one all have theirs.
@@ -30,11 +32,21 @@ REPEAT_S = 60.0
 logger = logging.getLogger(__name__)
 
 
+@attrs.define(slots=True, eq=False)
+class _Monitor:
+    """One connection, and how many of its frames wait for the loop."""
+
+    caller: Caller
+    address: str
+    waiting: int = 0
+    streak: BadFrameStreak = attrs.Factory(BadFrameStreak)
+
+
 class Connections:
     """The open connections of monitors, by number.
 
-    A connection is refused unless `is_serving`, and closed after `silence_s_max` without a byte.
-    `acknowledge` returns the ACK of a heartbeat that says nothing new, which is sent at once.
+    A connection is refused unless `is_serving`.  `acknowledge` returns the ACK of a heartbeat that
+    says nothing new, which is sent at once.
     """
 
     def __init__(
@@ -42,37 +54,89 @@ class Connections:
         inbox: Inbox,
         is_serving: Callable[[], bool],
         acknowledge: Callable[[int, Heartbeat], Ack | None],
-        silence_s_max: float,
     ) -> None:
         self._inbox = inbox
         self._is_serving = is_serving
         self._acknowledge = acknowledge
-        self._silence_s_max = silence_s_max
-        self._numbers = itertools.count(1)
-        self._answers: dict[int, trio.MemorySendChannel[FromCentral]] = {}
+        self._monitors: dict[int, _Monitor] = {}
+        # The frames of all of them that wait for the loop.
+        self._waiting = 0
         self._repeats = Repeats(REPEAT_S, clock=trio.current_time)
         self._full_s = -math.inf
 
     @property
     def count(self) -> int:
         """How many connections are open and served."""
-        return len(self._answers)
+        return len(self._monitors)
 
-    async def handle(self, stream: FramedStream) -> None:
-        """Serve one connection, from its first byte to its last."""
+    def greet(self, caller: Caller) -> bool:
+        """Serve a connection, or have it closed."""
         if not self._is_serving():
+            return False
+        self._monitors[caller.number] = _Monitor(caller, caller.peer.rpartition(":")[0])
+        return True
+
+    def hear(self, caller: Caller, frame: bytes | BadFrame) -> None:
+        """Answer a heartbeat without news; anything else is for the loop."""
+        monitor = self._monitors[caller.number]
+        fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
+        last = False
+        if isinstance(fields, BadFrame):
+            last = monitor.streak.bad()
+        else:
+            monitor.streak.good()
+        event = _event(caller.number, fields, last, trio.current_time(), monitor.address)
+        # A frame before this one that still waits is heard and answered first.
+        if not monitor.waiting and (ack := self._ack_of(event)) is not None:
+            caller.say(codec.encode_control(ack))
             return
-        number = next(self._numbers)
-        send, answers = trio.open_memory_channel[FromCentral](ANSWERS_WAITING_MAX)
-        self._answers[number] = send
-        room = trio.Semaphore(ANSWERS_WAITING_MAX)
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, stream, answers, room, nursery.cancel_scope)
-                nursery.start_soon(self._read, number, stream, room, nursery.cancel_scope)
-        finally:
-            del self._answers[number]
-        await self._inbox.put(MonitorLeft(number))
+        monitor.waiting += 1
+        self._waiting += 1
+        if last:
+            text = "%s sends nothing but bad frames: hung up"
+            self._repeats.log(logger, logging.WARNING, monitor.address, text, caller.peer)
+        if last or not self._may_go_on(monitor):
+            caller.hold()
+        self._inbox.post(event)
+
+    def part(self, caller: Caller) -> None:
+        """Take it in that a connection is over."""
+        monitor = self._monitors.pop(caller.number)
+        self._waiting -= monitor.waiting
+        self._inbox.post(MonitorLeft(caller.number))
+
+    def _may_go_on(self, monitor: _Monitor) -> bool:
+        if self._waiting >= ALL_ANSWERS_WAITING_MAX:
+            return not monitor.waiting
+        return monitor.waiting < ANSWERS_WAITING_MAX
+
+    def _ack_of(self, event: MonitorSaid | FrameRefused) -> Ack | None:
+        """Return the ACK that needs no turn of the loop, if there is one."""
+        if not isinstance(event, MonitorSaid) or not isinstance(event.message, Heartbeat):
+            return None
+        return self._acknowledge(event.connection, event.message)
+
+    def answer(self, effect: Answer) -> None:
+        """Answer a frame that has waited for the loop."""
+        monitor = self._monitors.get(effect.connection)
+        if monitor is None:
+            return
+        monitor.waiting -= 1
+        self._waiting -= 1
+        monitor.caller.say(codec.encode_control(effect.message))
+        if monitor.streak.length < monitor.streak.limit and self._may_go_on(monitor):
+            monitor.caller.go_on()
+
+    def hang_up(self, effect: HangUp) -> None:
+        """Close a connection once its answers are out."""
+        monitor = self._monitors.get(effect.connection)
+        if monitor is not None:
+            monitor.caller.hang_up()
+
+    def hang_up_all(self) -> None:
+        """Close every connection: Central can't serve them now."""
+        for monitor in [*self._monitors.values()]:
+            monitor.caller.hang_up()
 
     def on_full(self) -> None:
         """Note that a connection found no place."""
@@ -101,89 +165,6 @@ class Connections:
             while True:
                 await stream.receive()
 
-    async def _read(
-        self, number: int, stream: FramedStream, room: trio.Semaphore, scope: trio.CancelScope
-    ) -> None:
-        streak = BadFrameStreak()
-        address = _host(stream)
-        while True:
-            frames = None
-            with trio.move_on_after(self._silence_s_max):
-                with contextlib.suppress(*CONNECTION_OVER):
-                    frames = await stream.receive()
-            if frames is None:
-                scope.cancel()
-                return
-            # A frame counts from here, however long it then waits for its turn.
-            at_s = trio.current_time()
-            for frame in frames:
-                fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
-                last = isinstance(fields, BadFrame) and streak.bad()
-                event = _event(number, fields, last, at_s, address)
-                if (ack := self._ack_of(event, room)) is not None:
-                    streak.good()
-                    # An end is met again by the next `receive`.
-                    with contextlib.suppress(*CONNECTION_OVER):
-                        await stream.send(codec.encode_control(ack))
-                    continue
-                await room.acquire()
-                await self._inbox.put(event)
-                if last:
-                    text = "%s sends nothing but bad frames: hung up"
-                    self._repeats.log(logger, logging.WARNING, address, text, stream.peer)
-                    return
-                if not isinstance(fields, BadFrame):
-                    streak.good()
-
-    def _ack_of(self, event: MonitorSaid | FrameRefused, room: trio.Semaphore) -> Ack | None:
-        """Return the ACK that needs no turn of the loop, if there is one.
-
-        A frame before this one that still waits for its answer is heard and answered first.
-        """
-        is_alone = room.value == ANSWERS_WAITING_MAX
-        if not is_alone or not isinstance(event, MonitorSaid):
-            return None
-        message = event.message
-        if not isinstance(message, Heartbeat):
-            return None
-        return self._acknowledge(event.connection, message)
-
-    async def _write(
-        self,
-        stream: FramedStream,
-        answers: trio.MemoryReceiveChannel[FromCentral],
-        room: trio.Semaphore,
-        scope: trio.CancelScope,
-    ) -> None:
-        try:
-            async for answer in answers:
-                await stream.send(codec.encode_control(answer))
-                room.release()
-        except CONNECTION_OVER:
-            # The reader ends by the same error.
-            pass
-        scope.cancel()
-
-    def answer(self, effect: Answer) -> None:
-        """Queue the answer to a frame; there is room for those of all frames that were read."""
-        send = self._answers.get(effect.connection)
-        if send is None:
-            return
-        # Unless the connection is ending already.
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            send.send_nowait(effect.message)
-
-    def hang_up(self, effect: HangUp) -> None:
-        """Close a connection once its answers are out."""
-        send = self._answers.get(effect.connection)
-        if send is not None:
-            send.close()
-
-    def hang_up_all(self) -> None:
-        """Close every connection: Central can't serve them now."""
-        for send in self._answers.values():
-            send.close()
-
 
 def _event(
     number: int, fields: dict[str, Any] | BadFrame, last: bool, at_s: float, address: str
@@ -202,7 +183,3 @@ def _event(
 def _seq_of(fields: dict[str, Any] | BadFrame) -> int | None:
     seq = None if isinstance(fields, BadFrame) else fields.get("seq")
     return seq if type(seq) is int and 0 <= seq <= COUNT_MAX else None
-
-
-def _host(stream: FramedStream) -> str:
-    return stream.peer.rpartition(":")[0]

@@ -2,9 +2,11 @@
 
 The lanes take turns where both hold something, so monitors, HTTP calls and the clock wait for one
 bounded piece of the backlog at the most, and for no commit of it that begins later.  A full lane
-makes its senders wait, so pressure reaches back to sockets and broker.
+makes its senders wait, so pressure reaches back to callers and broker; monitors' connections bound
+what they post.
 """
 
+from collections import deque
 from collections.abc import Mapping
 
 import attrs
@@ -38,6 +40,8 @@ class Inbox:
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[Delivery](WAITING_MAX)
         self._send_batch, self._batches = trio.open_memory_channel[Delivery](BATCHES_WAITING_MAX)
+        # The frames of monitors; they share the lane of callers and clock.
+        self._posted = deque[Event]()
         # The lane whose turn it is comes first.
         self._lanes = [self._receive, self._batches]
         self._piece = PIECE_MIN
@@ -45,8 +49,13 @@ class Inbox:
         self._news = trio.Event()
 
     async def put(self, *events: Event) -> None:
-        """Hand over events of monitors, callers or the clock, in order; waits while it is full."""
+        """Hand over events of callers or the clock, in order; waits while it is full."""
         await self._send.send(Delivery(list(events), {}))
+        self._news.set()
+
+    def post(self, event: Event) -> None:
+        """Hand over an event of a monitor's connection, which bounds how many of its wait."""
+        self._posted.append(event)
         self._news.set()
 
     async def put_batch(self, events: list[Event], marks: Mapping[Place, Mark]) -> None:
@@ -61,12 +70,22 @@ class Inbox:
         while True:
             for lane in self._lanes:
                 is_batched = lane is self._batches
-                if delivery := _taken(lane, self._piece if is_batched else EVENTS_MAX):
+                delivery = _taken(lane, self._piece) if is_batched else self._taken_first()
+                if delivery is not None:
                     self._lanes.sort(key=lambda each: each is lane)
                     self._piece_began_s = trio.current_time() if is_batched else None
                     return delivery
             self._news = trio.Event()
             await self._news.wait()
+
+    def _taken_first(self) -> Delivery | None:
+        """Take what callers and the clock say, and then what monitors do."""
+        delivery = _taken(self._receive, EVENTS_MAX)
+        if self._posted:
+            delivery = delivery or Delivery([], {})
+            while self._posted and len(delivery.events) < EVENTS_MAX:
+                delivery.events.append(self._posted.popleft())
+        return delivery
 
     def _fit_piece(self) -> None:
         """Choose the size of the next piece of Kafka's by the time that the one before took."""

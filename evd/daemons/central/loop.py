@@ -11,11 +11,12 @@ from contextlib import AbstractAsyncContextManager
 import trio
 
 from evd import logs
+from evd.adapters.framed_port import FramedPort
 from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.kafka.placement import RawMessage, marks_after
 from evd.adapters.store import Store, StoreFailed, StoreRefused
-from evd.adapters.tcp import FramedStream
+from evd.adapters.tcp import FramedStream, Places
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
@@ -44,6 +45,7 @@ from evd.daemons.central.steps import (
     start_steps,
 )
 from evd.daemons.clock import now
+from evd.daemons.credentials import Listeners
 from evd.daemons.drive import drive
 from evd.daemons.turn import Turn
 from evd.flags import ConfigError
@@ -88,10 +90,7 @@ class Loop:
         self._repeats = logs.Repeats(FAILING_LOG_S)
         self._notes = NoteLog(logger, trio.current_time)
         self._turn = Turn()
-        silence_s_max = max(SILENCE_S_MAX, 2 * settings.heartbeat_timeout_s)
-        self.connections = Connections(
-            inbox, lambda: service.is_serving, self._acknowledge, silence_s_max
-        )
+        self.connections = Connections(inbox, lambda: service.is_serving, self._acknowledge)
 
     async def run(self, open_store: OpenStore, task_status: trio.TaskStatus[None]) -> None:
         """Serve from the database, anew after each failure; started after the first attempt.
@@ -195,13 +194,18 @@ class Loop:
         core = self._service.core
         return core.acknowledge(connection, message, now()) if core is not None else None
 
-    def on_full(self) -> None:
-        """Count a monitor for which there is no place."""
+    async def serve_monitors(self, listeners: Listeners, monitors_max: int) -> None:
+        """Serve the connections of monitors, `monitors_max` at most, until cancelled."""
+        silence_s_max = max(SILENCE_S_MAX, 2 * self._settings.heartbeat_timeout_s)
+        places = Places(monitors_max, self._on_full)
+        port = FramedPort(self.connections, places, self._turn_away, silence_s_max=silence_s_max)
+        await port.serve(listeners)
+
+    def _on_full(self) -> None:
         self._metrics.turned_away.inc()
         self.connections.on_full()
 
-    async def turn_away(self, stream: FramedStream) -> None:
-        """Answer a monitor for which there is no place."""
+    async def _turn_away(self, stream: FramedStream) -> None:
         await self.connections.turn_away(stream, self._metrics.count_answer)
 
     async def tick(self) -> None:

@@ -20,7 +20,6 @@ from evd.adapters.http.metrics import Metrics
 from evd.adapters.kafka import open_consumer, open_producer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.store import Store, StoreFailed, StoreRefused, open_store
-from evd.adapters.tcp import serve_framed
 from evd.config import CentralConfig, central_config, monitors_allowed
 from evd.core.access.roles import Auth
 from evd.core.central.events import CentralSettings
@@ -177,10 +176,4 @@ async def _serve_monitors(
 ) -> None:
     with trio.CancelScope() as scope:
         task_status.started(scope)
-        await serve_framed(
-            listeners,
-            loop.connections.handle,
-            connections_max=monitors_max,
-            turn_away=loop.turn_away,
-            on_full=loop.on_full,
-        )
+        await loop.serve_monitors(listeners, monitors_max)

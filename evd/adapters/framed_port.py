@@ -1,0 +1,299 @@
+"""A port of frames for thousands of connections, all of which one task hears and answers.
+
+A connection has its turn when something of it comes in: a bounded number of its frames are handed
+over, and all others that are ready have theirs before its next one.  So who sends much at once is
+slowed, and delays nobody else.
+"""
+
+import itertools
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import trio
+
+from evd.adapters import tls
+from evd.adapters.framed_socket import FramedSocket, SocketSet
+from evd.adapters.tcp import (
+    SEND_TIMEOUT_S,
+    SPEAKS_TLS,
+    Handler,
+    Places,
+    accept_framed,
+    framed_of,
+    talk_with,
+)
+from evd.core.deadlines import Deadlines
+from evd.core.stall import StallWatch
+from evd.core.wire.framing import BadFrame
+
+# Frames of one connection that are handed over in one turn of it.
+FRAMES_A_TURN: Final = 16
+# Between two looks for those that are silent, or do not read.
+LOOK_S: Final = 0.25
+# A peer that was hung up on has so long to read the last answer.
+END_S_MAX: Final = 1.0
+# Connections over the bound that are answered at a time, and that wait for their turn; more are
+# just closed.
+TURNED_AWAY_MAX: Final = 64
+TURNS_WAITING_MAX: Final = 1_000
+
+
+class Caller(FramedSocket):
+    """A connection that a port serves, with a number of its own."""
+
+    def __init__(self, raw: socket.socket, peer: str, number: int, port: "FramedPort") -> None:
+        super().__init__(raw, peer)
+        self.number = number
+        # The frames that were read and not handed over yet: those of one read at the most.
+        self.frames = deque[bytes | BadFrame]()
+        self.is_held = self.is_ending = False
+        self.heard_s = trio.current_time()
+        # When the peer was first found not to take what was sent.
+        self.unsent_s = 0.0
+        self._port = port
+
+    def say(self, data: bytes) -> None:
+        """Send `data` as one frame; a peer that does not take it in time is hung up on."""
+        if not self.is_ending:
+            self._port.say(self, data)
+
+    def hold(self) -> None:
+        """Hand over nothing of it, and read no more."""
+        self.is_held = True
+
+    def go_on(self) -> None:
+        """Take it up again."""
+        if self.is_held:
+            self.is_held = False
+            self._port.arrange(self)
+
+    def hang_up(self) -> None:
+        """Hand over nothing more of it, and close it once it has read all that was said."""
+        self._port.hang_up(self)
+
+
+class Host(Protocol):
+    """Speaks with the callers of a port.  Each call is short, and never waits."""
+
+    def greet(self, caller: Caller) -> bool:
+        """A connection has begun; False: it is closed at once."""
+
+    def hear(self, caller: Caller, frame: bytes | BadFrame) -> None:
+        """A frame of it came in."""
+
+    def part(self, caller: Caller) -> None:
+        """Nothing more comes of it; the last call about one that was greeted."""
+
+
+class FramedPort:
+    """The connections of one port.
+
+    One that says nothing for `silence_s_max` is closed.  Where there is no place for one more it is
+    given to `turn_away`, TURNED_AWAY_MAX of them at a time while TURNS_WAITING_MAX others wait.
+    """
+
+    def __init__(
+        self, host: Host, places: Places, turn_away: Handler, *, silence_s_max: float
+    ) -> None:
+        self._host = host
+        self._places = places
+        self._turn_away = turn_away
+        self._silence_s_max = silence_s_max
+        self._callers = SocketSet[Caller]()
+        self._numbers = itertools.count(1)
+        self._looks = Deadlines[Caller]()
+        self._stall = StallWatch()
+        # Those that have frames left, in the order of their turns.
+        self._unfinished: dict[Caller, None] = {}
+        self._has_unfinished = trio.Event()
+        self._turns = trio.Semaphore(TURNED_AWAY_MAX)
+        self._turned_away = 0
+
+    async def serve(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
+        """Serve until cancelled; then every connection is closed, and every listener."""
+        try:
+            async with trio.open_nursery() as nursery:
+                accept_framed(listeners, self._welcome, nursery)
+                nursery.start_soon(self._hear_ready)
+                nursery.start_soon(self._finish)
+                nursery.start_soon(self._look)
+        finally:
+            self._callers.close()
+
+    async def _welcome(self, stream: trio.abc.Stream) -> None:
+        framed = framed_of(stream)
+        if not self._places.take(framed.peer):
+            try:
+                if self._turned_away < TURNED_AWAY_MAX + TURNS_WAITING_MAX:
+                    self._turned_away += 1
+                    try:
+                        async with self._turns:
+                            await talk_with(framed, stream, self._turn_away, self._places)
+                    finally:
+                        self._turned_away -= 1
+            finally:
+                await framed.aclose_forcefully()
+            return
+        raw = None
+        try:
+            raw = await tls.begin_apart(stream)
+        except tls.HandshakeFailed as error:
+            self._places.tell_not_begun(framed.peer, error)
+        except trio.BrokenResourceError:
+            # It only looked, or has just left.
+            pass
+        finally:
+            if raw is None:
+                self._places.give_back()
+                await framed.aclose_forcefully()
+        if raw is not None:
+            self.take(raw, framed.peer)
+
+    def take(self, raw: socket.socket, peer: str) -> None:
+        """Serve a connection that has begun, and has a place."""
+        caller = Caller(raw, peer, next(self._numbers), self)
+        if not self._host.greet(caller):
+            caller.close()
+            self._places.give_back()
+            return
+        self._callers.add(caller)
+        self._looks.by(caller, caller.heard_s + self._silence_s_max)
+
+    async def _hear_ready(self) -> None:
+        while True:
+            ready = await self._callers.ready()
+            now_s = trio.current_time()
+            for caller, can_send in ready:
+                if can_send:
+                    self._flush(caller)
+                elif caller.is_read:
+                    self._read(caller, now_s)
+                else:
+                    # Neither was waited for: its peer is gone.
+                    self._close(caller)
+
+    def _read(self, caller: Caller, now_s: float) -> None:
+        frames = caller.read()
+        if frames is None:
+            if caller.spoke_tls:
+                self._places.tell_not_begun(caller.peer, SPEAKS_TLS)
+            self._close(caller)
+            return
+        if caller.is_finished:
+            return
+        caller.heard_s = now_s
+        if frames:
+            caller.frames.extend(frames)
+            self._serve(caller)
+
+    def _serve(self, caller: Caller) -> None:
+        """Hand over some of its frames."""
+        for _ in range(FRAMES_A_TURN):
+            if not caller.frames or caller.is_held or caller.has_unsent or caller.is_ending:
+                break
+            self._host.hear(caller, caller.frames.popleft())
+        self.arrange(caller)
+
+    async def _finish(self) -> None:
+        """Serve those that had more frames than fit into one turn."""
+        while True:
+            await self._has_unfinished.wait()
+            unfinished, self._unfinished = self._unfinished, {}
+            self._has_unfinished = trio.Event()
+            for caller in unfinished:
+                self._serve(caller)
+            await trio.lowlevel.checkpoint()
+
+    def arrange(self, caller: Caller) -> None:
+        """Wait for that of a caller which can be gone on with."""
+        if caller.is_ending:
+            self._end(caller)
+            return
+        is_free = not (caller.is_held or caller.has_unsent)
+        if is_free and caller.frames:
+            self._unfinished[caller] = None
+            self._has_unfinished.set()
+        self._await(caller, reads=is_free and not caller.frames)
+
+    def _await(self, caller: Caller, *, reads: bool) -> None:
+        # One that was closed meanwhile has no number.
+        if caller.fileno() >= 0:
+            self._callers.await_of(caller, reads=reads, sends=caller.has_unsent)
+
+    def say(self, caller: Caller, data: bytes) -> None:
+        """Send a frame to a caller."""
+        had_unsent = caller.has_unsent
+        # One that is over is met again by the next read of it.
+        caller.send(data)
+        if caller.has_unsent and not had_unsent:
+            caller.unsent_s = trio.current_time()
+            self._looks.by(caller, caller.unsent_s + SEND_TIMEOUT_S)
+            self._await(caller, reads=False)
+
+    def _flush(self, caller: Caller) -> None:
+        if not caller.flush():
+            self._close(caller)
+            return
+        if not caller.has_unsent:
+            self.arrange(caller)
+
+    def hang_up(self, caller: Caller) -> None:
+        """Close a caller once all that was said to it is out."""
+        if not caller.is_ending:
+            caller.is_ending = True
+            caller.frames.clear()
+            self._host.part(caller)
+            self._end(caller)
+
+    def _end(self, caller: Caller) -> None:
+        if caller.fileno() < 0 or caller.is_finished:
+            return
+        if caller.has_unsent:
+            self._await(caller, reads=False)
+            return
+        caller.finish()
+        caller.heard_s = trio.current_time()
+        self._looks.by(caller, caller.heard_s + END_S_MAX)
+        self._await(caller, reads=True)
+
+    def _close(self, caller: Caller) -> None:
+        if caller.fileno() < 0:
+            return
+        self._callers.drop(caller)
+        self._looks.forget(caller)
+        self._unfinished.pop(caller, None)
+        self._places.give_back()
+        if not caller.is_ending:
+            caller.is_ending = True
+            caller.frames.clear()
+            self._host.part(caller)
+
+    async def _look(self) -> None:
+        """Close those that are silent, and those that do not read."""
+        self._stall.observe(trio.current_time())
+        while True:
+            await trio.sleep(LOOK_S)
+            now_s = trio.current_time()
+            if self._stall.observe(now_s):
+                # This process stood still: nobody was silent but itself.
+                for caller in self._callers:
+                    caller.heard_s = caller.unsent_s = now_s
+            for caller in self._looks.due(now_s):
+                self._look_at(caller, now_s)
+
+    def _look_at(self, caller: Caller, now_s: float) -> None:
+        if caller.has_unsent:
+            by_s = caller.unsent_s + SEND_TIMEOUT_S
+        elif caller.is_finished:
+            by_s = caller.heard_s + END_S_MAX
+        elif caller.is_held or caller.frames:
+            # It waits for us.
+            by_s = now_s + self._silence_s_max
+        else:
+            by_s = caller.heard_s + self._silence_s_max
+        if by_s <= now_s:
+            self._close(caller)
+        else:
+            self._looks.by(caller, by_s)
