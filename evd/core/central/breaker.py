@@ -7,6 +7,8 @@ A failure is a START that was not confirmed although the engine's reports came t
 record of the charging point's own fault.  A success is a session that ended without one.
 """
 
+import math
+
 import attrs
 
 from evd.core.central.rows import BreakerState
@@ -30,7 +32,7 @@ class Breaker:
 
     def at(self, now_s: float) -> "Breaker":
         """The breaker as it stands at `now_s`: OPEN becomes HALF_OPEN by itself."""
-        if self.state is BreakerState.OPEN and now_s - self.opened_s >= OPEN_S:
+        if now_s >= self.half_open_s:
             return self.recovered()
         return self
 
@@ -55,6 +57,11 @@ class Breaker:
         if self.state is BreakerState.OPEN:
             return self
         return Breaker()
+
+    @property
+    def half_open_s(self) -> float:
+        """When it becomes HALF_OPEN by itself."""
+        return self.opened_s + OPEN_S if self.state is BreakerState.OPEN else math.inf
 
     @property
     def lets_through(self) -> bool:

@@ -135,7 +135,8 @@ class Central:
             case CpStatus():
                 return self._monitors.on_status(event)
             case Polled():
-                return self._requests.decide_all()
+                # The last event of a batch, so that a meter is one row of it.
+                return [*self._requests.decide_all(), *self._state.ledger.save_meters()]
             case Ticked():
                 return self._on_tick(event)
             case DriverRequest():
@@ -199,12 +200,12 @@ class Central:
                     session_ids.add(message.session_id or "")
                 case Ticked():
                     # A session may outlive its request, which is then not among the open ones.
-                    request_ids.update(session.request_id for session in ledger.active())
+                    request_ids.update(ledger.unread)
                     # An engine may run a session that ended here long ago.
-                    reports = (point.report for point in self._state.points.values())
-                    for report in filter(None, reports):
-                        request_ids.add(report.request_id or "")
-                        session_ids.add(report.session_id or "")
+                    for point in self._state.index.strays():
+                        if point.report is not None:
+                            request_ids.add(point.report.request_id or "")
+                            session_ids.add(point.report.session_id or "")
         request_ids.discard("")
         session_ids.discard("")
         return request_ids - ledger.requests.keys(), session_ids - ledger.sessions.keys()
@@ -218,7 +219,10 @@ class Central:
 
     def _on_tick(self, event: Ticked) -> list[Effect]:
         now_s = self._tick_s = self._state.now.mono_s
-        effects = self._monitors.tick()
+        points, sessions = self._state.take_changes()
+        self._sessions.take_up(points, sessions)
+        self._operator.take_up(points)
+        effects = self._monitors.tick(points)
         if event.broker_up:
             if now_s - self._broker_s > AWAY_S or not self._broker_up:
                 self._sessions.restart_timeouts()
@@ -256,7 +260,7 @@ class Central:
     @property
     def active_sessions(self) -> int:
         """How many sessions run, or wait for their record."""
-        return len(self._state.ledger.active())
+        return self._state.ledger.active_count
 
     @property
     def awaited_count(self) -> int:

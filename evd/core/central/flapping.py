@@ -39,9 +39,14 @@ class Flapping:
         self._count += self.is_on
         return begins
 
+    @property
+    def end_s(self) -> float:
+        """When it ends, if nothing changes until then."""
+        return math.inf if self._since_s is None else self._changed_s + QUIET_S
+
     def end(self, now_s: float) -> tuple[int, float] | None:
         """Return how many changes were left out in how many seconds, if it is quiet again."""
-        if self._since_s is None or now_s - self._changed_s < QUIET_S:
+        if self._since_s is None or now_s < self.end_s:
             return None
         span_s, self._since_s = self._changed_s - self._since_s, None
         self._changes_s.clear()

@@ -4,10 +4,8 @@ stood at each change and every minute.
 
 import math
 
-import attrs
-
 from evd.core.central.events import Effect, Save
-from evd.core.central.rows import EventType, FaultEvent, HealthSnapshot, ShownState
+from evd.core.central.rows import EventType, FaultEvent, ShownState
 from evd.core.effects import Level, Note
 
 SNAPSHOT_S = 60.0
@@ -29,24 +27,22 @@ def told(event: FaultEvent, level: Level, shown: ShownState) -> list[Effect]:
 
 
 class Snapshots:
-    """The newest snapshot of one charging point, and when it was written down."""
+    """How one charging point stood when that was last written down, and when it was."""
 
     def __init__(self) -> None:
-        self._newest: HealthSnapshot | None = None
+        self._standing: tuple[object, ...] | None = None
         self._written_s = -math.inf
 
-    def take(self, snapshot: HealthSnapshot, now_s: float, *, is_flapping: bool) -> list[Effect]:
-        """Write it down where it says something new, and every minute."""
-        before = self._newest
-        if before is not None and now_s - self._written_s < SNAPSHOT_S:
-            # The power alone is no news but where it begins or ends.
-            alike = attrs.evolve(
-                before,
-                fault_reason=snapshot.fault_reason,
-                timestamp=snapshot.timestamp,
-                kw=snapshot.kw if bool(snapshot.kw) is bool(before.kw) else before.kw,
-            )
-            if alike == snapshot or is_flapping:
-                return []
-        self._newest, self._written_s = snapshot, now_s
-        return [Save(snapshot)]
+    @property
+    def next_s(self) -> float:
+        """By when the next one is written down at the latest; never before the first."""
+        return math.inf if self._standing is None else self._written_s + SNAPSHOT_S
+
+    def wants(self, standing: tuple[object, ...], now_s: float, *, is_flapping: bool) -> bool:
+        """Return whether it is to be written down now: where it stands otherwise, and every
+        minute."""
+        is_due = now_s >= self.next_s or self._standing is None
+        if not is_due and (standing == self._standing or is_flapping):
+            return False
+        self._standing, self._written_s = standing, now_s
+        return True

@@ -5,7 +5,7 @@ Before an event is handed in, what `Central.missing` names is looked up in the d
 answer that was once given is given again, however old.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from uuid import NAMESPACE_URL, uuid5
 
 import attrs
@@ -34,15 +34,26 @@ def session_id_for(request_id: str) -> str:
 class Ledger:
     """Rows by id, with the indexes that decisions need."""
 
-    def __init__(self, requests: Iterable[Request], sessions: Iterable[Session]) -> None:
+    def __init__(
+        self,
+        requests: Iterable[Request],
+        sessions: Iterable[Session],
+        on_session: Callable[[Session], None] = lambda _: None,
+    ) -> None:
+        """Begin with these; `on_session` is told of each session that is or was ACTIVE."""
+        self._on_session = on_session
         self.requests: dict[str, Request] = {}
         self.sessions: dict[str, Session] = {}
         self._active_by_cp: dict[str, str] = {}
         self._active_by_driver: dict[str, str] = {}
         self._open_by_driver: dict[str, set[str]] = {}
+        self._open_count = 0
         self._active: set[str] = set()
-        # The newest meter of each ACTIVE session.
+        # The requests of ACTIVE sessions that only the database has.
+        self._unread: dict[str, None] = {}
+        # The newest meter of each ACTIVE session, and those that have moved since the last commit.
         self._meters_mwh: dict[str, int] = {}
+        self._moved: dict[str, None] = {}
         for session in sessions:
             self.put_session(session)
             self._meters_mwh[session.session_id] = session.energy_mwh
@@ -64,15 +75,20 @@ class Ledger:
             row = attrs.evolve(row, energy_mwh=self.metered_mwh(row))
         else:
             self._meters_mwh.pop(row.session_id, None)
+        self._moved.pop(row.session_id, None)
         self.put_session(row)
         return Save(row)
 
-    def meter(self, session_id: str, energy_mwh: int) -> list[Effect]:
-        """Write the newest meter of an ACTIVE session, also where it has fallen."""
-        if energy_mwh == self._meters_mwh.get(session_id, 0):
-            return []
-        self._meters_mwh[session_id] = energy_mwh
-        return [Save(Reading(session_id, energy_mwh))]
+    def meter(self, session_id: str, energy_mwh: int) -> None:
+        """Take the newest meter of an ACTIVE session, also where it has fallen."""
+        if energy_mwh != self._meters_mwh.get(session_id, 0):
+            self._meters_mwh[session_id] = energy_mwh
+            self._moved[session_id] = None
+
+    def save_meters(self) -> list[Effect]:
+        """Write each meter that has moved: one row, however often it has."""
+        moved, self._moved = self._moved, {}
+        return [Save(Reading(key, self._meters_mwh[key])) for key in moved]
 
     def metered_mwh(self, session: Session) -> int:
         """Return the newest energy that is known of a session."""
@@ -98,8 +114,11 @@ class Ledger:
     def put_request(self, row: Request) -> None:
         """Take a request's newest row."""
         # Put it at the end: `trim` lets go of those in front.
-        self.requests.pop(row.request_id, None)
+        before = self.requests.pop(row.request_id, None)
         self.requests[row.request_id] = row
+        self._unread.pop(row.request_id, None)
+        was_open = before is not None and not before.status.final
+        self._open_count += (not row.status.final) - was_open
         mine = self._open_by_driver.setdefault(row.driver_id, set())
         if row.status.final:
             mine.discard(row.request_id)
@@ -111,7 +130,9 @@ class Ledger:
     def put_session(self, row: Session) -> None:
         """Take a session's newest row."""
         before = self.sessions.pop(row.session_id, None)
-        if before is not None and before.status is SessionStatus.ACTIVE:
+        was_active = before is not None and before.status is SessionStatus.ACTIVE
+        if before is not None and was_active:
+            self._unread.pop(before.request_id, None)
             self._active.discard(before.session_id)
             self._drop(self._active_by_cp, before.cp_id, before.session_id)
             self._drop(self._active_by_driver, before.driver_id, before.session_id)
@@ -120,6 +141,10 @@ class Ledger:
             self._active.add(row.session_id)
             self._active_by_cp[row.cp_id] = row.session_id
             self._active_by_driver[row.driver_id] = row.session_id
+            if row.request_id not in self.requests:
+                self._unread[row.request_id] = None
+        if was_active or row.status is SessionStatus.ACTIVE:
+            self._on_session(row)
 
     @staticmethod
     def _drop(index: dict[str, str], key: str, session_id: str) -> None:
@@ -151,17 +176,27 @@ class Ledger:
     @property
     def open_count(self) -> int:
         """How many requests have no final status yet."""
-        return sum(len(mine) for mine in self._open_by_driver.values())
+        return self._open_count
+
+    @property
+    def active_count(self) -> int:
+        """How many sessions are ACTIVE."""
+        return len(self._active)
+
+    @property
+    def unread(self) -> Iterable[str]:
+        """The requests of ACTIVE sessions that only the database has."""
+        return self._unread
 
     def trim(self, keep: Container[str]) -> None:
-        """Let go of the rows that ended first, but for the requests in `keep`; the database has
-        them."""
-        if len(self.requests) > 2 * ENDED_MAX:
+        """Let go of the rows that ended first, but for the requests in `keep` and those whose
+        sessions are ACTIVE; the database has them."""
+        if len(self.requests) - self._open_count > 2 * ENDED_MAX:
             ended = [key for key, row in self.requests.items() if row.status.final]
             for key in ended[:-ENDED_MAX]:
-                if key not in keep:
+                if key not in keep and self.requests[key].session_id not in self._active:
                     del self.requests[key]
-        if len(self.sessions) > 2 * ENDED_MAX:
+        if len(self.sessions) - len(self._active) > 2 * ENDED_MAX:
             gone = [key for key in self.sessions if key not in self._active]
             for key in gone[:-ENDED_MAX]:
                 del self.sessions[key]

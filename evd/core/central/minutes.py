@@ -28,7 +28,8 @@ class Minutes:
         if now_s - self._sampled_s < SAMPLE_S:
             return []
         self._sampled_s = now_s
-        supplied = [point.supplied_kw(now_s) for point in state.points.values()]
+        # The others supply nothing.
+        supplied = [point.supplied_kw(now_s) for point in state.index.supplying()]
         self._samples_kw.append(sum(kw or 0.0 for kw in supplied))
         if now_s - self._began_s < MINUTE_S:
             return []

@@ -4,6 +4,8 @@ A closed connection is KO at once; one that says nothing for the time-out is hun
 change of a charging point's health is written down once, also over Central's own restarts.
 """
 
+from collections.abc import Iterable
+
 from evd.core.access.access import NEVER_MADE, NO_TOKEN
 from evd.core.access.roles import Auth
 from evd.core.access.tokens import digest
@@ -24,6 +26,7 @@ from evd.core.central.rows import ChargingPoint
 from evd.core.central.sessions import Sessions
 from evd.core.central.state import State
 from evd.core.central.turned_away import TurnedAway
+from evd.core.deadlines import Deadlines
 from evd.core.effects import Level, Note, Now
 from evd.core.wire.control import (
     Ack,
@@ -56,6 +59,9 @@ class Monitors:
         self._proofs: dict[int, str] = {}
         self._unready: dict[int, Unready] = {}
         self._access_seen = state.access.generation
+        # By when time alone may change how a charging point stands.
+        self._looks = Deadlines[str]()
+        self._phase = False, False
 
     def on_message(self, event: MonitorSaid) -> list[Effect]:
         """Take in a good frame of a monitor, and answer it."""
@@ -264,19 +270,38 @@ class Monitors:
         for point in self.state.points.values():
             point.restart_timeouts(self.state.now.mono_s)
 
-    def tick(self) -> list[Effect]:
-        """Hang up on the silent, and write down how each charging point stands."""
+    def tick(self, changed: Iterable[str]) -> list[Effect]:
+        """Hang up on the silent, and write down how each charging point stands.
+
+        Those are looked at that have `changed`, and those that time may have changed.
+        """
         state, effects = self.state, self._hang_up_revoked()
-        settled, overdue = not state.in_grace, self._overdue()
-        for point in state.points.values():
-            if point.connection is not None and self._is_silent(point):
-                effects += self._hang_up(point)
-                why = f"no heartbeat for {state.settings.heartbeat_timeout_s:g} s"
-                effects += self._lose(point, why)
-            elif overdue and point.connection is None and point.row.connected:
-                effects += self._lose(point, "its monitor did not come back after Central's start")
-            effects += point.ticked(state.now, settled=settled)
+        phase = not state.in_grace, self._overdue()
+        if phase == self._phase:
+            looked_at = dict.fromkeys((*changed, *self._looks.due(state.now.mono_s)))
+        else:
+            self._phase, looked_at = phase, dict.fromkeys(state.points)
+        for cp_id in looked_at:
+            point = state.points.get(cp_id)
+            if point is not None:
+                effects += self._look_at(point)
         return [*effects, *self._turned_away.tick(state.now)]
+
+    def _look_at(self, point: Point) -> list[Effect]:
+        state, effects = self.state, list[Effect]()
+        timeout_s = state.settings.heartbeat_timeout_s
+        settled, overdue = self._phase
+        if point.connection is not None and self._is_silent(point):
+            effects += self._hang_up(point)
+            effects += self._lose(point, f"no heartbeat for {timeout_s:g} s")
+        elif overdue and point.connection is None and point.row.connected:
+            effects += self._lose(point, "its monitor did not come back after Central's start")
+        effects += point.ticked(state.now, settled=settled)
+        if effects:
+            # One change may be followed by another.
+            state.note_change(point.cp_id)
+        self._looks.by(point.cp_id, point.next_look_s(state.now.mono_s, timeout_s))
+        return effects
 
     def _hang_up_revoked(self) -> list[Effect]:
         """Hang up on those whose token is good no more."""

@@ -4,6 +4,7 @@ A wish is stored; engines are told each second until they report it.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from evd.core.central.events import (
@@ -40,6 +41,8 @@ class Operator:
     def __init__(self, state: State) -> None:
         self.state = state
         self._commanded_s: dict[str, float] = {}
+        # Those whose engines may have yet to do what is wanted.
+        self._open: dict[str, None] = {}
         # By charging point: the boot that is to end, and until when it is told.
         self._shutdowns: dict[str, tuple[str, float]] = {}
 
@@ -65,6 +68,7 @@ class Operator:
                 # The engine that its monitor sees now, and no later one.
                 boot_id, told = point.report.boot_id, self._shutdowns.get(point.cp_id)
                 self._shutdowns[point.cp_id] = (boot_id, until_s)
+                self._open[point.cp_id] = None
                 is_new = told is None or told[0] != boot_id
                 effects = self._noted(event, OperatorEventType.SHUTDOWN) if is_new else []
             case CpRemovalAsked():
@@ -82,6 +86,7 @@ class Operator:
             why = f"{event.cp_id} can't be removed: {why}"
             return [_refuse(event, Refusal.CONFLICT, why)]
         del self.state.points[event.cp_id]
+        self.state.note_change(event.cp_id)
         self._commanded_s.pop(event.cp_id, None)
         self._shutdowns.pop(event.cp_id, None)
         return [
@@ -104,12 +109,27 @@ class Operator:
             return "its records are awaited after a restore"
         return ""
 
+    def take_up(self, cp_ids: Iterable[str]) -> None:
+        """Look at these charging points, which have changed."""
+        self._open.update(dict.fromkeys(cp_ids))
+
     def tick(self) -> list[Effect]:
         """Repeat what engines have not done yet."""
         effects: list[Effect] = []
-        for point in self.state.points.values():
-            effects += self._level(point)
+        for cp_id in [*self._open]:
+            point = self.state.points.get(cp_id)
+            if point is None or not self._is_open(point):
+                del self._open[cp_id]
+            else:
+                effects += self._level(point)
         return effects
+
+    def _is_open(self, point: Point) -> bool:
+        report = point.report
+        if report is None:
+            return False
+        is_stopped = report.state is CpState.STOPPED
+        return point.cp_id in self._shutdowns or point.row.stopped is not is_stopped
 
     def _level(self, point: Point) -> list[Effect]:
         report, now_s, cp_id = point.report, self.state.now.mono_s, point.cp_id

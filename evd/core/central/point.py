@@ -14,16 +14,17 @@ effects of the change: the row, the history of faults, the lines of the log.
 """
 
 import math
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import attrs
 
 from evd.core.central.breaker import Breaker
-from evd.core.central.engine_heard import EngineHeard
+from evd.core.central.engine_heard import HEARD_LATELY_S, EngineHeard
 from evd.core.central.events import Effect, Save
 from evd.core.central.flapping import QUIET_S, Flapping
 from evd.core.central.history import Snapshots, told
-from evd.core.central.report import DUPLICATE_S, Duplicate, Report
+from evd.core.central.report import DUPLICATE_S, Duplicate, Report, said
 from evd.core.central.rows import (
     ChargingPoint,
     EventType,
@@ -41,8 +42,18 @@ from evd.core.wire.messages import CpState, CpStatus, Telemetry
 class Point:
     """One charging point, in memory.  Times are Central's monotonic seconds."""
 
-    def __init__(self, row: ChargingPoint, now_s: float, pong_age_s: float = 3.0) -> None:
-        """Take a row; `pong_age_s` is the age in seconds that a PONG may have when it is heard."""
+    def __init__(
+        self,
+        row: ChargingPoint,
+        now_s: float,
+        pong_age_s: float = 3.0,
+        on_change: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Take a row; `pong_age_s` is the age in seconds that a PONG may have when it is heard.
+
+        `on_change` is called with its id where it may stand otherwise than before.
+        """
+        self._note_change = on_change
         self._row = row
         self._breaker = Breaker(row.breaker, row.breaker_failures, row.breaker_successes, now_s)
         self._idle_since_s = now_s
@@ -155,6 +166,13 @@ class Point:
 
         `assigned`: the session that Central has open for it.
         """
+        why = self.hindered(assigned)
+        if not why and not self._breaker.at(now_s).lets_through:
+            return "its circuit breaker is open after repeated failures"
+        return why
+
+    def hindered(self, assigned: str | None) -> str:
+        """Return why it can't take a driver, its breaker apart: no time changes that."""
         report, shown = self.report, self.shown
         if shown is ShownState.DISCONNECTED:
             return "its monitor is not connected"
@@ -171,12 +189,19 @@ class Point:
             return f"its engine is {report.state.value}{why}"
         if self._row.kw_rate is None or self._row.euro_rate is None:
             return "its rates are not known yet"
-        if not self._breaker.at(now_s).lets_through:
-            return "its circuit breaker is open after repeated failures"
         return ""
+
+    def _tell(self) -> None:
+        self._note_change(self.cp_id)
+
+    def _tell_heard(self, before: Report | None, *, was_lately: bool) -> None:
+        """Tell where its engine, just heard, is otherwise than before, or was not heard of late."""
+        if not was_lately or said(before) != said(self.report):
+            self._tell()
 
     def registered(self, connection: int, message: Register, now: Now) -> list[Effect]:
         """Its monitor registered, on this connection."""
+        self._tell()
         effects: list[Effect] = []
         if connection != self._connection:
             effects += self._on_change(now, is_bad=False)
@@ -220,6 +245,7 @@ class Point:
     def lost(self, why: str, now: Now) -> list[Effect]:
         """Its monitor is not registered any more; no effects where that is known already."""
         if self._connection is not None:
+            self._tell()
             self._on_change(now, is_bad=True)
             self._lost_why = why
         self._connection = None
@@ -250,11 +276,14 @@ class Point:
 
     def unchanged(self, message: Heartbeat, now: Now) -> None:
         """Its monitor said what is no news: both are alive, and nothing follows from it."""
+        before, was_lately = self.report, self.heard_lately(now.mono_s)
         self.heard(now)
         self._engine.on_pong(message, now.mono_s)
+        self._tell_heard(before, was_lately=was_lately)
 
     def judged(self, message: Heartbeat, now: Now) -> list[Effect]:
         """Its monitor gave its verdict on the engine, and the PONG behind it."""
+        self._tell()
         status, row, before = message.engine_status, self._row, self.report
         ok = status is EngineStatus.OK
         known = before.boot_id if before is not None else None
@@ -301,7 +330,9 @@ class Point:
             return []
         if report.boot_id != status.boot_id:
             return self._duplicate_reported(status.boot_id, now)
+        was_lately = self.heard_lately(now.mono_s)
         newer = self._engine.on_report(status, now.mono_s)
+        self._tell_heard(report, was_lately=was_lately)
         if newer is None or not newer.leaving:
             return []
         # Told to end: that another boot follows it is no fault, also over our own restart.
@@ -311,6 +342,7 @@ class Point:
         other, now_s = self._duplicate, now.mono_s
         if other is None or other.boot_id != boot_id:
             self._duplicate = Duplicate(boot_id, now_s, now_s)
+            self._tell()
             return []
         other.last_s = now_s
         if other.told or not other.is_one(now_s) or not self._is_seen(now_s):
@@ -324,12 +356,17 @@ class Point:
 
     def metered(self, message: Telemetry, now: Now) -> None:
         """The meter of its running session came in."""
+        before = self.meter
         self._engine.on_telemetry(message, now)
+        flows = message.session_id, message.kw > 0
+        if before is None or (before.session_id, before.kw > 0) != flows:
+            self._tell()
 
     def freed(self, session_id: str, now_s: float) -> None:
         """Central closed this session: believe no more what its engine said of it."""
         self._idle_since_s = now_s
         self._engine.forget_session(session_id)
+        self._tell()
 
     def stopped(self, reason: str, now: Now) -> list[Effect]:
         """The operator took it out of service."""
@@ -351,7 +388,7 @@ class Point:
         """Time went by.  Not `settled`: its monitor may still be on its way back to Central."""
         effects: list[Effect] = []
         other = self._duplicate
-        if other is not None and other.is_silent(now.mono_s):
+        if other is not None and now.mono_s >= other.gone_s:
             self._duplicate = None
             if other.told:
                 why = f"the duplicate engine, boot {other.boot_id}, is silent"
@@ -365,24 +402,40 @@ class Point:
             effects += self._look(now)
         return effects
 
+    def next_look_s(self, now_s: float, timeout_s: float) -> float:
+        """Return by when time alone may change how it stands, with this time-out of its monitor."""
+        by_s = min(self._snapshots.next_s, self._flapping.end_s, self._breaker.half_open_s)
+        if self._connection is not None:
+            by_s = min(by_s, self._frame_s + timeout_s)
+        if self._duplicate is not None:
+            by_s = min(by_s, self._duplicate.gone_s)
+        if self.supplies is not None and self.heard_lately(now_s):
+            by_s = min(by_s, self.heard_s + HEARD_LATELY_S)
+        return by_s
+
     def _look(self, now: Now) -> list[Effect]:
         """Write down how it stands, at each change and every minute."""
         faulty = self._engine_status is EngineStatus.KO
         state = self.report.state if self.report is not None else None
         shown, breaker = self.shown, self._breaker.at(now.mono_s).state
-        why = self._ko_reason if faulty else ""
         kw = self.supplied_kw(now.mono_s)
-        snapshot = HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall, kw)
-        return self._snapshots.take(snapshot, now.mono_s, is_flapping=self.is_flapping)
+        # The power alone is no news but where it begins or ends.
+        standing = shown, state, faulty, breaker, bool(kw)
+        if not self._snapshots.wants(standing, now.mono_s, is_flapping=self.is_flapping):
+            return []
+        why = self._ko_reason if faulty else ""
+        return [Save(HealthSnapshot(self.cp_id, shown, state, faulty, why, breaker, now.wall, kw))]
 
     def _save(self, row: ChargingPoint, now: Now) -> list[Effect]:
         if row == self._row:
             return []
+        self._tell()
         self._row = attrs.evolve(row, last_update=now.wall, state_since=self._standing.since)
         return [Save(self._row)]
 
     def _set_breaker(self, breaker: Breaker, now: Now) -> list[Effect]:
         before, self._breaker = self._breaker, breaker
+        self._tell()
         effects = self._save(
             attrs.evolve(
                 self._row,

@@ -65,6 +65,13 @@ class Report:
         return attrs.evolve(self, session_id=None, request_id=None, driver_id=None)
 
 
+def said(report: Report | None) -> tuple[object, ...] | None:
+    """Return what decisions go by in a report, its number apart; None for none."""
+    if report is None:
+        return None
+    return report.boot_id, report.state, report.session_id, report.driver_id
+
+
 def report_of_pong(message: Heartbeat) -> Report | None:
     """Return the report that a heartbeat's PONG stands for, None where it has none."""
     boot_id, seq, state = message.boot_id, message.report, message.engine_state
@@ -145,6 +152,7 @@ class Duplicate:
         """Return whether it has reported for too long to be a boot that has just ended."""
         return now_s - self.first_s >= DUPLICATE_S
 
-    def is_silent(self, now_s: float) -> bool:
-        """Return whether it has not reported for so long that it is gone."""
-        return now_s - self.last_s >= DUPLICATE_SILENT_S
+    @property
+    def gone_s(self) -> float:
+        """When it is gone, if it does not report until then."""
+        return self.last_s + DUPLICATE_SILENT_S

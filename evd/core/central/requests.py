@@ -7,7 +7,6 @@ handed in: a CANCEL that stands behind it counts first.
 
 import attrs
 
-from evd.core.central.assignment import choose
 from evd.core.central.events import (
     Accepted,
     ChargeAsked,
@@ -22,11 +21,12 @@ from evd.core.central.events import (
 from evd.core.central.ledger import session_id_for
 from evd.core.central.lives import RequestStep
 from evd.core.central.point import Point
-from evd.core.central.rows import Request, Session, SessionStatus, ShownState
+from evd.core.central.point_index import finds_its_place, is_back
+from evd.core.central.rows import Request, Session, SessionStatus
 from evd.core.central.sessions import Sessions
 from evd.core.central.settlement import Settlement
 from evd.core.central.state import State
-from evd.core.wire.messages import Action, CpState, DriverRequest, RequestStatus, Seen
+from evd.core.wire.messages import Action, DriverRequest, RequestStatus, Seen
 
 CANCELLED = "cancelled"
 BEACON_AGE_S_MAX = 5.0
@@ -209,7 +209,7 @@ class Requests:
         now_s, lost_s = self.state.now.mono_s, self.state.settings.session_lost_after_s
         return {
             point.supplies
-            for point in self.state.points.values()
+            for point in self.state.index.strays()
             if point.supplies is not None
             and point.supplies not in self.state.ledger.sessions
             and now_s - point.heard_s < lost_s
@@ -253,19 +253,10 @@ class Requests:
         """Whether all that this request may be about has reported since Central's start."""
         points = self.state.points
         if cp_id is not None:
-            return cp_id in points and self._is_back(points[cp_id])
+            return cp_id in points and is_back(points[cp_id])
         # A new database, or an empty one, can't say that all charging points are here.
         is_old = self.state.meta.epoch > 1 and bool(points)
-        return is_old and all(self._is_back(point) for point in points.values())
-
-    @staticmethod
-    def _is_back(point: Point) -> bool:
-        if not point.monitor_ok:
-            return False
-        # An engine that was started with Central is still finding its place in its commands.
-        report = point.report
-        settled = report is not None and report.state is not CpState.DISCONNECTED
-        return settled or bool(point.ko_reason)
+        return is_old and self.state.index.all_are_back()
 
     def _comes_soon(self, waiting: Waiting) -> bool:
         """Whether an engine that it may be about is just finding its place in its commands.
@@ -277,9 +268,9 @@ class Requests:
         if state.now.mono_s - waiting.since_s >= state.settings.restart_grace_s:
             return False
         if waiting.cp_id is None:
-            return any(_finds_its_place(point) for point in state.points.values())
+            return state.index.some_find_their_place()
         point = state.points.get(waiting.cp_id)
-        return point is not None and _finds_its_place(point)
+        return point is not None and finds_its_place(point)
 
     def _choose(self, request: Request) -> tuple[Point | None, str]:
         busy = self._busy(request)
@@ -292,8 +283,9 @@ class Requests:
                 return None, f"no charging point {request.cp_id} is known"
             why = point.unavailable(self._assigned(point), now_s)
             return (None, f"{point.cp_id} is not available: {why}") if why else (point, "")
-        free = [p for p in points.values() if not p.unavailable(self._assigned(p), now_s)]
-        return choose(free), "no charging point is available"
+        free = self.state.index.free()
+        best = (each for each in free if not each.unavailable(self._assigned(each), now_s))
+        return next(best, None), "no charging point is available"
 
     def _assigned(self, point: Point) -> str | None:
         session = self.state.ledger.active_at(point.cp_id)
@@ -308,12 +300,9 @@ class Requests:
         if session is not None:
             return f"{driver_id} has the running session {session.session_id}"
         now_s, lost_s = self.state.now.mono_s, self.state.settings.session_lost_after_s
-        for point in self.state.points.values():
-            report = point.report
-            if report is None or report.session_id is None or report.driver_id != driver_id:
-                continue
+        for point in self.state.index.of_driver(driver_id):
             if now_s - point.heard_s < lost_s:
-                return f"{driver_id} has the running session {report.session_id}"
+                return f"{driver_id} has the running session {point.supplies}"
         if session_id_for(request.request_id) in ledger.sessions:
             # An engine sent its record under another request's name.
             return f"the session of {request.request_id} has ended already"
@@ -327,9 +316,3 @@ def _refuse(
     field: str | None = None,
 ) -> Reply:
     return Reply(event.call, Refused(refusal, reason, field))
-
-
-def _finds_its_place(point: Point) -> bool:
-    report = point.report
-    found = report is None or report.state is not CpState.DISCONNECTED
-    return point.shown is ShownState.ON and not found

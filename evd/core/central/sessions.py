@@ -6,6 +6,7 @@ it for long.  Central's own absence counts towards neither.
 """
 
 import math
+from collections.abc import Iterable
 
 import attrs
 
@@ -19,6 +20,7 @@ from evd.core.central.report import Report
 from evd.core.central.rows import Request, Session, SessionStatus, Want
 from evd.core.central.settlement import Settlement, stray_reason
 from evd.core.central.state import State
+from evd.core.deadlines import Deadlines
 from evd.core.effects import Level, Note
 from evd.core.wire.fields import clip
 from evd.core.wire.messages import (
@@ -55,6 +57,10 @@ class Sessions:
         self.state = state
         self.settlement = settlement
         self.watches: dict[str, Watch] = {}
+        # The sessions that may want something at the next tick; of the others nothing is wanted
+        # until they change, or were not heard of for too long.
+        self._open: dict[str, None] = {}
+        self._lost = Deadlines[str]()
         self._strays_s: dict[str, float] = {}
         self._restarted_s = -math.inf
 
@@ -100,6 +106,15 @@ class Sessions:
         """At Central's start: every open session counts as heard now."""
         for session in self.state.ledger.active():
             self._watch(session)
+            self._open[session.session_id] = None
+
+    def take_up(self, cp_ids: Iterable[str], session_ids: Iterable[str]) -> None:
+        """Look at these sessions and at those of these charging points, which have changed."""
+        self._open.update(dict.fromkeys(session_ids))
+        for cp_id in cp_ids:
+            session = self.state.ledger.active_at(cp_id)
+            if session is not None:
+                self._open[session.session_id] = None
 
     def on_report(self, point: Point) -> list[Effect]:
         """Take in what a charging point's engine last reported, or its monitor of it."""
@@ -151,7 +166,7 @@ class Sessions:
             return self._refuse(message, self._watch(session), doubt)
         self._watch(session).heard_s = state.now.mono_s
         effects = [] if session.confirmed else self._confirm(session, message.boot_id, message.seq)
-        effects += state.ledger.meter(session.session_id, mwh_from_kwh(message.kwh))
+        state.ledger.meter(session.session_id, mwh_from_kwh(message.kwh))
         since_start_s = state.since_start_s(session.session_id)
         state.curves.take(session, (message.kw, message.kwh), state.now, since_start_s)
         if point is not None:
@@ -253,15 +268,33 @@ class Sessions:
     def level(self) -> list[Effect]:
         """Compare what should be with what is; called a few times a second while Kafka is up."""
         effects: list[Effect] = []
-        active = self.state.ledger.active()
-        for session in active:
-            effects += self._level(session)
-        if len(self.watches) > len(active):
-            ids = {session.session_id for session in active}
-            self.watches = {key: watch for key, watch in self.watches.items() if key in ids}
-            starts_s = self.state.starts_s
-            self.state.starts_s = {key: start_s for key, start_s in starts_s.items() if key in ids}
+        sessions = self.state.ledger.sessions
+        self._open.update(dict.fromkeys(self._lost.due(self.state.now.mono_s)))
+        for session_id in sorted(self._open):
+            session = sessions.get(session_id)
+            if session is not None and session.status is SessionStatus.ACTIVE:
+                effects += self._level(session)
+                session = sessions[session_id]
+            if session is None or session.status is not SessionStatus.ACTIVE:
+                self._forget(session_id)
+            elif self._goes_well(session):
+                del self._open[session_id]
+                heard_s = self._watch(session).heard_s
+                self._lost.by(session_id, heard_s + self.state.settings.session_lost_after_s)
         return [*effects, *self._stop_strays()]
+
+    def _forget(self, session_id: str) -> None:
+        for kept in (self._open, self.watches, self.state.starts_s):
+            kept.pop(session_id, None)
+        self._lost.forget(session_id)
+
+    def _goes_well(self, session: Session) -> bool:
+        """Return whether nothing is wanted of it until its row or its charging point changes."""
+        point = self.state.points.get(session.cp_id)
+        if point is None or point.report is None or not session.confirmed:
+            return False
+        is_run = session.want is Want.RUN and point.report.session_id == session.session_id
+        return is_run and point.refuses_since_s(session.boot_id) is None
 
     def _level(self, session: Session) -> list[Effect]:
         state, now_s = self.state, self.state.now.mono_s
@@ -347,17 +380,10 @@ class Sessions:
     def _stop_strays(self) -> list[Effect]:
         """Stop what an engine runs although it should not, or take it in."""
         now_s, effects = self.state.now.mono_s, list[Effect]()
-        for point in self.state.points.values():
-            session_id = point.supplies
-            if session_id is None or not point.heard_lately(now_s):
+        for point in self.state.index.strays():
+            if not point.heard_lately(now_s):
                 continue
-            session = self.state.ledger.sessions.get(session_id)
-            if (
-                session is not None
-                and session.status is SessionStatus.ACTIVE
-                and session.cp_id == point.cp_id
-            ):
-                continue
+            session = self.state.ledger.sessions.get(point.supplies or "")
             if now_s - self._strays_s.get(point.cp_id, -math.inf) < REPEAT_S:
                 continue
             self._strays_s[point.cp_id] = now_s

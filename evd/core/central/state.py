@@ -5,7 +5,8 @@ from evd.core.central.curve import Curves
 from evd.core.central.events import CentralSettings, Effect, Save
 from evd.core.central.ledger import Ledger
 from evd.core.central.point import Point
-from evd.core.central.rows import ChargingPoint, Image, Meta
+from evd.core.central.point_index import PointIndex
+from evd.core.central.rows import ChargingPoint, Image, Meta, Session
 from evd.core.effects import Now, Send
 from evd.core.wire.messages import BEACONS, COMMANDS, Beacon, Command, Message, Payload
 
@@ -17,8 +18,12 @@ class State:
         self.settings = settings
         self.meta = image.meta
         self.now = now
-        self.ledger = Ledger(image.requests, image.sessions)
+        # The charging points and the ACTIVE sessions that changed since the last tick.
+        self._points_changed: dict[str, None] = {}
+        self._sessions_changed: dict[str, None] = {}
         self.points: dict[str, Point] = {}
+        self.ledger = Ledger(image.requests, image.sessions, self._note_session)
+        self.index = PointIndex(self.points, self.ledger)
         self.curves = Curves()
         self.access = Access(image.access)
         # A Central that no monitor has registered with may be one too many: it stays silent.
@@ -48,8 +53,28 @@ class State:
         """Begin to keep a charging point in memory."""
         # A PONG is told in a heartbeat, and those come within the time-out.
         pong_age_s = self.settings.heartbeat_timeout_s
-        point = self.points[row.cp_id] = Point(row, self.now.mono_s, pong_age_s)
+        point = Point(row, self.now.mono_s, pong_age_s, self.note_change)
+        self.points[row.cp_id] = point
+        self.note_change(row.cp_id)
         return point
+
+    def note_change(self, cp_id: str) -> None:
+        """Have a charging point looked at again, since it may stand otherwise than before."""
+        self._points_changed[cp_id] = None
+        self.index.mark(cp_id)
+
+    def _note_session(self, row: Session) -> None:
+        self._sessions_changed[row.session_id] = None
+        # The rows of a start come before there is an index, and before their charging points.
+        if row.cp_id in self.points:
+            self.note_change(row.cp_id)
+
+    def take_changes(self) -> tuple[list[str], list[str]]:
+        """Return the charging points and the sessions that changed since the last time."""
+        changes = [*self._points_changed], [*self._sessions_changed]
+        self._points_changed.clear()
+        self._sessions_changed.clear()
+        return changes
 
     def save_meta(self, meta: Meta) -> Save:
         """Write the row about the database itself."""

@@ -1,6 +1,8 @@
 """The monitors that had no right token, as they are written down: one row and one line of the log
 a minute for each charging point and address, with how many they were."""
 
+import itertools
+
 import attrs
 
 from evd.core.central.events import Effect, Save
@@ -50,10 +52,11 @@ class TurnedAway:
 
     def tick(self, now: Now) -> list[Effect]:
         """Write down the rest of the minutes that are over."""
+        # They stand in the order of their beginnings.
         over = [
-            (place, minute)
-            for place, minute in self._minutes.items()
-            if now.mono_s - minute.began_s >= MINUTE_S
+            *itertools.takewhile(
+                lambda each: now.mono_s - each[1].began_s >= MINUTE_S, self._minutes.items()
+            )
         ]
         effects: list[Effect] = []
         for (cp_id, address), minute in over:

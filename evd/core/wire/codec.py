@@ -7,6 +7,7 @@ are ignored.  A field that may be absent may not be null instead.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -106,9 +107,16 @@ def _make_converter() -> cattrs.Converter:
 _converter = _make_converter()
 
 
+@cache
+def _optional_of(cls: type) -> frozenset[str]:
+    return frozenset(each.name for each in attrs.fields(cls) if each.default is not attrs.NOTHING)
+
+
 def _without_nulls(fields: Mapping[str, Any], cls: type) -> Mapping[str, Any]:
     """Return the fields without the nulls of those that may be left out."""
-    optional = {each.name for each in attrs.fields(cls) if each.default is not attrs.NOTHING}
+    if None not in fields.values():
+        return fields
+    optional = _optional_of(cls)
     return {
         name: value for name, value in fields.items() if value is not None or name not in optional
     }
