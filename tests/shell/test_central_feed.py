@@ -48,6 +48,7 @@ class Core:
 
     points: dict[str, CpView] = attrs.Factory(dict)
     looked: list[str] = attrs.Factory(list)
+    changed: list[str] = attrs.Factory(list)
     holding_back: str | None = None
     active_requests: int = 0
     central_id: str = "central-1"
@@ -58,6 +59,10 @@ class Core:
 
     def knows(self, cp_id: str) -> bool:
         return cp_id in self.points
+
+    def take_changed(self) -> list[str]:
+        changed, self.changed = self.changed, []
+        return changed
 
     def view(self, cp_id: str, _: Now) -> CpView:
         self.looked.append(cp_id)
@@ -72,6 +77,7 @@ class Core:
         for cp_id in cp_ids:
             before = self.points.get(cp_id) or Point(ChargingPoint(cp_id), 0.0).view(None, 0.0)
             self.points[cp_id] = attrs.evolve(before, **fields)
+            self.changed.append(cp_id)
 
 
 @attrs.define

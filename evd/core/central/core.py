@@ -281,6 +281,15 @@ class Central:
         """The charging points on the list."""
         return [*self._state.points]
 
+    @property
+    def cps_count(self) -> int:
+        """How many charging points are on the list."""
+        return len(self._state.points)
+
+    def take_changed(self) -> list[str]:
+        """Return those that may be shown otherwise than the last time that this was asked."""
+        return self._state.take_shown_changes()
+
     def knows(self, cp_id: str) -> bool:
         """Return whether the charging point is on the list."""
         return cp_id in self._state.points

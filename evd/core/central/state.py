@@ -21,6 +21,8 @@ class State:
         # The charging points and the ACTIVE sessions that changed since the last tick.
         self._points_changed: dict[str, None] = {}
         self._sessions_changed: dict[str, None] = {}
+        # The charging points that changed since somebody last showed them.
+        self._shown_changes: dict[str, None] = {}
         self.points: dict[str, Point] = {}
         self.ledger = Ledger(image.requests, image.sessions, self._note_session)
         self.index = PointIndex(self.points, self.ledger)
@@ -60,7 +62,7 @@ class State:
 
     def note_change(self, cp_id: str) -> None:
         """Have a charging point looked at again, since it may stand otherwise than before."""
-        self._points_changed[cp_id] = None
+        self._points_changed[cp_id] = self._shown_changes[cp_id] = None
         self.index.mark(cp_id)
 
     def _note_session(self, row: Session) -> None:
@@ -74,6 +76,12 @@ class State:
         changes = [*self._points_changed], [*self._sessions_changed]
         self._points_changed.clear()
         self._sessions_changed.clear()
+        return changes
+
+    def take_shown_changes(self) -> list[str]:
+        """Return the charging points that changed since the last time, for those who show them."""
+        changes = [*self._shown_changes]
+        self._shown_changes.clear()
         return changes
 
     def save_meta(self, meta: Meta) -> Save:

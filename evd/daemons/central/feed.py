@@ -153,7 +153,7 @@ class Feed:
         views: list[CpView] = []
         gone: list[str] = []
         if core is not None:
-            views, gone = await self._touched.look(core, self._board.cp_ids)
+            views, gone = await self._touched.look(core, lambda: self._board.cp_ids)
         has_told = await self._publish(views, gone)
         if has_told and changed_s is not None:
             self._metrics.delay.observe(trio.current_time() - changed_s)

@@ -130,7 +130,7 @@ class Service:
         if core is None:
             return f"can't serve: {illness}"
         doing = (
-            f"{len(core.cp_ids)} charging points, {core.active_sessions} sessions,"
+            f"{core.cps_count} charging points, {core.active_sessions} sessions,"
             f" {core.active_requests} open requests"
         )
         why = illness or core.holding_back

@@ -1,5 +1,7 @@
-"""Which charging points the feed has to look at: those that something has touched, and in turn all
-others, as time changes them too."""
+"""Which charging points the feed has to look at: those that something has touched, and those that
+Central's core has changed since."""
+
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -7,9 +9,6 @@ from evd.core.central.core import Central
 from evd.core.central.views import CpView
 from evd.daemons.clock import now
 
-# Each is looked at within so long, also untouched.
-SWEEP_S = 1.0
-SWEEP_STEPS = 4
 # Others may run after so many.
 POINTS_AT_ONCE = 200
 
@@ -24,8 +23,6 @@ class Touched:
         # was heard.
         self._stored: set[str] = set()
         self._outlines: dict[str, tuple[object, ...]] = {}
-        self._unswept: list[str] = []
-        self._swept_s = 0.0
 
     def add(self, cp_id: str, *, is_stored: bool = False) -> None:
         """Look at this one next, and where it is stored make a view of it in any case."""
@@ -39,17 +36,20 @@ class Touched:
         for kept in (self._touched, self._stored, self._outlines):
             kept.clear()
 
-    async def look(self, core: Central, shown: list[str]) -> tuple[list[CpView], list[str]]:
+    async def look(
+        self, core: Central, shown: Callable[[], Iterable[str]]
+    ) -> tuple[list[CpView], list[str]]:
         """Return the views of those that may have changed, and which of `shown` are gone.
 
         With another core it is all of them.
         """
+        changed = core.take_changed()
         if core is not self._core:
             self.forget()
             self._core = core
-            self._touched = {*core.cp_ids, *shown}
+            self._touched = {*core.cp_ids, *shown()}
         else:
-            self._sweep(core)
+            self._touched.update(changed)
         touched, stored = self._touched, self._stored
         self._touched, self._stored = set(), set()
         views, gone = [], []
@@ -67,12 +67,3 @@ class Touched:
                 self._outlines[cp_id] = outline
                 views.append(core.view(cp_id, moment))
         return views, gone
-
-    def _sweep(self, core: Central) -> None:
-        if trio.current_time() - self._swept_s < SWEEP_S / SWEEP_STEPS:
-            return
-        self._swept_s = trio.current_time()
-        self._unswept = self._unswept or core.cp_ids
-        step = len(core.cp_ids) // SWEEP_STEPS + 1
-        self._touched.update(self._unswept[:step])
-        self._unswept = self._unswept[step:]

@@ -5,16 +5,26 @@ import sys
 from types import FrameType
 from typing import Any
 
+import attrs
 import pytest
 
 from evd.core.central.events import CpRemovalAsked, CpResumeAsked, CpStopAsked, Ticked
 from evd.core.central.point import Point
 from evd.core.central.point_index import finds_its_place, is_back
-from evd.core.central.rows import Reading, Session, SessionStatus
+from evd.core.central.rows import (
+    BreakerState,
+    ChargingPoint,
+    Image,
+    Meta,
+    Reading,
+    Session,
+    SessionStatus,
+)
 from evd.core.central.state import State
+from evd.core.central.views import CpView
 from evd.core.wire.control import KoCause
 from evd.core.wire.messages import CpState
-from tests.unit.central.network import Network, begun, ready, saved
+from tests.unit.central.network import CENTRAL_ID, Network, begun, ready, saved
 
 CP_IDS = [f"CP-{number:03d}" for number in range(6)]
 DRIVERS = [f"driver-{number}" for number in range(4)]
@@ -124,6 +134,35 @@ def assigned(state: State, point: Point) -> str | None:
     """The session that is open there."""
     session = state.ledger.active_at(point.cp_id)
     return session.session_id if session is not None else None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_change_of_what_is_shown_is_told(seed: int) -> None:
+    """Proves: a charging point that is shown otherwise than before, by any word or by time alone,
+    is among those that changed, or is the one that a report or a meter has just named."""
+    story, shown = Story(seed), dict[str, CpView]()
+    for _ in range(150):
+        story.step()
+        network = story.network
+        changed = network.core.take_changed()
+        views = {
+            # The feed looks at those too of which a message is heard.
+            view.cp_id: attrs.evolve(view, monitor_last_seen=None, telemetry=None, unconfirmed=None)
+            for view in network.core.views(network.now)
+        }
+        differ = {each for each in views.keys() | shown if views.get(each) != shown.get(each)}
+        assert differ <= {*changed}
+        shown = views
+
+
+def test_a_breaker_that_lets_through_again_is_told() -> None:
+    """Proves: a breaker that turns by time alone is a change of its charging point."""
+    point = ChargingPoint("CP-001", 22.0, 0.3, breaker=BreakerState.OPEN)
+    network = Network(Image(Meta(CENTRAL_ID, 2), charging_points=(point,)))
+    while network.view().breaker is BreakerState.OPEN:
+        network.core.take_changed()
+        network.run(0.25)
+    assert network.core.take_changed() == ["CP-001"]
 
 
 @pytest.mark.parametrize("seed", range(12))
