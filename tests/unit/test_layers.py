@@ -50,7 +50,7 @@ ADAPTER_LIBRARIES = {
 ADAPTER_ONLY = ADAPTER_LIBRARIES | {"threading", "concurrent", "queue"}
 # Those that have one place even among adapters.
 PLACES = {"ssl": {"evd.adapters.tls", "evd.adapters.trust"}}
-PROGRAMS = ("central", "driver", "engine", "monitor")
+PROGRAMS = ("central", "driver", "engine", "fleet", "monitor")
 # The parts of this package that each layer may import.
 ALLOWED = {
     "core/wire": ("evd.core.wire",),

@@ -1,36 +1,13 @@
 """The waits of a played fleet's drivers: how long a Central took to answer them."""
 
-from collections.abc import Sequence
 from typing import Final
 
-import attrs
-
+from evd.core.fleet.waits import Spread, Waits
 from evd.core.wire.messages import DriverUpdate, RequestStatus, Telemetry
 
 # Readings whose way to the driver is not over; older ones are forgotten.
 READINGS_MAX: Final = 100_000
-# Waits that are kept of each kind, of a run of some hours too.
-WAITS_MAX: Final = 1_000_000
-
-
-@attrs.frozen(slots=True)
-class Spread:
-    """How so many waits lay, in ms."""
-
-    count: int
-    p50_ms: float
-    p99_ms: float
-    most_ms: float
-
-    @classmethod
-    def of(cls, waits_s: Sequence[float]) -> "Spread | None":
-        """Return how these waits lay; None of none."""
-        if not waits_s:
-            return None
-        ordered = sorted(waits_s)
-        last = len(ordered) - 1
-        p50, p99, most = (round(1000 * ordered[round(q * last)], 1) for q in (0.5, 0.99, 1.0))
-        return cls(len(ordered), p50, p99, most)
+REASONS_MAX: Final = 20
 
 
 class Figures:
@@ -39,13 +16,15 @@ class Figures:
     def __init__(self) -> None:
         self._asked_s: dict[str, float] = {}
         self._read_s: dict[tuple[str, float], float] = {}
-        self._accepted_s: list[float] = []
-        self._shown_s: list[float] = []
+        self._accepted, self._shown = Waits(), Waits()
         self._finals: dict[RequestStatus, int] = {}
+        # The sentences of requests that were not COMPLETED, and how often each.
+        self._reasons: dict[str, int] = {}
 
     def begin(self) -> None:
         """Forget all waits that are over: the fleet stands, and is measured from now on."""
-        self._accepted_s, self._shown_s, self._finals = [], [], {}
+        self._accepted, self._shown = Waits(), Waits()
+        self._finals, self._reasons = {}, {}
 
     @property
     def unanswered(self) -> int:
@@ -55,17 +34,22 @@ class Figures:
     @property
     def accepted(self) -> Spread | None:
         """The waits from a request to its ACCEPTED."""
-        return Spread.of(self._accepted_s)
+        return self._accepted.spread
 
     @property
     def shown(self) -> Spread | None:
         """The waits from a reading of the meter to its IN_PROGRESS at the driver."""
-        return Spread.of(self._shown_s)
+        return self._shown.spread
 
     @property
     def finals(self) -> dict[RequestStatus, int]:
         """How many requests ended in which way."""
         return dict(self._finals)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Why requests were not COMPLETED, the first few reasons, and how often each."""
+        return dict(self._reasons)
 
     def on_asked(self, request_id: str, now_s: float) -> None:
         """Note that a driver asked; again is not later."""
@@ -81,14 +65,20 @@ class Figures:
         """Take in what a driver was told."""
         asked_s = self._asked_s.pop(update.request_id, None)
         if update.status is RequestStatus.ACCEPTED:
-            _keep(self._accepted_s, asked_s, now_s)
+            _keep(self._accepted, asked_s, now_s)
         elif update.status is not RequestStatus.IN_PROGRESS:
             self._finals[update.status] = self._finals.get(update.status, 0) + 1
+            self._note_reason(update)
         elif update.session_id is not None and update.kwh is not None:
             read_s = self._read_s.pop((update.session_id, update.kwh), None)
-            _keep(self._shown_s, read_s, now_s)
+            _keep(self._shown, read_s, now_s)
+
+    def _note_reason(self, update: DriverUpdate) -> None:
+        is_known = update.reason in self._reasons or len(self._reasons) < REASONS_MAX
+        if update.status is not RequestStatus.COMPLETED and is_known:
+            self._reasons[update.reason] = self._reasons.get(update.reason, 0) + 1
 
 
-def _keep(waits_s: list[float], since_s: float | None, now_s: float) -> None:
-    if since_s is not None and len(waits_s) < WAITS_MAX:
-        waits_s.append(now_s - since_s)
+def _keep(waits: Waits, since_s: float | None, now_s: float) -> None:
+    if since_s is not None:
+        waits.add(now_s - since_s)

@@ -52,7 +52,8 @@ class PlayedPoint:
         """Have an engine of boot `boot_id` begin now, whose sessions last `session_s`."""
         self.cp_id = cp_id
         self._boot_id = boot_id
-        self._session_s = session_s
+        # It counts for the running session and for those after it.
+        self.session_s = session_s
         self._born_s = now_s
         self._seq = 0
         self._report_seq = 0
@@ -71,6 +72,13 @@ class PlayedPoint:
     def is_charging(self) -> bool:
         """Whether it runs a session."""
         return self._run is not None
+
+    @property
+    def wake_at_s(self) -> float:
+        """The time at which its engine has something to say by itself."""
+        own_s = min(self._report_due_s, self._record_due_s)
+        run = self._run
+        return own_s if run is None else min(own_s, run.due_s, run.began.mono_s + self.session_s)
 
     def register(self, now_s: float) -> Register:
         """Return its monitor's first message on a connection."""
@@ -137,13 +145,17 @@ class PlayedPoint:
         self._run = _Run(order, now, now.mono_s + TELEMETRY_S)
         return [self._report(now.mono_s)]
 
+    def end(self, now: Now, reason: str) -> list[Send]:
+        """End the running session, if there is one, and return what its engine says of it."""
+        return self._end(now, reason, bill=True)
+
     def tick(self, now: Now) -> list[Send]:
         """Return what its engine says by itself, now that time went by."""
         sends: list[Send] = []
         run, now_s = self._run, now.mono_s
         if run is not None and now_s >= run.due_s:
             sends.append(self._meter(run, now_s))
-        if run is not None and now_s - run.began.mono_s >= self._session_s:
+        if run is not None and now_s - run.began.mono_s >= self.session_s:
             sends += self._end(now, "", bill=True)
         elif now_s >= self._record_due_s:
             sends += self._send_record(now_s)

@@ -1,6 +1,7 @@
 """How long a Central took to answer, as a played fleet measures it."""
 
-from evd.core.fleet.figures import READINGS_MAX, Figures, Spread
+from evd.core.fleet.figures import READINGS_MAX, Figures
+from evd.core.fleet.waits import Spread
 from evd.core.wire.messages import DriverUpdate, RequestStatus, Telemetry
 
 
@@ -56,8 +57,3 @@ def test_readings_that_are_never_shown_fill_no_memory() -> None:
     assert figures.shown is None
     figures.on_update(update(RequestStatus.IN_PROGRESS, kwh=1.0), 1.0)
     assert figures.shown == Spread(1, 1000.0, 1000.0, 1000.0)
-
-
-def test_the_spread_of_many() -> None:
-    """Proves: p50, p99 and the most are those of the waits in order."""
-    assert Spread.of([number / 1000 for number in range(101)]) == Spread(101, 50.0, 99.0, 100.0)

@@ -1,0 +1,48 @@
+"""Waits and times in bounded memory."""
+
+import math
+
+from evd.core.fleet.timers import Timers
+from evd.core.fleet.waits import WAITS_MAX, Spread, Waits
+
+
+def waits_of(*waits_s: float) -> Waits:
+    """So many waits."""
+    waits = Waits()
+    for wait_s in waits_s:
+        waits.add(wait_s)
+    return waits
+
+
+def test_the_spread_of_many() -> None:
+    """Proves: p50, p99 and the longest are those of the waits in order; none have no spread."""
+    hundred = waits_of(*(number / 1000 for number in reversed(range(101))))
+    assert hundred.spread == Spread(101, 50.0, 99.0, 100.0)
+    assert waits_of().spread is None
+
+
+def test_more_waits_than_are_kept() -> None:
+    """Proves: of a long run an even choice is kept: all are counted, the longest is never lost, and
+    the middle stays where it is."""
+    count = 2 * WAITS_MAX + WAITS_MAX // 2
+    waits = waits_of(9.0, *(number / count for number in range(count)))
+    assert len(waits._kept_s) < WAITS_MAX
+    spread = waits.spread
+    assert spread is not None
+    assert (spread.count, spread.most_ms) == (count + 1, 9000.0)
+    assert math.isclose(spread.p50_ms, 500.0, abs_tol=2.0)
+    assert math.isclose(spread.p99_ms, 990.0, abs_tol=2.0)
+
+
+def test_a_key_has_one_time() -> None:
+    """Proves: the earliest comes first, a later `set` replaces the one before, and one that was
+    dropped never comes."""
+    timers = Timers[str]()
+    for key, due_s in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("b", 4.0), ("d", 0.5), ("e", 0.1)):
+        timers.set(key, due_s)
+    timers.drop("e")
+    assert timers.next_s == 0.5
+    assert list(timers.due(3.5, 2)) == [("d", 0.5), ("c", 2.0)]
+    assert list(timers.due(3.5, 9)) == [("a", 3.0)]
+    assert list(timers.due(9.0, 9)) == [("b", 4.0)]
+    assert timers.next_s == math.inf
