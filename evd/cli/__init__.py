@@ -27,6 +27,7 @@ from evd.cli import (
     driver,
     faults,
     feed,
+    fleet,
     network,
     reload,
     request,
@@ -53,7 +54,7 @@ line is wrong."""
 # In the order of the help.
 _FAMILIES = (
     *(network, feed, reload, topics, doctor, request, session, faults, cp, driver, site, central),
-    *(dead_letters, user, token, access, audit),
+    *(fleet, dead_letters, user, token, access, audit),
 )
 
 

@@ -2,8 +2,11 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import trio
 
 INTERRUPTED: Final = 130
 _AS_CTRL_C: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -53,3 +56,26 @@ async def until_interrupted(code: int) -> int:
         async for _ in signals:
             break
     return code
+
+
+@contextlib.asynccontextmanager
+async def stop_then_end() -> "AsyncIterator[trio.Event]":
+    """The event that the first of them sets; the second ends the block."""
+    import trio
+
+    stopping = trio.Event()
+    numbers = heard()
+
+    async def listen_for(scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(*numbers) as signals:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+            async for _ in signals:
+                if stopping.is_set():
+                    scope.cancel()
+                stopping.set()
+
+    async with trio.open_nursery() as nursery:
+        if numbers:
+            nursery.start_soon(listen_for, nursery.cancel_scope)
+        yield stopping
+        nursery.cancel_scope.cancel()

@@ -46,6 +46,10 @@ class Central:
         """Its own word on itself; CentralRefused with the reason where it can't serve."""
         return self._call("GET", "/health")
 
+    def metrics(self) -> str:
+        """Its metrics, as Prometheus reads them."""
+        return b"".join(self._stream("/metrics")).decode(errors="replace")
+
     def charging_points(self) -> dict[str, Any]:
         """All charging points, and the number of active requests."""
         return self._call("GET", "/cp")

@@ -1,0 +1,113 @@
+"""The loop of a played fleet: what comes in goes to the core, and its effects are carried out.
+
+All monitors are heard by one task, all that comes through Kafka by another, and one task does what
+is due.  No call of the core waits, so they need no lock.
+"""
+
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Final, TypeVar
+
+import trio
+
+from evd.adapters.framed_crowd import FramedCrowd
+from evd.adapters.tcp import DialFailed
+from evd.core.effects import Now, Send
+from evd.core.fleet.events import Dial, Effect, HangUp, Say
+from evd.core.fleet.fleet import Fleet
+from evd.core.wire import codec
+from evd.core.wire.framing import BadFrame
+from evd.core.wire.messages import Message
+from evd.daemons.clock import now
+
+# Connections that are being made at a time: more would fill the queue of Central's port.
+DIALS_MAX: Final = 64
+DIAL_S_MAX: Final = 5.0
+TICK_S: Final = 0.005
+# Things of each kind that are done in one go: answers are timed when they come in, not later.
+DUE_MAX: Final = 100
+
+B = TypeVar("B")
+
+
+class Loop:
+    """The tasks of one fleet, and what it was told that is no message."""
+
+    def __init__(
+        self, core: Fleet, crowd: FramedCrowd, send: Callable[[str, str, Message], bool]
+    ) -> None:
+        """`send` hands over to Kafka, by topic and key; False where that takes no more."""
+        self._core = core
+        self._crowd = crowd
+        self._send = send
+        places = core.plan.cps
+        self._to_dial, self._dialing = trio.open_memory_channel[str](places)
+        # Answers of Central that are none.
+        self.garbled_count = 0
+        # Messages that Kafka did not take.
+        self.dropped_count = 0
+        self.dial_failure = ""
+
+    def carry_out(self, effects: Iterable[Effect]) -> None:
+        """Do what the core decided."""
+        for effect in effects:
+            match effect:
+                case Send(topic, key, message):
+                    self.dropped_count += not self._send(topic, key, message)
+                case Say(cp_id, said):
+                    # A connection that takes no more is told as lost when it is next read.
+                    if not self._crowd.say(cp_id, codec.encode_control(said)):
+                        self.carry_out(self._core.on_lost(cp_id, now()))
+                case Dial(cp_id):
+                    self._to_dial.send_nowait(cp_id)
+                case HangUp(cp_id):
+                    self._crowd.hang_up(cp_id)
+
+    async def run(self, batches: AsyncIterable[B], read: Callable[[B], list[Message]]) -> None:
+        """Play until cancelled; `read` gives the messages of a batch from Kafka."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._hear)
+            nursery.start_soon(self._read, batches, read)
+            nursery.start_soon(self._tick)
+            for _ in range(DIALS_MAX):
+                nursery.start_soon(self._dial)
+
+    async def _dial(self) -> None:
+        async for cp_id in self._dialing:
+            try:
+                await self._crowd.dial(cp_id, DIAL_S_MAX)
+            except DialFailed as error:
+                self.dial_failure = error.reason
+                self.carry_out(self._core.on_lost(cp_id, now()))
+            else:
+                self.carry_out(self._core.on_dialed(cp_id, now()))
+
+    async def _hear(self) -> None:
+        while True:
+            heard = await self._crowd.receive()
+            moment = now()
+            for cp_id, frames in heard:
+                if frames is None:
+                    self.carry_out(self._core.on_lost(cp_id, moment))
+                    continue
+                for frame in frames:
+                    self._take(cp_id, frame, moment)
+
+    def _take(self, cp_id: str, frame: bytes | BadFrame, moment: Now) -> None:
+        try:
+            answer = codec.decode_central(b"" if isinstance(frame, BadFrame) else frame)
+        except codec.BadMessage:
+            self.garbled_count += 1
+            return
+        self.carry_out(self._core.on_answer(cp_id, answer, moment))
+
+    async def _read(self, batches: AsyncIterable[B], read: Callable[[B], list[Message]]) -> None:
+        async for batch in batches:
+            moment = now()
+            for message in read(batch):
+                self.carry_out(self._core.on_message(message, moment))
+
+    async def _tick(self) -> None:
+        while True:
+            moment = now()
+            self.carry_out(self._core.tick(moment, DUE_MAX))
+            await trio.sleep(0.0 if self._core.is_due(moment.mono_s) else TICK_S)
