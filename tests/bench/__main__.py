@@ -5,7 +5,17 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.bench import exports, feed, frames, history, latency, secure, startup, throughput
+from tests.bench import (
+    exports,
+    feed,
+    fleet,
+    frames,
+    history,
+    latency,
+    secure,
+    startup,
+    throughput,
+)
 from tests.bench.figures import line
 from tests.network.network import Network
 
@@ -20,7 +30,7 @@ def main() -> None:
     parser.add_argument("--history", type=int, default=HISTORY, help="sessions of the past")
     parser.add_argument("--clients", type=int, default=feed.CLIENTS, help="clients of the feed")
     parser.add_argument(
-        "--only", choices=["frames", "startup", "network", "feed", "secure"], default=None
+        "--only", choices=["frames", "startup", "network", "feed", "secure", "fleet"], default=None
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evd-bench-") as name:
@@ -36,6 +46,8 @@ def main() -> None:
         if options.only in (None, "secure"):
             (folder / "secure").mkdir()
             secure.measure(folder / "secure")
+        if options.only in (None, "fleet"):
+            fleet.measure(fleet.CPS)
         if options.only in (None, "network"):
             _measure_network(folder, options.runs, options.history)
 

@@ -46,7 +46,7 @@ def _started(module: str, *arguments: object) -> Iterator["subprocess.Popen[str]
 
 
 @contextmanager
-def _crowd(port: int, clients: int) -> Iterator["subprocess.Popen[str]"]:
+def crowd_on(port: int, clients: int) -> Iterator["subprocess.Popen[str]"]:
     """So many clients, all of which have had a first message."""
     with _started("tests.bench.crowd", port, clients) as crowd:
         _expect(crowd, "READY")
@@ -103,7 +103,7 @@ def measure(folder: Path, clients: int = CLIENTS) -> None:
         with Follower(network.feed_port) as follower:
             time.sleep(SETTLE_S)
             before_mb = central.resident_mb
-            with _crowd(network.feed_port, clients) as crowd:
+            with crowd_on(network.feed_port, clients) as crowd:
                 time.sleep(SETTLE_S)
                 client_kb = (central.resident_mb - before_mb) * 1024 / clients
                 share = _change(network)
@@ -128,7 +128,7 @@ def _measure_bare(
     path.write_text("".join(f"{json.dumps(message)}\n" for message in messages))
     with _started("tests.bench.bare_feed", port, path) as server:
         wait_until(lambda: listens(port), READY_S_MAX, "the bare server listens")
-        with _crowd(port, clients) as crowd:
+        with crowd_on(port, clients) as crowd:
             if server.stdin is None:
                 raise RuntimeError("the bare server takes no word")
             server.stdin.write("\n")

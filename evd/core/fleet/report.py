@@ -23,8 +23,9 @@ LATE_MS_MAX: Final = 100.0
 class Looked:
     """Central as its HTTP showed it; None: what could not be asked.
 
-    `cores`, `resident_mb`: its own use over the measured time.  `disconnected`, `broken`: faults of
-    this fleet's charging points in that time.  `not_on`: those that were not ON at its end.
+    `cores`, `resident_mb`: its own use over the measured time.  `disconnected`, `broken`: how often
+    one of this fleet's charging points was shown so in that time.  `not_on`: those that were not
+    ON at its end.
     """
 
     cores: float | None = None
@@ -37,7 +38,10 @@ class Looked:
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """A run.  Times of monitors and drivers are over the measured `seconds`."""
+    """A run.  Times of monitors and drivers are over the measured `seconds`.
+
+    `registered`: those at its end; `registered_s`: how long it took at first until all were.
+    """
 
     cps: int
     registered: int
@@ -64,18 +68,16 @@ class Report:
         """Each thing in which Central did not keep up, as a sentence without its full stop."""
         found = []
         if missing := self.cps - self.registered:
-            found.append(f"{missing} of {self.cps} monitors never registered")
+            found.append(f"{missing} of {self.cps} monitors are not registered")
         found += [f"{count} monitors were refused: {code}" for code, count in self.nacks.items()]
         if self.lost:
             found.append(f"{self.lost} connections of monitors were lost")
         central = self.central
-        for count, what in (
-            (central.disconnected, "were DISCONNECTED for a while"),
-            (central.broken, "were BROKEN for a while"),
-            (central.not_on, "were not ON at the end"),
-        ):
+        for count, state in ((central.disconnected, "DISCONNECTED"), (central.broken, "BROKEN")):
             if count:
-                found.append(f"{count} charging points {what}")
+                found.append(f"{count} times a charging point was shown {state}")
+        if central.not_on:
+            found.append(f"{central.not_on} charging points were not ON at the end")
         found += self._of_requests()
         for spread, what, most_ms in (
             (self.accepted, "requests waited for their answer", ACCEPTED_MS_MAX),

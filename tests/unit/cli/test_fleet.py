@@ -114,7 +114,7 @@ def test_the_report_for_people_and_for_scripts() -> None:
     assert "request to ACCEPTED        p50 20 ms, p99 80.5 ms, longest 90 ms (150)" in lines
     assert "wrongly shown              0 DISCONNECTED, ? BROKEN, 2 not ON at the end" in lines
     assert lines[-1] == (
-        "Central did not keep up: 2 of 1000 monitors never registered; 2 monitors were refused:"
+        "Central did not keep up: 2 of 1000 monitors are not registered; 2 monitors were refused:"
         " full; 2 charging points were not ON at the end."
     )
     fields = as_fields(REPORT)

@@ -136,10 +136,13 @@ def test_what_is_not_for_this_fleet_changes_nothing(played: Scene) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"registered": 8}, "2 of 10 monitors never registered"),
+        ({"registered": 8}, "2 of 10 monitors are not registered"),
         ({"nacks": {"full": 2}}, "2 monitors were refused: full"),
         ({"lost": 1}, "1 connections of monitors were lost"),
-        ({"central": attrs.evolve(LOOKED, disconnected=3)}, "3 charging points were DISCONNECTED"),
+        (
+            {"central": attrs.evolve(LOOKED, disconnected=3)},
+            "3 times a charging point was shown DISCONNECTED",
+        ),
         ({"central": attrs.evolve(LOOKED, not_on=1)}, "1 charging points were not ON at the end"),
         ({"central": attrs.evolve(LOOKED, cores=0.97)}, "it used 0.97 of a core"),
         ({"finals": {"COMPLETED": 5, "FAILED": 1}}, "1 requests ended FAILED"),
