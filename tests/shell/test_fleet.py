@@ -113,7 +113,7 @@ async def test_a_fleet_lives_on_its_sockets(nursery: trio.Nursery) -> None:
     await scene.until("all_registered")
     assert scene.core.monitors.away_s > 0
     assert (loop.garbled_count, loop.dropped_count) == (0, 0)
-    loop.carry_out(scene.core.leave(now()))
+    loop.carry_out(scene.core.leave())
     await scene.until("all_left")
     nursery.cancel_scope.cancel()
 

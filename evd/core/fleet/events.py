@@ -3,7 +3,6 @@
 import attrs
 
 from evd.core.effects import Send
-from evd.core.wire.control import FromMonitor
 
 
 @attrs.frozen(slots=True)
@@ -15,10 +14,10 @@ class Dial:
 
 @attrs.frozen(slots=True)
 class Say:
-    """Send a message on the connection of this charging point's monitor."""
+    """Send a message, its JSON, on the connection of this charging point's monitor."""
 
     cp_id: str
-    message: FromMonitor
+    data: bytes
 
 
 @attrs.frozen(slots=True)

@@ -113,6 +113,12 @@ class Fleet:
             self._engines.set(cp_id, now.mono_s + phase * REPORT_S)
         return effects
 
+    def on_beat_answered(self, cp_id: str, seq: int, now: Now) -> bool:
+        """Central has acknowledged a heartbeat; False where it was none that waits: `on_answer`."""
+        is_one = self.monitors.on_beat_answered(cp_id, seq, now.mono_s)
+        self.read_count += is_one
+        return is_one
+
     def on_message(self, message: Message, now: Now) -> list[Effect]:
         """A message on Kafka; those that are not for this fleet change nothing."""
         match message:
@@ -144,10 +150,10 @@ class Fleet:
         due_s = (self.monitors.wake_at_s, self._engines.next_s, self.drivers.wake_at_s)
         return min(due_s) <= now_s
 
-    def leave(self, now: Now) -> list[Effect]:
+    def leave(self) -> list[Effect]:
         """Have all monitors say BYE, and all engines fall silent."""
         self._engines = Timers()
-        return self.monitors.leave(now.mono_s)
+        return self.monitors.leave()
 
     def _said(self, point: PlayedPoint, sends: list[Send], now: Now) -> list[Effect]:
         self._engines.set(point.cp_id, point.wake_at_s)

@@ -12,7 +12,8 @@ from evd.core.fleet.events import Dial, Effect, HangUp, Say
 from evd.core.fleet.point import PlayedPoint
 from evd.core.fleet.timers import Timers
 from evd.core.fleet.waits import Waits
-from evd.core.wire.control import Ack, Bye, FromCentral, NackCode
+from evd.core.wire import codec
+from evd.core.wire.control import Ack, FromCentral, NackCode
 
 # As a real monitor by default.
 HEARTBEAT_S: Final = 1.0
@@ -112,8 +113,8 @@ class Monitors:
             return [HangUp(cp_id)]
         self._set(monitor, Link.REGISTERING)
         self._timers.set(cp_id, now_s + UNANSWERED_MAX * HEARTBEAT_S)
-        message = monitor.point.register(now_s)
-        return [Say(cp_id, attrs.evolve(message, token=monitor.token))]
+        message = attrs.evolve(monitor.point.register(now_s), token=monitor.token)
+        return [Say(cp_id, codec.encode_control(message))]
 
     def on_answer(self, cp_id: str, answer: FromCentral, now_s: float) -> list[Effect]:
         """Central has answered one of its messages."""
@@ -130,9 +131,17 @@ class Monitors:
             return [HangUp(cp_id)]
         if monitor.link is Link.REGISTERING:
             self._on_registered(monitor, answer, now_s)
-        elif (sent_s := monitor.unanswered.pop(answer.seq, None)) is not None:
-            self.answered.add(now_s - sent_s)
+        else:
+            self.on_beat_answered(cp_id, answer.seq, now_s)
         return []
+
+    def on_beat_answered(self, cp_id: str, seq: int, now_s: float) -> bool:
+        """Central has acknowledged a heartbeat; False where none with `seq` waits for it."""
+        sent_s = self._all[cp_id].unanswered.pop(seq, None)
+        if sent_s is None:
+            return False
+        self.answered.add(now_s - sent_s)
+        return True
 
     def _on_registered(self, monitor: _Monitor, answer: Ack, now_s: float) -> None:
         self._set(monitor, Link.REGISTERED)
@@ -168,15 +177,15 @@ class Monitors:
         self._timers.set(cp_id, now_s + upper_s * (1 + monitor.phase) / 2)
         return []
 
-    def leave(self, now_s: float) -> list[Effect]:
+    def leave(self) -> list[Effect]:
         """Have all say BYE."""
         effects: list[Effect] = []
         for cp_id, monitor in self._all.items():
             self._timers.drop(cp_id)
             if monitor.link is Link.REGISTERED:
                 self._set(monitor, Link.LEAVING)
-                beat = monitor.point.heartbeat(now_s)
-                effects.append(Say(cp_id, Bye(cp_id, beat.seq, "the fleet is over")))
+                bye = monitor.point.bye("the fleet is over")
+                effects.append(Say(cp_id, codec.encode_control(bye)))
             elif monitor.link is not Link.LEFT:
                 self._set(monitor, Link.LEFT)
                 effects.append(HangUp(cp_id))
@@ -201,8 +210,8 @@ class Monitors:
         if monitor.link is Link.REGISTERING or len(monitor.unanswered) >= UNANSWERED_MAX:
             return [HangUp(cp_id), *self.on_lost(cp_id, now_s)]
         self.late.add(now_s - due_s)
-        beat = monitor.point.heartbeat(now_s)
-        monitor.unanswered[beat.seq] = now_s
+        seq, beat = monitor.point.beat(now_s)
+        monitor.unanswered[seq] = now_s
         self.said_count += 1
         # From its own time on, so that a late beat does not make them fewer; none is made up for.
         next_s = due_s + monitor.heartbeat_s

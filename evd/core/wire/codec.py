@@ -213,7 +213,12 @@ def structure_monitor(fields: Mapping[str, Any]) -> MonitorMessage:
 
 def decode_central(raw: bytes) -> FromCentral:
     """Central's answer, or `BadMessage`."""
-    return _structure_typed(CENTRAL_ANSWERS, load_object(raw))
+    return structure_central(load_object(raw))
+
+
+def structure_central(fields: Mapping[str, Any]) -> FromCentral:
+    """Central's answer, from an object that is read already; or `BadMessage`."""
+    return _structure_typed(CENTRAL_ANSWERS, fields)
 
 
 def decode_health(raw: bytes) -> Ping | Pong:

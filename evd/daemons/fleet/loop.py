@@ -53,9 +53,8 @@ class Loop:
             match effect:
                 case Send(topic, key, message):
                     self.dropped_count += not self._send(topic, key, message)
-                case Say(cp_id, said):
-                    # A connection that takes no more is told as lost when it is next read.
-                    if not self._crowd.say(cp_id, codec.encode_control(said)):
+                case Say(cp_id, data):
+                    if not self._crowd.say(cp_id, data):
                         self.carry_out(self._core.on_lost(cp_id, now()))
                 case Dial(cp_id):
                     self._to_dial.send_nowait(cp_id)
@@ -94,7 +93,12 @@ class Loop:
 
     def _take(self, cp_id: str, frame: bytes | BadFrame, moment: Now) -> None:
         try:
-            answer = codec.decode_central(b"" if isinstance(frame, BadFrame) else frame)
+            fields = codec.load_object(b"" if isinstance(frame, BadFrame) else frame)
+            # Nearly all that comes in: taken without a look at the fields that it may have.
+            seq = fields.get("seq") if fields.get("type") == "ACK" else None
+            if type(seq) is int and self._core.on_beat_answered(cp_id, seq, moment):
+                return
+            answer = codec.structure_central(fields)
         except codec.BadMessage:
             self.garbled_count += 1
             return

@@ -139,7 +139,7 @@ async def _end(core: Fleet, loop: Loop, tell: Callable[[str], None]) -> None:
             tell(f"not all sessions have ended within {QUIET_S_MAX:g} s")
         # The last report says that nothing is unconfirmed.
         await trio.sleep(REPORT_S)
-    loop.carry_out(core.leave(now()))
+    loop.carry_out(core.leave())
     await _until(lambda: core.monitors.left_count == core.plan.cps, BYE_S_MAX)
 
 

@@ -1,5 +1,7 @@
 """A whole played fleet against Central's own core."""
 
+from typing import cast
+
 import attrs
 import pytest
 
@@ -9,6 +11,8 @@ from evd.core.fleet.events import Dial, Effect, HangUp, Say
 from evd.core.fleet.fleet import Fleet
 from evd.core.fleet.plan import plan_of
 from evd.core.fleet.report import Looked, Report, report_of
+from evd.core.wire import codec
+from evd.core.wire.control import FromMonitor
 from evd.core.wire.messages import UPDATES, Beacon, Command, DriverUpdate
 from tests.unit.central.network import Network
 
@@ -43,8 +47,9 @@ class Scene:
                     self.network.tell(effect.message)  # type: ignore[arg-type]
                 case Dial(cp_id):
                     self.do(self.fleet.on_dialed(cp_id, now))
-                case Say(cp_id, message):
-                    self.network.tell(MonitorSaid(self.numbers[cp_id], message))
+                case Say(cp_id, data):
+                    said = cast(FromMonitor, codec.structure_monitor(codec.load_object(data)))
+                    self.network.tell(MonitorSaid(self.numbers[cp_id], said))
                 case HangUp(cp_id):
                     self.network.tell(MonitorLeft(self.numbers[cp_id]))
         self._listen()
@@ -113,7 +118,7 @@ def test_a_fleet_leaves_nothing_behind() -> None:
     scene.run(5)
     assert scene.fleet.is_quiet
     assert scene.fleet.charging_count == 0
-    scene.do(scene.fleet.leave(scene.network.now))
+    scene.do(scene.fleet.leave())
     assert scene.fleet.monitors.left_count == CPS
     for cp_id in scene.fleet.plan.cp_ids:
         view = scene.network.view(cp_id)

@@ -3,6 +3,7 @@
 from evd.core.fleet.events import Dial, Effect, HangUp, Say
 from evd.core.fleet.monitors import DELAY_S_MAX, Monitors
 from evd.core.fleet.point import PlayedPoint
+from evd.core.wire import codec
 from evd.core.wire.control import Ack, Bye, Heartbeat, Nack, NackCode, Register
 
 NAMES = ("A", "B")
@@ -22,7 +23,8 @@ class Scene:
         """Note what is done."""
         for effect in effects:
             match effect:
-                case Say(_, message):
+                case Say(_, data):
+                    message = codec.structure_monitor(codec.load_object(data))
                     assert isinstance(message, Register | Heartbeat | Bye)
                     self.said.append(message)
                 case Dial(cp_id):
@@ -131,7 +133,7 @@ def test_all_say_bye() -> None:
     scene.do(scene.monitors.dial(NAMES))
     scene.do(scene.monitors.on_dialed("A", 0.0))
     scene.answer(0.0)
-    scene.do(scene.monitors.leave(1.0))
+    scene.do(scene.monitors.leave())
     assert isinstance(scene.said[-1], Bye)
     assert scene.hung_up == ["B"]
     assert scene.monitors.left_count == 1

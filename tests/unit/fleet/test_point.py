@@ -1,9 +1,12 @@
 """A charging point that is played, against Central's own core."""
 
+import attrs
+
 from evd.core.central.events import MonitorSaid
 from evd.core.central.views import CpView
 from evd.core.effects import Send
 from evd.core.fleet.point import PlayedPoint
+from evd.core.wire import codec
 from evd.core.wire.messages import (
     COMMANDS,
     STATUS,
@@ -110,3 +113,17 @@ def test_a_stop_ends_a_played_session() -> None:
     assert scene.network.session().settled
     (last,) = [each.message for each in scene.sent if each.topic == STATUS][-1:]
     assert isinstance(last, CpStatus) and last.unconfirmed == 0
+
+
+def test_a_quick_beat_is_a_heartbeat() -> None:
+    """Proves: the message that is made unchecked says what a checked one says, in a session too."""
+    scene = Scene()
+    scene.run(3)
+    for is_charging in (False, True):
+        assert scene.point.is_charging is is_charging
+        now_s = scene.network.clock_s
+        seq, data = scene.point.beat(now_s)
+        message = codec.structure_monitor(codec.load_object(data))
+        assert message == attrs.evolve(scene.point.heartbeat(now_s), seq=seq)
+        scene.network.ask()
+        scene.run(2)
