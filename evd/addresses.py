@@ -5,12 +5,14 @@ Each function raises ValueError with the reason.
 
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 PORT_MAX: Final = 65_535
+# A client tries one server after the other, and comes back to the first after a round of all.
+SERVERS_MAX: Final = 8
 
 _LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME: Final = re.compile(rf"(?=.{{1,254}}\Z){_LABEL}(\.{_LABEL})*\.?")
@@ -19,7 +21,7 @@ _NUMBER: Final = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 # After the % of an address such as fe80::1%eth0.
 _ZONE: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _USER: Final = re.compile(r"[^:/]*(:[^@]*)?@")
-_PORT_SUFFIXES: Final = {"http": ":80", "https": ":443"}
+_PORTS: Final = {"http": 80, "https": 443}
 
 
 def host(text: str) -> str:
@@ -112,6 +114,48 @@ def bootstrap(text: str) -> str:
     return ",".join(f"{bracketed(name)}:{port}" for name, port in found)
 
 
+def servers(text: str) -> tuple[str, ...]:
+    """Hosts, each with its port or without one, with commas between them: `a,b:9998,[::1]:9998`."""
+    return _several(text, _server)
+
+
+def _server(text: str) -> str:
+    # Without brackets all of an IPv6 address is the address, and none of it a port.
+    name, port = (text, None) if is_address(text) else host_and_port(text)
+    return bracketed(name) if port is None else f"{bracketed(name)}:{port}"
+
+
+def with_port(server: str, port: int) -> str:
+    """The `host:port` of a server that may name its port itself."""
+    name, own = host_and_port(server)
+    return f"{bracketed(name)}:{own or port}"
+
+
+def _several(text: str, one: Callable[[str], str]) -> tuple[str, ...]:
+    parts = [each.strip() for each in text.split(",")]
+    if len(parts) > 1 and "" in parts:
+        raise ValueError("must have an address before and after each comma")
+    if len(parts) > SERVERS_MAX:
+        raise ValueError(f"must be {SERVERS_MAX} addresses at the most")
+    found = tuple(map(one, parts))
+    check_once(found)
+    return found
+
+
+def check_once(addresses: Sequence[str]) -> None:
+    """Raise ValueError where two of these servers are the same, however they are written."""
+    if len({*map(_identity, addresses)}) < len(addresses):
+        raise ValueError("must name each address once")
+
+
+def _identity(text: str) -> tuple[str, str, int | None, str]:
+    scheme, _, rest = text.rpartition("://")
+    authority, _, path = rest.partition("/")
+    name, port = host_and_port(authority)
+    shown = str(ip_address(name)) if is_address(name) else name.lower().removesuffix(".")
+    return scheme, shown, port or _PORTS.get(scheme), path
+
+
 def url(text: str) -> str:
     """An HTTP URL without a query, its last slashes taken away."""
     _split(text)
@@ -131,7 +175,7 @@ def _origin(text: str) -> str:
     # A browser writes an address in its short form, and leaves out the port of the scheme.
     short = bracketed(str(ip_address(name))) if ":" in name else name.lower()
     origin = f"{parts.scheme}://{short}" + (f":{port}" if port else "")
-    return origin.removesuffix(_PORT_SUFFIXES[parts.scheme])
+    return origin.removesuffix(f":{_PORTS[parts.scheme]}")
 
 
 def _split(text: str) -> SplitResult:
@@ -142,7 +186,7 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
     except ValueError:
         raise ValueError("must have an IPv6 address in its brackets") from None
-    if parts.scheme not in _PORT_SUFFIXES:
+    if parts.scheme not in _PORTS:
         raise ValueError("must be an address such as http://host:8000")
     if "@" in parts.netloc:
         raise ValueError("must have no user and no password")

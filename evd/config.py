@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from evd import addresses
 from evd.adapters.files.regular_file import open_regular
 from evd.core.driver.requests_file import RequestLine, RequestsFileError, parse_requests
 from evd.flags import (
@@ -36,6 +37,7 @@ from evd.flags import (
     PORT,
     PORT_OR_OFF,
     RATE,
+    SERVERS,
     SESSION_DURATION,
     SWITCH,
     URL,
@@ -244,8 +246,15 @@ class MonitorConfig(StatefulConfig, WatchedConfig):
     cp_id: str = flag(CP_ID, "the charging point that this watches")
     cp_e_host: str = flag(HOST, "the engine's host", default="127.0.0.1")
     cp_e_port: int = flag(PORT, "the engine's health port", default=8001)
-    central_host: str = flag(HOST, "Central's host", default="127.0.0.1")
-    central_port: int = flag(PORT, "Central's port for monitors", default=9999)
+    central_host: tuple[str, ...] = flag(
+        SERVERS,
+        "Central's host; several are tried in turn, first the one that served last",
+        shown="127.0.0.1",
+        default=("127.0.0.1",),
+    )
+    central_port: int = flag(
+        PORT, "Central's port for monitors, where --central-host names none", default=9999
+    )
     tls_ca: Path | None = flag(PATH, _TLS_CA_TEXT, default=None)
     token_file: Path | None = flag(PATH, "its token for Central, 0600", default=None)
     health_interval_s: float = flag(DURATION, "between two health checks", default=1.0)
@@ -253,6 +262,11 @@ class MonitorConfig(StatefulConfig, WatchedConfig):
     reconnect_delay_max_s: float = flag(
         DURATION, "at the most between two attempts to reach Central", default=2.0
     )
+
+    @property
+    def centrals(self) -> tuple[str, ...]:
+        """Each Central as `host:port`."""
+        return tuple(addresses.with_port(each, self.central_port) for each in self.central_host)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -318,7 +332,12 @@ def engine_config(argv: Sequence[str], env: Mapping[str, str]) -> EngineConfig:
 
 def monitor_config(argv: Sequence[str], env: Mapping[str, str]) -> MonitorConfig:
     """A monitor's configuration; ConfigError names what is wrong."""
-    return MonitorConfig(**_with_state_dir(MonitorConfig, argv, env, "monitor", "cp_id"))
+    config = MonitorConfig(**_with_state_dir(MonitorConfig, argv, env, "monitor", "cp_id"))
+    try:
+        addresses.check_once(config.centrals)
+    except ValueError as error:
+        raise ConfigError(f"--central-host: {error}, also one without a port") from None
+    return config
 
 
 def driver_config(argv: Sequence[str], env: Mapping[str, str]) -> DriverConfig:

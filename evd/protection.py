@@ -123,10 +123,8 @@ def _no_auth(config: HttpConfig) -> Iterator[str]:
 def _check_monitor(config: MonitorConfig) -> None:
     if config.token_file is None or config.tls_ca is not None:
         return
-    for flag, host in (
-        ("--central-host", config.central_host),
-        ("--cp-e-host", config.cp_e_host),
-    ):
+    centrals = [("--central-host", host_and_port(each)[0]) for each in config.centrals]
+    for flag, host in (*centrals, ("--cp-e-host", config.cp_e_host)):
         if not is_loopback(host):
             raise ConfigError(
                 f"--tls-ca: is required with --token-file: {flag} {host} is beyond loopback, and no"

@@ -3,18 +3,24 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import attrs
 import trio
 
-from evd.adapters.tcp import serve_framed
-from evd.core.wire.control import Bye, Heartbeat, Register
+from evd.adapters.files.last_served import read_last_served
+from evd.adapters.tcp import FramedStream, serve_framed
+from evd.core.wire import codec
+from evd.core.wire.control import Bye, Heartbeat, MonitorMessage, Nack, NackCode, Register
+from evd.core.wire.framing import BadFrame
+from tests.network.pairs import eventually
 from tests.network.peers import Central, answer_pings
+from tests.network.processes import free_port
 
 PROGRAM = str(Path(sys.executable).with_name("evd-monitor"))
 BOUND_S = 20.0
@@ -129,3 +135,60 @@ async def test_an_identity_that_cannot_be_kept(tmp_path: Path) -> None:
         assert process.returncode == 2
         assert log.startswith("evd-monitor: --state-dir: ")
         assert os.linesep not in log.rstrip()
+
+
+@contextlib.asynccontextmanager
+async def standing_by() -> AsyncIterator[tuple[int, list[MonitorMessage]]]:
+    """The port of a Central that stands by, and what it was told."""
+    heard: list[MonitorMessage] = []
+
+    async def refuse(stream: FramedStream) -> None:
+        for frame in await stream.receive():
+            assert not isinstance(frame, BadFrame)
+            heard.append(codec.structure_monitor(codec.load_object(frame)))
+            code, reason = NackCode.STANDING_BY, "standing by for a:8000"
+            await stream.send(codec.encode_control(Nack(heard[-1].seq, reason, code=code)))
+
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await nursery.start(serve_framed, listeners, refuse)
+        yield listeners[0].socket.getsockname()[1], heard
+        nursery.cancel_scope.cancel()
+
+
+@contextlib.contextmanager
+def silent_port() -> Iterator[int]:
+    """A port whose dials are not answered: its queue of connections is full."""
+    with socket.socket() as listener, contextlib.ExitStack() as queued:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(2):
+            filler = queued.enter_context(socket.socket())
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+async def test_it_finds_the_central_that_serves(tmp_path: Path) -> None:
+    """Proves: of an address that refuses, one that is silent, one that stands by and one that
+    serves the program finds the last, begins with it after a SIGKILL, and where its file is broken
+    begins anew; a standby is told a REGISTER alone."""
+    async with peers() as found, standing_by() as (standby_port, told):
+        with silent_port() as silent:
+            ports = (free_port(), silent, standby_port, found.central_port)
+            addresses = [f"127.0.0.1:{port}" for port in ports]
+            hosts = ",".join(addresses)
+            for content, is_direct in ((None, False), (None, True), ("\0broken", False)):
+                if content is not None:
+                    (tmp_path / "last_served").write_text(content)
+                told.clear()
+                found.central.heard.clear()
+                async with started(tmp_path, found, "--central-host", hosts) as process:
+                    await found.central.hear(Heartbeat)
+                    assert (told == []) is is_direct
+                    assert all(type(each) is Register for each in told)
+                    await eventually(
+                        lambda: read_last_served(tmp_path) == hosts.rpartition(",")[2], 10
+                    )
+                    process.kill()

@@ -36,7 +36,7 @@ class Place:
     open: bool = True
     streams: list[FramedStream] = attrs.field(factory=list)
 
-    async def dial(self) -> FramedStream:
+    async def dial(self, _: str) -> FramedStream:
         await trio.lowlevel.checkpoint()
         if not self.open:
             raise DialRefused("nothing listens there")

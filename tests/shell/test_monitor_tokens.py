@@ -58,5 +58,5 @@ async def test_a_token_is_read_again_at_each_dial_of_central(tmp_path: Path) -> 
     path.write_text(new)
     assert peers.tokens().central == old
     with pytest.raises(DialFailed):
-        await peers.dialers()[Peer.CENTRAL]()
+        await peers.dialers()[Peer.CENTRAL](config.centrals[0])
     assert peers.tokens().central == new

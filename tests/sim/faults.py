@@ -357,7 +357,9 @@ class Storm:
         if self.network.extras:
             return False
         engine = self._any_engine()
-        monitor = MonitorPart(self.world, "Second", engine, self.network.central, "instance-second")
+        monitor = MonitorPart(
+            self.world, "Second", engine, [self.network.central], "instance-second"
+        )
         monitor.token = self.network.monitors[self.network.engines.index(engine)].token
         return self._add(monitor, self._span_s(4.0, 20.0))
 

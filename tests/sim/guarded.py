@@ -76,7 +76,7 @@ class Guard:
     def send_stranger(self, rng: random.Random, stays_s: float) -> bool:
         """Let somebody without a right token register for a charging point."""
         engine, central = rng.choice(self.network.engines), self.network.central
-        stranger = Stranger(self.world, "Stranger", engine, central, "instance-stranger")
+        stranger = Stranger(self.world, "Stranger", engine, [central], "instance-stranger")
         stranger.host = "host-x"
         stranger.token = rng.choice([None, new_token(Role.MONITOR, bytes([255] * 32))])
         self.world.tell("fault", f"a stranger registers for {engine.cp_id}")

@@ -42,7 +42,7 @@ class Network:
         self.central = CentralPart(world, self.broker, "Central", "host-c", self.store)
         self.engines = [self._engine(number) for number in range(1, world.mix.points + 1)]
         self.monitors = [
-            MonitorPart(world, f"Monitor{n}", engine, self.central, f"instance-{n}")
+            MonitorPart(world, f"Monitor{n}", engine, [self.central], f"instance-{n}")
             for n, engine in enumerate(self.engines, 1)
         ]
         self.drivers = [self._driver(number) for number in (1, 2)]

@@ -1,6 +1,6 @@
 """A monitor in the simulation: the steps of its daemon, on simulated connections and the heap."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 
@@ -14,6 +14,7 @@ from evd.core.monitor.events import (
     Effect,
     Event,
     Finish,
+    KeepAddress,
     Lost,
     Peer,
     StopAsked,
@@ -34,27 +35,38 @@ RECONNECT_DELAY_S_MAX = 2.0
 
 
 class MonitorPart(Process):
-    """One monitor; `target` is the engine at the port that it was told, None for nobody."""
+    """One monitor; `target` is the engine at the port that it was told, None for nobody.
+
+    It knows each of `centrals` by its name, as if that were an address.
+    """
 
     def __init__(
-        self, world: World, name: str, engine: EnginePart, central: CentralPart, instance_id: str
+        self,
+        world: World,
+        name: str,
+        engine: EnginePart,
+        centrals: Sequence[CentralPart],
+        instance_id: str,
     ) -> None:
         super().__init__(world, name, engine.host)
         self.engine = engine
         self.target: EnginePart | None = engine
-        self.central = central
+        self.centrals = {central.name: central for central in centrals}
         self.instance_id = instance_id
+        # On its disk, as the id is.
+        self.last_served: str | None = None
         # The content of its token file, read anew for each REGISTER.
         self.token: str | None = None
 
     def boot(self) -> None:
         """A process begins: nothing is in its memory."""
         settings = MonitorSettings(
-            self.engine.cp_id, HEALTH_INTERVAL_S, FAILURE_THRESHOLD, RECONNECT_DELAY_S_MAX
+            *(self.engine.cp_id, HEALTH_INTERVAL_S, FAILURE_THRESHOLD, RECONNECT_DELAY_S_MAX),
+            centrals=tuple(self.centrals),
         )
         self._connections: dict[Peer, Connection] = {}
         self._dialed: dict[Peer, int] = {}
-        self._core = Monitor(settings, self.instance_id)
+        self._core = Monitor(settings, self.instance_id, self.last_served)
         self._tick_number = 0
         self._may_end = False
         self._carry_out_all(self._core.start(self.now()))
@@ -88,15 +100,17 @@ class MonitorPart(Process):
                 self._dialed.pop(peer, None)
                 if connection is not None:
                     connection.close(0)
-            case Dial(peer, number):
+            case Dial(peer, number, address):
                 self._dialed[peer] = number
                 delay_s = 0.001 if peer is Peer.ENGINE else self.world.soon_s()
-                self.later(delay_s, self._dial, peer, number)
+                self.later(delay_s, self._dial, peer, number, address)
             case SendFrame(peer, data):
                 if peer is Peer.CENTRAL:
                     self.risk()
                     data = self._with_token(data)
                 self._send(peer, data)
+            case KeepAddress(address):
+                self.last_served = address
             case CountCheck():
                 pass
             case Note():
@@ -118,14 +132,14 @@ class MonitorPart(Process):
         if connection is not None:
             connection.send(0, raw)
 
-    def _dial(self, peer: Peer, number: int) -> None:
+    def _dial(self, peer: Peer, number: int, address: str) -> None:
         if self._dialed.get(peer) != number:
             # This dial was given up.
             return
         if peer is Peer.ENGINE:
             self._dial_engine(number)
         else:
-            self._dial_central(number)
+            self._dial_central(number, self.centrals[address])
 
     def _dial_engine(self, number: int) -> None:
         target = self.target
@@ -135,8 +149,8 @@ class MonitorPart(Process):
         else:
             self._connect(Peer.ENGINE, number, target, target.accept)
 
-    def _dial_central(self, number: int) -> None:
-        central, passes = self.central, self.world.passes
+    def _dial_central(self, number: int, central: CentralPart) -> None:
+        passes = self.world.passes
         if not (passes(self.host, central.host) and passes(central.host, self.host)):
             # Nobody answers; the core has its own bound for that.
             return

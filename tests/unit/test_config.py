@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evd.addresses import bracketed
 from evd.config import (
     BrokerConfig,
     CentralConfig,
@@ -159,6 +160,15 @@ def test_systemd_hands_over_the_databases_address(tmp_path: Path) -> None:
         ("driver", "--http-hosts", "Grid.example., ::1,plant", ("Grid.example.", "::1", "plant")),
         *(("central", "--db-url", url, url) for url in DATABASES),
         ("central", "--restart-grace", "0", 0.0),
+        ("monitor", "--central-host", "a", ("a",)),
+        ("monitor", "--central-host", "::1", ("[::1]",)),
+        ("monitor", "--central-host", "a, b:9998,[::1]:1", ("a", "b:9998", "[::1]:1")),
+        (
+            "monitor",
+            "--central-host",
+            "a,a:1,[::1],[fe80::1%eth0]",
+            ("a", "a:1", "[::1]", "[fe80::1%eth0]"),
+        ),
         ("driver", "--central-url", "http://[::1]:8000/", "http://[::1]:8000"),
         ("driver", "--central-url", "https://central.example.", "https://central.example."),
         ("driver", "--central-url", "https://c.example/evd/", "https://c.example/evd"),
@@ -197,6 +207,11 @@ BAD = [
     ("central", "--http-host", ["1.2.3", "256.0.0.1", "127.0.0.1.", "0x7f000001", "127.1", "."]),
     ("central", "--listen-host", ["h\u00f6st", "a,b", "a@b", "a:80", "\u0661.0.0.1", " a", "a\n"]),
     ("engine", "--metrics-host", ["::ffff:1.2.3", "12345::", "::g", "1.2.3.4:80", "*"]),
+    ("monitor", "--central-host", ["", ",", "a,", ",a", "a,,b", "a b", "http://a", "a/b"]),
+    ("monitor", "--central-host", ["a:0", "a:65536", "a:x", "a:", "a,b:", ":1", "a:1:2", "u@a"]),
+    ("monitor", "--central-host", ["[::1", "[a]", "[]", "[::1]x", "::1:99999", "1.2.3"]),
+    ("monitor", "--central-host", ["a,a", "a,b,A", "a.,a", "::1,[0:0::1]", "a:1,A:1"]),
+    ("monitor", "--central-host", [",".join(f"h{number}" for number in range(9))]),
     ("monitor", "--reconnect-delay-max", ["0", "inf"]),
     ("central", "--heartbeat-timeout", ["0", "-1", "nan", "inf", "soon", " 3"]),
     ("central", "--restart-grace", ["-1", "nan", "inf"]),
@@ -245,6 +260,45 @@ def test_bad_values_name_the_flag_or_the_variable(name: str, flag: str, text: st
         without = [] if flag in required else required
         with pytest.raises(ConfigError, match=f"^{variable}: "):
             parse(without, {variable: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a,,b", "must have an address before and after each comma, not 'a,,b'"),
+        ("a,b,A.", "must name each address once, not 'a,b,A.'"),
+        ("a,b:x", "must have a number as its port, not 'a,b:x'"),
+        ("a:9998,a", "must name each address once, also one without a port"),
+    ],
+)
+def test_a_wrong_list_of_centrals_is_one_sentence(text: str, says: str) -> None:
+    """Proves: the flag of several addresses says what is wrong with them, and which flag it is."""
+    flags = ["--cp-id", "CP-001", "--central-port", "9998", "--central-host", text]
+    with pytest.raises(ConfigError) as caught:
+        monitor_config(flags, {})
+    assert str(caught.value) == f"--central-host: {says}"
+
+
+_HOSTS = st.sampled_from(["a", "b.example", "10.0.0.1", "::1", "fe80::1%eth0"])
+_PORTS = st.one_of(st.none(), st.integers(1, 65_535))
+
+
+@given(st.lists(st.tuples(_HOSTS, _PORTS), min_size=1, max_size=8), st.integers(1, 65_535))
+def test_each_central_of_a_list_has_its_port(
+    given_hosts: list[tuple[str, int | None]], port: int
+) -> None:
+    """Proves: an address without a port has that of --central-port, in the order that was given;
+    two that come to the same are refused."""
+    texts = [
+        name if number is None else f"{bracketed(name)}:{number}" for name, number in given_hosts
+    ]
+    expected = [f"{bracketed(name)}:{number or port}" for name, number in given_hosts]
+    flags = [*PARSERS["monitor"][1], f"--central-port={port}", "--central-host", ",".join(texts)]
+    if len({*expected}) < len(expected):
+        with pytest.raises(ConfigError, match=r"^--central-host: must name each"):
+            monitor_config(flags, {})
+    else:
+        assert monitor_config(flags, {}).centrals == tuple(expected)
 
 
 def test_a_state_directory_that_no_address_can_hold() -> None:

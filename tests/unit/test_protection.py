@@ -89,6 +89,11 @@ def test_a_name_is_loopback_by_all_of_its_addresses(addresses: list[str], is_her
         ),
         ("monitor", (f"--central-host={THERE}",)),
         ("monitor", (f"--central-host={THERE}", "--token-file=t", "--tls-ca=c")),
+        (
+            "monitor",
+            (f"--central-host=127.0.0.1,{THERE}:9998,[::1]", "--token-file=t", "--tls-ca=c"),
+        ),
+        ("monitor", ("--central-host=127.0.0.1,[::1]:9998", "--token-file=t")),
         ("monitor", ("--token-file=t",)),
         ("driver", (f"--central-url=http://{THERE}:8000",)),
         ("driver", (f"--central-url=https://{THERE}:8000", "--token-file=t")),
@@ -148,6 +153,7 @@ def test_a_port_beyond_loopback_needs_its_whole_protection(
         ("central", ("--tls-cert=c",), "--tls-key"),
         ("engine", ("--tls-key=k",), "--tls-cert"),
         ("monitor", (f"--central-host={THERE}", "--token-file=t"), "--tls-ca"),
+        ("monitor", (f"--central-host=127.0.0.1,{THERE}:9", "--token-file=t"), "--tls-ca"),
         ("monitor", (f"--cp-e-host={THERE}", "--token-file=t"), "--tls-ca"),
         ("driver", (f"--central-url=http://{THERE}:8000", "--token-file=t"), "--central-url"),
         (

@@ -36,6 +36,7 @@ from evd.adapters.supervisor.unit_states import (
     status_of,
     unit_of,
 )
+from evd.addresses import bracketed, host_and_port, servers
 
 ETC: Final = Path("/etc/evd")
 UNITS: Final = Path("/etc/systemd/system")
@@ -320,7 +321,7 @@ class Systemd:
                 return url
             if host := program.environment.get("CP_MONITOR_CENTRAL_HOST"):
                 scheme = "http" if self.central_ca() is None else "https"
-                return f"{scheme}://{host}:{_CENTRAL_HTTP_PORT}"
+                return f"{scheme}://{_first_host(host)}:{_CENTRAL_HTTP_PORT}"
         return None
 
     def central_ca(self) -> Path | None:
@@ -423,3 +424,12 @@ def _is_of_another_release(python: Path) -> bool:
     """Whether a process was started from a release that is no longer the present one."""
     releases = RELEASE.parent / "releases"
     return releases in python.parents and RELEASE.resolve() not in python.parents
+
+
+def _first_host(central_hosts: str) -> str:
+    """The host of the first Central that a monitor dials."""
+    try:
+        name, _ = host_and_port(servers(central_hosts)[0])
+    except ValueError as error:
+        raise SupervisorFailed(f"CP_MONITOR_CENTRAL_HOST {error}.") from None
+    return bracketed(name)

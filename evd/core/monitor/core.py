@@ -1,7 +1,7 @@
 """A charging point's monitor: asks its engine, tells Central, and serves nobody.
 
 It is the only source of the engine's health.  Only its `instance_id` must survive its crash; the
-next process asks anew for the rest.
+next process asks anew for the rest.  The address at which Central served last may survive it.
 """
 
 import math
@@ -23,6 +23,7 @@ from evd.core.monitor.events import (
     Ticked,
 )
 from evd.core.monitor.report import DIAL_S, TLS_DIAL_S, CentralReport
+from evd.core.monitor.rounds import ANSWER_S, Rounds
 from evd.core.stall import StallWatch
 
 # The core notices a stop of its process only if it is told the time often enough.
@@ -39,12 +40,26 @@ class MonitorSettings:
     reconnect_delay_max_s: float
     # Whether Central is dialed by TLS, whose handshake takes longer.
     is_central_tls: bool = False
+    # The addresses of all Centrals, of which one serves, as the log names them.
+    centrals: tuple[str, ...] = ("127.0.0.1:9999",)
+
+    @property
+    def dial_s(self) -> float:
+        """For one dial of Central, the handshake in it."""
+        if self.is_central_tls:
+            return TLS_DIAL_S
+        return ANSWER_S if len(self.centrals) > 1 else DIAL_S
 
 
 class Monitor:
-    """Events in, effects out, in the order in which they must happen."""
+    """Events in, effects out, in the order in which they must happen.
 
-    def __init__(self, settings: MonitorSettings, instance_id: str) -> None:
+    `last_served` is the address of the Central that served last, None where nobody knows.
+    """
+
+    def __init__(
+        self, settings: MonitorSettings, instance_id: str, last_served: str | None = None
+    ) -> None:
         self.cp_id = settings.cp_id
         self._stall = StallWatch()
         self.checks = EngineChecks(
@@ -55,7 +70,8 @@ class Monitor:
             instance_id,
             settings.reconnect_delay_max_s,
             self.checks,
-            TLS_DIAL_S if settings.is_central_tls else DIAL_S,
+            Rounds(settings.centrals, settings.reconnect_delay_max_s, last_served),
+            settings.dial_s,
         )
         self._wake_at_s = -math.inf
 

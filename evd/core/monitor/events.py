@@ -89,10 +89,14 @@ class CheckResult(StrEnum):
 
 @attrs.frozen(slots=True)
 class Dial:
-    """Connect to `peer`; the connection before is closed first, and nothing more heard of it."""
+    """Connect to `peer`; the connection before is closed first, and nothing more heard of it.
+
+    `address` is one of Central's, `host:port`; an engine has one place alone.
+    """
 
     peer: Peer
     connection: int
+    address: str = ""
 
 
 @attrs.frozen(slots=True)
@@ -117,6 +121,13 @@ class TellCentral:
 
 
 @attrs.frozen(slots=True)
+class KeepAddress:
+    """Remember over a restart that Central serves at `address`; a loss of it costs nothing."""
+
+    address: str
+
+
+@attrs.frozen(slots=True)
 class CountCheck:
     """Count a health check that ended."""
 
@@ -128,4 +139,4 @@ class Finish:
     """End the process: nothing is left to do."""
 
 
-Effect = Dial | Close | SendPing | TellCentral | CountCheck | Note | Finish
+Effect = Dial | Close | SendPing | TellCentral | KeepAddress | CountCheck | Note | Finish

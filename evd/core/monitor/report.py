@@ -13,7 +13,6 @@ from typing import Any
 import attrs
 
 from evd.core.effects import Level, Note
-from evd.core.monitor.backoff import Backoff
 from evd.core.monitor.checks import EngineChecks
 from evd.core.monitor.events import (
     CentralAnswered,
@@ -22,10 +21,12 @@ from evd.core.monitor.events import (
     Dial,
     Effect,
     Finish,
+    KeepAddress,
     Lost,
     Peer,
     TellCentral,
 )
+from evd.core.monitor.rounds import Rounds
 from evd.core.wire.control import (
     Ack,
     Bye,
@@ -50,7 +51,6 @@ DIAL_S = 1.0
 TLS_DIAL_S = 6.0
 BYE_S = 0.5
 UNANSWERED_HEARTBEATS = 3
-DELAY_S_MIN = 0.2
 # All lines about Central share one bound.
 ABOUT = "Central"
 REMIND_S = 30.0
@@ -88,13 +88,18 @@ class CentralReport:
         instance_id: str,
         delay_max_s: float,
         checks: EngineChecks,
-        dial_s: float = DIAL_S,
+        rounds: Rounds,
+        dial_s: float,
     ) -> None:
         self._cp_id = cp_id
         self._dial_s_max = dial_s
         self._instance_id = instance_id
         self._delay_max_s = delay_max_s
         self._checks = checks
+        self._rounds = rounds
+        self._kept: str | None = None
+        # Why no address of this round could be used.
+        self._failures: list[str] = []
         self.central_id: str | None = None
         self._link = _Link.CLOSED
         self._connection = 0
@@ -103,7 +108,6 @@ class CentralReport:
         self._told = _Told(None, (None, None, None), ())
         self._told_s = self._deadline_s = self._dial_s = -math.inf
         self._heartbeat_s = HEARTBEAT_S
-        self._backoff = Backoff(min(DELAY_S_MIN, delay_max_s), delay_max_s)
         # The time of the last log line that Central can't be reached; None while it can.
         self._reminded_s: float | None = None
 
@@ -161,13 +165,11 @@ class CentralReport:
             yield from self._finish()
         elif self._link is _Link.REGISTERED:
             self._close_working(now_s)
-            yield Note(
-                Level.WARNING,
-                f"Connection to Central lost: {event.reason}; dialing again",
-                about=ABOUT,
-            )
+            yield self._dialing_again(f"Connection to Central lost: {event.reason}")
         else:
-            yield from self._fail(event.reason, now_s)
+            # A dial that failed names the address itself.
+            where = f"{self._rounds.address}: " if self._link is _Link.REGISTERING else ""
+            yield from self._fail(where + event.reason, now_s)
 
     def on_answer(self, event: CentralAnswered, now_s: float) -> Iterator[Effect]:
         """Go by an ACK or a NACK of the present connection."""
@@ -222,7 +224,8 @@ class CentralReport:
         self._connection += 1
         self._link = _Link.DIALING
         self._deadline_s = now_s + self._dial_s_max
-        return Dial(Peer.CENTRAL, self._connection)
+        self._rounds.on_dial(now_s)
+        return Dial(Peer.CENTRAL, self._connection, self._rounds.address)
 
     def _give_up(self, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
@@ -230,11 +233,11 @@ class CentralReport:
             return
         yield Close(Peer.CENTRAL)
         if self._link is _Link.DIALING:
-            yield from self._fail(f"no connection within {self._dial_s_max:g} s", now_s)
+            where = f" to {self._rounds.address}" if self._rounds.several else ""
+            yield from self._fail(f"no connection{where} within {self._dial_s_max:g} s", now_s)
         else:
             self._close_working(now_s)
-            silence = f"Central has not answered for {self._patience_s:g} s"
-            yield Note(Level.WARNING, f"{silence}; dialing again", about=ABOUT)
+            yield self._dialing_again(f"Central has not answered for {self._patience_s:g} s")
 
     def _on_ack(self, ack: Ack, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
@@ -248,10 +251,19 @@ class CentralReport:
         self._deadline_s = now_s + self._patience_s
         if self._link is _Link.REGISTERING and ack.seq == self._registered_seq:
             self._link = _Link.REGISTERED
-            self._backoff.reset()
-            self._reminded_s = None
-            new = ", which has a new id" if changed else ""
-            yield Note(Level.INFO, f"Registered with Central {ack.central_id}{new}", about=ABOUT)
+            yield from self._on_registered(", which has a new id" if changed else "")
+
+    def _on_registered(self, new: str) -> Iterator[Effect]:
+        self._rounds.on_served()
+        self._reminded_s = None
+        self._failures.clear()
+        address = self._rounds.address
+        where = f" at {address}" if self._rounds.several else ""
+        text = f"Registered with Central {self.central_id}{where}{new}"
+        yield Note(Level.INFO, text, about=ABOUT)
+        if self._rounds.several and self._kept != address:
+            self._kept = address
+            yield KeepAddress(address)
 
     def _on_nack(self, nack: Nack, now_s: float) -> Iterator[Effect]:
         if self._link is _Link.LEAVING:
@@ -262,6 +274,9 @@ class CentralReport:
             yield Note(Level.WARNING, f"Central could not read a frame: {nack.reason}", about=ABOUT)
             return
         yield Close(Peer.CENTRAL)
+        if nack.code == NackCode.STANDING_BY and self._rounds.several:
+            yield from self._fail(f"{self._rounds.address}: {nack.reason}", now_s)
+            return
         delay_s = self._close(now_s)
         if nack.code in LASTING_REFUSALS:
             delay_s = self._delay_max_s
@@ -277,6 +292,11 @@ class CentralReport:
 
     def _fail(self, reason: str, now_s: float) -> Iterator[Effect]:
         self._close(now_s)
+        self._failures.append(reason)
+        if not self._rounds.is_over:
+            return
+        reason = "; ".join(self._failures)
+        self._failures.clear()
         if self._reminded_s is None or now_s - self._reminded_s >= REMIND_S:
             # A Central that starts together with its monitors is no reason for a warning.
             starting = self._reminded_s is None and self.central_id is None
@@ -290,14 +310,17 @@ class CentralReport:
     def _close(self, now_s: float) -> float:
         """Forget the connection; return the delay in seconds until the next dial."""
         self._link = _Link.CLOSED
-        delay_s = self._backoff.next(self._fraction())
+        delay_s = self._rounds.after_failure(now_s, self._fraction())
         self._dial_s = now_s + delay_s
         return delay_s
 
     def _close_working(self, now_s: float) -> None:
-        # It worked until now, so it may work again at once; a short delay spreads the monitors.
         self._link = _Link.CLOSED
-        self._dial_s = now_s + self._fraction() * min(DELAY_S_MIN, self._delay_max_s)
+        self._dial_s = now_s + self._rounds.after_loss(now_s, self._fraction())
+
+    def _dialing_again(self, why: str) -> Note:
+        what = self._rounds.address if self._rounds.several else "again"
+        return Note(Level.WARNING, f"{why}; dialing {what}", about=ABOUT)
 
     def _fraction(self) -> float:
         """A number from 0 to 1 for each monitor and attempt, the same in each replay."""

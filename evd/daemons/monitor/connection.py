@@ -25,7 +25,7 @@ class Connection:
     def __init__(
         self,
         nursery: trio.Nursery,
-        dial: Callable[[], Awaitable[FramedStream]],
+        dial: Callable[[str], Awaitable[FramedStream]],
         peer: Peer,
         tell: Callable[[Event], Awaitable[None]],
     ) -> None:
@@ -37,11 +37,11 @@ class Connection:
         self._outbox, _ = trio.open_memory_channel[bytes](0)
         self._repeats = Repeats(REPEAT_S, clock=trio.current_time)
 
-    def dial(self, connection: int) -> None:
+    def dial(self, connection: int, address: str) -> None:
         """Begin to connect; the connection before must be closed."""
         self._scope = trio.CancelScope()
         self._outbox, messages = trio.open_memory_channel[bytes](MESSAGES_WAITING_MAX)
-        self._nursery.start_soon(self._live, connection, self._scope, messages)
+        self._nursery.start_soon(self._live, connection, address, self._scope, messages)
 
     def send(self, data: bytes) -> None:
         """Queue a frame; a peer that takes none for long loses the connection."""
@@ -61,12 +61,13 @@ class Connection:
     async def _live(
         self,
         connection: int,
+        address: str,
         scope: trio.CancelScope,
         messages: trio.MemoryReceiveChannel[bytes],
     ) -> None:
         with scope, messages:
             try:
-                stream = await self._dial()
+                stream = await self._dial(address)
             except DialFailed as error:
                 refused = isinstance(error, DialRefused)
                 await self._tell(Lost(self._peer, connection, error.reason, refused))

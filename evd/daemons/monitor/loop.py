@@ -14,6 +14,7 @@ from evd.core.monitor.events import (
     Effect,
     Event,
     Finish,
+    KeepAddress,
     Peer,
     Ticked,
 )
@@ -27,7 +28,10 @@ logger = logging.getLogger(__name__)
 
 
 class Loop:
-    """Hand the events of `events` to `core` until it has finished."""
+    """Hand the events of `events` to `core` until it has finished.
+
+    `keep` is told the address at which Central serves, and does not wait.
+    """
 
     def __init__(
         self,
@@ -36,8 +40,10 @@ class Loop:
         connections: Mapping[Peer, Connection],
         metrics: MonitorMetrics,
         tokens: Callable[[], Tokens] = Tokens,
+        keep: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._core = core
+        self._keep = keep
         self._tokens = tokens
         self._events = events
         self._connections = connections
@@ -64,12 +70,14 @@ class Loop:
         match step:
             case Close(peer):
                 self._connections[peer].close()
-            case Dial(peer, connection):
+            case Dial(peer, connection, address):
                 if peer is Peer.CENTRAL:
                     self._metrics.on_dial_central(connection)
-                self._connections[peer].dial(connection)
+                self._connections[peer].dial(connection, address)
             case SendFrame(peer, data):
                 self._connections[peer].send(data)
+            case KeepAddress(address):
+                self._keep(address)
             case CountCheck(result):
                 self._metrics.on_check(result)
             case Note():

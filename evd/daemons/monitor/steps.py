@@ -18,6 +18,7 @@ from evd.core.monitor.events import (
     EngineAnswered,
     EngineGarbled,
     Finish,
+    KeepAddress,
     Peer,
     SendPing,
     TellCentral,
@@ -34,7 +35,7 @@ class SendFrame:
     data: bytes
 
 
-Step = Close | Dial | SendFrame | CountCheck | Note | Finish
+Step = Close | Dial | SendFrame | KeepAddress | CountCheck | Note | Finish
 
 
 @attrs.frozen
@@ -62,7 +63,7 @@ def in_order(effects: Iterable[Effect], tokens: Tokens = NO_TOKENS) -> Iterator[
                 if isinstance(message, Register):
                     message = attrs.evolve(message, token=tokens.central)
                 yield SendFrame(Peer.CENTRAL, codec.encode_control(message))
-            case Close() | Note() | CountCheck() | Finish():
+            case Close() | KeepAddress() | Note() | CountCheck() | Finish():
                 yield effect
 
 

@@ -330,6 +330,7 @@ def test_a_new_drivers_requests_stand_where_it_may_read_them(tmp_path: Path) -> 
         ("", "DRIVER_CENTRAL_URL=http://d:2\n", "", "http://d:2"),
         ("", "", "CP_MONITOR_CENTRAL_HOST=m\n", "http://m:8000"),
         ("", "", "CP_MONITOR_CENTRAL_HOST=m\nCP_MONITOR_TLS_CA=/ca\n", "https://m:8000"),
+        ("", "", "CP_MONITOR_CENTRAL_HOST=m:9998,n\n", "http://m:8000"),
         ("", "", "", None),
     ],
 )

@@ -48,6 +48,9 @@ class World:
 
     engine: str = "answers"
     central: str = "acks"
+    # The behaviour of the Central at an address, where it is not `central`.
+    centrals: dict[str, str] = attrs.field(factory=dict)
+    last_served: str | None = None
     pong: Pong = PONG
     settings: MonitorSettings = SETTINGS
     mono_s: float = 100.0
@@ -59,7 +62,7 @@ class World:
     _central_connection: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.monitor = Monitor(self.settings, "instance-1")
+        self.monitor = Monitor(self.settings, "instance-1", self.last_served)
         self.follow(self.monitor.start(self.now()))
 
     def now(self) -> Now:
@@ -89,8 +92,9 @@ class World:
             case SendPing() if self.engine == "answers garbled":
                 why = "kw_rate must be from 0.001 to 10000 kW"
                 return EngineGarbled(self._engine_connection, why)
-            case Dial(Peer.CENTRAL, connection):
+            case Dial(Peer.CENTRAL, connection, address):
                 self._central_connection = connection
+                self.central = self.centrals.get(address, self.central)
                 if self.central == "refuses":
                     return Lost(Peer.CENTRAL, connection, "nothing listens there")
                 return Connected(Peer.CENTRAL, connection) if self.central != "vanished" else None
@@ -137,6 +141,10 @@ class World:
         return [
             at_s for at_s, effect in self.story if isinstance(effect, Dial) and effect.peer is peer
         ]
+
+    def ways(self) -> list[str]:
+        """The addresses of Central that were dialed."""
+        return [each.address for each in self.all(Dial) if each.peer is Peer.CENTRAL]
 
     def told(self, kind: type[E]) -> list[tuple[float, E]]:
         """The messages of exactly one class to Central, with their times."""
