@@ -131,6 +131,11 @@ def with_port(server: str, port: int) -> str:
     return f"{bracketed(name)}:{own or port}"
 
 
+def urls(text: str) -> tuple[str, ...]:
+    """HTTP URLs as `url` takes them, with commas between them."""
+    return _several(text, url)
+
+
 def _several(text: str, one: Callable[[str], str]) -> tuple[str, ...]:
     parts = [each.strip() for each in text.split(",")]
     if len(parts) > 1 and "" in parts:

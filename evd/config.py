@@ -40,7 +40,7 @@ from evd.flags import (
     SERVERS,
     SESSION_DURATION,
     SWITCH,
-    URL,
+    URLS,
     YES_OR_NO,
     ConfigError,
     FlagTable,
@@ -294,7 +294,12 @@ class DriverConfig(StatefulConfig, WatchedConfig, HttpConfig):
     )
     http_host: str = flag(HOST, "where --http-port listens", default="127.0.0.1")
     http_port: int = flag(PORT_OR_OFF, "the driver's dashboard; 0 = none", default=0)
-    central_url: str = flag(URL, "Central's HTTP API", default="http://localhost:8000")
+    central_url: tuple[str, ...] = flag(
+        URLS,
+        "Central's HTTP API; several are tried in turn, first the one that served last",
+        shown="http://localhost:8000",
+        default=("http://localhost:8000",),
+    )
     tls_ca: Path | None = flag(PATH, _TLS_CA_TEXT, default=None)
     token_file: Path | None = flag(
         PATH, "its token for Central, which its own page takes as well, 0600", default=None

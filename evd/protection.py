@@ -140,13 +140,14 @@ def _check_driver(config: DriverConfig) -> None:
         )
     if config.token_file is None and not is_required:
         return
-    parts = urlsplit(config.central_url)
-    host, _ = host_and_port(parts.netloc)
-    if parts.scheme != "https" and not is_loopback(host):
-        raise ConfigError(
-            f"--central-url: {host} is beyond loopback: with --token-file or --auth required it"
-            " must begin with https://"
-        )
+    for url in config.central_url:
+        parts = urlsplit(url)
+        host, _ = host_and_port(parts.netloc)
+        if parts.scheme != "https" and not is_loopback(host):
+            raise ConfigError(
+                f"--central-url: {host} is beyond loopback: with --token-file or --auth required it"
+                " must begin with https://"
+            )
 
 
 def _check_database(config: CentralConfig) -> None:

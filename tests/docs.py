@@ -116,7 +116,9 @@ from `/opt/evd/current`, a link to one release.
   may do all, with every `--auth`. Where Central has none, as one of the release before, it asks over
   HTTP.
 - `--central-url URL`, or `EVD_CENTRAL_URL`, names another Central, also from a machine that has no
-  network of its own. Without it a host that has no Central looks into `/etc/evd/evd.env`
+  network of its own. Several URLs with commas between them are those of Centrals of which one serves:
+  they are tried in turn, what changes something goes to one of them alone, and `evd status` and
+  `evd doctor` show each. Without it a host that has no Central looks into `/etc/evd/evd.env`
   (`EVD_CENTRAL_URL`), and then at where its drivers (`DRIVER_CENTRAL_URL`) or monitors
   (`CP_MONITOR_CENTRAL_HOST`, port 8000) find it.
 - `--token-file FILE` is your token, in a file of yours with the mode 0600. With it `evd` asks as its

@@ -134,7 +134,7 @@ def _network(options: argparse.Namespace) -> Supervisor:
     try:
         found = _supervisor(options.config)
     except ToolFailed:
-        if given.url is None or options.config is not None:
+        if not given.urls or options.config is not None:
             raise
         found = Nowhere()
     found.given = given

@@ -100,9 +100,9 @@ def _are_wanted(supervisor: Supervisor) -> bool:
 
     Raises CentralRefused where it does not know who asks.
     """
-    if supervisor.given.url is None and is_central_here(supervisor):
+    if not supervisor.given.urls and is_central_here(supervisor):
         return wants_tokens(settings_of_central(supervisor))
-    if supervisor.given.url is None and supervisor.central_url() is None:
+    if not supervisor.given.urls and not supervisor.central_urls():
         return False
     try:
         return access_of(supervisor).auth() != "off"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.refused import STANDING_BY
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
@@ -22,6 +23,7 @@ from evd.adapters.supervisor.protocol import (
     SupervisorFailed,
 )
 from evd.addresses import host_and_port
+from evd.cli.centrals import centrals
 from evd.cli.command_line import Verbs, add_json, add_verb, print_json
 from evd.cli.doctor_access import callers, certificates, open_ports
 from evd.cli.errors import ToolFailed, sentence_of
@@ -111,6 +113,7 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += _processes(supervisor, programs, status)
         findings += _broker(programs)
         findings += crowds(programs)
+        findings += centrals(supervisor)
         findings += _central(supervisor, status)
         findings += hung(supervisor, programs, status)
         findings += charging_points(supervisor, programs)
@@ -364,7 +367,9 @@ def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterato
                 sentence_of(error), f"If it hangs, let it be started anew: evd crash {CENTRAL}"
             )
     except CentralRefused as error:
-        yield Finding(sentence_of(error), look)
+        # One that stands by is as it should be; of several `centrals` has told.
+        if error.code != STANDING_BY:
+            yield Finding(sentence_of(error), look)
 
 
 def charging_points(supervisor: Supervisor, programs: Sequence[Program]) -> Iterator[Finding]:

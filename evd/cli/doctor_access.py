@@ -113,7 +113,7 @@ def callers(supervisor: Supervisor) -> Iterator[Finding]:
 
 
 def _auth_of(supervisor: Supervisor, central: CentralAccess) -> str:
-    if supervisor.given.url is None and is_central_here(supervisor):
+    if not supervisor.given.urls and is_central_here(supervisor):
         config = settings_of_central(supervisor)
         return str(config.auth) if wants_tokens(config) else "off"
     return central.auth()

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
+from evd.adapters.http.refused import STANDING_BY
 from evd.core.wire.fields import printable
 
 _REFUSALS: Final[Mapping[int, str]] = {
@@ -37,5 +38,7 @@ def sentence_of(error: CentralAway | CentralRefused) -> str:
     """A failed call of Central's API as a sentence."""
     text = str(error).rstrip(".")
     if isinstance(error, CentralRefused):
+        if error.code == STANDING_BY:
+            return f"Central does not serve: {text}."
         return _REFUSALS.get(error.status, "Central refuses: {}.").format(text)
     return f"{text[:1].upper()}{text[1:]}."

@@ -35,24 +35,24 @@ def _add_cps(parser: Parser) -> None:
     )
 
 
-def _way(supervisor: Supervisor, cps: Sequence[str]) -> "FeedWay":
+def _ways(supervisor: Supervisor, cps: Sequence[str]) -> "list[FeedWay]":
     # Loaded late, as below: Trio and WebSocket stand behind it.
-    from evd.cli.feed_way import feed_way
+    from evd.cli.feed_way import feed_ways
 
-    return feed_way(supervisor, cp_ids_from(cps))
+    return feed_ways(supervisor, cp_ids_from(cps))
 
 
 def _feed(supervisor: Supervisor, options: argparse.Namespace) -> int:
-    way = _way(supervisor, options.cps)
+    ways = _ways(supervisor, options.cps)
     from evd.cli.feed_lines import print_feed
 
-    return print_feed(way, once=options.once)
+    return print_feed(ways, once=options.once)
 
 
 def _watch(supervisor: Supervisor, options: argparse.Namespace) -> int:
     if not sys.stdout.isatty():
         raise ToolFailed("evd watch needs a terminal; a script asks evd feed or evd status.", 2)
-    way = _way(supervisor, options.cps)
+    ways = _ways(supervisor, options.cps)
     from evd.cli.watch import watch
 
-    return watch(supervisor, way)
+    return watch(supervisor, ways)

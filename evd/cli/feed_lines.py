@@ -1,6 +1,7 @@
 """The messages of the status feed as lines of JSON on standard output."""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, follow, open_feed
@@ -10,11 +11,11 @@ from evd.cli.signals import INTERRUPTED, until_interrupted
 from evd.cli.streams import Output
 
 
-def print_feed(way: FeedWay, *, once: bool) -> int:
+def print_feed(ways: Sequence[FeedWay], *, once: bool) -> int:
     """Print messages until the end that the operator wants; the exit code."""
     sys.stdout.flush()
     output = Output(sys.stdout.fileno())
-    printing = partial(_print_one if once else _print_all, way, output)
+    printing = partial(_print_one if once else _print_all, ways, output)
     return run_until_ended(
         partial(
             end_with_the_first,
@@ -25,17 +26,23 @@ def print_feed(way: FeedWay, *, once: bool) -> int:
     )
 
 
-async def _print_one(way: FeedWay, output: Output) -> int:
-    try:
-        async with open_feed(way) as feed:
-            message = await feed.message()
-    except (FeedAway, FeedRefused) as error:
-        raise _failure(error) from None
-    await output.write(_line(message))
-    return 0
+async def _print_one(ways: Sequence[FeedWay], output: Output) -> int:
+    said: list[str] = []
+    for way in ways:
+        try:
+            async with open_feed(way) as feed:
+                message = await feed.message()
+        except FeedAway as error:
+            said.append(str(error))
+        except FeedRefused as error:
+            raise _failure(error) from None
+        else:
+            await output.write(_line(message))
+            return 0
+    raise _failure("; ".join(said))
 
 
-async def _print_all(way: FeedWay, output: Output) -> int:
+async def _print_all(ways: Sequence[FeedWay], output: Output) -> int:
     told = ""
 
     async def take(message: str) -> None:
@@ -51,7 +58,7 @@ async def _print_all(way: FeedWay, output: Output) -> int:
             say(f"{_failure(why)} Trying again.")
 
     try:
-        await follow(way, take, on_away)
+        await follow(ways, take, on_away)
     except FeedRefused as error:
         raise _failure(error) from None
 

@@ -1,23 +1,28 @@
-"""The way to Central's status feed: with a ticket where Central is asked as somebody."""
+"""The ways to Central's status feed: with a ticket where Central is asked as somebody."""
 
 from collections.abc import Sequence
 from functools import partial
 
 from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, Ticket
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
+from evd.adapters.http.client import Way
 from evd.adapters.supervisor.protocol import Supervisor
-from evd.cli.programs import central_of, feed_of
+from evd.cli.programs import central_of, feeds_of
 
 
-def feed_way(supervisor: Supervisor, cp_ids: Sequence[str]) -> FeedWay:
-    """The feed of these charging points, of all where none is named."""
-    central, url = central_of(supervisor), feed_of(supervisor)
-    way = central.way
+def feed_ways(supervisor: Supervisor, cp_ids: Sequence[str]) -> list[FeedWay]:
+    """The feed of these charging points at each Central, of all points where none is named."""
+    query = tuple(("cp_id", cp_id) for cp_id in cp_ids)
+    both = zip(central_of(supervisor).ways, feeds_of(supervisor), strict=True)
+    return [_feed_way(way, url, query) for way, url in both]
+
+
+def _feed_way(way: Way, url: str, query: tuple[tuple[str, str], ...]) -> FeedWay:
     is_known = way.socket is not None or way.token is not None
     return FeedWay(
         url,
-        query=tuple(("cp_id", cp_id) for cp_id in cp_ids),
-        ticket=partial(_ticket, central) if is_known else None,
+        query=query,
+        ticket=partial(_ticket, Central(way)) if is_known else None,
         context=way.context if url.startswith("wss:") else None,
     )
 

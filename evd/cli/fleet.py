@@ -98,7 +98,7 @@ def add_verbs(verbs: Verbs) -> None:
 def _fleet(supervisor: Supervisor, options: argparse.Namespace) -> int:
     if not options.clean and (options.cps is None or options.seconds is None):
         raise ToolFailed("Say how many, and for how long: --cps and --seconds.", 2)
-    central = Central(central_of(supervisor).way, ANSWER_S_MAX)
+    central = Central(central_of(supervisor).ways, ANSWER_S_MAX)
     if options.clean:
         return _clean(central, options.prefix)
     plan = _plan(options)
@@ -141,7 +141,7 @@ def _place(
     from evd.daemons.fleet.program import Place
 
     host, port, bootstrap = options.central_host, options.central_port, options.kafka_bootstrap
-    if supervisor.given.url is None and is_central_here(supervisor):
+    if not supervisor.given.urls and is_central_here(supervisor):
         config = settings_of_central(supervisor)
         if config.tls_cert is not None and not config.insecure:
             raise ToolFailed(

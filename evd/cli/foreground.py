@@ -20,7 +20,7 @@ from evd.adapters.supervisor.protocol import Program, Supervisor, SupervisorFail
 from evd.cli.errors import ToolFailed, say
 from evd.cli.follow import LogFollower
 from evd.cli.ports import refuse_taken
-from evd.cli.programs import central_of, config_of, feed_of
+from evd.cli.programs import central_of, config_of, feeds_of
 from evd.cli.start_lock import starting
 from evd.config import DriverConfig
 
@@ -75,7 +75,7 @@ def run_in_foreground(supervisor: Supervisor, console: Console) -> int:
 
 
 def _print_addresses(supervisor: Supervisor, programs: Sequence[Program], console: Console) -> None:
-    lines = [("Dashboard", central_of(supervisor).url), ("Feed", feed_of(supervisor))]
+    lines = [("Dashboard", central_of(supervisor).url), ("Feed", feeds_of(supervisor)[0])]
     for program in programs:
         config = config_of(program)
         if isinstance(config, DriverConfig) and config.http_port:

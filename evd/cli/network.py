@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
+from evd.adapters.http.refused import STANDING_BY
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.broker import KAFKA_READY_S, choose_broker
 from evd.cli.command_line import Verbs, add_json, add_verb, answer, console, print_json, value_of
@@ -88,7 +89,9 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
             if with_central:
                 central_of(supervisor).health()
         except (CentralAway, CentralRefused) as error:
-            return [*stopped, sentence_of(error)]
+            # One that stands by is up: another serves.
+            if not isinstance(error, CentralRefused) or error.code != STANDING_BY:
+                return [*stopped, sentence_of(error)]
         return stopped + not_on(supervisor)
 
     wait_until_none(missing, KAFKA_READY_S if on_kafka else READY_S, "more")

@@ -31,7 +31,7 @@ from evd.adapters.supervisor.protocol import (
 from evd.addresses import bracketed, is_loopback
 from evd.cli.command_line import print_json
 from evd.cli.errors import ToolFailed
-from evd.cli.reaching import way_elsewhere, way_here, way_to_page
+from evd.cli.reaching import way_here, way_to_page, ways_elsewhere
 from evd.config import (
     CentralConfig,
     MetricsConfig,
@@ -103,17 +103,20 @@ def is_central_here(supervisor: Supervisor) -> bool:
 
 def central_of(supervisor: Supervisor) -> Central:
     """Central, where the operator or its settings say that it is, here or elsewhere."""
-    return Central(_way_to_central(supervisor))
+    return Central(_ways_to_central(supervisor))
 
 
 def access_of(supervisor: Supervisor) -> CentralAccess:
     """The same Central, asked who may do what."""
-    return CentralAccess(_way_to_central(supervisor))
+    return CentralAccess(_ways_to_central(supervisor))
 
 
-def feed_of(supervisor: Supervisor) -> str:
-    """The address of Central's status feed."""
-    url = _elsewhere(supervisor)
+def feeds_of(supervisor: Supervisor) -> list[str]:
+    """The addresses of Central's status feed, in the order of `Central.ways`."""
+    return [_feed_at(supervisor, url) for url in _elsewhere(supervisor) or (None,)]
+
+
+def _feed_at(supervisor: Supervisor, url: str | None) -> str:
     if url is not None and not _is_own(supervisor, url):
         parts = urlsplit(url)
         url = f"{parts.scheme}://{bracketed(parts.hostname or '')}:{FEED_PORT}"
@@ -133,16 +136,16 @@ def _is_own(supervisor: Supervisor, url: str) -> bool:
     return parts.port == config.http_port and is_here
 
 
-def _way_to_central(supervisor: Supervisor) -> Way:
-    if (url := _elsewhere(supervisor)) is not None:
-        return way_elsewhere(url, supervisor.given, supervisor.central_ca())
-    return way_here(settings_of_central(supervisor), supervisor.root, supervisor.given)
+def _ways_to_central(supervisor: Supervisor) -> list[Way]:
+    if urls := _elsewhere(supervisor):
+        return ways_elsewhere(urls, supervisor.given, supervisor.central_ca())
+    return [way_here(settings_of_central(supervisor), supervisor.root, supervisor.given)]
 
 
-def _elsewhere(supervisor: Supervisor) -> str | None:
-    if supervisor.given.url is not None:
-        return supervisor.given.url
-    return None if is_central_here(supervisor) else supervisor.central_url()
+def _elsewhere(supervisor: Supervisor) -> tuple[str, ...]:
+    if supervisor.given.urls:
+        return supervisor.given.urls
+    return () if is_central_here(supervisor) else supervisor.central_urls()
 
 
 def program_named(supervisor: Supervisor, name: str) -> Program:

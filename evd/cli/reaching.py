@@ -1,10 +1,10 @@
 """The ways to Central and to the programs of this host: by which address, and as whom."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from evd.adapters.files.regular_file import open_regular
 from evd.adapters.http.client import Way, url_of
@@ -14,7 +14,7 @@ from evd.cli.errors import ToolFailed
 from evd.config import CentralConfig, MetricsConfig, WatchedConfig
 from evd.core.access.tokens import check_token
 from evd.core.wire.fields import FieldError
-from evd.flags import PATH, URL, ConfigError, Kind, parsed
+from evd.flags import PATH, URLS, ConfigError, Kind, parsed
 from evd.secret_files import read_secret
 
 ADMIN_SOCKET: Final = "admin.sock"
@@ -25,7 +25,10 @@ T = TypeVar("T")
 
 # The flags of the tool, each with its variable.
 GIVEN: Final[Mapping[str, tuple[Kind, str, str]]] = {
-    "--central-url": (URL, "EVD_CENTRAL_URL", "Central's HTTP (default: that of this network)"),
+    "--central-url": (
+        *(URLS, "EVD_CENTRAL_URL"),
+        "Central's HTTP; several are tried in turn (default: that of this network)",
+    ),
     TOKEN_FILE_FLAG: (PATH, "EVD_TOKEN_FILE", "your token, in a file of mode 0600"),
     "--tls-ca": (PATH, "EVD_TLS_CA", "certificates that vouch for Central, PEM"),
 }
@@ -33,19 +36,22 @@ GIVEN: Final[Mapping[str, tuple[Kind, str, str]]] = {
 
 def given_by(flags: Mapping[str, str | None], env: Mapping[str, str]) -> CentralGiven:
     """How Central is to be asked, by flags and then variables; ConfigError names a wrong one."""
-    values = {}
+    values: dict[str, Any] = {}
     for flag, (kind, variable, _) in GIVEN.items():
         text, source = flags.get(flag), flag
         if text is None:
             text, source = env.get(variable) or None, variable
         values[flag] = None if text is None else parsed(kind, text, source)
-    return CentralGiven(*values.values())
+    urls, token_file, tls_ca = values.values()
+    return CentralGiven(urls or (), token_file, tls_ca)
 
 
-def way_elsewhere(url: str, given: CentralGiven, tls_ca: Path | None = None) -> Way:
-    """The way to a Central of another host, or of one that the operator names."""
-    context = partial(client_context, given.tls_ca or tls_ca)
-    return Way(url, token=_token_of(given), context=context)
+def ways_elsewhere(
+    urls: Sequence[str], given: CentralGiven, tls_ca: Path | None = None
+) -> list[Way]:
+    """The ways to the Centrals of other hosts, or to those that the operator names."""
+    token, context = _token_of(given), partial(client_context, given.tls_ca or tls_ca)
+    return [Way(url, token=token, context=context) for url in urls]
 
 
 def way_here(config: CentralConfig, root: Path, given: CentralGiven) -> Way:

@@ -79,7 +79,7 @@ def _export(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
 def _has_access(supervisor: Supervisor) -> bool:
     """Whether a Central runs here that asks its callers who they are."""
-    if supervisor.given.url is not None or not is_central_here(supervisor):
+    if supervisor.given.urls or not is_central_here(supervisor):
         return False
     return wants_tokens(settings_of_central(supervisor))
 

@@ -15,8 +15,9 @@ from evd.adapters.supervisor.protocol import (
     SupervisorFailed,
     Sync,
 )
+from evd.cli.centrals import CentralSeen, Standing, seen_of
 from evd.cli.errors import ToolFailed, sentence_of
-from evd.cli.programs import central_of, feed_of
+from evd.cli.programs import central_of, feeds_of
 from evd.cli.reload import changes
 from evd.cli.table import NOTHING, Columns, amount
 from evd.core.wire.fields import printable
@@ -29,6 +30,12 @@ _COLUMNS: Final = Columns(
     spare=("ENGINE", "BREAKER", "kW", "euros", "kWh", "DRIVER"),
     squeezed="DRIVER",
 )
+_CENTRAL_COLORS: Final = {
+    Standing.SERVES: "green",
+    Standing.STANDS_BY: "",
+    Standing.UNABLE: "yellow",
+    Standing.AWAY: "yellow",
+}
 # A sentence in the window of `evd watch` names so many at the most.
 _NAMED_MAX: Final = 5
 
@@ -51,6 +58,8 @@ class Snapshot:
     trouble: tuple[str, ...]
     drift: Sync = Sync()
     feed: str = ""
+    # Where several are known.
+    centrals: Sequence[CentralSeen] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The values that `evd status --json` prints."""
@@ -58,6 +67,7 @@ class Snapshot:
             "charging_points": list(self.charging_points),
             "active_requests": self.active_requests,
             "feed": self.feed,
+            "centrals": [attrs.asdict(each) for each in self.centrals],
             "processes": [
                 {"name": each.name, "state": each.state.value, "pid": each.pid, "up_s": each.up_s}
                 for each in self.processes
@@ -82,13 +92,17 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
     processes: Sequence[ProcessStatus] = ()
     points: Sequence[dict[str, Any]] = ()
     active_requests, drift, feed = None, Sync(), ""
+    centrals: Sequence[CentralSeen] = ()
     try:
         processes = supervisor.status()
     except SupervisorFailed as error:
         trouble.append(str(error))
     try:
-        feed = feed_of(supervisor)
-        answer = central_of(supervisor).charging_points()
+        feeds, central = feeds_of(supervisor), central_of(supervisor)
+        feed = feeds[0]
+        centrals = seen_of(supervisor)
+        answer = central.charging_points()
+        feed = feeds[central.ways.index(central.way)]
         points, active_requests = answer["charging_points"], answer["active_requests"]
     except (CentralAway, CentralRefused) as error:
         trouble.append(sentence_of(error))
@@ -100,7 +114,7 @@ def take_snapshot(supervisor: Supervisor) -> Snapshot:
         # A file that can't be read has been told of.
         trouble = trouble or [str(error)]
     points = sorted(points, key=lambda each: str(each["cp_id"]))
-    return Snapshot(points, active_requests, processes, tuple(trouble), drift, feed)
+    return Snapshot(points, active_requests, processes, tuple(trouble), drift, feed, centrals)
 
 
 def draw(snapshot: Snapshot) -> RenderableType:
@@ -119,6 +133,8 @@ class _View:
         yield from self._count()
         yield from self._notes()
         yield from lame_sentences(self.snapshot.processes, len(self.snapshot.processes))
+        for central in self.snapshot.centrals:
+            yield Text(f"Central at {central}", _CENTRAL_COLORS[central.standing])
         yield from self._changes()
         yield from self._trouble()
         if self.snapshot.feed:

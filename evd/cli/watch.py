@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -32,18 +32,18 @@ DRAW_S_MIN: Final = 0.05
 PROCESSES_S: Final = 5.0
 
 
-def watch(supervisor: Supervisor, way: FeedWay) -> int:
+def watch(supervisor: Supervisor, ways: Sequence[FeedWay]) -> int:
     """Show the window until the operator leaves it; the exit code."""
     screen = console()
     if screen.is_dumb_terminal:
         raise ToolFailed("evd watch needs a terminal that can be drawn on, and TERM is dumb.", 2)
-    return run_until_ended(_Watch(supervisor, way, screen).run)
+    return run_until_ended(_Watch(supervisor, ways, screen).run)
 
 
 @attrs.define
 class _Watch:
     supervisor: Supervisor
-    way: FeedWay
+    ways: Sequence[FeedWay]
     screen: Console
     board: Board = attrs.field(factory=Board)
     window: Window = attrs.field(init=False)
@@ -82,11 +82,12 @@ class _Watch:
             self._news.set()
 
         try:
-            await follow(self.way, take, on_away)
+            await follow(self.ways, take, on_away)
         except FeedRefused as error:
             raise ToolFailed(f"Central refuses: {error}.") from None
         except NoFeed as error:
-            raise ToolFailed(f"What answers at {self.way.url} is not Central: {error}.") from None
+            where = " or ".join(each.url for each in self.ways)
+            raise ToolFailed(f"What answers at {where} is not Central: {error}.") from None
 
     async def _read_keys(self) -> int:
         if not sys.stdin.isatty():

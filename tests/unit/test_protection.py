@@ -97,6 +97,7 @@ def test_a_name_is_loopback_by_all_of_its_addresses(addresses: list[str], is_her
         ("monitor", ("--token-file=t",)),
         ("driver", (f"--central-url=http://{THERE}:8000",)),
         ("driver", (f"--central-url=https://{THERE}:8000", "--token-file=t")),
+        ("driver", (f"--central-url=http://[::1],https://{THERE}", "--token-file=t")),
         ("driver", ("--central-url=http://[::1]:8000", "--token-file=t", "--auth=required")),
         ("central", (f"{POSTGRESQL}u:p@localhost/d",)),
         ("central", (f"{POSTGRESQL}u:p@/d?host=/run/postgresql",)),
@@ -159,6 +160,11 @@ def test_a_port_beyond_loopback_needs_its_whole_protection(
         (
             "driver",
             (f"--central-url=http://{THERE}:8000", "--auth=required"),
+            "--central-url",
+        ),
+        (
+            "driver",
+            (f"--central-url=https://a.example,http://{THERE}", "--token-file=t"),
             "--central-url",
         ),
         ("driver", ("--http-port=1", "--auth=required"), "--token-file"),

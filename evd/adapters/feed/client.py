@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, NoReturn
 from urllib.parse import urlencode, urlsplit
@@ -21,6 +21,7 @@ from trio_websocket import (
 )
 
 from evd.adapters import tls
+from evd.adapters.http.turn import Turn
 from evd.adapters.trust import Context
 from evd.addresses import bracketed
 
@@ -197,20 +198,28 @@ def _refusal(url: str, error: ConnectionRejected) -> FeedAway | FeedRefused:
 
 
 async def follow(
-    way: FeedWay, take: Callable[[str], Awaitable[None]], on_away: Callable[[str], None]
+    ways: Sequence[FeedWay],
+    take: Callable[[str], Awaitable[None]],
+    on_away: Callable[[str], None],
 ) -> NoReturn:
     """Hand each message to `take`, over any number of connections; raises FeedRefused.
 
-    Each connection begins with a snapshot. `on_away` is told why one ended or could not be made.
+    Several ways are tried in turn, first the one that served last. Each connection begins with a
+    snapshot. `on_away` is told why none could be made, or the last one ended.
     """
-    retry_s = RETRY_S
+    retry_s, turn = RETRY_S, Turn(ways)
     while True:
-        try:
-            async with open_feed(way) as feed:
-                while True:
-                    await take(await feed.message())
-                    retry_s = RETRY_S
-        except FeedAway as error:
-            on_away(str(error))
+        said: list[str] = []
+        for way in turn:
+            try:
+                async with open_feed(way) as feed:
+                    while True:
+                        await take(await feed.message())
+                        retry_s = RETRY_S
+                        turn.served(way)
+                        said.clear()
+            except FeedAway as error:
+                said.append(str(error))
+        on_away("; ".join(said))
         await trio.sleep(retry_s)
         retry_s = min(2 * retry_s, RETRY_S_MAX)

@@ -25,6 +25,10 @@ READ_BYTES: Final = 65_536
 SOCKET_PATH_BYTES_MAX: Final = 107
 
 
+class NotReached(OSError):
+    """No connection was made, so nothing was sent; the cause says why."""
+
+
 class NotHttp(Exception):
     """The server does not speak HTTP, or sends more than ANSWER_BYTES_MAX."""
 
@@ -52,12 +56,14 @@ class Way:
 
     `socket` is a Unix socket, which is tried before `url`. `token` gives the caller's token, for
     each request anew; `context` is what an https:// address needs, and may raise OSError.
+    `connect_s_max` bounds the connection where it has less time than the answer.
     """
 
     url: str
     socket: Path | None = None
     token: Callable[[], str] | None = attrs.field(default=None, repr=False)
     context: Callable[[], Context] = attrs.field(factory=lambda: client_context)
+    connect_s_max: float | None = None
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -102,8 +108,8 @@ def exchange(
 ) -> HttpAnswer:
     """One request to a server, over a connection of its own; `is_secret`: its body is.
 
-    Raises OSError (TimeoutError after `answer_s_max` without a byte, or in the whole body),
-    NotHttp, NotTrusted and NotSent.
+    Raises OSError (NotReached before anything was sent, TimeoutError after `answer_s_max` without
+    a byte, or in the whole body), NotHttp, NotTrusted and NotSent.
     """
     end_s = time.monotonic() + answer_s_max
     with asked(way, method, path, body, answer_s_max, is_secret=is_secret) as answer:
@@ -135,6 +141,7 @@ def asked(
         headers |= _credentials(way, is_secret=is_secret)
         connection = _by_network(way, answer_s_max)
     try:
+        _connect(connection, min(answer_s_max, way.connect_s_max or answer_s_max), answer_s_max)
         connection.request(method, parts.path + path, body, headers)
         yield connection.getresponse()
     except http.client.HTTPException as error:
@@ -145,6 +152,23 @@ def asked(
         raise OSError(f"no name of a host: {error}") from None
     finally:
         connection.close()
+
+
+def _connect(
+    connection: http.client.HTTPConnection, connect_s_max: float, answer_s_max: float
+) -> None:
+    """Make the connection where there is none yet; raises NotReached."""
+    # The library's type of it says that there is always one.
+    if getattr(connection, "sock", None) is not None:
+        return
+    connection.timeout = connect_s_max
+    try:
+        connection.connect()
+    except TlsFailed:
+        raise
+    except (OSError, UnicodeError) as error:
+        raise NotReached(*error.args) from error
+    connection.sock.settimeout(answer_s_max)
 
 
 def check_way(url: str) -> None:

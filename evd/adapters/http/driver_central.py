@@ -4,8 +4,7 @@ While Central is away the page shows what it showed last, OFFLINE.
 """
 
 import contextlib
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -13,8 +12,15 @@ from typing import Any, Final, TypeVar
 import attrs
 import trio
 
-from evd.adapters.http.central_client import Central, CentralAway, CentralRefused, list_in
+from evd.adapters.http.central_client import (
+    Central,
+    CentralAway,
+    CentralRefused,
+    list_in,
+    ways_of,
+)
 from evd.adapters.http.client import NotSent, Way
+from evd.adapters.http.turn import Turn
 from evd.core.wire.fields import (
     FieldError,
     check_cp_id,
@@ -59,12 +65,26 @@ class PointShown:
 class DriverCentral:
     """The Central at `way`, a URL such as http://host:8000 or more; it need not be there.
 
+    Several ways are tried in turn, first the one that served last, which `keep` is told; `first` is
+    its URL where it is known.  All calls only read, so each may be asked again; one that was given
+    up goes on in its thread, and its answer is not read.
+
     Each call raises CentralAway, also for a 5xx and where Central does not take this program's
     token or the name in the URL, and CentralRefused for another 4xx of Central's.
     """
 
-    def __init__(self, way: str | Way, answer_s_max: float = ANSWER_S_MAX) -> None:
-        self._central = Central(way, answer_s_max)
+    def __init__(
+        self,
+        way: str | Way | Sequence[Way],
+        answer_s_max: float = ANSWER_S_MAX,
+        *,
+        first: str | None = None,
+        keep: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        centrals = [Central(each, answer_s_max) for each in ways_of(way)]
+        urls = [each.url for each in centrals]
+        self._centrals = Turn(centrals, urls.index(first) if first in urls else 0)
+        self._keep = keep
         self._answer_s_max = answer_s_max
         # A Central that drips its answer holds a thread for longer than its caller waits.
         self._threads = trio.CapacityLimiter(CALLS_MAX)
@@ -77,13 +97,13 @@ class DriverCentral:
 
     async def charging_points(self) -> list[PointShown]:
         """All of them."""
-        points = await self._ask(lambda: _points(self._central.charging_points()))
+        points = await self._ask(lambda central: _points(central.charging_points()))
         self._known = {point.cp_id: point for point in points}
         return points
 
     async def charging_point(self, cp_id: str) -> PointShown | None:
         """One of them, None for one that Central does not know."""
-        fields = await self._ask(functools.partial(self._central.charging_point, cp_id))
+        fields = await self._ask(lambda central: central.charging_point(cp_id))
         if fields is None:
             return None
         self._known[cp_id] = _point(fields)
@@ -91,21 +111,40 @@ class DriverCentral:
 
     async def sessions(self, **filters: str | int | None) -> list[dict[str, Any]]:
         """Sessions, newest first; a filter that is None does not count."""
-        return await self._ask(functools.partial(self._central.sessions, **filters))
+        return await self._ask(lambda central: central.sessions(**filters))
 
     async def session(self, session_id: str) -> dict[str, Any] | None:
         """One session and its curve, None for one that Central does not know."""
-        return await self._ask(functools.partial(self._central.find_session, session_id))
+        return await self._ask(lambda central: central.find_session(session_id))
 
-    async def _ask(self, call: Callable[[], T]) -> T:
+    async def _ask(self, call: Callable[[Central], T]) -> T:
+        said: list[str] = []
+        for central in self._centrals:
+            try:
+                found = await self._ask_one(central, call)
+            except CentralAway as error:
+                if not self._centrals.several:
+                    raise
+                said.append(f"{central.url}: {error}")
+            else:
+                self._on_served(central)
+                return found
+        raise CentralAway("; ".join(said))
+
+    def _on_served(self, central: Central) -> None:
+        self._centrals.served(central)
+        if self._centrals.several:
+            self._keep(central.url)
+
+    async def _ask_one(self, central: Central, call: Callable[[Central], T]) -> T:
         try:
             with trio.fail_after(self._answer_s_max):
                 return await trio.to_thread.run_sync(
-                    call, abandon_on_cancel=True, limiter=self._threads
+                    call, central, abandon_on_cancel=True, limiter=self._threads
                 )
         except trio.TooSlowError:
             raise CentralAway(
-                f"Central at {self._central.url} does not answer within {self._answer_s_max:g} s"
+                f"Central at {central.url} does not answer within {self._answer_s_max:g} s"
             ) from None
         except NotSent as error:
             raise CentralAway(str(error)) from None

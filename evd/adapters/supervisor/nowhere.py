@@ -122,9 +122,9 @@ class Nowhere:
         """No line."""
         return iter(())
 
-    def central_url(self) -> str | None:
-        """None: the operator says it."""
-        return None
+    def central_urls(self) -> tuple[str, ...]:
+        """Nothing: the operator says it."""
+        return ()
 
     def central_ca(self) -> Path | None:
         """None: the operator says it."""

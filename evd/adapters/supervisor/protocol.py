@@ -97,9 +97,12 @@ class Sync:
 
 @attrs.frozen
 class CentralGiven:
-    """How Central is to be asked, as far as the operator says it; None for what is not said."""
+    """How Central is to be asked, as far as the operator says it; None or () for what is not said.
 
-    url: str | None = None
+    Several `urls` are those of Centrals of which one serves.
+    """
+
+    urls: tuple[str, ...] = ()
     token_file: Path | None = None
     tls_ca: Path | None = None
 
@@ -196,8 +199,8 @@ class Supervisor(Protocol):
     def journal(self, name: str, count: int, *, follow: bool = False) -> Iterator[str]:
         """The last lines of a program that has no file as its log; `follow`: without an end."""
 
-    def central_url(self) -> str | None:
-        """Central's address where it runs elsewhere, as far as it is known here."""
+    def central_urls(self) -> tuple[str, ...]:
+        """Central's addresses where it runs elsewhere, as far as they are known here."""
 
     def central_ca(self) -> Path | None:
         """The file of those who vouch for a Central elsewhere, as far as it is known here."""

@@ -317,12 +317,12 @@ class Supervisord:
         """Nothing: each program writes to a file, or has no log."""
         return iter(())
 
-    def central_url(self) -> str | None:
-        """None: Central is one of the programs."""
-        return None
+    def central_urls(self) -> tuple[str, ...]:
+        """Nothing: Central is one of the programs."""
+        return ()
 
     def central_ca(self) -> Path | None:
-        """None, as above."""
+        """None: Central is one of the programs."""
         return None
 
     def has(self, unit: str) -> bool:

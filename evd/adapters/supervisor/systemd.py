@@ -36,7 +36,7 @@ from evd.adapters.supervisor.unit_states import (
     status_of,
     unit_of,
 )
-from evd.addresses import bracketed, host_and_port, servers
+from evd.addresses import bracketed, host_and_port, servers, urls
 
 ETC: Final = Path("/etc/evd")
 UNITS: Final = Path("/etc/systemd/system")
@@ -51,6 +51,8 @@ _ALL: Final = "evd.target"
 _KAFKA: Final = "kafka"
 _OF_CP: Final = ("evd-engine", "evd-monitor")
 _CENTRAL_URL: Final = "EVD_CENTRAL_URL"
+_DRIVERS: Final = "DRIVER_CENTRAL_URL"
+_MONITORS: Final = "CP_MONITOR_CENTRAL_HOST"
 _TLS_CA: Final = "EVD_TLS_CA"
 _CENTRAL_HTTP_PORT: Final = 8000
 # The credentials of Central's unit that its database needs.
@@ -311,18 +313,20 @@ class Systemd:
             finally:
                 child.kill()
 
-    def central_url(self) -> str | None:
-        """Central's address as this host's programs know it; None where none of them says."""
+    def central_urls(self) -> tuple[str, ...]:
+        """Central's addresses as this host's programs know them; none where none of them says."""
         shared = self._files.shared_variables()
         if given := os.environ.get(_CENTRAL_URL) or shared.get(_CENTRAL_URL):
-            return given
+            return _read(_CENTRAL_URL, given, urls)
         for program in self.programs():
-            if url := program.environment.get("DRIVER_CENTRAL_URL"):
-                return url
-            if host := program.environment.get("CP_MONITOR_CENTRAL_HOST"):
+            if given := program.environment.get(_DRIVERS):
+                return _read(_DRIVERS, given, urls)
+            if given := program.environment.get(_MONITORS):
                 scheme = "http" if self.central_ca() is None else "https"
-                return f"{scheme}://{_first_host(host)}:{_CENTRAL_HTTP_PORT}"
-        return None
+                hosts = (host_and_port(each)[0] for each in _read(_MONITORS, given, servers))
+                found = (f"{scheme}://{bracketed(each)}:{_CENTRAL_HTTP_PORT}" for each in hosts)
+                return tuple(dict.fromkeys(found))
+        return ()
 
     def central_ca(self) -> Path | None:
         """The file as this host's programs know it; None where none of them says."""
@@ -426,10 +430,9 @@ def _is_of_another_release(python: Path) -> bool:
     return releases in python.parents and RELEASE.resolve() not in python.parents
 
 
-def _first_host(central_hosts: str) -> str:
-    """The host of the first Central that a monitor dials."""
+def _read(variable: str, text: str, parse: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
+    """The addresses in a variable; SupervisorFailed where they are wrong."""
     try:
-        name, _ = host_and_port(servers(central_hosts)[0])
+        return parse(text)
     except ValueError as error:
-        raise SupervisorFailed(f"CP_MONITOR_CENTRAL_HOST {error}.") from None
-    return bracketed(name)
+        raise SupervisorFailed(f"{variable} {error}.") from None

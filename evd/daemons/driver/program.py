@@ -32,6 +32,7 @@ from evd.daemons.driver.loop import Loop, fresh_request_id
 from evd.daemons.driver.metrics import DriverMetrics
 from evd.daemons.driver.screen import STDOUT_FD, Screen, hold_stdout, wants_color
 from evd.daemons.driver.steps import MarkRead, Rest, Take, newest_beacon, read_updates
+from evd.daemons.last_served import LastServed
 from evd.daemons.lifecycle import Lifecycle, listen, naming_state_dir, run_program
 
 if TYPE_CHECKING:
@@ -224,10 +225,13 @@ async def _serve_dashboard(
     from evd.daemons.driver.door import make_door
 
     door = make_door(config, credentials, metrics.count_would_refuse)
-    central = DriverCentral(_way_to_central(config, credentials))
+    last_served = LastServed(config.state_dir)
+    ways = [_way_to_central(url, credentials) for url in config.central_url]
+    central = DriverCentral(ways, first=last_served.address, keep=last_served.keep)
     watch = PointsWatch(central)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch.run)
+        nursery.start_soon(last_served.run)
         await serve_app(
             driver_app(loop, central, Streams(loop, watch, lifecycle.stopping), door.logins),
             credentials.protected(listeners),
@@ -243,7 +247,7 @@ async def _serve_dashboard(
         nursery.cancel_scope.cancel()
 
 
-def _way_to_central(config: DriverConfig, credentials: Credentials) -> "Way":
+def _way_to_central(url: str, credentials: Credentials) -> "Way":
     from evd.adapters.http.client import Way
 
     token, client = credentials.token, credentials.client
@@ -253,7 +257,7 @@ def _way_to_central(config: DriverConfig, credentials: Credentials) -> "Way":
         held.renew()
         return held.value
 
-    way = Way(config.central_url, token=None if token is None else functools.partial(shown, token))
+    way = Way(url, token=None if token is None else functools.partial(shown, token))
     return way if client is None else attrs.evolve(way, context=lambda: client.value.context)
 
 

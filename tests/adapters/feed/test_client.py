@@ -42,7 +42,7 @@ async def test_a_feed_that_ends_is_followed_anew() -> None:
 
     async with trio.open_nursery() as nursery:
         with telling(server):
-            nursery.start_soon(follow, FeedWay(server.url), take, told.append)
+            nursery.start_soon(follow, [FeedWay(server.url)], take, told.append)
             with trio.fail_after(10):
                 while not taken:
                     await trio.sleep(0.01)
@@ -58,6 +58,37 @@ async def test_a_feed_that_ends_is_followed_anew() -> None:
         f"the feed at {server.url} has ended",
         f"the feed at {server.url} can't be reached: Connection refused",
     ]
+
+
+async def test_the_feed_of_the_central_that_serves() -> None:
+    """Proves: of several feeds the one that can be followed is found, and another one after it
+    ends; what each said is told once none could be followed."""
+    told: list[str] = []
+    taken: list[str] = []
+    first = FakeFeed(snapshot(), refusal=(503, "standing by for b:8000"))
+    second = FakeFeed(snapshot())
+
+    async def take(message: str) -> None:
+        taken.append(json.loads(message)["type"])
+
+    async def has_taken(count: int) -> None:
+        with trio.fail_after(20):
+            while len(taken) < count:
+                await trio.sleep(0.01)
+
+    async with trio.open_nursery() as nursery:
+        with telling(first):
+            with telling(second):
+                ways = [FeedWay(first.url), FeedWay(second.url)]
+                nursery.start_soon(follow, ways, take, told.append)
+                await has_taken(1)
+                assert told == []
+            with trio.fail_after(20):
+                while not any(second.url in each and "standing by" in each for each in told):
+                    await trio.sleep(0.01)
+            first.refusal = None
+            await has_taken(2)
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_refusal_is_centrals_own_sentence() -> None:

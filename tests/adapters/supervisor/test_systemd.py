@@ -328,14 +328,15 @@ def test_a_new_drivers_requests_stand_where_it_may_read_them(tmp_path: Path) -> 
     [
         ("EVD_CENTRAL_URL=http://c:1\n", "DRIVER_CENTRAL_URL=http://d:2\n", "", "http://c:1"),
         ("", "DRIVER_CENTRAL_URL=http://d:2\n", "", "http://d:2"),
+        ("", "DRIVER_CENTRAL_URL=http://d:2, http://e/\n", "", "http://d:2 http://e"),
         ("", "", "CP_MONITOR_CENTRAL_HOST=m\n", "http://m:8000"),
         ("", "", "CP_MONITOR_CENTRAL_HOST=m\nCP_MONITOR_TLS_CA=/ca\n", "https://m:8000"),
-        ("", "", "CP_MONITOR_CENTRAL_HOST=m:9998,n\n", "http://m:8000"),
-        ("", "", "", None),
+        ("", "", "CP_MONITOR_CENTRAL_HOST=m:9998,::1,m\n", "http://m:8000 http://[::1]:8000"),
+        ("", "", "", ""),
     ],
 )
 def test_a_host_without_central_knows_where_it_is(
-    tmp_path: Path, shared: str, driver: str, monitor: str, expected: str | None
+    tmp_path: Path, shared: str, driver: str, monitor: str, expected: str
 ) -> None:
     """Proves: on a charging point's host Central is asked where that host's own programs find it,
     unless the host's file says where."""
@@ -345,7 +346,7 @@ def test_a_host_without_central_knows_where_it_is(
         path.parent.mkdir()
         path.write_text(text)
     (tmp_path / "etc" / "evd.env").write_text(shared)
-    assert systemd.central_url() == expected
+    assert systemd.central_urls() == tuple(expected.split())
     assert systemd.central_ca() == (Path("/ca") if "/ca" in monitor else None)
 
 

@@ -204,8 +204,8 @@ class Supervised:
     def journal(self, name: str, count: int, *, follow: bool = False) -> Iterator[str]:
         return iter([f"{name} wrote a line"][:count])
 
-    def central_url(self) -> str | None:
-        return self.elsewhere
+    def central_urls(self) -> tuple[str, ...]:
+        return () if self.elsewhere is None else (self.elsewhere,)
 
     def central_ca(self) -> Path | None:
         return None

@@ -13,7 +13,7 @@ from evd.adapters.feed.client import FeedAway, FeedRefused, FeedWay, follow, ope
 from evd.adapters.feed.server import PATH
 from evd.adapters.supervisor.protocol import CentralGiven, Program
 from evd.adapters.trust import client_context
-from evd.cli.feed_way import feed_way
+from evd.cli.feed_way import feed_ways
 from evd.core.access.roles import Role
 from evd.core.access.tokens import new_token
 from tests.network.certificates import Certificates
@@ -57,8 +57,8 @@ async def test_each_connection_has_its_ticket(token_file: Path) -> None:
         async with trio.open_nursery() as nursery:
             with telling(feed):
                 supervisor = network(port_of(central), feed.port, token_file)
-                way = feed_way(supervisor, ["CP-1"])
-                nursery.start_soon(follow, way, take, told.append)
+                (way,) = feed_ways(supervisor, ["CP-1"])
+                nursery.start_soon(follow, [way], take, told.append)
                 with trio.fail_after(10):
                     while not taken:
                         await trio.sleep(0.01)
@@ -79,7 +79,7 @@ async def test_a_central_that_wants_no_ticket(token_file: Path) -> None:
     answers = Answers([unknown])
     with answering(answers) as central, telling(FakeFeed(snapshot())) as feed:
         for path in (token_file, None):
-            way = feed_way(network(port_of(central), feed.port, path), [])
+            (way,) = feed_ways(network(port_of(central), feed.port, path), [])
             async with open_feed(way) as found:
                 assert json.loads(await found.message())["type"] == "snapshot"
     assert feed.asked == [PATH, PATH]
@@ -92,8 +92,8 @@ async def test_central_tells_where_its_feed_is(tmp_path: Path, token_file: Path)
     with telling(FakeFeed(snapshot())) as feed:
         ticket = a_ticket("one")[1] | {"feed_port": feed.port}
         with answering(Answers([(201, ticket, {})])) as central:
-            given = CentralGiven(central.url, token_file)
-            async with open_feed(feed_way(Supervised([], given=given), [])) as found:
+            given = CentralGiven((central.url,), token_file)
+            async with open_feed(feed_ways(Supervised([], given=given), [])[0]) as found:
                 assert json.loads(await found.message())["type"] == "snapshot"
     assert feed.asked == [f"{PATH}?ticket=one"]
 
@@ -102,7 +102,7 @@ async def test_no_ticket_no_feed(token_file: Path) -> None:
     """Proves: a caller whom Central does not know is told so, once and for good; a Central that is
     away is tried again."""
     with answering(Answers([(401, {"error": "who asks?"}, {})])) as central:
-        way = feed_way(network(port_of(central), 1, token_file), [])
+        (way,) = feed_ways(network(port_of(central), 1, token_file), [])
         with pytest.raises(FeedRefused, match="who asks"):
             async with open_feed(way):
                 pass

@@ -15,7 +15,7 @@ from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.http.client import NotSent, Way, exchange
 from evd.adapters.supervisor.protocol import CentralGiven, Program
 from evd.cli.errors import ToolFailed, sentence_of
-from evd.cli.programs import central_of, config_of, feed_of, fetch
+from evd.cli.programs import central_of, config_of, feeds_of, fetch
 from evd.cli.reaching import given_by
 from evd.core.access.roles import Role
 from evd.core.access.tokens import new_token
@@ -123,19 +123,19 @@ def test_a_central_that_the_operator_names(tmp_path: Path) -> None:
     feed is at the same host."""
     found = Answers([POINTS])
     with answering(found) as central:
-        given = CentralGiven(url=central.url)
+        given = CentralGiven((central.url,))
         own = network(tmp_path, "--http-port", str(free_port()), given=given)
         away = Supervised([], elsewhere=f"http://127.0.0.1:{free_port()}", given=given)
         for supervisor in (own, away):
             central_of(supervisor).charging_points()
-            assert feed_of(supervisor) == "ws://127.0.0.1:8765/feed"
+            assert feeds_of(supervisor) == ["ws://127.0.0.1:8765/feed"]
     assert len(found.asked) == 2
-    given = CentralGiven(url="http://localhost:1234")
+    given = CentralGiven(("http://localhost:1234",))
     ports = ("--http-port", "1234", "--feed-port", "1235")
-    assert feed_of(network(tmp_path, *ports, given=given)) == "ws://127.0.0.1:1235/feed"
-    assert feed_of(Supervised([], given=CentralGiven("https://c.example:1"))) == (
-        "wss://c.example:8765/feed"
-    )
+    assert feeds_of(network(tmp_path, *ports, given=given)) == ["ws://127.0.0.1:1235/feed"]
+    given = CentralGiven(("https://c.example:1", "http://d.example:2"))
+    feeds = ["wss://c.example:8765/feed", "ws://d.example:8765/feed"]
+    assert feeds_of(Supervised([], given=given)) == feeds
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_file_that_holds_no_token(tmp_path: Path, content: str, mode: int, why
     path = token_file(tmp_path, content)
     path.chmod(mode)
     with pytest.raises(ToolFailed, match=why) as caught:
-        central_of(Supervised([], given=CentralGiven("http://127.0.0.1:1", path)))
+        central_of(Supervised([], given=CentralGiven(("http://127.0.0.1:1",), path)))
     assert caught.value.exit_code == 2
     assert "--token-file" in str(caught.value)
     assert not content or content not in str(caught.value)
@@ -163,7 +163,7 @@ def test_no_secret_goes_in_clear(tmp_path: Path) -> None:
     """Proves: neither a token nor a password leaves this machine without TLS, and the error has
     neither; a call without either still may."""
     url = "http://192.0.2.1:8000"
-    supervisor = Supervised([], given=CentralGiven(url, token_file(tmp_path)))
+    supervisor = Supervised([], given=CentralGiven((url,), token_file(tmp_path)))
     with pytest.raises(NotSent, match=r"sent to http://192\.0\.2\.1:8000") as caught:
         central_of(supervisor).charging_points()
     assert TOKEN not in str(caught.value)
@@ -212,9 +212,9 @@ def test_refusals_are_sentences(answer: Answer, told: str) -> None:
 def test_flags_and_variables(tmp_path: Path) -> None:
     """Proves: a flag wins over its variable, both are checked, and what is wrong is named."""
     env = {"EVD_CENTRAL_URL": "http://a:1/", "EVD_TOKEN_FILE": "/t", "EVD_TLS_CA": ""}
-    assert given_by({}, env) == CentralGiven("http://a:1", Path("/t"))
+    assert given_by({}, env) == CentralGiven(("http://a:1",), Path("/t"))
     flags = {"--central-url": "https://b:2", "--tls-ca": "ca.pem"}
-    assert given_by(flags, env) == CentralGiven("https://b:2", Path("/t"), Path("ca.pem"))
+    assert given_by(flags, env) == CentralGiven(("https://b:2",), Path("/t"), Path("ca.pem"))
     with pytest.raises(ConfigError, match="EVD_CENTRAL_URL: must be an address"):
         given_by({}, {"EVD_CENTRAL_URL": "b:2"})
     for words in (["--tls-ca", "x", "status"], ["status", "--tls-ca", "x"]):
@@ -251,7 +251,7 @@ def test_a_central_whose_certificate_is_unknown(tmp_path: Path) -> None:
     """Proves: a file of certificates that can't be read is named, and nothing is sent."""
     (tmp_path / "ca.pem").write_text("no certificate\n")
     for path, why in ((tmp_path / "ca.pem", "no certificate"), (tmp_path / "x", "No such file")):
-        given = CentralGiven("https://127.0.0.1:1", tls_ca=path)
+        given = CentralGiven(("https://127.0.0.1:1",), tls_ca=path)
         with pytest.raises(CentralAway, match=why):
             central_of(Supervised([], given=given)).charging_points()
 
@@ -268,14 +268,14 @@ def test_a_central_that_speaks_tls(tmp_path: Path, certificates: Certificates) -
     found = Answers([POINTS])
     given = CentralGiven(token_file=token_file(tmp_path))
     with answering(found, tls=certificates) as central:
-        known = attrs.evolve(given, url=central.url, tls_ca=certificates.ca)
+        known = attrs.evolve(given, urls=(central.url,), tls_ca=certificates.ca)
         central_of(Supervised([], given=known)).charging_points()
         assert found.tokens == [f"Bearer {TOKEN}"]
         with pytest.raises(CentralAway, match=r"is not believed: .*--tls-ca names those who vouch"):
-            central_of(Supervised([], given=attrs.evolve(given, url=central.url))).health()
+            central_of(Supervised([], given=attrs.evolve(given, urls=(central.url,)))).health()
         other = Certificates(tmp_path / "other")
         with pytest.raises(CentralAway, match="is not believed"):
-            wrong = attrs.evolve(given, url=central.url, tls_ca=other.ca)
+            wrong = attrs.evolve(given, urls=(central.url,), tls_ca=other.ca)
             central_of(Supervised([], given=wrong)).health()
     assert len(found.asked) == 1
 
@@ -284,7 +284,7 @@ def test_a_name_that_is_not_in_the_certificate(tmp_path: Path, certificates: Cer
     """Proves: a server of another name is not believed, whoever vouches for it."""
     certificates.issue("elsewhere.example")
     with answering(Answers([POINTS]), tls=certificates) as central:
-        given = CentralGiven(central.url, tls_ca=certificates.ca)
+        given = CentralGiven((central.url,), tls_ca=certificates.ca)
         with pytest.raises(CentralAway, match="is not believed"):
             central_of(Supervised([], given=given)).charging_points()
 
