@@ -154,7 +154,9 @@ def check_once(addresses: Sequence[str]) -> None:
 
 
 def _identity(text: str) -> tuple[str, str, int | None, str]:
-    scheme, _, rest = text.rpartition("://")
+    scheme, is_url, rest = text.partition("://")
+    if not is_url:
+        scheme, rest = "", text
     authority, _, path = rest.partition("/")
     name, port = host_and_port(authority)
     shown = str(ip_address(name)) if is_address(name) else name.lower().removesuffix(".")

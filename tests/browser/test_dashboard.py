@@ -304,3 +304,18 @@ def test_the_page_outlives_a_restart_of_central(watched: Watched, network: Netwo
     engine.start()
     watched.wait_card("CP-003", "ON", BACK_S_MAX)
     assert watched.page.evaluate("window.same") is True
+
+
+def test_a_central_that_stands_by_says_so(watched: Watched, network: Network) -> None:
+    """Proves: a page whose Central has become one that stands by says that it does not serve now
+    and why, and goes on by itself once it serves again."""
+    answer = {"error": "standing by for a:8000", "code": "standing_by"}
+    watched.page.route("**/health", lambda route: route.fulfill(status=503, json=answer))
+    central = network.central()
+    central.kill()
+    said = watched.page.get_by_text("does not serve now: standing by for a:8000")
+    watched.wait(lambda: said.first.is_visible(), "why it is lost", BACK_S_MAX)
+    watched.page.unroute("**/health")
+    central.start()
+    watched.wait_card("CP-003", "ON", BACK_S_MAX)
+    watched.wait(lambda: said.count() == 0, "the connection is back", BACK_S_MAX)

@@ -49,7 +49,8 @@ def words(target: str) -> list[str]:
     match target:
         case "arguments":
             verbs = re.findall(r"[a-z-]{2,}", make_parser().format_help())
-            return sorted({*verbs, *(flag.name for table in _TABLES for flag in flags_of(table))})
+            flags = {flag.name for table in _TABLES for flag in flags_of(table)}
+            return sorted({*verbs, *flags, *_LISTS})
         case "codec" | "deframer":
             examples = b"".join(raw for _, raw in _messages()).decode()
             return sorted({*re.findall(r'"\w+"', examples)})
@@ -71,6 +72,10 @@ def _messages() -> Iterable[tuple[str, bytes]]:
     for name, section in sections().items():
         if name in ways and section.example:
             yield ways[name], orjson.dumps(orjson.loads(section.example))
+
+
+# Several addresses in one value.
+_LISTS: Final = ("a,b:9998", "[::1]:9,a", "http://a,https://[::1]:1", ",", ":1")
 
 
 def _flag_lines(number: int) -> bytes:

@@ -174,6 +174,7 @@ def test_systemd_hands_over_the_databases_address(tmp_path: Path) -> None:
         ("driver", "--central-url", "https://c.example/evd/", ("https://c.example/evd",)),
         ("driver", "--central-url", "http://a, http://b:1/", ("http://a", "http://b:1")),
         ("driver", "--central-url", "http://a,https://a", ("http://a", "https://a")),
+        ("driver", "--central-url", "http://a/x://:y,http://a", ("http://a/x://:y", "http://a")),
         ("driver", "--request-interval", "0", 0.0),
         ("central", "--http-rate", "0", 0.0),
         ("central", "--http-proxies", "10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),

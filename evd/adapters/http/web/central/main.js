@@ -1,7 +1,7 @@
 // Where the page begins: the feed fills the model, the address chooses the view.
 import { html, nothing, render } from "/web/shared/lit.js";
 import { access } from "/web/shared/access.js";
-import { post } from "/web/shared/calls.js";
+import { get, post } from "/web/shared/calls.js";
 import { Door } from "/web/shared/door.js";
 import { followFeed } from "/web/shared/feed.js";
 import { drawWithFocus } from "/web/shared/focus.js";
@@ -55,6 +55,8 @@ let place = "/";
 let section = "/";
 let scrolledNetwork = 0;
 let feed = null;
+// The sentence of this Central where it stands by, null else.
+let standby = null;
 
 function shell() {
   const link = ([path, name]) => html`<a href="#${path}" aria-current=${section === path}>${name}</a>`;
@@ -85,7 +87,7 @@ function connection() {
 
 function lost() {
   return html`<div role="alert" class="lost-place">
-    ${model.status === "lost" ? silentServer(model.heardAt) : nothing}
+    ${model.status === "lost" ? silentServer(model.heardAt, standby) : nothing}
   </div>`;
 }
 
@@ -146,10 +148,21 @@ function follow() {
   }
   feed = followFeed(feedAddress(), {
     message: (message) => model.onMessage(message),
-    status: (status) => model.onStatus(status),
+    status: onStatus,
     stranger: () => access.end(),
     ticket: () => (access.isLoggedIn ? post("/feed/ticket").then(({ ticket }) => ticket) : null),
   });
+}
+
+/** Told with each attempt that failed: a Central that stands by has no feed, and says why. */
+async function onStatus(status) {
+  model.onStatus(status);
+  if (status !== "lost") return;
+  standby = await get("/health").then(
+    () => null,
+    (failure) => (failure.code === "standing_by" ? failure.message : null),
+  );
+  draw();
 }
 
 function enter() {

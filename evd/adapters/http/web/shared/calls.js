@@ -11,12 +11,14 @@ export class CallFailed extends Error {
    * @param {number} status 0 where no answer came
    * @param {string | null} field
    * @param {number | null} retryS after so many seconds it may be tried again
+   * @param {string | null} code the kind of refusal, for a program
    */
-  constructor(sentence, status = 0, field = null, retryS = null) {
+  constructor(sentence, status = 0, field = null, retryS = null, code = null) {
     super(sentence);
     this.status = status;
     this.field = field;
     this.retryS = retryS;
+    this.code = code;
   }
 }
 
@@ -76,7 +78,8 @@ async function call(method, path, body = undefined, signal = undefined) {
 function failureOf({ status, headers }, found) {
   const sentence = found?.error ?? `The server answered ${status}.`;
   const retry = headers.get("Retry-After");
-  return new CallFailed(sentence, status, found?.field ?? null, retry === null ? null : Number(retry));
+  const retryS = retry === null ? null : Number(retry);
+  return new CallFailed(sentence, status, found?.field ?? null, retryS, found?.code ?? null);
 }
 
 function parsed(text) {
