@@ -14,7 +14,7 @@ from evd.adapters.tcp import CONNECTION_OVER, DialRefused, FramedStream
 from evd.core.monitor.core import Monitor, MonitorSettings
 from evd.core.monitor.events import Close, Dial, EngineAnswered, EngineGarbled, Peer
 from evd.core.wire import codec
-from evd.core.wire.control import Bye, Fault, Ping, Register
+from evd.core.wire.control import Bye, Fault, Nack, NackCode, Ping, Register
 from evd.daemons.lifecycle import Lifecycle
 from evd.daemons.monitor.metrics import MonitorMetrics
 from evd.daemons.monitor.program import watch
@@ -113,6 +113,45 @@ async def test_a_dead_engine_is_told(autojump_clock: trio.testing.MockClock) -> 
         await world.ears.hear(Fault)
         assert trio.current_time() - at_s <= 3.0
         assert len(world.central.streams) == 1
+
+
+async def test_a_takeover_and_the_way_back(autojump_clock: trio.testing.MockClock) -> None:
+    """Proves: the daemon dials the address that the core names; when Central goes over to another
+    one and back again, the monitor is registered there within the longest delay each time, and each
+    address that served is kept."""
+
+    async def refuse(stream: FramedStream) -> None:
+        for frame in await stream.receive():
+            assert isinstance(frame, bytes)
+            seq = codec.structure_monitor(codec.load_object(frame)).seq
+            nack = Nack(seq, "standing by for a:1", code=NackCode.STANDING_BY)
+            await stream.send(codec.encode_control(nack))
+
+    settings = attrs.evolve(SETTINGS, centrals=("a:1", "b:2"))
+    kept: list[str] = []
+    async with trio.open_nursery() as nursery:
+        ears = {name: Central() for name in settings.centrals}
+        places = {name: Place(nursery, each.talk) for name, each in ears.items()}
+        engine = Place(nursery, answer_pings)
+        places["b:2"].talk = refuse
+        core = Monitor(settings, "instance-1")
+        dialers = {Peer.ENGINE: engine.dial, Peer.CENTRAL: lambda name: places[name].dial(name)}
+        metrics = MonitorMetrics(Metrics(), core)
+        nursery.start_soon(partial(watch, core, dialers, Lifecycle(), metrics, keep=kept.append))
+        await ears["a:1"].hear(Register)
+        for serving, other in (("b:2", "a:1"), ("a:1", "b:2")):
+            places[other].talk = refuse
+            await places[other].shut()
+            await trio.sleep(4)
+            assert not metrics.doing().endswith(", registered with Central")
+            places[other].open = True
+            places[serving].talk = ears[serving].talk
+            heard = len(ears[serving].heard)
+            await trio.sleep(2.3)
+            assert metrics.doing().endswith(", registered with Central")
+            assert isinstance(ears[serving].heard[heard], Register)
+        nursery.cancel_scope.cancel()
+    assert kept == ["a:1", "b:2", "a:1"]
 
 
 async def test_an_engine_that_answers_nonsense(autojump_clock: trio.testing.MockClock) -> None:

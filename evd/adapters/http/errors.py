@@ -30,10 +30,14 @@ logger = logging.getLogger(__name__)
 
 @attrs.frozen
 class ErrorBody:
-    """Every error's body: a sentence for a person, and the field that is wrong, if it is one."""
+    """Every error's body: a sentence for a person, and the field that is wrong, if it is one.
+
+    `code` is for programs: `standing_by` of a Central that does not serve now.
+    """
 
     error: str
     field: str | None = None
+    code: str | None = None
 
 
 def answer(refused: Refused) -> Response[bytes]:

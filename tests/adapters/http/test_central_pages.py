@@ -114,10 +114,10 @@ async def test_a_charge_s_body_has_its_forms(doc: dict[str, Any], client: Client
 
 
 async def test_every_error_has_the_one_shape(doc: dict[str, Any]) -> None:
-    """Proves: each documented error is `error` and `field?`; whatever can fail says so."""
+    """Proves: each documented error is `error`, `field?` and `code?`; whatever can fail says so."""
     error = doc["components"]["schemas"]["ErrorBody"]
     assert error["required"] == ["error"]
-    assert set(error["properties"]) == {"error", "field"}
+    assert set(error["properties"]) == {"error", "field", "code"}
     for method, path, operation in operations(doc):
         for status, answer in operation["responses"].items():
             if status >= "400" and path != "/health":
