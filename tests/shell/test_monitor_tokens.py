@@ -4,8 +4,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+import trio
 
-from evd.adapters.tcp import DialFailed
+from evd.adapters import tls
+from evd.adapters.tcp import DialFailed, serve_framed
 from evd.config import monitor_config
 from evd.core.monitor.events import Effect, Peer, SendPing, TellCentral
 from evd.core.wire.control import EngineStatus, Heartbeat, Ping, Register
@@ -13,6 +15,7 @@ from evd.daemons.credentials import Credentials
 from evd.daemons.monitor.program import Peers
 from evd.daemons.monitor.steps import SendFrame, Step, Tokens, in_order
 from tests.network.certificates import Certificates, secret
+from tests.network.peers import Central
 from tests.network.processes import free_port
 
 
@@ -60,3 +63,26 @@ async def test_a_token_is_read_again_at_each_dial_of_central(tmp_path: Path) -> 
     with pytest.raises(DialFailed):
         await peers.dialers()[Peer.CENTRAL](config.centrals[0])
     assert peers.tokens().central == new
+
+
+async def test_each_central_is_checked_by_its_own_name(tmp_path: Path) -> None:
+    """Proves: of several addresses each is dialed by TLS under its own name: one whose certificate
+    has another name is not believed, and the next one is."""
+    certificates = Certificates(tmp_path / "c")
+    certificates.issue("localhost")
+    side = tls.load_server(certificates.cert, certificates.key)
+    hosts = "127.0.0.1,localhost"
+    flags = ["--cp-id=CP-001", "--central-host", hosts, "--tls-ca", str(certificates.ca)]
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listener.socket.getsockname()[1]
+        listeners = [tls.TlsListener(listener, lambda: side)]
+        await nursery.start(serve_framed, listeners, Central().talk)
+        config = monitor_config([*flags, "--central-port", str(port)], {})
+        dial = Peers(config, Credentials(config)).dialers()[Peer.CENTRAL]
+        with trio.fail_after(30):
+            with pytest.raises(DialFailed, match="certificate"):
+                await dial(config.centrals[0])
+            stream = await dial(config.centrals[1])
+            await stream.aclose_forcefully()
+        nursery.cancel_scope.cancel()
