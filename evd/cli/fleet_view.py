@@ -35,7 +35,8 @@ def as_lines(report: Report) -> Iterator[str]:
 
 def _figures(report: Report) -> Iterator[tuple[str, str]]:
     central = report.central
-    yield "registered", f"{report.registered:,} of {report.cps:,} in {report.registered_s:g} s"
+    took = "never all" if report.registered_s is None else f"all in {report.registered_s:g} s"
+    yield "registered", f"{report.registered:,} of {report.cps:,}, {took}"
     yield "monitors refused", _counts(report.nacks)
     yield "charging", f"{report.charging:,}"
     yield "Central's processor", _or_unknown(central.cores, "of a core")

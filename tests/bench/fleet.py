@@ -92,7 +92,7 @@ def row(cps: int, charging: float, seconds: int) -> Report:
         report = _report(fleet, seconds)
     central, at_goal = report["central"], cps == CPS_GOAL
     name = f"{cps:,} charging points, {report['charging']:,} charge"
-    registered = f"{report['registered']:,} in {report['registered_s']:g} s"
+    registered = f"{report['registered']:,}, all in {report['registered_s']} s"
     line(f"{name}: registered", registered, f"{cps:,}", report["registered"] == cps)
     for what, figure, unit, most in (
         ("Central's processor", central["cores"], "of a core", CORES_MAX),

@@ -40,12 +40,13 @@ class Looked:
 class Report:
     """A run.  Times of monitors and drivers are over the measured `seconds`.
 
-    `registered`: those at its end; `registered_s`: how long it took at first until all were.
+    `registered`: those at its end; `registered_s`: how long it took at first until all were, None
+    if they never were.
     """
 
     cps: int
     registered: int
-    registered_s: float
+    registered_s: float | None
     charging: int
     seconds: float
     central: Looked
@@ -114,7 +115,7 @@ class Report:
 def report_of(
     fleet: Fleet,
     *,
-    registered_s: float,
+    registered_s: float | None,
     seconds: float,
     charging: int,
     own_cores: float,
@@ -125,7 +126,7 @@ def report_of(
     return Report(
         cps=fleet.plan.cps,
         registered=monitors.registered_count,
-        registered_s=round(registered_s, 2),
+        registered_s=None if registered_s is None else round(registered_s, 2),
         charging=charging,
         seconds=round(seconds, 1),
         central=Looked(),

@@ -274,10 +274,11 @@ class _Course:
         await self._watch()
         seconds = time.monotonic() - began_s
         own_cores = (time.process_time() - own_s) / seconds
+        complete_s = core.monitors.complete_s
         # Counted before Central is asked: what comes in meanwhile is of a later time.
         report = report_of(
             core,
-            registered_s=(core.monitors.complete_s or trio.current_time()) - dialed_s,
+            registered_s=None if complete_s is None else complete_s - dialed_s,
             seconds=seconds,
             charging=max(charging, core.charging_count),
             own_cores=own_cores,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
 import pytest
 
 from evd.adapters.http.central_client import Central, CentralAway
@@ -111,6 +112,9 @@ def test_the_report_for_people_and_for_scripts() -> None:
     """Proves: each figure has its line, one that could not be asked is a question mark, and the
     verdict is the last; a script gets the same, with the verdict as a field."""
     lines = list(as_lines(REPORT))
+    assert "registered                 998 of 1,000, all in 2.5 s" in lines
+    never = attrs.evolve(REPORT, registered_s=None)
+    assert "registered                 998 of 1,000, never all" in list(as_lines(never))
     assert "request to ACCEPTED        p50 20 ms, p99 80.5 ms, longest 90 ms (150)" in lines
     assert "wrongly shown              0 DISCONNECTED, ? BROKEN, 2 not ON at the end" in lines
     assert lines[-1] == (
