@@ -167,7 +167,9 @@ class Program:
         return self.wait(within_s)
 
     def wait(self, within_s: float = STOP_S_MAX) -> int:
-        return self.process.wait(within_s)
+        """Wait until it has ended; its exit code."""
+        wait_until(lambda: self.process.poll() is not None, within_s, f"{self.name} has ended")
+        return self.process.returncode
 
     def restart(self) -> None:
         self.end()
