@@ -371,7 +371,7 @@ class TlsListener(trio.abc.Listener[trio.abc.Stream]):
 
     def __init__(
         self,
-        listener: trio.SocketListener,
+        listener: trio.abc.Listener[trio.SocketStream],
         side: Callable[[], ServerSide],
         *,
         on_plain: Callable[[], None] | None = None,

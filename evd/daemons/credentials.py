@@ -136,7 +136,7 @@ class Credentials:
             held.renew()
         logger.info("Certificates and tokens were read again")
 
-    def protected(self, listeners: Sequence[trio.SocketListener]) -> Listeners:
+    def protected(self, listeners: Sequence[trio.abc.Listener[trio.SocketStream]]) -> Listeners:
         """The listeners of a port, which speaks TLS where there is a certificate, and with
         --insecure to those who do."""
         server = self.server

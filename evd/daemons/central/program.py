@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import trio
 
+from evd.adapters.accepting import BurstListener
 from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.server import FeedServer
 from evd.adapters.http.hosts import Hosts
@@ -115,7 +116,8 @@ async def _listen(
     web = await listen("--http-port", host, config.http_port)
     feeds = await listen("--feed-port", host, config.feed_port, host_flag="--http-host")
     protected = credentials.protected
-    return protected(control), protected(web), protected(feeds)
+    # After a restart all monitors come at once.
+    return protected([BurstListener(each) for each in control]), protected(web), protected(feeds)
 
 
 def _hosts(config: CentralConfig, credentials: Credentials) -> Hosts:
