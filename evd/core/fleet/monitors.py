@@ -13,7 +13,7 @@ from evd.core.fleet.point import PlayedPoint
 from evd.core.fleet.timers import Timers
 from evd.core.fleet.waits import Waits
 from evd.core.wire import codec
-from evd.core.wire.control import Ack, FromCentral, NackCode
+from evd.core.wire.control import LASTING_REFUSALS, Ack, FromCentral, NackCode
 
 # As a real monitor by default.
 HEARTBEAT_S: Final = 1.0
@@ -21,8 +21,6 @@ HEARTBEAT_SHARE: Final = 0.9
 DELAY_S_MIN: Final = 0.2
 DELAY_S_MAX: Final = 2.0
 UNANSWERED_MAX: Final = 3
-# Central will refuse for these reasons until somebody changes something.
-LASTING: Final = frozenset({NackCode.DUPLICATE, NackCode.FULL, NackCode.UNAUTHORIZED})
 
 
 class Link(Enum):
@@ -122,7 +120,7 @@ class Monitors:
         if not isinstance(answer, Ack):
             self._refused.setdefault(answer.code or "no code", set()).add(cp_id)
             with contextlib.suppress(ValueError):
-                if NackCode(answer.code or "") in LASTING:
+                if NackCode(answer.code or "") in LASTING_REFUSALS:
                     monitor.tries = 99
             return [HangUp(cp_id), *self.on_lost(cp_id, now_s)]
         if monitor.link is Link.LEAVING:

@@ -28,6 +28,7 @@ from evd.core.monitor.events import (
 )
 from evd.core.monitor.rounds import Rounds
 from evd.core.wire.control import (
+    LASTING_REFUSALS,
     Ack,
     Bye,
     EngineStatus,
@@ -54,8 +55,6 @@ UNANSWERED_HEARTBEATS = 3
 # All lines about Central share one bound.
 ABOUT = "Central"
 REMIND_S = 30.0
-# Central will refuse for these reasons until somebody changes something: come back seldom.
-LASTING_REFUSALS = frozenset({NackCode.DUPLICATE, NackCode.FULL, NackCode.UNAUTHORIZED})
 
 
 class _Link(Enum):

@@ -1,6 +1,7 @@
 """The messages in TCP frames: between monitor and Central, and between monitor and engine."""
 
 from enum import StrEnum
+from typing import Final
 
 import attrs
 
@@ -45,6 +46,10 @@ class NackCode(StrEnum):
     FULL = "full"
     STANDING_BY = "standing_by"
     UNAUTHORIZED = "unauthorized"
+
+
+# Central refuses for these reasons until somebody changes something: monitors come back seldom.
+LASTING_REFUSALS: Final = frozenset({NackCode.DUPLICATE, NackCode.FULL, NackCode.UNAUTHORIZED})
 
 
 @attrs.frozen(slots=True)
