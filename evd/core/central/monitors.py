@@ -251,10 +251,11 @@ class Monitors:
 
     def on_status(self, status: CpStatus) -> list[Effect]:
         """Take in an engine's own report, which came by Kafka."""
+        ledger, now_s = self.state.ledger, self.state.now.mono_s
+        self.state.claims.hear(status, now_s, has_row=status.session_id in ledger.sessions)
         point = self.state.points.get(status.cp_id)
         if point is None:
             return []
-        ledger = self.state.ledger
         wrong = ledger.contradiction(status.session_id, status.request_id, status.driver_id)
         if wrong:
             return [PutAside(status, wrong)]

@@ -206,14 +206,13 @@ class Requests:
 
     def _unknown_sessions(self) -> set[str]:
         """Return what engines run and a lost or restored database does not know."""
-        now_s, lost_s = self.state.now.mono_s, self.state.settings.session_lost_after_s
-        return {
+        from_s = self.state.now.mono_s - self.state.settings.session_lost_after_s
+        seen = {
             point.supplies
             for point in self.state.index.strays()
-            if point.supplies is not None
-            and point.supplies not in self.state.ledger.sessions
-            and now_s - point.heard_s < lost_s
+            if point.supplies is not None and point.heard_s > from_s
         }
+        return (seen | self.state.claims.since(from_s)) - self.state.ledger.sessions.keys()
 
     def _decide(self, waiting: Waiting) -> list[Effect]:
         state = self.state

@@ -1,6 +1,7 @@
 """The memory that the parts of Central's core share: identity, rows, charging points, time."""
 
 from evd.core.access.access import Access
+from evd.core.central.claims import Claims
 from evd.core.central.curve import Curves
 from evd.core.central.events import CentralSettings, Effect, Save
 from evd.core.central.ledger import Ledger
@@ -25,6 +26,7 @@ class State:
         self._shown_changes: dict[str, None] = {}
         self.points: dict[str, Point] = {}
         self.ledger = Ledger(image.requests, image.sessions, self._note_session)
+        self.claims = Claims()
         self.index = PointIndex(self.points, self.ledger)
         self.curves = Curves()
         self.access = Access(image.access)

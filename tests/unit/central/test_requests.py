@@ -211,6 +211,70 @@ def test_a_lost_database_denies_nothing_that_runs(action: Action) -> None:
     assert network.session().cost_cents == 2
 
 
+def claimed(cp_id: str | None = None) -> Network:
+    """A Central whose database was lost: an engine that no monitor has seen yet says that it runs
+    the session of req-1, whose driver asks again when the grace is over."""
+    network = Network(Image(Meta("central-2", 1)))
+    network.register("CP-002")
+    _say(network, session_id_for("req-1"))
+    network.run(4.0)
+    _say(network, session_id_for("req-1"))
+    assert not updates(network.ask(cp_id=cp_id))
+    return network
+
+
+def _say(network: Network, session_id: str | None) -> None:
+    network.status(
+        boot_id="boot-CP-001-1",
+        state=CpState.SUPPLYING if session_id else CpState.ACTIVATED,
+        session_id=session_id,
+        request_id="req-1" if session_id else None,
+        driver_id="driver-alice" if session_id else None,
+    )
+
+
+@pytest.mark.parametrize("cp_id", [None, "CP-001"])
+def test_what_no_monitor_vouches_for_yet_may_run_all_the_same(cp_id: str | None) -> None:
+    """Proves: after a loss of the database a request is neither denied nor begun elsewhere while
+    an engine says that it runs it, though its monitor is away or looks at a wrong port; when that
+    is right again the session is taken in."""
+    network = claimed(cp_id)
+    assert not updates(network.run(4.0))
+    network.register(engine_state=CpState.SUPPLYING, session_id=session_id_for("req-1"), report=2)
+    _say(network, session_id_for("req-1"))
+    network.run(1.0, beat=False)
+    assert network.request().status is RequestStatus.IN_PROGRESS
+    assert network.session().cp_id == "CP-001"
+
+
+def test_a_boot_that_runs_it_no_more_holds_nothing_back() -> None:
+    """Proves: the request is decided once that engine says that it is free."""
+    network = claimed()
+    _say(network, None)
+    (update,) = updates(network.ask(cp_id=None))
+    assert (update.status, update.cp_id) == (RequestStatus.ACCEPTED, "CP-002")
+
+
+def test_what_was_claimed_long_ago_holds_nothing_back() -> None:
+    """Proves: an engine that is heard no more holds a request back for as long as a session may be
+    unheard, and no longer."""
+    network = claimed()
+    network.run(network.settings.session_lost_after_s)
+    assert [each.status for each in updates(network.ask(cp_id=None))] == [RequestStatus.ACCEPTED]
+
+
+def test_claims_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves: boots that nobody has seen take no memory without end; the oldest is let go of."""
+    monkeypatch.setattr("evd.core.central.claims.CLAIMS_MAX", 2)
+    network = Network(Image(Meta("central-2", 1)))
+    for number in range(3):
+        network.status(boot_id=f"boot-{number}", session_id=session_id_for(f"req-{number}"))
+    assert network.core._state.claims.since(0.0) == {
+        session_id_for("req-1"),
+        session_id_for("req-2"),
+    }
+
+
 def test_what_memory_let_go_of_is_not_carried_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proves: the answer of a request is the stored one also when so many others came since that
     memory holds it no longer, or lets go of it with the very batch that repeats it."""
