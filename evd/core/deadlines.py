@@ -4,6 +4,8 @@ A look costs by how many are due, not by how many there are.
 """
 
 import heapq
+import math
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 KeyT = TypeVar("KeyT")
@@ -18,7 +20,8 @@ class Deadlines(Generic[KeyT]):
 
     def __init__(self) -> None:
         self._at_s: dict[KeyT, float] = {}
-        # The number keeps keys of equal times in order, and from being compared.
+        # Entries of times that were replaced stay until their turn, and are then passed over.  The
+        # number keeps keys of equal times in order, and from being compared.
         self._heap: list[tuple[float, int, KeyT]] = []
         self._number = 0
 
@@ -27,7 +30,12 @@ class Deadlines(Generic[KeyT]):
 
     def by(self, key: KeyT, at_s: float) -> None:
         """Have `key` looked at by this time; an earlier one that stands is kept."""
-        if self._at_s.get(key, at_s + 1.0) <= at_s:
+        if self._at_s.get(key, at_s + 1.0) > at_s:
+            self.set(key, at_s)
+
+    def set(self, key: KeyT, at_s: float) -> None:
+        """Have `key` looked at at this time alone, whichever stands."""
+        if self._at_s.get(key) == at_s:
             return
         self._at_s[key] = at_s
         self._number += 1
@@ -37,13 +45,23 @@ class Deadlines(Generic[KeyT]):
         """Have `key` looked at no more."""
         self._at_s.pop(key, None)
 
+    @property
+    def next_s(self) -> float:
+        """The earliest time; infinite where there is none."""
+        while self._heap:
+            at_s, _, key = self._heap[0]
+            if self._at_s.get(key) == at_s:
+                return at_s
+            heapq.heappop(self._heap)
+        return math.inf
+
     def due(self, now_s: float) -> list[KeyT]:
         """Take out the keys whose time has come, the earliest first."""
-        found: list[KeyT] = []
-        while self._heap and self._heap[0][0] <= now_s:
-            at_s, _, key = heapq.heappop(self._heap)
-            # Unless it was forgotten, or is to be looked at earlier and was.
-            if self._at_s.get(key) == at_s:
-                del self._at_s[key]
-                found.append(key)
-        return found
+        return [key for key, _ in self.timed(now_s)]
+
+    def timed(self, now_s: float) -> Iterator[tuple[KeyT, float]]:
+        """Take out the same one by one, each with its time."""
+        while (at_s := self.next_s) <= now_s:
+            _, _, key = heapq.heappop(self._heap)
+            del self._at_s[key]
+            yield key, at_s

@@ -1,5 +1,8 @@
 """Keys that are looked at by their times."""
 
+import math
+from itertools import islice
+
 from evd.core.deadlines import Deadlines
 
 
@@ -47,3 +50,17 @@ def test_the_memory_is_bounded_by_what_is_asked() -> None:
     for step in range(1_000):
         deadlines.by("a", 10.0 + step)
     assert len(deadlines._heap) == 1
+
+
+def test_a_key_has_one_time() -> None:
+    """Proves: the earliest comes first, a later `set` replaces the one before, and one that was
+    forgotten never comes."""
+    deadlines = Deadlines[str]()
+    for key, due_s in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("b", 4.0), ("d", 0.5), ("e", 0.1)):
+        deadlines.set(key, due_s)
+    deadlines.forget("e")
+    assert deadlines.next_s == 0.5
+    assert list(islice(deadlines.timed(3.5), 2)) == [("d", 0.5), ("c", 2.0)]
+    assert list(deadlines.timed(3.5)) == [("a", 3.0)]
+    assert list(deadlines.timed(9.0)) == [("b", 4.0)]
+    assert deadlines.next_s == math.inf

@@ -1,12 +1,13 @@
 """The drivers of a played fleet: each asks for one charging point, as often as a real one does."""
 
+from itertools import islice
 from typing import Final
 
 import attrs
 
+from evd.core.deadlines import Deadlines
 from evd.core.effects import Send
 from evd.core.fleet.figures import Figures
-from evd.core.fleet.timers import Timers
 from evd.core.wire.messages import REQUESTS, Action, Beacon, DriverRequest, DriverUpdate, Seen
 
 # As real ones by default: the pace until the first answer, after it, and how long they wait.
@@ -34,7 +35,7 @@ class Drivers:
         self._beacon: Beacon | None = None
         self._open: dict[str, _Open] = {}
         self._busy: set[str] = set()
-        self._timers = Timers[str]()
+        self._timers = Deadlines[str]()
         self._number = 0
         # Requests without any answer within PATIENCE_S.
         self.given_up_count = 0
@@ -78,7 +79,7 @@ class Drivers:
         if update.status.final:
             del self._open[update.request_id]
             self._busy.discard(request.cp_id)
-            self._timers.drop(update.request_id)
+            self._timers.forget(update.request_id)
         return True
 
     @property
@@ -89,7 +90,7 @@ class Drivers:
     def tick(self, now_s: float, count_max: int) -> list[Send]:
         """Repeat what has no end yet."""
         sends: list[Send] = []
-        for request_id, _ in self._timers.due(now_s, count_max):
+        for request_id, _ in islice(self._timers.timed(now_s), count_max):
             request = self._open[request_id]
             waited_s = now_s - request.asked_s
             is_over = waited_s >= PATIENCE_S and not request.is_answered

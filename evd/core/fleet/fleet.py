@@ -2,8 +2,10 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
+from evd.core.deadlines import Deadlines
 from evd.core.effects import Now, Send
 from evd.core.fleet.drivers import Drivers
 from evd.core.fleet.events import Effect
@@ -11,7 +13,6 @@ from evd.core.fleet.figures import Figures
 from evd.core.fleet.monitors import Monitors
 from evd.core.fleet.plan import SESSION_S_MIN, Plan
 from evd.core.fleet.point import REPORT_S, PlayedPoint
-from evd.core.fleet.timers import Timers
 from evd.core.wire.control import FromCentral
 from evd.core.wire.messages import Beacon, Command, DriverUpdate, Message, Telemetry
 
@@ -37,7 +38,7 @@ class Fleet:
         }
         self.monitors = Monitors(self._points, tokens)
         self.drivers = Drivers(run_id, self.figures)
-        self._engines = Timers[str]()
+        self._engines = Deadlines[str]()
         # Those that were never registered: their engines say nothing yet.
         self._silent = set(self._points)
         self._ring = deque(self._points)
@@ -137,7 +138,7 @@ class Fleet:
     def tick(self, now: Now, count_max: int) -> list[Effect]:
         """Do what is due by now, `count_max` things of each kind at the most."""
         effects = self.monitors.tick(now.mono_s, count_max)
-        for cp_id, _ in self._engines.due(now.mono_s, count_max):
+        for cp_id, _ in islice(self._engines.timed(now.mono_s), count_max):
             point = self._points[cp_id]
             effects += self._said(point, point.tick(now), now)
         effects += self._counted(self.drivers.tick(now.mono_s, count_max))
@@ -152,7 +153,7 @@ class Fleet:
 
     def leave(self) -> list[Effect]:
         """Have all monitors say BYE, and all engines fall silent."""
-        self._engines = Timers()
+        self._engines = Deadlines()
         return self.monitors.leave()
 
     def _said(self, point: PlayedPoint, sends: list[Send], now: Now) -> list[Effect]:

@@ -4,13 +4,14 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import Enum, auto
+from itertools import islice
 from typing import Final
 
 import attrs
 
+from evd.core.deadlines import Deadlines
 from evd.core.fleet.events import Dial, Effect, HangUp, Say
 from evd.core.fleet.point import PlayedPoint
-from evd.core.fleet.timers import Timers
 from evd.core.fleet.waits import Waits
 from evd.core.wire import codec
 from evd.core.wire.control import LASTING_REFUSALS, Ack, FromCentral, NackCode
@@ -56,7 +57,7 @@ class Monitors:
             cp_id: _Monitor(point, number / len(points), tokens.get(cp_id))
             for number, (cp_id, point) in enumerate(points.items())
         }
-        self._timers = Timers[str]()
+        self._timers = Deadlines[str]()
         self._counts = Counter[Link]({Link.CLOSED: len(points)})
         self._away_since_s: float | None = None
         self.answered = Waits()
@@ -125,7 +126,7 @@ class Monitors:
             return [HangUp(cp_id), *self.on_lost(cp_id, now_s)]
         if monitor.link is Link.LEAVING:
             self._set(monitor, Link.LEFT)
-            self._timers.drop(cp_id)
+            self._timers.forget(cp_id)
             return [HangUp(cp_id)]
         if monitor.link is Link.REGISTERING:
             self._on_registered(monitor, answer, now_s)
@@ -163,7 +164,7 @@ class Monitors:
             return []
         if monitor.link is Link.LEAVING:
             self._set(monitor, Link.LEFT)
-            self._timers.drop(cp_id)
+            self._timers.forget(cp_id)
             return []
         if monitor.link is Link.REGISTERED:
             self.lost_count += 1
@@ -179,7 +180,7 @@ class Monitors:
         """Have all say BYE."""
         effects: list[Effect] = []
         for cp_id, monitor in self._all.items():
-            self._timers.drop(cp_id)
+            self._timers.forget(cp_id)
             if monitor.link is Link.REGISTERED:
                 self._set(monitor, Link.LEAVING)
                 bye = monitor.point.bye("the fleet is over")
@@ -192,7 +193,7 @@ class Monitors:
     def tick(self, now_s: float, count_max: int) -> list[Effect]:
         """Do what is due by now, `count_max` at the most."""
         effects: list[Effect] = []
-        for cp_id, due_s in self._timers.due(now_s, count_max):
+        for cp_id, due_s in islice(self._timers.timed(now_s), count_max):
             effects += self._on_due(self._all[cp_id], due_s, now_s)
         return effects
 

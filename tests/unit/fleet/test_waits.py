@@ -1,8 +1,7 @@
-"""Waits and times in bounded memory."""
+"""Waits in bounded memory."""
 
 import math
 
-from evd.core.fleet.timers import Timers
 from evd.core.fleet.waits import WAITS_MAX, Spread, Waits
 
 
@@ -32,17 +31,3 @@ def test_more_waits_than_are_kept() -> None:
     assert (spread.count, spread.most_ms) == (count + 1, 9000.0)
     assert math.isclose(spread.p50_ms, 500.0, abs_tol=2.0)
     assert math.isclose(spread.p99_ms, 990.0, abs_tol=2.0)
-
-
-def test_a_key_has_one_time() -> None:
-    """Proves: the earliest comes first, a later `set` replaces the one before, and one that was
-    dropped never comes."""
-    timers = Timers[str]()
-    for key, due_s in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("b", 4.0), ("d", 0.5), ("e", 0.1)):
-        timers.set(key, due_s)
-    timers.drop("e")
-    assert timers.next_s == 0.5
-    assert list(timers.due(3.5, 2)) == [("d", 0.5), ("c", 2.0)]
-    assert list(timers.due(3.5, 9)) == [("a", 3.0)]
-    assert list(timers.due(9.0, 9)) == [("b", 4.0)]
-    assert timers.next_s == math.inf
