@@ -212,7 +212,8 @@ class Requests:
             for point in self.state.index.strays()
             if point.supplies is not None and point.heard_s > from_s
         }
-        return (seen | self.state.claims.since(from_s)) - self.state.ledger.sessions.keys()
+        said = seen | self.state.claims.since(from_s)
+        return {each for each in said if each not in self.state.ledger.sessions}
 
     def _decide(self, waiting: Waiting) -> list[Effect]:
         state = self.state
