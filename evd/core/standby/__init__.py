@@ -1,0 +1,1 @@
+"""Several Centrals on one database: one serves, the others stand by."""

@@ -1,0 +1,1 @@
+"""The lease by which one of several Centrals serves."""
