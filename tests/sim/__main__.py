@@ -16,6 +16,8 @@ import attrs
 from tests.sim.faults import Storm
 from tests.sim.mixes import MIXES, mix_for
 from tests.sim.network import Network
+from tests.sim.several import SeveralNetwork
+from tests.sim.several_faults import SeveralStorm
 from tests.sim.world import Mix, Violation, World
 
 REPLAYS = Path(__file__).with_name("replays.txt")
@@ -43,8 +45,8 @@ class Run:
 def run_seed(seed: int, mix: Mix, *, whole_story: bool = False) -> Run:
     """Do one run from its first event to its last."""
     world = World(seed, mix)
-    network = Network(world)
-    network.run(lambda: Storm(network).begin())
+    network, storm = _parts(world)
+    network.run(storm.begin)
     story = ""
     if whole_story:
         story = world.story.whole()
@@ -59,6 +61,14 @@ def run_seed(seed: int, mix: Mix, *, whole_story: bool = False) -> Run:
         Counter(world.allowed),
         story,
     )
+
+
+def _parts(world: World) -> tuple[Network, Storm]:
+    if world.mix.members:
+        several = SeveralNetwork(world)
+        return several, SeveralStorm(several)
+    network = Network(world)
+    return network, Storm(network)
 
 
 def _run_job(job: Job) -> Run:

@@ -98,6 +98,11 @@ class Messenger:
         self._queues: dict[Place, deque[tuple[float, bytes]]] = defaultdict(deque)
         process.on_death.append(self._die)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was sent is at the broker."""
+        return not any(self._queues.values())
+
     def send(self, topic: str, key: str, message: Message) -> None:
         """Queue a message."""
         process = self._process

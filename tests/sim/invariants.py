@@ -6,6 +6,7 @@ The numbers of the promises:
     2  nothing is billed twice     6  what is shown is true, and heals by itself
     3  one session at a time       7  a fault stays where it is
     4  one final status            8  no process ends by itself
+    9  of several Centrals one alone speaks
 
 No protocol closes three races, so they are counted as allowed: a START that is on its way when its
 driver gives up; a charging point out of reach for longer than the bound; the loss of both disks

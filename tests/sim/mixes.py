@@ -10,6 +10,9 @@ EVERY = (
 )
 
 
+CENTRALS = "ckill cpower chang cswitch cdb ckafka ctcp chost dbdown dbslow"
+
+
 def _mix(name: str, kinds: str, **rest: float) -> Mix:
     return Mix(name, tuple(kinds.split()), **rest)  # type: ignore[arg-type]
 
@@ -40,13 +43,25 @@ MIXES: dict[str, Mix] = {
             "clock bad dup replay rival copy twin second offsets liar lie meter",
             every_s=1.5,
         ),
+        _mix(
+            "sev",
+            CENTRALS + " crash net broker dup hang clock part wipe dwipe restore",
+            members=3,
+        ),
+        _mix("fail", CENTRALS, members=3),
+        _mix("lone", CENTRALS, members=2, every_s=8.0, long_share=0.3),
+        _mix("cut", "cdb chang chost dbdown crash dup", members=3, long_share=0.3),
+        _mix("pause", "cdb cpause dbdown chost crash dup", members=3, long_share=0.3),
+        _mix("tcp", "ctcp", members=3, every_s=10.0, long_share=0.3),
+        _mix("back", CENTRALS + " crash part net dup wipe dwipe restore", members=3),
     )
 }
-# The order in which a sweep takes the mixes: eight of twenty runs have every kind of
-# fault, one of them with tokens.
+# The order in which a sweep takes the mixes: eight of twenty-six runs have every kind of
+# fault, one of them with tokens, and six have several Centrals.
 TURNS = (
     *("all", "away", "all", "port", "all", "rest", "three", "two", "all", "asked"),
     *("guarded", "disks", "all", "late", "noise", "power", "three", "calm", "hung", "absent"),
+    *("sev", "fail", "lone", "cut", "back", "pause"),
 )
 
 

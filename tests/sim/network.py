@@ -4,7 +4,7 @@ In the storm faults happen, and each event is checked against the promises.  Aft
 and everything must come to rest, be shown as it is, and serve again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evd.core.central.rows import BreakerState, SessionStatus
 from evd.core.driver.requests_file import RequestLine
@@ -35,18 +35,20 @@ SNAPSHOT_S = 7.0
 class Network:
     """Every part of one run."""
 
+    # The time from the last fault until all is shown as it is.
+    shown_after_s = SHOWN_AFTER_S
+
     def __init__(self, world: World) -> None:
         self.world = world
         self.broker = Broker(world)
         self.store = CentralStore("central-1", world.rng)
-        self.central = CentralPart(world, self.broker, "Central", "host-c", self.store)
+        self.centrals: Sequence[CentralPart] = self._centrals()
         self.engines = [self._engine(number) for number in range(1, world.mix.points + 1)]
         self.monitors = [
-            MonitorPart(world, f"Monitor{n}", engine, [self.central], f"instance-{n}")
-            for n, engine in enumerate(self.engines, 1)
+            self._monitor(engine, number) for number, engine in enumerate(self.engines, 1)
         ]
         self.drivers = [self._driver(number) for number in (1, 2)]
-        self.caller = HttpClientPart(world, "driver-3", "host-d3", self.central)
+        self.caller = self._caller()
         self.askers: list[Requester] = [*self.drivers, self.caller]
         # Processes that faults add: a twin of an engine, a second monitor, a second Central.
         self.extras: list[Process] = []
@@ -59,6 +61,21 @@ class Network:
         self.shown = Shown(world, self)
         self.guard = Guard(self) if world.mix.guarded else None
         self._watch()
+
+    def _centrals(self) -> Sequence[CentralPart]:
+        return [CentralPart(self.world, self.broker, "Central", "host-c", self.store)]
+
+    def _monitor(self, engine: EnginePart, number: int) -> MonitorPart:
+        name, instance_id = f"Monitor{number}", f"instance-{number}"
+        return MonitorPart(self.world, name, engine, self.centrals, instance_id)
+
+    def _caller(self) -> HttpClientPart:
+        return HttpClientPart(self.world, "driver-3", "host-d3", self.central)
+
+    @property
+    def central(self) -> CentralPart:
+        """The Central that serves, or the one that did last."""
+        return self.centrals[0]
 
     def _engine(self, number: int) -> EnginePart:
         return EnginePart(
@@ -85,8 +102,9 @@ class Network:
     def _watch(self) -> None:
         checker = self.checker
         self.store.watch = checker.on_stored
-        self.central.on_contact = checker.on_contact
-        self.central.on_read = checker.on_read
+        for central in self.centrals:
+            central.on_contact = checker.on_contact
+            central.on_read = checker.on_read
         checker.on_unheard = self.shown.check_unheard
         for engine in self.engines:
             checker.watch_car(engine)
@@ -125,7 +143,13 @@ class Network:
     @property
     def processes(self) -> list[Process]:
         """All that may die or hang, without those that were stopped for good."""
-        mine = [self.central, *self.engines, *self.monitors, *self.askers, *self.extras]
+        mine: list[Process] = [
+            *self.centrals,
+            *self.engines,
+            *self.monitors,
+            *self.askers,
+            *self.extras,
+        ]
         return [process for process in mine if not process.retired]
 
     def run(self, begin_storm: Callable[[], None]) -> None:
@@ -140,7 +164,7 @@ class Network:
         world.at(1.0, self._look)
         world.run_until(STORM_S)
         self._heal()
-        world.run_until(self.healed_s + SHOWN_AFTER_S)
+        world.run_until(self.healed_s + self.shown_after_s)
         self.shown.check_soon_after()
         self._rest()
         self._probe()

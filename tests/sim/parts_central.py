@@ -1,6 +1,6 @@
 """Central's shell in the simulation: the steps of its daemon, over the sim's links and disks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -73,7 +73,7 @@ def settings_for(lost_after_s: float) -> CentralSettings:
 
 
 @attrs.define
-class _MonitorConnection:
+class MonitorConnection:
     """A monitor's connection, how many bad frames it sent in a row, and how many of its frames
     wait for their answer."""
 
@@ -104,7 +104,7 @@ class CentralPart(Process):
         """Start a process with nothing in its memory."""
         self.core = None
         self._numbers = 0
-        self._connections: dict[int, _MonitorConnection] = {}
+        self._connections: dict[int, MonitorConnection] = {}
         self._calls: dict[int, Answered] = {}
         self._inbox: list[Event] = []
         self._marks: dict[Place, Mark] = {}
@@ -153,7 +153,7 @@ class CentralPart(Process):
         self._marks.update(marks)
         for message in messages:
             if isinstance(message, CpStatus | Telemetry):
-                self.on_contact(message.cp_id)
+                self._note_contact(message.cp_id)
         self._put(*messages)  # type: ignore[arg-type]
 
     def _on_bad(self, *_: object) -> None:
@@ -177,9 +177,19 @@ class CentralPart(Process):
         except DiskFault:
             self._stop_serving()
             return
+        self._on_handled(handled)
+
+    def _on_handled(self, handled: Iterable[Event]) -> None:
         for event in handled:
             if isinstance(event, DriverRequest | RequestEndAsked | Telemetry):
                 self.on_read(event)
+
+    def _note_contact(self, cp_id: str) -> None:
+        self.on_contact(cp_id)
+
+    def may_speak(self) -> bool:
+        """Whether no other Central on its database can serve."""
+        return True
 
     def _carry_out(self, step: Step) -> Found | None:
         match step:
@@ -225,7 +235,7 @@ class CentralPart(Process):
         if self.core is None:
             connection.close(1)
             return
-        self._connections[number] = _MonitorConnection(connection)
+        self._connections[number] = MonitorConnection(connection)
 
     def _on_frame(self, number: int, raw: bytes) -> None:
         monitor = self._connections.get(number)
@@ -243,7 +253,7 @@ class CentralPart(Process):
             self._put(FrameRefused(number, code, seq, str(error), last))
             return
         monitor.bad = 0
-        self.on_contact(message.cp_id)
+        self._note_contact(message.cp_id)
         if (ack := self._ack_of(number, message)) is not None:
             self.risk()
             monitor.connection.send(1, codec.encode_control(ack))

@@ -232,7 +232,7 @@ class DriverPart(Requester):
 
 
 @attrs.define
-class _Open:
+class OpenRequest:
     """The caller's request: what it asked for, since when, and whether it was ever answered."""
 
     request_id: str
@@ -261,7 +261,7 @@ class HttpClientPart(Requester):
     def __init__(self, world: World, name: str, host: str, central: CentralPart) -> None:
         super().__init__(world, name, host)
         self.central = central
-        self.open: _Open | None = None
+        self.open: OpenRequest | None = None
         self.on_forgotten: Callable[[str], None] = lambda _: None
         self._rests_until_s = 0.0
 
@@ -305,7 +305,7 @@ class HttpClientPart(Requester):
 
     def _ask(self, cp_id: str | None) -> None:
         t_s = self.world.t_s
-        request = _Open(self.fresh_id(), self.driver_id, cp_id, t_s, last_s=t_s, post_s=t_s)
+        request = OpenRequest(self.fresh_id(), self.driver_id, cp_id, t_s, last_s=t_s, post_s=t_s)
         self.open = request
         self.note(f"posts {request.request_id} at {cp_id or 'any'}", request.request_id)
         self.on_asked(request.request_id, cp_id)
@@ -316,7 +316,7 @@ class HttpClientPart(Requester):
             self._rests_until_s = self.world.t_s + 12.0
 
     def _call(
-        self, say: Callable[[_Open], None], request: _Open, until_s: float | None = None
+        self, say: Callable[[OpenRequest], None], request: OpenRequest, until_s: float | None = None
     ) -> None:
         """TCP carries a call late, after a cut too, or not at all."""
         world, central = self.world, self.central
@@ -335,25 +335,25 @@ class HttpClientPart(Requester):
         if self.world.passes(self.central.host, self.host):
             self.later(self.world.soon_s(), take, *args)
 
-    def _post(self, request: _Open) -> None:
+    def _post(self, request: OpenRequest) -> None:
         asked = request.request_id, request.driver_id, request.cp_id
         self.central.ask(
             lambda call: ChargeAsked(call, *asked),
             lambda answer: self._answer(self._posted, request, answer),
         )
 
-    def _posted(self, request: _Open, answer: Accepted | Refused) -> None:
+    def _posted(self, request: OpenRequest, answer: Accepted | Refused) -> None:
         if isinstance(answer, Accepted):
             request.posted = True
 
-    def _delete(self, request: _Open) -> None:
+    def _delete(self, request: OpenRequest) -> None:
         request_id = request.request_id
         self.central.ask(
             lambda call: RequestEndAsked(call, request_id),
             lambda answer: self._answer(self._deleted, request, answer),
         )
 
-    def _deleted(self, request: _Open, answer: Accepted | Refused) -> None:
+    def _deleted(self, request: OpenRequest, answer: Accepted | Refused) -> None:
         refusal = answer.refusal if isinstance(answer, Refused) else None
         if refusal is Refusal.UNKNOWN and self.open is request:
             # Central never heard of it, and nothing of it is on the way any more.
@@ -363,13 +363,13 @@ class HttpClientPart(Requester):
             request.posted = True
             self._call(self._get, request)
 
-    def _get(self, request: _Open) -> None:
+    def _get(self, request: OpenRequest) -> None:
         self.central.look(
             request.request_id,
             lambda status, row: self._answer(self._got, request, status, row),
         )
 
-    def _got(self, request: _Open, status: int, row: Request | None) -> None:
+    def _got(self, request: OpenRequest, status: int, row: Request | None) -> None:
         if self.open is not request:
             return
         if row is not None and row.status.final:
@@ -378,7 +378,7 @@ class HttpClientPart(Requester):
             self._end(request, RequestStatus.FAILED, "a restored database lost it")
 
     def _end(
-        self, request: _Open, status: RequestStatus, reason: str, row: Request | None = None
+        self, request: OpenRequest, status: RequestStatus, reason: str, row: Request | None = None
     ) -> None:
         self.open = None
         update = DriverUpdate(

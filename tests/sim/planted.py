@@ -18,7 +18,11 @@ CENTRAL_STEPS = "evd/daemons/central/steps.py"
 DRIVER_STEPS = "evd/daemons/driver/steps.py"
 IMPORTING = "evd/core/access/importing.py"
 MONITORS = "evd/core/central/monitors.py"
+LEASE = "evd/core/standby/lease.py"
+DIALLED = "evd/core/standby/dialled.py"
 DISKS = "tests/sim/disks.py"
+SERVER = "tests/sim/server.py"
+MEMBER = "tests/sim/parts_member.py"
 WORLD = "tests/sim/world.py"
 
 
@@ -37,14 +41,130 @@ class Mutant:
     new: str
 
 
+# One for each rule by which several Centrals share a database.
+SEVERAL = (
+    Mutant(
+        "fence",
+        "cut",
+        "a commit is carried out in a session that has lost the lock",
+        SERVER,
+        "FENCED = True",
+        "FENCED = False",
+    ),
+    Mutant(
+        "warm",
+        "cut",
+        "a Central loads what it serves before it has the lock",
+        MEMBER,
+        "LOADED_LATE = True",
+        "LOADED_LATE = False",
+    ),
+    Mutant(
+        "same-epoch",
+        "back",
+        "a takeover does not raise the epoch",
+        SERVER,
+        "RAISED = True",
+        "RAISED = False",
+    ),
+    Mutant(
+        "overtake",
+        "cut",
+        "an effect does not wait for the commits before it",
+        CENTRAL_STEPS,
+        "    yield from _store(core, effects, now)\n    yield from _say(effects, may_speak)\n",
+        "    yield from _say(effects, may_speak)\n    yield from _store(core, effects, now)\n",
+    ),
+    Mutant(
+        "hold",
+        "cut",
+        "a Central speaks without a look at its lease",
+        CENTRAL_STEPS,
+        "        while not may_speak():\n            yield Hold()\n",
+        "",
+    ),
+    Mutant(
+        "acks",
+        "cut",
+        "heartbeats are acknowledged without a look at the lease",
+        CENTRAL_STEPS,
+        "    return core.acknowledge(connection, message, now) if may_speak() else None\n",
+        "    return core.acknowledge(connection, message, now)\n",
+    ),
+    Mutant(
+        "long-lease",
+        "cut",
+        "a Central believes in its lock for longer than the next one waits",
+        LEASE,
+        "return now_s - self._proved_s < LEASE_S",
+        "return now_s - self._proved_s < 12.0",
+    ),
+    Mutant(
+        "idle",
+        "lone",
+        "the server ends a silent session by TCP alone, which a hung process answers",
+        SERVER,
+        "PROGRAMS_SILENCE = True",
+        "PROGRAMS_SILENCE = False",
+    ),
+    Mutant(
+        "haste",
+        "cut",
+        "a Central serves as soon as it has the lock",
+        LEASE,
+        "now_s if event.is_released else max(now_s, unmoved_s)",
+        "now_s",
+    ),
+    Mutant(
+        "no-handover",
+        "lone",
+        "a Central that lost Kafka or the monitors keeps the lock",
+        LEASE,
+        "            self._why_leave = self._look_around(event, now_s)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "round",
+        "tcp",
+        "a monitor that dialled counts for less time than its round of the addresses takes",
+        DIALLED,
+        "ROUND_S = 8.0",
+        "ROUND_S = 3.0",
+    ),
+    Mutant(
+        "leave",
+        "sev",
+        "a Central that hands over speaks until its release is answered",
+        LEASE,
+        "        self.phase = Phase.LEAVING\n",
+        "",
+    ),
+    Mutant(
+        "unknown",
+        "pause",
+        "a request is called unknown without a question to the database",
+        MEMBER,
+        "ASKED_LATE = True",
+        "ASKED_LATE = False",
+    ),
+    Mutant(
+        "older",
+        "sev",
+        "a report from before a session was confirmed says that it is over",
+        SESSIONS,
+        "or report.seq > (session.confirmed_seq or 0)",
+        "or True",
+    ),
+)
+
 MUTANTS = (
     Mutant(
         "send-first",
         "all",
         "Central speaks before it has saved",
         CENTRAL_STEPS,
-        "    yield from _store(core, effects, now)\n    yield from _say(effects)\n",
-        "    yield from _say(effects)\n    yield from _store(core, effects, now)\n",
+        "    yield from _store(core, effects, now)\n    yield from _say(effects, may_speak)\n",
+        "    yield from _say(effects, may_speak)\n    yield from _store(core, effects, now)\n",
     ),
     Mutant(
         "tell-first",
@@ -303,6 +423,7 @@ MUTANTS = (
         "if why and state.settings.auth is Auth.REQUIRED:",
         "if False:",
     ),
+    *SEVERAL,
 )
 
 HARMLESS = (

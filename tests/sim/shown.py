@@ -45,6 +45,7 @@ class Shown:
         # When Central was last dead, or away for so long that its bounds begin anew.
         self._central_back_s = 0.0
         self._unwell_since_s: float | None = None
+        self._central = network.central
 
     def disturbed(self, cp_id: str) -> None:
         """Give what is shown of a charging point its time again to become true."""
@@ -54,10 +55,12 @@ class Shown:
         """Check everything that Central shows now."""
         world, network = self.world, self.network
         central, reachable = network.central, network.broker.reachable
-        if central.core is None or central.hung or not reachable(central.host):
+        is_new, self._central = central is not self._central, central
+        is_silent = central.core is None or not central.may_speak()
+        if is_silent or is_new or central.hung or not reachable(central.host):
             self._central_well_s = world.t_s
             self._unwell_since_s = self._unwell_since_s or world.t_s
-            if central.core is None or world.t_s - self._unwell_since_s >= AWAY_S:
+            if is_silent or is_new or world.t_s - self._unwell_since_s >= AWAY_S:
                 self._central_back_s = world.t_s
         else:
             self._unwell_since_s = None
@@ -76,7 +79,15 @@ class Shown:
         seconds = [extra for extra in self.network.extras if extra.host == engine.host]
         parts = (
             # The moments show too what woke and hung, or was healed and cut, between two looks.
-            *(central.life, core is None, central.hung, central.hung_at_s, central.alive),
+            *(
+                central.name,
+                central.may_speak(),
+                central.life,
+                core is None,
+                central.hung,
+                central.hung_at_s,
+                central.alive,
+            ),
             *(monitor.life, monitor.hung, monitor.hung_at_s, monitor.alive),
             *(engine.life, engine.hung, engine.hung_at_s, engine.alive),
             *(monitor.target is engine, way, bool(seconds)),
@@ -89,6 +100,8 @@ class Shown:
             self._seen[engine.cp_id] = Seen(parts, world.t_s)
             return
         if core is None or central.hung or seconds or not core.knows(engine.cp_id):
+            return
+        if not central.may_speak():
             return
         is_watched = monitor.alive and not monitor.hung and all(way)
         works = engine.alive and not engine.hung and monitor.target is engine

@@ -34,7 +34,8 @@ class Mix:
 
     `long_share` of the engines' lives run long sessions.  `lost_after_s` stands for the 15 minutes
     of `session-lost-after`, and `delay_share` of all messages are late if `delay` is a kind.
-    `guarded`: Central runs with --auth required.
+    `guarded`: Central runs with --auth required.  `members`: so many Centrals on one database
+    server; 0: one Central that has its database alone.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Mix:
     points: int = 2
     delay_share: float = 0.02
     guarded: bool = False
+    members: int = 0
 
 
 @attrs.frozen

@@ -142,10 +142,7 @@ class Lease:
         effects: list[Effect] = []
         if self.phase is Phase.SERVING:
             self._why_leave = self._look_around(event, now_s)
-        elif self.phase is Phase.WAITING and now_s >= self._serve_s:
-            self.phase = Phase.SERVING
-            self._kafka_s = self._enough_s = now_s
-            effects.append(Serve())
+        effects += self._begin_if_due(now_s)
         if self._is_asking or now_s < self._next_s or self.phase is Phase.LEAVING:
             return effects
         self._is_asking = True
@@ -166,7 +163,15 @@ class Lease:
         self.phase, self._proved_s, self._next_s = Phase.WAITING, event.asked_s, now_s
         unmoved_s = self._pulse_s + LEASE_S + MARGIN_S
         self._serve_s = now_s if event.is_released else max(now_s, unmoved_s)
-        return [Note(Level.INFO, f"Takes over in {self._serve_s - now_s:.1f} s")]
+        note = Note(Level.INFO, f"Takes over in {self._serve_s - now_s:.1f} s")
+        return [note, *self._begin_if_due(now_s)]
+
+    def _begin_if_due(self, now_s: float) -> list[Effect]:
+        if self.phase is not Phase.WAITING or now_s < self._serve_s:
+            return []
+        self.phase = Phase.SERVING
+        self._kafka_s = self._enough_s = now_s
+        return [Serve()]
 
     def _on_answered(self, event: Answered) -> None:
         self._proved_s = max(self._proved_s, event.asked_s)

@@ -1,5 +1,6 @@
 """The order of Central's work: look up, decide, store, say, and only then let Kafka forget.
 
+Nothing is said while `may_speak` says no: among several Centrals another one may serve by then.
 Each function is a generator of steps: it yields one after the other and is sent the outcome.  An
 exception from a step ends the generator, as a crash would: nothing behind a failed commit is said.
 The core has decided already what was not stored, so it must then be thrown away.
@@ -26,6 +27,7 @@ from evd.core.central.events import (
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
 from evd.core.machine import Saved
+from evd.core.wire.control import Ack, Heartbeat
 from evd.core.wire.partition import Mark, Place
 
 Found = tuple[Sequence[Request], Sequence[Session]]
@@ -53,14 +55,31 @@ class CommitMarks:
     marks: Mapping[Place, Mark]
 
 
+@attrs.frozen(slots=True)
+class Hold:
+    """Wait until Central may speak again; where it may never again, the steps end here."""
+
+
 Say = Send | Answer | HangUp | Reply | Note | PutAside | TelemetryRefused | WouldRefuse
-Step = LookUp | Commit | CommitMarks | Say
+Step = LookUp | Commit | CommitMarks | Hold | Say
 Steps = Generator[Step, Found | None, None]
 
 
-def start_steps(core: Central, now: Now) -> Steps:
+def _always() -> bool:
+    """For a Central that is alone on its database."""
+    return True
+
+
+def start_steps(core: Central, now: Now, may_speak: Callable[[], bool] = _always) -> Steps:
     """Carry out what a new core wants before its first event."""
-    return _carry_out(core, core.start(now), now)
+    return _carry_out(core, core.start(now), now, may_speak)
+
+
+def quiet_ack(
+    core: Central, connection: int, message: Heartbeat, now: Now, may_speak: Callable[[], bool]
+) -> Ack | None:
+    """Return the ACK of a heartbeat that says nothing new, which passes commits but no lease."""
+    return core.acknowledge(connection, message, now) if may_speak() else None
 
 
 def batch_steps(
@@ -70,6 +89,7 @@ def batch_steps(
     *,
     is_waiting: Callable[[int], bool],
     now: Callable[[], Now],
+    may_speak: Callable[[], bool] = _always,
 ) -> Generator[Step, Found | None, Sequence[Event]]:
     """Hand in `events` that came together, store what follows in one commit, and say it.
 
@@ -86,16 +106,18 @@ def batch_steps(
     effects: list[Effect] = []
     for event in (*wanted, Polled()):
         effects += core.handle(event, moment)
-    yield from _carry_out(core, effects, moment)
+    yield from _carry_out(core, effects, moment, may_speak)
     # The last step: a crash before it only means that these messages are read once more.
     if marks:
-        yield CommitMarks(marks)
+        yield from _say([CommitMarks(marks)], may_speak)
     return wanted
 
 
-def _carry_out(core: Central, effects: list[Effect], now: Now) -> Steps:
+def _carry_out(
+    core: Central, effects: list[Effect], now: Now, may_speak: Callable[[], bool]
+) -> Steps:
     yield from _store(core, effects, now)
-    yield from _say(effects)
+    yield from _say(effects, may_speak)
 
 
 def _store(core: Central, effects: list[Effect], now: Now) -> Steps:
@@ -105,7 +127,11 @@ def _store(core: Central, effects: list[Effect], now: Now) -> Steps:
         effects += core.handle(Saved(), now)
 
 
-def _say(effects: Sequence[Effect]) -> Steps:
+def _say(effects: Sequence[Effect | CommitMarks], may_speak: Callable[[], bool]) -> Steps:
     for effect in effects:
-        if not isinstance(effect, Save):
-            yield effect
+        if isinstance(effect, Save):
+            continue
+        # Looked at before each one: a process can be stopped between any two.
+        while not may_speak():
+            yield Hold()
+        yield effect
