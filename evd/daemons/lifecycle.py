@@ -93,6 +93,14 @@ class Lifecycle:
         """Whether the daemon's own loop has stopped turning."""
         return self._is_stuck is not None and self._is_stuck()
 
+    @staticmethod
+    def end_at_once(reason: str) -> NoReturn:
+        """End the process as a crash does, for the supervisor to start it anew: nothing more may
+        be said, and all that must outlive it is on disk."""
+        logger.error("Ends, to begin anew: %s", reason)
+        logging.shutdown()
+        os._exit(EXIT_CRASH)
+
     def status(self, text: str) -> None:
         """Show one line to those who look at the service."""
         self._notifier.status(text)

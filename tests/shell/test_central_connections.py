@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from evd.adapters.framed_port import FramedPort
-from evd.adapters.tcp import FramedStream, Places
+from evd.adapters.tcp import CONNECTION_OVER, FramedStream, Places
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
 from evd.core.wire.control import Ack, EngineStatus, Heartbeat, KoCause, Nack, NackCode
@@ -66,6 +66,20 @@ class Site:
 
 
 @asynccontextmanager
+async def port_of(connections: Connections) -> AsyncIterator[FramedPort]:
+    """A port that hands its connections over."""
+
+    async def turn_away(stream: FramedStream) -> None:
+        await connections.turn_away(stream, lambda _: None)
+
+    port = FramedPort(connections, Places(1_000), turn_away, silence_s_max=30.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(port.serve, ())
+        yield port
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
 async def serving(
     acknowledge: Acknowledge = never,
     answer: Callable[[Inbox, Connections], Awaitable[None]] = answer_all,
@@ -73,14 +87,8 @@ async def serving(
     """A Central that serves connections for as long as the block."""
     inbox = Inbox()
     connections = Connections(inbox, lambda: True, acknowledge)
-
-    async def turn_away(stream: FramedStream) -> None:
-        await connections.turn_away(stream, lambda _: None)
-
-    port = FramedPort(connections, Places(1_000), turn_away, silence_s_max=30.0)
-    async with trio.open_nursery() as nursery:
+    async with port_of(connections) as port, trio.open_nursery() as nursery:
         nursery.start_soon(answer, inbox, connections)
-        nursery.start_soon(port.serve, ())
         yield Site(inbox, connections, port)
         nursery.cancel_scope.cancel()
 
@@ -252,6 +260,39 @@ async def test_the_end_of_a_connection_is_told_once(
         assert (await site.inbox.take()).events == [MonitorLeft(2)]
         assert await hung_up.receive_some() == b""
         assert site.connections.count == 0
+
+
+@pytest.mark.parametrize(("sent", "seq", "cp_id"), [(beat(7), 7, "CP-001"), (BAD_LRC, None, None)])
+async def test_a_central_that_stands_by_sends_monitors_on(
+    sent: bytes, seq: int | None, cp_id: str | None, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Proves: a Central that stands by answers the first frame of a connection with NACK
+    `standing_by` and who serves, closes it, and its loop learns nothing; from the time on when it
+    serves itself a connection that had said nothing is heard like any other."""
+    inbox, told = Inbox(), list[tuple[Nack, str | None]]()
+    is_serving = False
+    connections = Connections(
+        *(inbox, lambda: is_serving, never, lambda: "standing by for central1:8080"),
+        on_sent_on=lambda *sent_on: told.append(sent_on),
+    )
+    async with port_of(connections) as port:
+        early, late = connect(port), connect(port)
+        await early.send_all(sent)
+        nack = Nack(seq, "standing by for central1:8080", code=NackCode.STANDING_BY)
+        framed = FramedStream(early)
+        with trio.fail_after(5):
+            assert await framed.receive() == [codec.encode_control(nack)]
+            with pytest.raises(CONNECTION_OVER):
+                await framed.receive()
+        assert told == [(nack, cp_id)]
+        assert connections.count == 1
+        is_serving = True
+        await late.send_all(beat(1))
+        with trio.fail_after(5):
+            assert [type(event) for event in (await inbox.take()).events] == [MonitorSaid]
+        await late.aclose()
+        with trio.fail_after(5):
+            assert [type(event) for event in (await inbox.take()).events] == [MonitorLeft]
 
 
 @pytest.mark.parametrize(("sent", "seq"), [(beat(7), 7), (BAD_LRC, None), (b"", None)])

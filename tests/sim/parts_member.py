@@ -47,7 +47,7 @@ from tests.sim.world import World
 
 # Its supervisor starts it again after it.
 AGAIN_S = 1.0
-# What is served is read after the lock is had.
+# All that is served is read after the lock is had.
 LOADED_LATE = True
 # An answer that something is unknown comes from the database, asked after the call came.
 ASKED_LATE = True
@@ -181,7 +181,7 @@ class MemberPart(CentralPart):
         self._go_on()
 
     def _release(self) -> None:
-        # Else a message that was sent may still come: its successor waits.
+        # A message that is still to be sent may come late: then the successor waits.
         is_clean = self._messenger.is_empty
         session = self._session
         self._question(

@@ -50,8 +50,8 @@ class DbSession:
 
 
 @attrs.define
-class _Line:
-    """What a Central wrote of itself, and when."""
+class _Written:
+    """A Central's own account of how it is, and its time."""
 
     address: str
     kafka_up: bool
@@ -73,7 +73,7 @@ class DbServer:
         self._commits = self._beats = 0
         self._is_released = True
         self._holder = ""
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _Written] = {}
         world.at(TICK_S, self._tick)
 
     def connect(
@@ -182,7 +182,7 @@ class DbServer:
     ) -> tuple[bool, Pulse, bool, str]:
         """Write how a Central is, and take the lock if it may; the fields of Tried."""
         name, t_s = session.owner.name, self.world.t_s
-        line = self._lines.setdefault(name, _Line(address, kafka_up, monitors, t_s))
+        line = self._lines.setdefault(name, _Written(address, kafka_up, monitors, t_s))
         line.kafka_up, line.monitors, line.seen_s = kafka_up, monitors, t_s
         found = (self._pulse, self._is_released, self._holder)
         if self.lock is not None or session.dead or not may_take(name, self._standbys()):

@@ -114,13 +114,16 @@ class SeveralNetwork(Network):
         return member
 
     def _serves(self, member: MemberPart) -> None:
-        self._active = member
         self.served.begins()
         self.world.tell(member.name, "SERVES")
 
     @property
     def central(self) -> CentralPart:
         """The Central that serves, or the one that did last."""
+        lock = self.server.lock
+        # One may have been granted the lock long ago, and hear of it only now.
+        if lock is not None and isinstance(lock.owner, MemberPart) and lock.owner.is_serving:
+            self._active = lock.owner
         return self._active or self.centrals[0]
 
     def _caller(self) -> HttpClientPart:

@@ -109,6 +109,10 @@ class Producer:
                 await self._emptied.wait()
         return not self.in_flight
 
+    def purge(self) -> None:
+        """Forget all that is queued or sent and not yet confirmed."""
+        self._client.purge()
+
     def _drop(self, topic: str, why: str) -> bool:
         self.dropped_count += 1
         self._warning.log("message dropped: %s: %s", topic, why)

@@ -4,6 +4,7 @@
 disk when it returns; one that fails stores nothing.
 """
 
+from evd.adapters.store.address import is_shared
 from evd.adapters.store.backup import backup, restore
 from evd.adapters.store.failures import StoreFailed, StoreInUse, StoreRefused, UnknownRow
 from evd.adapters.store.page import Page, SessionFilter
@@ -20,6 +21,7 @@ __all__ = [
     "StoreRefused",
     "UnknownRow",
     "backup",
+    "is_shared",
     "open_store",
     "restore",
 ]

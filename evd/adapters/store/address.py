@@ -27,3 +27,8 @@ def database_at(db_url: str) -> Database:
             ) from None
         return Postgresql(url)
     raise StoreRefused("--db-url: must begin with sqlite:///<file> or postgresql+psycopg://")
+
+
+def is_shared(db_url: str) -> bool:
+    """Return whether several Centrals may have this database; raises StoreRefused."""
+    return database_at(db_url).is_shared

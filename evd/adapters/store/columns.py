@@ -30,10 +30,10 @@ R = TypeVar("R", bound=attrs.AttrsInstance)
 Getter = Callable[[Any], Any]
 
 # RFC 3339 in UTC, always of the same length: it sorts as the times do.
-_TIME = Text().with_variant(TIMESTAMP(timezone=True), "postgresql")
+TIME = Text().with_variant(TIMESTAMP(timezone=True), "postgresql")
 _TYPES: Mapping[type, Any] = {
     bool: Boolean(),
-    datetime: _TIME,
+    datetime: TIME,
     float: Double(),
     frozenset: Text(),
     int: BigInteger(),

@@ -25,6 +25,8 @@ class Database(ABC):
     month in UTC, such as 2026-01, of the column that is put into it.
     """
 
+    # Whether several Centrals may have it, one of which serves.
+    is_shared: ClassVar[bool] = False
     begin: ClassVar[str]
     month: ClassVar[str]
     errors: type[Exception]

@@ -47,6 +47,7 @@ class Postgresql(Database):
     other connection of this Central can write without taking it again.
     """
 
+    is_shared = True
     begin = "BEGIN"
     month = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM')"
     errors = psycopg.Error
@@ -72,6 +73,16 @@ class Postgresql(Database):
         except psycopg.errors.LockNotAvailable:
             connection.close()
             raise StoreInUse(f"--db-url: {self.name} is in use by another Central") from None
+        except BaseException:
+            connection.close()
+            raise
+        return cast(DBAPIConnection, connection)
+
+    def connect_standby(self) -> DBAPIConnection:
+        """A connection that may take the lock later; what it writes until then may be lost."""
+        connection = self._connect()
+        try:
+            connection.execute("SET synchronous_commit = off")
         except BaseException:
             connection.close()
             raise

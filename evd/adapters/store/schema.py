@@ -16,6 +16,7 @@ from evd.adapters.store.tables import (
     SCHEMA_HEAD,
     SCHEMA_LEAST,
     alembic_version,
+    lease,
     metadata,
     schema_release,
     schema_version,
@@ -56,6 +57,8 @@ def make(database: Database) -> None:
     with _changing(database) as connection, connection.begin():
         metadata.create_all(connection, checkfirst=False)
         connection.execute(schema_version.insert().values(version_num=SCHEMA_HEAD))
+        # Nobody has served yet, so nobody is waited for.
+        connection.execute(lease.insert().values(id=1, beats=0, released=True, holder=""))
         note_maker(connection)
 
 

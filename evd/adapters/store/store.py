@@ -64,10 +64,17 @@ class Store:
     Every method may raise StoreFailed: then it did nothing, and may be asked again.
     """
 
-    def __init__(self, database: Database, statements: Statements, writer: Writer) -> None:
+    def __init__(
+        self,
+        database: Database,
+        statements: Statements,
+        writer: Writer,
+        writing: trio.CapacityLimiter | None = None,
+    ) -> None:
+        """`writing` is for all who use the connection that writes; by default nobody else does."""
         self._database = database
         self._writer = writer
-        self._writing = trio.CapacityLimiter(1)
+        self._writing = writing or trio.CapacityLimiter(1)
         self._sql = statements
         self._queries = Queries(database, statements)
         self._over_time = HistoryQueries(database, self._queries)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -26,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from evd.adapters.store.columns import columns_of
+from evd.adapters.store.columns import TIME, columns_of
 from evd.core.access.rows import AccessToken, AuditEntry, KnownAddress, Login, User
 from evd.core.central.rows import (
     ChargingPoint,
@@ -41,7 +42,7 @@ from evd.core.central.rows import (
 )
 
 # The newest of the migrations; read before any of them is imported.
-SCHEMA_HEAD = "0006"
+SCHEMA_HEAD = "0007"
 # The oldest version whose readers and writers can use these tables all the same: what came since
 # was only added.
 SCHEMA_LEAST = "0005"
@@ -98,6 +99,30 @@ alembic_version = Table(
 
 # One row: the release whose steps made the tables.  A database that is older has no such table.
 schema_release = Table("schema_release", metadata, Column("release", Text, primary_key=True))
+
+# One row.  The Central that serves raises `beats` each second; `holder` is its address, or that of
+# the one that served last, and `released` whether that one wrote that it had stopped.
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("beats", BigInteger, nullable=False),
+    Column("released", Boolean, nullable=False),
+    Column("holder", Text, nullable=False),
+    CheckConstraint("id = 1", name="lease_is_one_row"),
+)
+
+# The Centrals that stand by, as each wrote of itself; times by the server's clock.
+standbys = Table(
+    "standbys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("kafka_up", Boolean, nullable=False),
+    Column("monitors", BigInteger, nullable=False),
+    Column("seen_at", TIME, nullable=False),
+    Column("released_at", TIME),
+)
 
 charging_points = Table("charging_points", metadata, *columns_of(ChargingPoint, "cp_id"))
 

@@ -57,18 +57,23 @@ def new_central_id() -> str:
 class Writer:
     """Writes, and knows how far the database has come.  For one thread at a time.
 
-    A connection that failed is given up, and the next transaction opens another.  `note` is told
-    of each commit.
+    A connection that failed is given up, and the next transaction opens another, unless it is the
+    only one that may write (`reconnects` false).  `note` is told of each commit.
     """
 
     def __init__(
-        self, database: Database, statements: Statements, note: Callable[[Progress], None]
+        self,
+        database: Database,
+        statements: Statements,
+        note: Callable[[Progress], None],
+        *,
+        reconnects: bool = True,
     ) -> None:
         self._database = database
         self._statements = statements
         self._note = note
         self._connection: DBAPIConnection | None = None
-        self._closed = False
+        self._closed = not reconnects
         self._meta: Meta | None = None
         self._commits = 0
         # How the database stands if the transaction that failed last was stored after all.

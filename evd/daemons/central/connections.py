@@ -13,7 +13,7 @@ from evd.adapters.tcp import FramedStream, decode_object
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
 from evd.core.wire.control import Ack, FromMonitor, Heartbeat, Nack, NackCode
-from evd.core.wire.fields import COUNT_MAX
+from evd.core.wire.fields import COUNT_MAX, CP_ID_FORM
 from evd.core.wire.framing import BadFrame, BadFrameStreak
 from evd.daemons.central.inbox import Inbox
 from evd.logs import Repeats
@@ -34,10 +34,11 @@ logger = logging.getLogger(__name__)
 
 @attrs.define(slots=True, eq=False)
 class _Monitor:
-    """One connection, and how many of its frames wait for the loop."""
+    """One connection, how many of its frames wait for the loop, and whether that knows of it."""
 
     caller: Caller
     address: str
+    is_served: bool
     waiting: int = 0
     streak: BadFrameStreak = attrs.Factory(BadFrameStreak)
 
@@ -45,8 +46,9 @@ class _Monitor:
 class Connections:
     """The open connections of monitors, by number.
 
-    A connection is refused unless `is_serving`.  `acknowledge` returns the ACK of a heartbeat that
-    says nothing new, which is sent at once.
+    A connection is served if `is_serving`, and sent on to another Central if `why_silent` gives a
+    reason; `on_sent_on` is told the answer and the `cp_id` that it named, if any.  `acknowledge`
+    returns the ACK of a heartbeat that says nothing new, which is sent at once.
     """
 
     def __init__(
@@ -54,10 +56,14 @@ class Connections:
         inbox: Inbox,
         is_serving: Callable[[], bool],
         acknowledge: Callable[[int, Heartbeat], Ack | None],
+        why_silent: Callable[[], str] = lambda: "",
+        on_sent_on: Callable[[Nack, str | None], None] = lambda *_: None,
     ) -> None:
         self._inbox = inbox
         self._is_serving = is_serving
         self._acknowledge = acknowledge
+        self._why_silent = why_silent
+        self._on_sent_on = on_sent_on
         self._monitors: dict[int, _Monitor] = {}
         # The frames of all of them that wait for the loop.
         self._waiting = 0
@@ -71,15 +77,21 @@ class Connections:
 
     def greet(self, caller: Caller) -> bool:
         """Serve a connection, or have it closed."""
-        if not self._is_serving():
+        is_serving = self._is_serving()
+        if not is_serving and not self._why_silent():
             return False
-        self._monitors[caller.number] = _Monitor(caller, caller.peer.rpartition(":")[0])
+        address = caller.peer.rpartition(":")[0]
+        self._monitors[caller.number] = _Monitor(caller, address, is_serving)
         return True
 
     def hear(self, caller: Caller, frame: bytes | BadFrame) -> None:
-        """Answer a heartbeat without news; anything else is for the loop."""
+        """Answer a heartbeat without news, or send it on; anything else is for the loop."""
         monitor = self._monitors[caller.number]
         fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
+        if not self._is_serving():
+            self._send_on(caller, fields)
+            return
+        monitor.is_served = True
         last = False
         if isinstance(fields, BadFrame):
             last = monitor.streak.bad()
@@ -103,7 +115,16 @@ class Connections:
         """Take it in that a connection is over."""
         monitor = self._monitors.pop(caller.number)
         self._waiting -= monitor.waiting
-        self._inbox.post(MonitorLeft(caller.number))
+        if monitor.is_served:
+            self._inbox.post(MonitorLeft(caller.number))
+
+    def _send_on(self, caller: Caller, fields: dict[str, Any] | BadFrame) -> None:
+        """Send a monitor to the Central that serves, if there is another one."""
+        if why := self._why_silent():
+            nack = Nack(_seq_of(fields), why, code=NackCode.STANDING_BY)
+            self._on_sent_on(nack, _cp_id_of(fields))
+            caller.say(codec.encode_control(nack))
+        caller.hang_up()
 
     def _may_go_on(self, monitor: _Monitor) -> bool:
         if self._waiting >= ALL_ANSWERS_WAITING_MAX:
@@ -183,3 +204,8 @@ def _event(
 def _seq_of(fields: dict[str, Any] | BadFrame) -> int | None:
     seq = None if isinstance(fields, BadFrame) else fields.get("seq")
     return seq if type(seq) is int and 0 <= seq <= COUNT_MAX else None
+
+
+def _cp_id_of(fields: dict[str, Any] | BadFrame) -> str | None:
+    cp_id = None if isinstance(fields, BadFrame) else fields.get("cp_id")
+    return cp_id if isinstance(cp_id, str) and CP_ID_FORM.fullmatch(cp_id) else None

@@ -15,6 +15,7 @@ from evd.adapters.http.access.gate import HttpGate, LocalGate
 from evd.adapters.http.access.logins import Logins
 from evd.adapters.http.access.passes import Gate, Pass
 from evd.adapters.http.access.rates import rates_of
+from evd.adapters.http.access.standby_gate import StandbyGate, leased
 from evd.adapters.http.central_app import central_app, central_open_paths
 from evd.adapters.http.connection import App
 from evd.adapters.http.hosts import Hosts
@@ -22,6 +23,7 @@ from evd.adapters.http.serving import Listeners, serve_app
 from evd.config import CentralConfig
 from evd.core.access.roles import Auth, Right
 from evd.daemons.central.service import Service
+from evd.daemons.central.standing import Standing
 from evd.daemons.clock import now
 from evd.protection import auth_of
 
@@ -44,6 +46,7 @@ class Doors:
 
     app: App
     service: Service
+    standing: Standing
     http: Gate
     local: Gate
     feed: Gate
@@ -77,7 +80,9 @@ class Doors:
         started: Callable[[], None] = task_status.started
         while True:
             is_serving = self.service.is_serving
-            async with self._local(state_dir, hosts) if is_serving else nullcontext():
+            # A standby tells who serves, also here.
+            is_open = is_serving or self.standing.why_silent()
+            async with self._local(state_dir, hosts) if is_open else nullcontext():
                 started()
                 started = _nothing
                 await _first(stopping.wait, partial(self.service.wait_serving, not is_serving))
@@ -112,7 +117,10 @@ async def _first(*waits: Callable[[], Awaitable[None]]) -> None:
 
 
 def make_doors(
-    config: CentralConfig, service: Service, count_would_refuse: Callable[[str], None]
+    config: CentralConfig,
+    service: Service,
+    standing: Standing,
+    count_would_refuse: Callable[[str], None],
 ) -> Doors:
     """The doors of the Central behind `service`."""
     auth = Auth(auth_of(config))
@@ -121,16 +129,19 @@ def make_doors(
     rates = rates_of(config.http_rate, config.http_burst, auth, lambda: now().mono_s)
     proxies = Proxies(config.http_proxies, strict=auth is not Auth.REQUIRED)
     callers = logins.callers
+    http = HttpGate(
+        *(auth, callers.of_http, rates, proxies, logins.on_stranger("http")),
+        paths=central_open_paths(),
+    )
+    feed = HttpGate(
+        *(auth, callers.of_feed, rates, proxies, logins.on_stranger("feed")), right=Right.SEE
+    )
     return Doors(
-        app=central_app(service, logins),
+        app=leased(central_app(service, logins), standing.may_speak),
         service=service,
-        http=HttpGate(
-            *(auth, callers.of_http, rates, proxies, logins.on_stranger("http")),
-            paths=central_open_paths(),
-        ),
-        local=LocalGate(),
-        feed=HttpGate(
-            *(auth, callers.of_feed, rates, proxies, logins.on_stranger("feed")), right=Right.SEE
-        ),
+        standing=standing,
+        http=StandbyGate(http, standing.why_silent),
+        local=StandbyGate(LocalGate(), standing.why_silent),
+        feed=StandbyGate(feed, standing.why_silent),
         is_still=callers.is_still,
     )

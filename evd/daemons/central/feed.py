@@ -118,6 +118,9 @@ class Feed:
         while True:
             if not self.publisher.clients_count:
                 await self._rest()
+            if self._service.is_silent:
+                await trio.sleep(ROUND_S)
+                continue
             if self._began is not None:
                 await self._recall(self._began)
             has_told = await self._round()

@@ -29,19 +29,22 @@ from evd.core.central.events import (
     WouldRefuse,
 )
 from evd.core.effects import Note, Send
-from evd.core.wire.control import Ack, Heartbeat
+from evd.core.wire.control import Ack, Heartbeat, Nack
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics
 from evd.daemons.central.service import Service
+from evd.daemons.central.standing import Standing
 from evd.daemons.central.steps import (
     Commit,
     CommitMarks,
     Found,
+    Hold,
     LookUp,
     Step,
     batch_steps,
+    quiet_ack,
     start_steps,
 )
 from evd.daemons.clock import now
@@ -60,7 +63,7 @@ FAILING_LOG_S = 30.0
 # A connection that says nothing for so long, registered or not, only holds a place.
 SILENCE_S_MAX = 30.0
 
-OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
+OpenConsumer = Callable[[], AbstractAsyncContextManager[Consumer]]
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +74,8 @@ class Loop:
     def __init__(
         self,
         settings: CentralSettings,
-        consumer: Consumer,
+        standing: Standing,
+        open_consumer: OpenConsumer,
         messenger: Messenger,
         inbox: Inbox,
         service: Service,
@@ -79,7 +83,9 @@ class Loop:
         feed: Feed,
     ) -> None:
         self._settings = settings
-        self._consumer = consumer
+        self._standing = standing
+        self._open_consumer = open_consumer
+        self._consumer: Consumer | None = None
         self._messenger = messenger
         self._inbox = inbox
         self._service = service
@@ -90,10 +96,14 @@ class Loop:
         self._repeats = logs.Repeats(FAILING_LOG_S)
         self._notes = NoteLog(logger, trio.current_time)
         self._turn = Turn()
-        self.connections = Connections(inbox, lambda: service.is_serving, self._acknowledge)
+        self.connections = Connections(
+            *(inbox, lambda: service.is_serving, self._acknowledge),
+            *(standing.why_silent, self._on_sent_on),
+        )
 
-    async def run(self, open_store: OpenStore, task_status: trio.TaskStatus[None]) -> None:
-        """Serve from the database, anew after each failure; started after the first attempt.
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        """Serve from the database, anew after each failure; started after the first attempt, or
+        when another Central is waited for.
 
         ConfigError where an operator must do something first, whenever that is found.
         """
@@ -105,9 +115,11 @@ class Loop:
                 started = True
                 task_status.started()
 
+        if await self._standing.waits():
+            report_started()
         while True:
             try:
-                async with open_store() as store:
+                async with self._standing.open_store() as store:
                     core = await self._start_core(store)
                     report_started()
                     await self._serve(core, store)
@@ -116,6 +128,7 @@ class Loop:
             except StoreRefused as error:
                 raise ConfigError(str(error)) from None
             report_started()
+            # One of several Centrals ends by it.
             await trio.sleep(RETRY_S)
 
     async def _start_core(self, store: Store) -> Central:
@@ -123,7 +136,8 @@ class Loop:
         image, today = await store.load(), now().wall.date()
         self._feed.begin(image, await store.ended_of_day(today))
         core = Central(self._settings, image, now())
-        await drive(start_steps(core, now()), lambda step: self._carry_out(step, store))
+        steps = start_steps(core, now(), self._standing.may_speak)
+        await drive(steps, lambda step: self._carry_out(step, store))
         self._service.start_serving(core, store)
         return core
 
@@ -142,6 +156,7 @@ class Loop:
         )
         self._service.stop_serving(f"the database fails: {error}")
         self.connections.hang_up_all()
+        self._standing.on_failed(f"the database fails: {error}")
 
     async def _serve(self, core: Central, store: Store) -> None:
         is_waiting = self._service.is_waiting
@@ -149,7 +164,10 @@ class Loop:
             delivery = await self._inbox.take()
             self._metrics.note_requests(delivery.events)
             steps = batch_steps(
-                core, delivery.events, delivery.marks, is_waiting=is_waiting, now=now
+                *(core, delivery.events, delivery.marks),
+                is_waiting=is_waiting,
+                now=now,
+                may_speak=self._standing.may_speak,
             )
             try:
                 with self._turn.under_way():
@@ -159,6 +177,7 @@ class Loop:
                     self._raws.pop(id(event), None)
             self._metrics.count_events(handled)
             self._feed.on_handled(core, handled)
+            self._standing.on_rest()
 
     async def _carry_out(self, step: Step, store: Store) -> Found | None:
         match step:
@@ -167,10 +186,14 @@ class Loop:
             case Commit():
                 began_s = trio.current_time()
                 await store.commit(step.rows)
+                self._standing.on_committed(began_s)
                 self._metrics.count_commit(step.rows, trio.current_time() - began_s)
                 self._feed.on_stored(step.rows)
+            case Hold():
+                await self._standing.hold()
             case CommitMarks():
-                self._consumer.commit(step.marks)
+                if self._consumer is not None:
+                    self._consumer.commit(step.marks)
             case Send():
                 self._messenger.send(step.topic, step.key, step.message)
             case Answer():
@@ -192,7 +215,9 @@ class Loop:
 
     def _acknowledge(self, connection: int, message: Heartbeat) -> Ack | None:
         core = self._service.core
-        return core.acknowledge(connection, message, now()) if core is not None else None
+        if core is None:
+            return None
+        return quiet_ack(core, connection, message, now(), self._standing.may_speak)
 
     async def serve_monitors(self, listeners: Listeners, monitors_max: int) -> None:
         """Serve the connections of monitors, `monitors_max` at most, until cancelled."""
@@ -208,6 +233,11 @@ class Loop:
     async def _turn_away(self, stream: FramedStream) -> None:
         await self.connections.turn_away(stream, self._metrics.count_answer)
 
+    def _on_sent_on(self, nack: Nack, cp_id: str | None) -> None:
+        self._metrics.count_answer(nack)
+        if cp_id is not None:
+            self._standing.on_dialled(cp_id)
+
     async def tick(self) -> None:
         """Tell the core, a few times a second, that time goes by."""
         while True:
@@ -215,19 +245,28 @@ class Loop:
             self._notes.log_rest()
             await self._inbox.put(Ticked(self._service.broker_up()))
 
+    @property
+    def reads(self) -> bool:
+        """Whether Kafka is read, and answers."""
+        return self._consumer is not None and self._consumer.healthy
+
     async def read(self) -> None:
-        """Hand over what is read from Kafka."""
-        async for batch in self._consumer.batches:
-            pairs = self._messenger.read_pairs(batch)
-            self._raws.update((id(message), raw) for message, raw in pairs)
-            events = [message for message, _ in pairs]
-            # Noted here too: a backlog's wait for its turn is part of a request's time.
-            self._metrics.note_requests(events)  # type: ignore[arg-type]
-            await self._inbox.put_batch(events, marks_after(batch))  # type: ignore[arg-type]
+        """Hand over what is read from Kafka, from the time on when this Central first serves: one
+        that stands by would only keep old messages, and an old place in the topics."""
+        await self._service.wait_serving(True)
+        async with self._open_consumer() as self._consumer:
+            async for batch in self._consumer.batches:
+                pairs = self._messenger.read_pairs(batch)
+                self._raws.update((id(message), raw) for message, raw in pairs)
+                events = [message for message, _ in pairs]
+                # Noted here too: a backlog's wait for its turn is part of a request's time.
+                self._metrics.note_requests(events)  # type: ignore[arg-type]
+                await self._inbox.put_batch(events, marks_after(batch))  # type: ignore[arg-type]
 
     async def prune(self) -> None:
         """Delete, every ten minutes, the old history and the requests that became no session."""
         while True:
+            await self._service.wait_serving(True)
             try:
                 await self._service.store.prune(now().wall)
             except StoreFailed as error:

@@ -3,11 +3,14 @@
 Its database survives its crash, and all that matters is repeated to it: drivers ask again,
 monitors register again, engines send again.  So a start is also the recovery.  While the database
 fails it says nothing, answers 503, and starts anew from the database when it can store again.
+Of several on one PostgreSQL database one serves: the others stand by, answer 503 too, and one of
+them serves when it ends, hangs or is cut off.
 """
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import NoReturn
 
@@ -18,9 +21,10 @@ from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.server import FeedServer
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.metrics import Metrics
-from evd.adapters.kafka import open_consumer, open_producer
+from evd.adapters.kafka import Consumer, Producer, open_consumer, open_producer
 from evd.adapters.kafka.messenger import Messenger
-from evd.adapters.store import Store, StoreFailed, StoreRefused, open_store
+from evd.adapters.store import StoreFailed, StoreRefused, is_shared, open_store
+from evd.adapters.store.shared import open_shared
 from evd.config import CentralConfig, central_config, monitors_allowed
 from evd.core.access.roles import Auth
 from evd.core.central.events import CentralSettings
@@ -30,6 +34,7 @@ from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.loop import Loop
 from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics
 from evd.daemons.central.service import Service
+from evd.daemons.central.standing import Alone, Member, Standing
 from evd.daemons.credentials import Credentials, Listeners
 from evd.daemons.lifecycle import Lifecycle, files_max, listen, run_program
 from evd.flags import ConfigError
@@ -38,6 +43,8 @@ from evd.protection import auth_of, with_password
 GROUP_ID = "evd-central"
 # The time that a stop leaves for the last messages to reach the broker.
 FLUSH_S = 1.0
+# The time for the same before the lock is given back: the next Central waits for it.
+RELEASE_FLUSH_S = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +59,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     credentials = Credentials(config)
     # Ports are bound before all else: one that is in use leaves nothing half started.
     control, web, feeds = await _listen(config, credentials)
-    open_database = partial(_open_database, config, credentials)
-    await _look_at_database(open_database)
+    await _look_at_database(config, credentials)
     lifecycle.renew = credentials.renew
     registry = Metrics(config.state_dir)
     credentials.show(registry)
@@ -61,26 +67,26 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     inbox = Inbox()
     async with (
         open_producer(config.kafka_bootstrap, "evd-central") as producer,
-        open_consumer(
-            config.kafka_bootstrap,
-            "evd-central",
-            dict.fromkeys(READ_TOPICS, "all"),
-            start="committed-else-earliest",
-            group_id=GROUP_ID,
-            fetch_wait_s=config.kafka_fetch_wait_s,
-        ) as consumer,
+        _open_standing(config, credentials, producer, lifecycle) as standing,
         trio.open_nursery() as nursery,
     ):
         service = Service(
             inbox,
-            lambda: consumer.healthy and producer.broker_up,
+            lambda: loop.reads and producer.broker_up,
             metrics.render,
             config.feed_port,
+            standing.why_silent,
         )
         messenger = Messenger(producer, metrics.count_dead_letter)
         feed = Feed(service, feed_metrics)
-        loop = Loop(_settings(config), consumer, messenger, inbox, service, metrics, feed)
-        await nursery.start(loop.run, open_database)
+        reader = partial(_open_consumer, config)
+        loop = Loop(
+            *(_settings(config), standing, reader, messenger, inbox, service, metrics, feed)
+        )
+        standing.watch(lambda: loop.connections.count)
+        # Made before the database is open: this takes a second, in which nothing else goes on.
+        doors = make_doors(config, service, standing, metrics.count_would_refuse)
+        await nursery.start(loop.run)
         nursery.start_soon(loop.tick)
         nursery.start_soon(loop.read)
         nursery.start_soon(loop.prune)
@@ -91,7 +97,6 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         metrics.watch_dead_letters(messenger.recent_dead_letters)
         monitors = await nursery.start(_serve_monitors, loop, control, monitors_max)
         # The doors close by themselves once told to stop.
-        doors = make_doors(config, service, metrics.count_would_refuse)
         followers = FeedServer(
             feed.publisher, feed_metrics, config.feed_origins, is_still=doors.is_still
         )
@@ -104,7 +109,47 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         monitors.cancel()
         await producer.flush(FLUSH_S)
         await followers.ended.wait()
+        await standing.leave()
         nursery.cancel_scope.cancel()
+
+
+def _open_consumer(config: CentralConfig) -> AbstractAsyncContextManager[Consumer]:
+    return open_consumer(
+        config.kafka_bootstrap,
+        "evd-central",
+        dict.fromkeys(READ_TOPICS, "all"),
+        start="committed-else-earliest",
+        group_id=GROUP_ID,
+        fetch_wait_s=config.kafka_fetch_wait_s,
+    )
+
+
+@asynccontextmanager
+async def _open_standing(
+    config: CentralConfig, credentials: Credentials, producer: Producer, lifecycle: Lifecycle
+) -> AsyncIterator[Standing]:
+    db_url = _db_url(config, credentials)
+    if not is_shared(db_url):
+        yield Alone(partial(open_store, db_url, config.state_dir))
+        return
+    host = socket.gethostname()
+    # A wildcard is no address to go to.
+    shown = host if config.http_host in ("0.0.0.0", "::", "") else config.http_host
+    names = f"{host}:{config.http_port}", f"{shown}:{config.http_port}"
+    sent = partial(producer.flush, RELEASE_FLUSH_S)
+    async with open_shared(db_url, config.state_dir, *names) as shared:
+        member = Member(shared, lambda: producer.broker_up, sent)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stand, member, producer, lifecycle)
+            yield member
+            nursery.cancel_scope.cancel()
+
+
+async def _stand(member: Member, producer: Producer, lifecycle: Lifecycle) -> None:
+    reason = await member.run()
+    if not lifecycle.stopping.is_set():
+        producer.purge()
+        lifecycle.end_at_once(reason)
 
 
 async def _listen(
@@ -125,21 +170,19 @@ def _hosts(config: CentralConfig, credentials: Credentials) -> Hosts:
     return Hosts(names, "--http-hosts of evd-central", lambda: credentials.names)
 
 
-def _open_database(
-    config: CentralConfig, credentials: Credentials
-) -> AbstractAsyncContextManager[Store]:
+def _db_url(config: CentralConfig, credentials: Credentials) -> str:
     held = credentials.db_password
-    db_url = with_password(config.db_url, held.value if held is not None else None)
-    return open_store(db_url, config.state_dir)
+    return with_password(config.db_url, held.value if held is not None else None)
 
 
-async def _look_at_database(
-    open_database: Callable[[], AbstractAsyncContextManager[Store]],
-) -> None:
+async def _look_at_database(config: CentralConfig, credentials: Credentials) -> None:
     """ConfigError, the one line of this start, where an operator must see to it first."""
+    db_url = _db_url(config, credentials)
     try:
-        async with open_database():
-            pass
+        # Nobody takes the lock that several Centrals share only to look.
+        if not is_shared(db_url):
+            async with open_store(db_url, config.state_dir):
+                pass
     except StoreRefused as error:
         raise ConfigError(str(error)) from None
     except StoreFailed:

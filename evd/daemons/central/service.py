@@ -36,7 +36,10 @@ class Service:
         broker_up: Callable[[], bool],
         render: Callable[[Gauged], Awaitable[bytes]],
         feed_port: int,
+        why_silent: Callable[[], str] = lambda: "",
     ) -> None:
+        """`why_silent`: the reason why another Central is to be asked, if it is."""
+        self._why_silent = why_silent
         self._inbox = inbox
         self.broker_up = broker_up
         self._render = render
@@ -86,6 +89,11 @@ class Service:
         """Whether there is a core."""
         return self._core is not None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether another Central serves, or could by now."""
+        return bool(self._why_silent())
+
     def is_waiting(self, call: int) -> bool:
         """Return whether a call has not been answered yet."""
         return call in self._calls
@@ -120,6 +128,8 @@ class Service:
 
     def unhealthy(self) -> str | None:
         """Return why Central can't serve requests now; None when it can."""
+        if why := self._why_silent():
+            return why
         if self._core is None:
             return self._reason
         return None if self.broker_up() else "Kafka does not answer"

@@ -132,3 +132,13 @@ def new_postgres_url(directory: Path, *, by_tcp: bool = False) -> str:
     if by_tcp:
         return f"postgresql+psycopg://{_USER}@{_addresses[directory]}/{name}"
     return f"postgresql+psycopg://{_USER}@/{name}?host={directory}"
+
+
+def cut_connections(directory: Path, url: str) -> None:
+    """End every connection to the database, as a restart of the server does."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    with connect(directory, "postgres") as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = %s",
+            (name,),
+        )

@@ -16,7 +16,7 @@ from evd.adapters.store import Page, Store, StoreFailed, StoreInUse, StoreRefuse
 from evd.adapters.store.lock import FileLock
 from evd.adapters.store.postgresql import Postgresql
 from evd.version import VERSION
-from tests.adapters.store.databases import connect, new_postgres_url, python, url_of
+from tests.adapters.store.databases import cut_connections, new_postgres_url, python, url_of
 from tests.adapters.store.rows import a_charging_point, a_fault, a_session
 from tests.network.disks import fill, read_only
 
@@ -205,16 +205,6 @@ async def test_a_database_replaced_under_way(tmp_path: Path) -> None:
         copy.replace(path)
         with pytest.raises(StoreInUse, match="put back from a copy"):
             await store.commit([a_session(2)])
-
-
-def cut_connections(directory: Path, url: str) -> None:
-    """End every connection to the database, as a restart of the server does."""
-    name = url.partition("?")[0].rpartition("/")[2]
-    with connect(directory, "postgres") as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity WHERE datname = %s",
-            (name,),
-        )
 
 
 @pytest.mark.postgres

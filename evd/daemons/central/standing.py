@@ -1,0 +1,277 @@
+"""This Central among those on its database: alone, or one of several, of which one serves."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import trio
+
+from evd.adapters.store import Store, StoreFailed, StoreRefused
+from evd.adapters.store.shared import SharedDatabase
+from evd.core.standby.events import (
+    Answered,
+    Ask,
+    CameToRest,
+    Effect,
+    End,
+    Event,
+    HandOverAsked,
+    MonitorDialled,
+    Release,
+    Released,
+    Serve,
+    SessionLost,
+    Standby,
+    Ticked,
+    Tried,
+    Try,
+)
+from evd.core.standby.lease import Lease, Phase
+from evd.daemons.clock import now
+from evd.flags import ConfigError
+from evd.logs import NoteLog
+
+# The time that a stop has for the release of the lock.
+LEAVE_S = 1.0
+
+OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
+
+logger = logging.getLogger(__name__)
+
+
+class Standing(Protocol):
+    """Whether this Central serves, and may speak."""
+
+    def watch(self, monitors: Callable[[], int]) -> None:
+        """Take a function that returns how many monitors are connected here."""
+
+    async def waits(self) -> bool:
+        """Look at the database once; return whether this Central has to stand by."""
+
+    def open_store(self) -> AbstractAsyncContextManager[Store]:
+        """Open the database; one of several waits in it for its turn."""
+
+    def may_speak(self) -> bool:
+        """Return whether anything may be said now: asked before every single word."""
+
+    async def hold(self) -> None:
+        """Wait until it may speak again."""
+
+    def on_committed(self, asked_s: float) -> None:
+        """Note that the database has carried out what it was sent at `asked_s`."""
+
+    def on_rest(self) -> None:
+        """Note that all that was decided is stored and said."""
+
+    def on_failed(self, reason: str) -> None:
+        """Note that the database has failed."""
+
+    def why_silent(self) -> str:
+        """Return why nothing is answered now; empty when all is."""
+
+    def on_dialled(self, cp_id: str) -> None:
+        """Note that a monitor wanted to be registered, while another Central serves."""
+
+    async def leave(self) -> None:
+        """Let another Central serve at once, where this one ends."""
+
+
+class Alone:
+    """A Central that has its database to itself: it may always speak."""
+
+    def __init__(self, open_store: OpenStore) -> None:
+        self._open_store = open_store
+
+    def watch(self, monitors: Callable[[], int]) -> None:
+        """Nobody has more of them."""
+
+    async def waits(self) -> bool:
+        """There is nobody to wait for."""
+        return False
+
+    def open_store(self) -> AbstractAsyncContextManager[Store]:
+        """Open the database, or fail: nobody else is waited for."""
+        return self._open_store()
+
+    def may_speak(self) -> bool:
+        """There is nobody else who could."""
+        return True
+
+    async def hold(self) -> None:
+        """There is nothing to wait for."""
+
+    def on_committed(self, asked_s: float) -> None:
+        """Nothing hangs on it."""
+
+    def on_rest(self) -> None:
+        """Nobody waits for it."""
+
+    def on_failed(self, reason: str) -> None:
+        """The loop tries again by itself."""
+
+    def why_silent(self) -> str:
+        """It is silent for no reason of the others."""
+        return ""
+
+    def on_dialled(self, cp_id: str) -> None:
+        """It turns no monitor away for another."""
+
+    async def leave(self) -> None:
+        """There is nobody to leave it to."""
+
+
+class Member:
+    """One of several Centrals: it stands by until it has the lock, and then serves by its lease.
+
+    `is_sent` waits a moment until Kafka's client has sent everything, and says whether it has.
+    """
+
+    def __init__(
+        self,
+        shared: SharedDatabase,
+        kafka_up: Callable[[], bool],
+        is_sent: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._shared = shared
+        self._kafka_up = kafka_up
+        self._monitors: Callable[[], int] = lambda: 0
+        self._is_sent = is_sent
+        self._lease = Lease(now())
+        self._asking: trio.MemorySendChannel[Effect]
+        self._asking, self._asked = trio.open_memory_channel[Effect](8)
+        # Set, and another one made, with each news of the lease.
+        self._news = trio.Event()
+        self._notes = NoteLog(logger, trio.current_time)
+        self._why = ""
+        self._looked = trio.Event()
+
+    async def run(self) -> str:
+        """Stand by and serve, until that is over for good; return why it is."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._answer_questions)
+            while self._lease.phase is not Phase.OVER:
+                self._tell(Ticked(self._kafka_up(), self._monitors()))
+                with trio.move_on_at(self._lease.wake_at_s):
+                    await self._news.wait()
+            nursery.cancel_scope.cancel()
+        return self._why
+
+    def _tell(self, event: Event) -> None:
+        phase = self._lease.phase
+        for effect in self._lease.handle(event, now()):
+            match effect:
+                case Try() | Ask() | Release():
+                    self._asking.send_nowait(effect)
+                case Serve():
+                    logger.info("Serves from now on")
+                case End(reason):
+                    self._why = reason
+                case _:
+                    self._notes.log(effect)
+        if phase is not self._lease.phase or isinstance(event, Answered):
+            self._news.set()
+            self._news = trio.Event()
+
+    async def _answer_questions(self) -> None:
+        """Put each question to the database, in its session, and hear the answer."""
+        async for effect in self._asked:
+            asked_s = now().mono_s
+            try:
+                match effect:
+                    case Try(kafka_up, monitors):
+                        found = await self._shared.attempt(kafka_up=kafka_up, monitors=monitors)
+                        held = (found.is_granted, found.pulse, found.is_released, found.holder)
+                        self._why = ""
+                        self._tell(Tried(asked_s, *held))
+                        self._looked.set()
+                    case Ask():
+                        self._tell(Answered(asked_s, await self._shared.renew()))
+                    case Release():
+                        await self._shared.release(is_clean=await self._is_sent())
+                        self._tell(Released())
+            except StoreRefused as error:
+                raise ConfigError(str(error)) from None
+            except StoreFailed as error:
+                self._why = f"the database fails: {error}"
+                self._tell(SessionLost(self._why))
+                self._looked.set()
+
+    def watch(self, monitors: Callable[[], int]) -> None:
+        """Take a function that returns how many monitors are connected here."""
+        self._monitors = monitors
+
+    async def waits(self) -> bool:
+        """Look at the database once; return whether this Central has to stand by."""
+        await self._looked.wait()
+        return self._lease.phase is not Phase.SERVING
+
+    @asynccontextmanager
+    async def open_store(self) -> AsyncIterator[Store]:
+        """Wait until it is this Central's turn, and open the database then."""
+        while self._lease.phase is not Phase.SERVING:
+            await self._news.wait()
+        async with self._shared.store() as store:
+            yield store
+
+    def may_speak(self) -> bool:
+        """Return whether its lease holds."""
+        return self._lease.may_speak(now().mono_s)
+
+    async def hold(self) -> None:
+        """Wait until the database has answered again."""
+        while not self.may_speak():
+            await self._news.wait()
+
+    def on_committed(self, asked_s: float) -> None:
+        """Note a proof of the lease."""
+        self._tell(Answered(asked_s))
+
+    def on_rest(self) -> None:
+        """Hand over, if that is wanted."""
+        if self._lease.wants_to_leave:
+            self._tell(CameToRest())
+
+    def on_failed(self, reason: str) -> None:
+        """The session that failed had the lock."""
+        self._tell(SessionLost(reason))
+
+    def on_dialled(self, cp_id: str) -> None:
+        """Count the monitors that find their way here."""
+        self._tell(MonitorDialled(cp_id))
+
+    def hand_over(self) -> str:
+        """Let another Central serve; return why not, or nothing."""
+        why = self._lease.why_stay(now())
+        if not why:
+            self._tell(HandOverAsked())
+        return why
+
+    async def leave(self) -> None:
+        """Give the lock back, within LEAVE_S."""
+        self._tell(HandOverAsked())
+        with trio.move_on_after(LEAVE_S):
+            while self._lease.phase in (Phase.SERVING, Phase.LEAVING):
+                await self._news.wait()
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this one serves."""
+        return self._lease.phase is Phase.SERVING
+
+    @property
+    def standbys(self) -> tuple[Standby, ...]:
+        """The others that stand by."""
+        return tuple(each for each in self._lease.standbys if each.is_there)
+
+    def why_silent(self) -> str:
+        """Return who serves, or that the database does not answer."""
+        phase = self._lease.phase
+        if self.may_speak():
+            return ""
+        if phase is Phase.SERVING:
+            return "the database does not answer: another Central may serve"
+        if self._why:
+            return self._why
+        holder = self._lease.holder
+        return f"standing by for {holder}" if holder else "standing by"

@@ -1,0 +1,165 @@
+"""Several Centrals on one PostgreSQL database: the lock, who knows of whom, and the fence."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from evd.adapters.store import StoreFailed, is_shared
+from evd.adapters.store.epoch_file import EpochFile
+from evd.adapters.store.lock_session import IDLE_S, Found
+from evd.adapters.store.shared import SharedDatabase, open_shared
+from tests.adapters.store.databases import cut_connections, new_postgres_url, url_of
+from tests.adapters.store.rows import a_charging_point
+
+pytestmark = pytest.mark.postgres
+
+Open = Callable[[str], AbstractAsyncContextManager[SharedDatabase]]
+TRY_S = 0.1
+FREE_S_MAX = 20.0
+
+
+@pytest.fixture
+def db_url(postgres: Path) -> str:
+    """A new empty database."""
+    return new_postgres_url(postgres)
+
+
+@pytest.fixture
+def central(db_url: str, tmp_path: Path) -> Open:
+    """A Central of this name opens the database, with a state directory of its own."""
+
+    @asynccontextmanager
+    async def opened(name: str) -> AsyncIterator[SharedDatabase]:
+        state_dir = tmp_path / name
+        state_dir.mkdir(exist_ok=True)
+        async with open_shared(db_url, state_dir, name, f"{name}:8000") as shared:
+            yield shared
+
+    return opened
+
+
+async def attempt(shared: SharedDatabase, *, monitors: int = 0) -> Found:
+    """Try once."""
+    return await shared.attempt(kafka_up=True, monitors=monitors)
+
+
+async def take(shared: SharedDatabase) -> Found:
+    """Try until the lock is had."""
+    with trio.fail_after(FREE_S_MAX):
+        while not (found := await attempt(shared)).is_granted:
+            await trio.sleep(TRY_S)
+    return found
+
+
+def test_only_postgresql_is_shared(db_url: str, tmp_path: Path) -> None:
+    """Proves: with SQLite a second Central ends, as before."""
+    assert is_shared(db_url)
+    assert not is_shared(url_of(tmp_path / "central.db"))
+
+
+async def test_one_has_the_lock_and_the_others_know_of_each_other(central: Open) -> None:
+    """Proves: a new database is made by the first; each sees who serves, and that it does so."""
+    async with central("a") as a, central("b") as b:
+        first = await attempt(a)
+        assert (first.is_granted, first.is_released) == (True, True)
+        async with a.store() as store:
+            await store.begin_epoch()
+            second = await attempt(b, monitors=3)
+            assert (second.is_granted, second.is_released) == (False, False)
+            assert second.holder == "a:8000"
+            (other,) = await a.renew()
+            assert (other.name, other.address) == ("b", "b:8000")
+            assert (other.kafka_up, other.monitors) == (True, 3)
+            assert other.is_there and not other.is_resting
+            third = await attempt(b)
+            assert third.pulse != second.pulse
+            await store.commit([a_charging_point("CP-1")])
+            assert (await attempt(b)).pulse != third.pulse
+
+
+async def test_a_process_that_ends_frees_the_lock(central: Open) -> None:
+    """Proves: the next one has it at once, reads what was stored, and is told to wait."""
+    async with central("b") as b:
+        async with central("a") as a:
+            await take(a)
+            async with a.store() as store:
+                await store.commit([a_charging_point("CP-1")])
+                assert not (await attempt(b)).is_granted
+        found = await take(b)
+        assert not found.is_released
+        async with b.store() as store:
+            image = await store.load()
+            assert [row.cp_id for row in image.charging_points] == ["CP-1"]
+
+
+async def test_one_that_hands_over_leaves_the_lock_to_the_other(central: Open) -> None:
+    """Proves: the next one need not wait; who handed over takes nothing while the other could, and
+    takes it back where the other has gone."""
+    async with central("a") as a:
+        async with central("b") as b:
+            await take(a)
+            assert not (await attempt(b)).is_granted
+            await a.release(is_clean=True)
+            assert not (await attempt(a)).is_granted
+            found = await take(b)
+            assert found.is_released
+            assert not (await attempt(a)).is_granted
+        assert (await take(a)).is_granted
+
+
+async def test_a_release_that_was_not_clean_is_told(central: Open) -> None:
+    """Proves: where something may still be sent, the next one waits."""
+    async with central("a") as a, central("b") as b:
+        await take(a)
+        await attempt(b)
+        await a.release(is_clean=False)
+        assert not (await take(b)).is_released
+
+
+async def test_a_session_that_says_nothing_loses_the_lock(central: Open) -> None:
+    """Proves: a hung Central is no hindrance for ever, and what it writes when it wakes is not
+    stored."""
+    async with central("a") as a, central("b") as b:
+        await take(a)
+        async with a.store() as store:
+            began_s = trio.current_time()
+            while not (await attempt(b)).is_granted:
+                assert trio.current_time() - began_s < FREE_S_MAX
+                await trio.sleep(TRY_S)
+            assert trio.current_time() - began_s > IDLE_S - 1
+            with pytest.raises(StoreFailed):
+                await store.commit([a_charging_point("CP-late")])
+            with pytest.raises(StoreFailed):
+                await a.renew()
+        async with b.store() as store:
+            assert not (await store.load()).charging_points
+
+
+async def test_a_commit_never_opens_a_session_of_its_own(
+    central: Open, postgres: Path, db_url: str
+) -> None:
+    """Proves: a connection that was cut off is not opened again, be the lock free or not."""
+    async with central("a") as a:
+        await take(a)
+        async with a.store() as store:
+            cut_connections(postgres, db_url)
+            for _ in range(2):
+                with pytest.raises(StoreFailed):
+                    await store.commit([a_charging_point("CP-1")])
+
+
+async def test_a_standby_keeps_up_with_the_one_that_serves(central: Open, tmp_path: Path) -> None:
+    """Proves: a copy that was put back is known as one by a Central that never served before."""
+    async with central("a") as a, central("b") as b:
+        await take(a)
+        async with a.store() as store:
+            for number in range(3):
+                await attempt(b)
+                await store.commit([a_charging_point(f"CP-{number}")])
+            await attempt(b)
+    of_a, of_b = EpochFile(tmp_path / "a").read(), EpochFile(tmp_path / "b").read()
+    assert of_a is not None
+    assert of_a == of_b
