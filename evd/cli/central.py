@@ -17,7 +17,7 @@ from evd.cli.start_lock import changing
 
 
 def add_verbs(verbs: Verbs) -> None:
-    """Add `central backup`, `central restore` and `central accept`."""
+    """Add `central backup`, `central restore`, `central accept` and `central handover`."""
     actions = add_actions(verbs, "central", "look after Central's database")
     text = "copy the database to a new file, also while Central runs"
     copy = add_verb(actions, "backup", text, _backup)
@@ -26,7 +26,9 @@ def add_verbs(verbs: Verbs) -> None:
     for parser in (copy, back):
         parser.add_argument("file", metavar="FILE", type=Path)
     text = "after a restore: nothing more is awaited, sessions may begin again"
-    for parser in (copy, back, add_verb(actions, "accept", text, _accept)):
+    accept = add_verb(actions, "accept", text, _accept)
+    text = "let a Central that stands by on the same database serve"
+    for parser in (copy, back, accept, add_verb(actions, "handover", text, _hand_over)):
         add_json(parser)
     add_yes(back)
 
@@ -63,6 +65,13 @@ def _accept(supervisor: Supervisor, options: argparse.Namespace) -> int:
     central_of(supervisor).accept_recovery()
     told = "Accepted: Central awaits nothing more, and sessions may begin."
     answer(options, {"recovering": []}, told)
+    return 0
+
+
+def _hand_over(supervisor: Supervisor, options: argparse.Namespace) -> int:
+    standbys = central_of(supervisor).hand_over()["standbys"]
+    told = f"Central hands over. Within seconds one of these serves: {', '.join(standbys)}"
+    answer(options, {"standbys": standbys}, told)
     return 0
 
 

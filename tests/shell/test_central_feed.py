@@ -36,6 +36,7 @@ from evd.daemons.central.feed import QUIET_ROUND_S, ROUND_S, Feed
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import Gauged
 from evd.daemons.central.service import Service
+from tests.shell.alone import ALONE
 
 Clock = trio.testing.MockClock
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -128,7 +129,7 @@ async def unrendered(_: Gauged) -> bytes:
 @pytest.fixture
 async def scene(nursery: trio.Nursery) -> AsyncIterator[Scene]:
     """A feed of CP-0 to CP-9 that has just begun."""
-    service, metrics = Service(Inbox(), lambda: True, unrendered, 8765), Metrics()
+    service, metrics = Service(Inbox(), lambda: True, unrendered, 8765, ALONE), Metrics()
     scene = Scene(Core(), Feed(service, FeedMetrics(metrics)), service, metrics)
     core = Core()
     core.put(*(f"CP-{n}" for n in range(10)))

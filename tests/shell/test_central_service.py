@@ -21,6 +21,7 @@ from evd.daemons.central.metrics import CentralMetrics, Gauged
 from evd.daemons.central.service import PIECE_MAX, Service
 from evd.daemons.central.steps import batch_steps
 from evd.daemons.clock import now
+from tests.shell.alone import ALONE
 
 
 class Page:
@@ -55,7 +56,7 @@ async def core() -> Central:
 @pytest.fixture
 async def service(core: Central, inbox: Inbox, page: Page) -> Service:
     """A service that answers for `core`; its database is read by no test here."""
-    service = Service(inbox, lambda: True, page.metrics.render, 8765)
+    service = Service(inbox, lambda: True, page.metrics.render, 8765, ALONE)
     service.start_serving(core, None)  # type: ignore[arg-type]
     return service
 
@@ -178,7 +179,7 @@ async def test_ten_thousand_charging_points_hold_nothing_up(inbox: Inbox) -> Non
         turns_before = turns
         return await metrics.render(gauged)
 
-    service = Service(inbox, lambda: True, render, 8765)
+    service = Service(inbox, lambda: True, render, 8765, ALONE)
     service.start_serving(Central(CentralSettings(), image, now()), None)  # type: ignore[arg-type]
     done = trio.Event()
 

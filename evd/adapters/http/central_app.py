@@ -39,6 +39,7 @@ from evd.adapters.http.replies import RETRY_S, check_accepted
 from evd.adapters.http.schemas import (
     ChargingPoints,
     CpTaken,
+    HandoverTaken,
     HealthShown,
     Meters,
     MeterShown,
@@ -50,7 +51,9 @@ from evd.adapters.http.schemas import (
     shown,
 )
 from evd.adapters.store.failures import StoreFailed
+from evd.core.access.events import CallNoted
 from evd.core.access.roles import Auth, Right
+from evd.core.access.rows import Outcome
 from evd.core.central.events import (
     Asked,
     ChargeAsked,
@@ -389,6 +392,24 @@ async def show_metrics(service: ServiceHere) -> Response[bytes]:
     """Counters and gauges of this Central."""
     # Litestar adds the charset of a text by itself.
     return Response(await service.metrics(), media_type=CONTENT_TYPE.partition("; charset")[0])
+
+
+@routes.post(
+    "/central/handover",
+    "Let another Central serve",
+    "Another one takes over within seconds",
+    409,
+    right=Right.ADMINISTER,
+)
+async def hand_over(service: ServiceHere, caller: PassHere) -> HandoverTaken:
+    """409 where no other Central stands by on the same database."""
+    standbys = list(service.standbys)
+    why = service.hand_over()
+    outcome = Outcome.REFUSED if why else Outcome.DONE
+    await service.tell(CallNoted(caller.by, "central handover", ",".join(standbys), outcome))
+    if why:
+        raise Refused(409, why)
+    return HandoverTaken(standbys)
 
 
 @routes.post(

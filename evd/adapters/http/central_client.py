@@ -147,6 +147,10 @@ class Central:
         """
         return self._find("/feed/ticket", "POST")
 
+    def hand_over(self) -> dict[str, Any]:
+        """Let another Central serve; its `standbys` are those that may."""
+        return self._call("POST", "/central/handover")
+
     def accept_recovery(self) -> dict[str, Any]:
         """End the wait after a restore."""
         return self._call("POST", "/recovery/accept")

@@ -157,6 +157,13 @@ class CentralService(Protocol):
         Raises nothing: while Central can't decide, the Reply is a refusal, UNAVAILABLE.
         """
 
+    @property
+    def standbys(self) -> Sequence[str]:
+        """The addresses of the other Centrals that stand by."""
+
+    def hand_over(self) -> str:
+        """Let another Central serve, soon after; why not, or nothing."""
+
     async def tell(self, event: CallNoted) -> None:
         """Have the audit note a call that no Asked tells of."""
 

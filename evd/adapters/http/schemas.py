@@ -246,6 +246,13 @@ class RecoveryTaken:
 
 
 @attrs.frozen
+class HandoverTaken:
+    """The addresses of the Centrals that stand by: one of them serves within seconds."""
+
+    standbys: list[str]
+
+
+@attrs.frozen
 class LoginShown:
     """Somebody is logged in; `token` is for the header Authorization, and not there for a page."""
 

@@ -272,6 +272,11 @@ class Central:
         """The id of Central's database."""
         return self._state.meta.central_id
 
+    @property
+    def epoch(self) -> int:
+        """The number of this start of Central."""
+        return self._state.meta.epoch
+
     def views(self, now: Now) -> list[CpView]:
         """Return every charging point as it is shown, by id."""
         return [self.view(cp_id, now) for cp_id in sorted(self._state.points)]

@@ -63,7 +63,8 @@ class Gauged:
     """Central as it stands now.
 
     `views` is None while it has no core; `unhealthy` says why it can't serve requests, if so.
-    `awaited`: the charging points whose records it waits for after a restore.
+    `awaited`: the charging points whose records it waits for after a restore.  `standbys`: how many
+    other Centrals stand by.
     """
 
     views: Sequence[CpView] | None
@@ -72,6 +73,8 @@ class Gauged:
     awaited: int = 0
     broker_up: bool = True
     unhealthy: str | None = None
+    epoch: int = 0
+    standbys: int = 0
 
 
 class CentralMetrics:
@@ -135,6 +138,19 @@ class CentralMetrics:
         self._broker_up = gauge("evd_broker_up", "1 while Kafka answers")
         self._unhealthy: str | None = "Central is starting"
         metrics.watch_health(lambda: self._unhealthy)
+        self._count_centrals(metrics)
+
+    def _count_centrals(self, metrics: Metrics) -> None:
+        gauge = metrics.gauge
+        self._serving = gauge(
+            "evd_central_active", "1 while this Central serves; one that stands by answers nothing"
+        )
+        self._epoch = gauge(
+            "evd_central_epoch", "The number of the start that serves: it rises with each"
+        )
+        self._standbys = gauge(
+            "evd_central_standbys", "Other Centrals that stand by on the same database"
+        )
 
     def watch(self, connections: Callable[[], int], connections_max: int) -> None:
         """Measure the `connections` of monitors, of which there may be `connections_max`."""
@@ -213,6 +229,9 @@ class CentralMetrics:
         self._active.set(gauged.active_requests)
         self._charging.set(gauged.active_sessions)
         self._awaited.set(gauged.awaited)
+        self._serving.set(gauged.views is not None)
+        self._epoch.set(gauged.epoch)
+        self._standbys.set(gauged.standbys)
         self._database_up.set(gauged.views is not None)
         self._broker_up.set(gauged.broker_up)
         self._unhealthy = gauged.unhealthy

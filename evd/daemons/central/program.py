@@ -75,7 +75,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
             lambda: loop.reads and producer.broker_up,
             metrics.render,
             config.feed_port,
-            standing.why_silent,
+            standing,
         )
         messenger = Messenger(producer, metrics.count_dead_letter)
         feed = Feed(service, feed_metrics)

@@ -18,6 +18,7 @@ from evd.core.curve import CurvePoint
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import Gauged
+from evd.daemons.central.standing import Standing
 from evd.daemons.clock import now
 
 # A call is told after so long that it was not decided: better than to keep it waiting.
@@ -36,10 +37,9 @@ class Service:
         broker_up: Callable[[], bool],
         render: Callable[[Gauged], Awaitable[bytes]],
         feed_port: int,
-        why_silent: Callable[[], str] = lambda: "",
+        standing: Standing,
     ) -> None:
-        """`why_silent`: the reason why another Central is to be asked, if it is."""
-        self._why_silent = why_silent
+        self._standing = standing
         self._inbox = inbox
         self.broker_up = broker_up
         self._render = render
@@ -92,7 +92,7 @@ class Service:
     @property
     def is_silent(self) -> bool:
         """Whether another Central serves, or could by now."""
-        return bool(self._why_silent())
+        return bool(self._standing.why_silent())
 
     def is_waiting(self, call: int) -> bool:
         """Return whether a call has not been answered yet."""
@@ -121,6 +121,15 @@ class Service:
         finally:
             self._calls.pop(number, None)
 
+    @property
+    def standbys(self) -> list[str]:
+        """The addresses of the other Centrals that stand by."""
+        return [each.address for each in self._standing.standbys]
+
+    def hand_over(self) -> str:
+        """Let another Central serve, soon after; return why not, or nothing."""
+        return self._standing.hand_over()
+
     async def tell(self, event: CallNoted) -> None:
         """Have the audit note a call; while Central has no core nobody can."""
         if self._core is not None:
@@ -128,7 +137,7 @@ class Service:
 
     def unhealthy(self) -> str | None:
         """Return why Central can't serve requests now; None when it can."""
-        if why := self._why_silent():
+        if why := self._standing.why_silent():
             return why
         if self._core is None:
             return self._reason
@@ -232,6 +241,8 @@ class Service:
             core.awaited_count,
             self.broker_up(),
             self.unhealthy(),
+            core.epoch,
+            len(self.standbys),
         )
         return await self._render(gauged)
 

@@ -1,7 +1,8 @@
 """This Central among those on its database: alone, or one of several, of which one serves."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -34,6 +35,8 @@ from evd.logs import NoteLog
 
 # The time that a stop has for the release of the lock.
 LEAVE_S = 1.0
+# The time in which whoever asks for a switch hears that it is done: then nothing is said any more.
+ANSWERED_S = 0.25
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 
@@ -72,6 +75,13 @@ class Standing(Protocol):
 
     def on_dialled(self, cp_id: str) -> None:
         """Note that a monitor wanted to be registered, while another Central serves."""
+
+    @property
+    def standbys(self) -> Sequence[Standby]:
+        """The others that stand by."""
+
+    def hand_over(self) -> str:
+        """Let another Central serve, soon after; return why not, or nothing."""
 
     async def leave(self) -> None:
         """Let another Central serve at once, where this one ends."""
@@ -117,6 +127,15 @@ class Alone:
     def on_dialled(self, cp_id: str) -> None:
         """It turns no monitor away for another."""
 
+    @property
+    def standbys(self) -> Sequence[Standby]:
+        """There are no others."""
+        return ()
+
+    def hand_over(self) -> str:
+        """Refuse: there is nobody else."""
+        return "this Central has its database to itself"
+
     async def leave(self) -> None:
         """There is nobody to leave it to."""
 
@@ -145,6 +164,7 @@ class Member:
         self._notes = NoteLog(logger, trio.current_time)
         self._why = ""
         self._looked = trio.Event()
+        self._hand_over_s = math.inf
 
     async def run(self) -> str:
         """Stand by and serve, until that is over for good; return why it is."""
@@ -152,6 +172,9 @@ class Member:
             nursery.start_soon(self._answer_questions)
             while self._lease.phase is not Phase.OVER:
                 self._tell(Ticked(self._kafka_up(), self._monitors()))
+                if trio.current_time() >= self._hand_over_s:
+                    self._hand_over_s = math.inf
+                    self._tell(HandOverAsked())
                 with trio.move_on_at(self._lease.wake_at_s):
                     await self._news.wait()
             nursery.cancel_scope.cancel()
@@ -241,10 +264,10 @@ class Member:
         self._tell(MonitorDialled(cp_id))
 
     def hand_over(self) -> str:
-        """Let another Central serve; return why not, or nothing."""
+        """Let another Central serve, once whoever asked is answered; return why not, or nothing."""
         why = self._lease.why_stay(now())
         if not why:
-            self._tell(HandOverAsked())
+            self._hand_over_s = trio.current_time() + ANSWERED_S
         return why
 
     async def leave(self) -> None:

@@ -131,6 +131,8 @@ class FakeCentral:
     asked: list[Asked] = attrs.Factory(list)
     queries: list[tuple[Any, ...]] = attrs.Factory(list)
     told: list[CallNoted] = attrs.Factory(list)
+    # Why no other Central can serve.
+    refuses_switch: str = ""
     would_refuse: list[str] = attrs.Factory(list)
     memory: _Memory = attrs.Factory(_Memory)
 
@@ -185,6 +187,13 @@ class FakeCentral:
     def access(self) -> Access:
         self._fail()
         return self.memory.access
+
+    @property
+    def standbys(self) -> Sequence[str]:
+        return [] if self.refuses_switch else ["b:8000"]
+
+    def hand_over(self) -> str:
+        return self.refuses_switch
 
     async def tell(self, event: CallNoted) -> None:
         self.told.append(event)

@@ -10,6 +10,7 @@ import pytest
 from evd.adapters.http.central_reports import ROWS_MAX
 from evd.adapters.store import Page, SessionFilter, UnknownRow
 from evd.adapters.store.report import Grouping, ReportRow
+from evd.core.access.rows import Outcome
 from evd.core.central.events import (
     Asked,
     ChargeAsked,
@@ -121,6 +122,20 @@ async def test_what_the_operator_asks_reaches_central(
     answer = await client.request(method, path)
     assert (answer.status_code, answer.json()) == (202, body)
     assert client.service.asked == [event]
+
+
+async def test_a_switch_names_those_who_may_serve(client: Client) -> None:
+    """Proves: POST /central/handover is done and noted, or 409 with the reason, and noted too."""
+    answer = await client.post("/central/handover")
+    assert (answer.status_code, answer.json()) == (202, {"standbys": ["b:8000"]})
+    client.service.refuses_switch = "no other Central stands by"
+    refused = await client.post("/central/handover")
+    assert assert_error(refused, 409) == "no other Central stands by"
+    told = [(each.action, each.object, each.outcome) for each in client.service.told]
+    assert told == [
+        ("central handover", "b:8000", Outcome.DONE),
+        ("central handover", "", Outcome.REFUSED),
+    ]
 
 
 async def test_a_removal_has_no_body(client: Client) -> None:

@@ -35,6 +35,7 @@ def ask(answer: Answer, call: Callable[[Central], Any]) -> Any:
         (lambda central: central.request("req-1"), ("GET", "/requests/req-1", None)),
         (lambda central: central.judge("s-1", "void"), ("POST", "/sessions/s-1/void", None)),
         (Central.accept_recovery, ("POST", "/recovery/accept", None)),
+        (Central.hand_over, ("POST", "/central/handover", None)),
         (
             lambda central: central.sessions(cp_id="CP-1", limit=1, before=None),
             ("GET", "/sessions?cp_id=CP-1&limit=1", None),
