@@ -69,6 +69,9 @@ class SeekerPart(HttpClientPart):
             number, central = self._number, self.central
 
             def say_there(request: OpenRequest) -> None:
+                if number != self._number:
+                    # It was given up: a Central that hung finds the connection closed.
+                    return
                 self.central = _Called(self, central, number)  # type: ignore[assignment]
                 say(request)
                 self.central = central
