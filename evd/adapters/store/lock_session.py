@@ -105,7 +105,11 @@ class LockSession:
     def _open(self) -> DBAPIConnection:
         if self._closed:
             raise StoreFailed(CLOSED)
-        connection = self._database.connect_standby()
+        try:
+            connection = self._database.connect_standby()
+        except self._database.errors as error:
+            name, why = self._database.name, self._database.explain(error)
+            raise StoreFailed(f"--db-url: {name} cannot be opened: {why}") from error
         with contextlib.closing(connection.cursor()) as cursor:
             for setting in _TIMES_OUT:
                 cursor.execute(setting)

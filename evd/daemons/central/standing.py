@@ -31,10 +31,11 @@ from evd.core.standby.events import (
 from evd.core.standby.lease import Lease, Phase
 from evd.daemons.clock import now
 from evd.flags import ConfigError
-from evd.logs import NoteLog
+from evd.logs import NoteLog, Repeats
 
 # The time that a stop has for the release of the lock.
 LEAVE_S = 1.0
+FAILING_LOG_S = 30.0
 # The time in which whoever asks for a switch hears that it is done: then nothing is said any more.
 ANSWERED_S = 0.25
 
@@ -164,6 +165,7 @@ class Member:
         self._notes = NoteLog(logger, trio.current_time)
         self._why = ""
         self._looked = trio.Event()
+        self._repeats = Repeats(FAILING_LOG_S)
         self._hand_over_s = math.inf
 
     async def run(self) -> str:
@@ -217,6 +219,8 @@ class Member:
                 raise ConfigError(str(error)) from None
             except StoreFailed as error:
                 self._why = f"the database fails: {error}"
+                text = "Nothing is decided or said until it can be stored: %s"
+                self._repeats.log(logger, logging.ERROR, "store", text, error)
                 self._tell(SessionLost(self._why))
                 self._looked.set()
 
