@@ -184,7 +184,11 @@ class FramedPort:
         if caller.is_finished:
             return
         caller.heard_s = now_s
-        if frames:
+        if len(frames) == 1 and not (caller.frames or caller.is_held):
+            # Nearly all come one by one.
+            self._host.hear(caller, frames[0])
+            self.arrange(caller)
+        elif frames:
             caller.frames.extend(frames)
             self._serve(caller)
 
@@ -218,9 +222,7 @@ class FramedPort:
         self._await(caller, reads=is_free and not caller.frames)
 
     def _await(self, caller: Caller, *, reads: bool) -> None:
-        # One that was closed meanwhile has no number.
-        if caller.fileno() >= 0:
-            self._callers.await_of(caller, reads=reads, sends=caller.has_unsent)
+        self._callers.await_of(caller, reads=reads, sends=caller.has_unsent)
 
     def say(self, caller: Caller, data: bytes) -> None:
         """Send a frame to a caller."""

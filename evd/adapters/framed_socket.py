@@ -142,7 +142,8 @@ class SocketSet(Generic[SocketT]):
     def await_of(self, each: SocketT, *, reads: bool, sends: bool) -> None:
         """Wait until it can be read, until it can be sent to, for both or only for its end."""
         wanted = (select.EPOLLIN if reads else 0) | (select.EPOLLOUT if sends else 0)
-        if wanted != each.awaited:
+        # One that was closed meanwhile has no number.
+        if wanted != each.awaited and each.fileno() >= 0:
             self._epoll.modify(each.fileno(), wanted)
             each.awaited = wanted
 

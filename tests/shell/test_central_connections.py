@@ -25,17 +25,17 @@ from tests.adapters.framed_echo import connect
 
 BURST = 500
 
-Acknowledge = Callable[[int, Heartbeat], Ack | None]
+Acknowledge = Callable[[int, Heartbeat], str | None]
 
 
-def never(_: int, __: Heartbeat) -> Ack | None:
+def never(_: int, __: Heartbeat) -> str | None:
     """Every heartbeat is for the loop."""
     return None
 
 
-def at_once(_: int, message: Heartbeat) -> Ack | None:
+def at_once(_: int, message: Heartbeat) -> str | None:
     """No heartbeat is for the loop, but for a KO."""
-    return Ack(message.seq, "at-once") if message.engine_status is EngineStatus.OK else None
+    return "at-once" if message.engine_status is EngineStatus.OK else None
 
 
 async def answer_all(inbox: Inbox, connections: Connections) -> None:

@@ -27,7 +27,7 @@ from evd.core.central.events import (
 from evd.core.central.rows import Request
 from evd.core.effects import Level, Note, Send
 from evd.core.wire import codec
-from evd.core.wire.control import Ack, Heartbeat, MonitorMessage, NackCode
+from evd.core.wire.control import Heartbeat, MonitorMessage, NackCode
 from evd.core.wire.messages import (
     REQUESTS,
     SESSIONS,
@@ -46,6 +46,7 @@ from evd.daemons.central.steps import (
     LookUp,
     Step,
     batch_steps,
+    quiet_ack,
     start_steps,
 )
 from tests.sim.broker import Broker, Messenger, Reader, places_of
@@ -254,19 +255,19 @@ class CentralPart(Process):
             return
         monitor.bad = 0
         self._note_contact(message.cp_id)
-        if (ack := self._ack_of(number, message)) is not None:
+        if (central_id := self._acknowledge(number, message)) is not None:
             self.risk()
-            monitor.connection.send(1, codec.encode_control(ack))
+            monitor.connection.send(1, codec.encode_ack(message.seq, central_id))
             return
         monitor.waiting += 1
         self._put(MonitorSaid(number, message))  # type: ignore[arg-type]
 
-    def _ack_of(self, number: int, message: MonitorMessage) -> Ack | None:
-        """Return the ACK that needs no turn of the loop, as the daemon does."""
+    def _acknowledge(self, number: int, message: MonitorMessage) -> str | None:
+        """Return Central's id for an ACK that needs no turn of the loop."""
         is_alone = not self._connections[number].waiting
         if self.core is None or not is_alone or not isinstance(message, Heartbeat):
             return None
-        return self.core.acknowledge(number, message, self.now())
+        return quiet_ack(self.core, number, message, self.now(), self.may_speak)
 
     def _on_closed(self, number: int) -> None:
         if self._connections.pop(number, None) is not None:

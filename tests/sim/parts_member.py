@@ -27,7 +27,7 @@ from evd.core.standby.events import (
 )
 from evd.core.standby.lease import Lease, Phase
 from evd.core.wire import codec
-from evd.core.wire.control import Ack, Heartbeat, MonitorMessage, Nack, NackCode
+from evd.core.wire.control import MonitorMessage, Nack, NackCode
 from evd.daemons.central.steps import (
     Commit,
     Found,
@@ -35,7 +35,6 @@ from evd.daemons.central.steps import (
     LookUp,
     Step,
     batch_steps,
-    quiet_ack,
     start_steps,
 )
 from tests.sim.broker import Broker, Messenger, Reader
@@ -315,14 +314,11 @@ class MemberPart(CentralPart):
         connection.send(1, codec.encode_control(nack))
         connection.close(1)
 
-    def _ack_of(self, number: int, message: MonitorMessage) -> Ack | None:
-        is_alone = not self._connections[number].waiting
-        if self.core is None or not is_alone or not isinstance(message, Heartbeat):
-            return None
-        ack = quiet_ack(self.core, number, message, self.now(), self.may_speak)
-        if ack is not None:
+    def _acknowledge(self, number: int, message: MonitorMessage) -> str | None:
+        central_id = super()._acknowledge(number, message)
+        if central_id is not None:
             self._speak()
-        return ack
+        return central_id
 
     def _note_contact(self, cp_id: str) -> None:
         # One that has lost the lock can tell nobody what it hears.

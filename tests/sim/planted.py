@@ -88,8 +88,8 @@ SEVERAL = (
         "cut",
         "heartbeats are acknowledged without a look at the lease",
         CENTRAL_STEPS,
-        "    return core.acknowledge(connection, message, now) if may_speak() else None\n",
-        "    return core.acknowledge(connection, message, now)\n",
+        "    is_quiet = may_speak() and core.acknowledge(connection, message, now)\n",
+        "    is_quiet = core.acknowledge(connection, message, now)\n",
     ),
     Mutant(
         "long-lease",
@@ -380,7 +380,7 @@ MUTANTS = (
         "noise",
         "no PONG takes back a report with a higher number",
         ENGINE_HEARD,
-        "elif self._doubt.refutes(before, pong, message.up_s, now_s):",
+        "elif self._doubt.refutes(before, seq, state, up_s, now_s):",
         "elif False:",
     ),
     Mutant(

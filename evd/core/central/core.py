@@ -56,7 +56,7 @@ from evd.core.curve import CurvePoint
 from evd.core.effects import Level, Note, Now
 from evd.core.machine import Saved, SaveFailed
 from evd.core.stall import StallWatch
-from evd.core.wire.control import Ack, Heartbeat
+from evd.core.wire.control import Heartbeat
 from evd.core.wire.messages import CpStatus, DriverRequest, SessionRecord, Telemetry
 
 TICK_S = 0.25
@@ -167,14 +167,14 @@ class Central:
                 self._spent = True
                 return []
 
-    def acknowledge(self, connection: int, message: Heartbeat, now: Now) -> Ack | None:
-        """Note a heartbeat that says nothing new, and return its ACK; None: hand it in as an event.
+    def acknowledge(self, connection: int, message: Heartbeat, now: Now) -> bool:
+        """Note a heartbeat that says nothing new: its ACK is due; False: hand it in as an event.
 
         There is nothing to store, so it may come while a commit is under way.  Nothing is
         acknowledged past a shell that stands still: its monitors are to notice that.
         """
         if self._spent or now.mono_s - self._tick_s > TURN_S_MAX:
-            return None
+            return False
         return self._monitors.acknowledge(connection, message, now)
 
     def missing(self, events: Iterable[Event]) -> tuple[set[str], set[str]]:

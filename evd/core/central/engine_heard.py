@@ -10,7 +10,7 @@ import math
 
 import attrs
 
-from evd.core.central.report import Doubt, Report, Uptime, report_of_pong
+from evd.core.central.report import Doubt, Report, Uptime
 from evd.core.effects import Now
 from evd.core.wire.control import Heartbeat, KoCause
 from evd.core.wire.messages import CpStatus, Telemetry
@@ -81,22 +81,40 @@ class EngineHeard:
         """Return since when the port of this boot refuses, None if it does not."""
         return self._refused_since_s if self._refused_boot_id == boot_id else None
 
+    def is_as(self, message: Heartbeat) -> bool:
+        """Return whether its monitor's PONG is of the boot, state and session that are known."""
+        report = self._report
+        return (
+            report is not None
+            and message.boot_id == report.boot_id
+            and message.engine_state is report.state
+            and message.session_id == report.session_id
+        )
+
     def on_pong(self, message: Heartbeat, now_s: float) -> None:
         """Its monitor finds it well, and tells its PONG where that has one."""
-        self.forget_refusal()
-        pong, before = report_of_pong(message), self._report
-        if pong is None or message.up_s is None:
+        self._refused_since_s = None
+        boot_id, seq, state, up_s = (
+            message.boot_id,
+            message.report,
+            message.engine_state,
+            message.up_s,
+        )
+        if boot_id is None or seq is None or state is None or up_s is None:
             return
-        if before is None or before.boot_id != pong.boot_id:
+        before = self._report
+        if before is None or before.boot_id != boot_id:
             # A new boot counts only by its monitor's word.
-            self._kafka_heard_s, self._report = -math.inf, pong
+            self._kafka_heard_s = -math.inf
+            self._report = Report.of_pong(boot_id, seq, state, message)
             self._doubt, self._uptime = Doubt(), Uptime(self._pong_age_s)
-        elif self._doubt.refutes(before, pong, message.up_s, now_s):
-            self._report = pong
-        elif pong.seq > before.seq:
-            self._report = attrs.evolve(pong, leaving=before.leaving)
+        elif self._doubt.refutes(before, seq, state, up_s, now_s):
+            self._report = Report.of_pong(boot_id, seq, state, message)
+        elif seq > before.seq:
+            leaving = before.leaving
+            self._report = Report.of_pong(boot_id, seq, state, message, leaving=leaving)
         # Without news it is alive all the same: a PONG proves that, a PONG of an old state too.
-        self._uptime.on_pong(message.up_s, now_s)
+        self._uptime.on_pong(up_s, now_s)
         self._heard_s = now_s
 
     def on_ko(self, message: Heartbeat, now_s: float) -> None:

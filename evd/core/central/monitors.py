@@ -83,16 +83,16 @@ class Monitors:
         why = message.reason or "its monitor said goodbye"
         return [ack, HangUp(connection), *self._lose(point, why)]
 
-    def acknowledge(self, connection: int, message: Heartbeat, now: Now) -> Ack | None:
-        """Note a heartbeat that says nothing new; None where it is more than that."""
+    def acknowledge(self, connection: int, message: Heartbeat, now: Now) -> bool:
+        """Note a heartbeat that says nothing new; False where it is more than that."""
         point = self._points.get(connection)
         # A REGISTER, a FAULT or a RECOVERED is news by itself.
         if type(message) is not Heartbeat or point is None or point.cp_id != message.cp_id:
-            return None
+            return False
         if point.is_news(message) or not self.sessions.goes_on(point, now.mono_s):
-            return None
+            return False
         point.unchanged(message, now)
-        return Ack(message.seq, self.state.meta.central_id)
+        return True
 
     def on_refused(self, event: FrameRefused) -> list[Effect]:
         """Answer a bad frame, or a good one with a bad object in it."""

@@ -196,7 +196,8 @@ class Point:
 
     def _tell_heard(self, before: Report | None, *, was_lately: bool) -> None:
         """Tell where its engine, just heard, is otherwise than before, or was not heard of late."""
-        if not was_lately or said(before) != said(self.report):
+        report = self._engine.report
+        if not was_lately or (report is not before and said(before) != said(report)):
             self._tell()
 
     def registered(self, connection: int, message: Register, now: Now) -> list[Effect]:
@@ -238,9 +239,11 @@ class Point:
 
     def heard(self, now: Now, at_s: float | None = None) -> None:
         """A good frame of its monitor came in at `at_s`, or just now; then it may have waited."""
-        waited_s = 0.0 if at_s is None else max(0.0, now.mono_s - at_s)
-        self._frame_s = max(self._frame_s, now.mono_s - waited_s)
-        self._last_seen = now.wall - timedelta(seconds=waited_s)
+        heard_s, self._last_seen = now.mono_s, now.wall
+        if at_s is not None and at_s < heard_s:
+            self._last_seen -= timedelta(seconds=heard_s - at_s)
+            heard_s = at_s
+        self._frame_s = max(self._frame_s, heard_s)
 
     def lost(self, why: str, now: Now) -> list[Effect]:
         """Its monitor is not registered any more; no effects where that is known already."""
@@ -266,13 +269,12 @@ class Point:
 
     def is_news(self, message: Heartbeat) -> bool:
         """Return whether its monitor says more than that its engine is well and as it was."""
-        row, report = self._row, self.report
-        if self.is_flapping or self._ko_reason or message.reason or report is None:
+        row = self._row
+        if self._ko_reason or message.reason or message.boot_id != row.boot_id or self.is_flapping:
             return True
         if not message.engine_status is self._engine_status is row.engine_status is EngineStatus.OK:
             return True
-        said = message.boot_id, message.boot_id, message.engine_state, message.session_id
-        return said != (row.boot_id, report.boot_id, report.state, report.session_id)
+        return not self._engine.is_as(message)
 
     def unchanged(self, message: Heartbeat, now: Now) -> None:
         """Its monitor said what is no news: both are alive, and nothing follows from it."""

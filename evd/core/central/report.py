@@ -36,6 +36,13 @@ class Report:
     whole: bool = False
 
     @classmethod
+    def of_pong(
+        cls, boot_id: str, seq: int, state: CpState, message: Heartbeat, *, leaving: bool = False
+    ) -> "Report":
+        """Return what a heartbeat's PONG stands for."""
+        return cls(boot_id, seq, state, session_id=message.session_id, leaving=leaving)
+
+    @classmethod
     def of_status(cls, status: CpStatus) -> "Report":
         """Return what an engine says of itself."""
         return cls(
@@ -72,14 +79,6 @@ def said(report: Report | None) -> tuple[object, ...] | None:
     return report.boot_id, report.state, report.session_id, report.driver_id
 
 
-def report_of_pong(message: Heartbeat) -> Report | None:
-    """Return the report that a heartbeat's PONG stands for, None where it has none."""
-    boot_id, seq, state = message.boot_id, message.report, message.engine_state
-    if boot_id is None or seq is None or state is None:
-        return None
-    return Report(boot_id, seq, state, session_id=message.session_id)
-
-
 @attrs.define(slots=True)
 class Doubt:
     """A report that the PONGs of its boot contradict, since Central's time `_since_s` and since the
@@ -90,15 +89,17 @@ class Doubt:
     _since_s: float = 0.0
     _up_s: float = 0.0
 
-    def refutes(self, report: Report, pong: Report, up_s: float, now_s: float) -> bool:
-        """Return whether a PONG of uptime `up_s` proves that the engine never made `report`.
+    def refutes(self, report: Report, seq: int, state: CpState, up_s: float, now_s: float) -> bool:
+        """Return whether a PONG proves that the engine never made `report`.
 
-        A PONG that is only told again proves nothing, nor does one that may have been late.
+        The PONG tells the `seq` of its newest report, its `state` and its uptime `up_s`.  One that
+        is only told again proves nothing, nor does one that may have been late.
         """
-        if pong.seq >= self.refuted_seq:
+        if seq >= self.refuted_seq:
             self.refuted_seq = math.inf
-        if self._report is None or not _contradicts(pong, self._report):
-            self._report = report if _contradicts(pong, report) else None
+        doubted = self._report
+        if doubted is None or not _contradicts(seq, state, doubted):
+            self._report = report if _contradicts(seq, state, report) else None
             self._since_s, self._up_s = now_s, up_s
             return False
         if now_s - self._since_s <= REFUTED_S or up_s - self._up_s <= REFUTED_S:
@@ -107,9 +108,9 @@ class Doubt:
         return True
 
 
-def _contradicts(pong: Report, report: Report) -> bool:
-    """Return whether the engine had not made this report when it gave the PONG."""
-    return pong.seq < report.seq or (pong.seq == report.seq and pong.state is not report.state)
+def _contradicts(seq: int, state: CpState, report: Report) -> bool:
+    """Return whether the engine had not made this report when it gave a PONG that tells these."""
+    return seq < report.seq or (seq == report.seq and state is not report.state)
 
 
 @attrs.define(slots=True)

@@ -245,5 +245,11 @@ def encode_control(message: MonitorMessage | FromCentral | Ping | Pong) -> bytes
     return _dump({"type": _TYPE_NAMES[type(message)], **_converter.unstructure(message)})
 
 
+def encode_ack(seq: int, central_id: str) -> bytes:
+    """The same of a plain ACK, at a fraction of the cost: each heartbeat has one."""
+    # The form of an id leaves nothing in it to escape.
+    return b'{"type":"ACK","seq":%d,"central_id":"%b"}' % (seq, central_id.encode())
+
+
 def _dump(fields: dict[str, Any]) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_UTC_Z)

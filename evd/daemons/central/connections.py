@@ -12,9 +12,10 @@ from evd.adapters.framed_port import Caller
 from evd.adapters.tcp import FramedStream, decode_object
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
-from evd.core.wire.control import Ack, FromMonitor, Heartbeat, Nack, NackCode
+from evd.core.wire.control import FromMonitor, Heartbeat, Nack, NackCode
 from evd.core.wire.fields import COUNT_MAX, CP_ID_FORM
 from evd.core.wire.framing import BadFrame, BadFrameStreak
+from evd.core.wire.restated import MonitorReader
 from evd.daemons.central.inbox import Inbox
 from evd.logs import Repeats
 
@@ -40,6 +41,7 @@ class _Monitor:
     address: str
     is_served: bool
     waiting: int = 0
+    reader: MonitorReader = attrs.Factory(MonitorReader)
     streak: BadFrameStreak = attrs.Factory(BadFrameStreak)
 
 
@@ -48,14 +50,14 @@ class Connections:
 
     A connection is served if `is_serving`, and sent on to another Central if `why_silent` gives a
     reason; `on_sent_on` is told the answer and the `cp_id` that it named, if any.  `acknowledge`
-    returns the ACK of a heartbeat that says nothing new, which is sent at once.
+    returns Central's id for the ACK of a heartbeat that says nothing new, which is sent at once.
     """
 
     def __init__(
         self,
         inbox: Inbox,
         is_serving: Callable[[], bool],
-        acknowledge: Callable[[int, Heartbeat], Ack | None],
+        acknowledge: Callable[[int, Heartbeat], str | None],
         why_silent: Callable[[], str] = lambda: "",
         on_sent_on: Callable[[Nack, str | None], None] = lambda *_: None,
     ) -> None:
@@ -92,23 +94,44 @@ class Connections:
             self._send_on(caller, fields)
             return
         monitor.is_served = True
-        last = False
         if isinstance(fields, BadFrame):
-            last = monitor.streak.bad()
-        else:
-            monitor.streak.good()
-        event = _event(caller.number, fields, last, trio.current_time(), monitor.address)
-        # A frame before this one that still waits is heard and answered first.
-        if not monitor.waiting and (ack := self._ack_of(event)) is not None:
-            caller.say(codec.encode_control(ack))
+            self._on_bad(monitor, fields)
             return
-        monitor.waiting += 1
-        self._waiting += 1
+        monitor.streak.good()
+        try:
+            message = monitor.reader.read(fields)
+        except codec.BadMessage as error:
+            code, seq = NackCode.BAD_FIELD, _seq_of(fields)
+            at_s = trio.current_time()
+            self._post(monitor, FrameRefused(caller.number, code, seq, str(error), at_s=at_s))
+            return
+        # A frame before this one that still waits is heard and answered first.
+        if isinstance(message, Heartbeat) and not monitor.waiting:
+            central_id = self._acknowledge(caller.number, message)
+            if central_id is not None:
+                caller.say(codec.encode_ack(message.seq, central_id))
+                return
+        said = cast(FromMonitor, message)
+        at_s = trio.current_time()
+        self._post(monitor, MonitorSaid(caller.number, said, at_s, monitor.address))
+
+    def _on_bad(self, monitor: _Monitor, frame: BadFrame) -> None:
+        """Have the loop answer a bad frame, which may be one too many."""
+        caller, last = monitor.caller, monitor.streak.bad()
         if last:
             text = "%s sends nothing but bad frames: hung up"
             self._repeats.log(logger, logging.WARNING, monitor.address, text, caller.peer)
-        if last or not self._may_go_on(monitor):
-            caller.hold()
+        why, at_s = f"bad frame: {frame.reason}", trio.current_time()
+        refused = FrameRefused(caller.number, NackCode.BAD_FRAME, None, why, last, at_s)
+        self._post(monitor, refused)
+
+    def _post(self, monitor: _Monitor, event: MonitorSaid | FrameRefused) -> None:
+        """Hand a frame to the loop; where enough of them wait, or it was the last, read no more."""
+        monitor.waiting += 1
+        self._waiting += 1
+        is_last = isinstance(event, FrameRefused) and event.last
+        if is_last or not self._may_go_on(monitor):
+            monitor.caller.hold()
         self._inbox.post(event)
 
     def part(self, caller: Caller) -> None:
@@ -130,12 +153,6 @@ class Connections:
         if self._waiting >= ALL_ANSWERS_WAITING_MAX:
             return not monitor.waiting
         return monitor.waiting < ANSWERS_WAITING_MAX
-
-    def _ack_of(self, event: MonitorSaid | FrameRefused) -> Ack | None:
-        """Return the ACK that needs no turn of the loop, if there is one."""
-        if not isinstance(event, MonitorSaid) or not isinstance(event.message, Heartbeat):
-            return None
-        return self._acknowledge(event.connection, event.message)
 
     def answer(self, effect: Answer) -> None:
         """Answer a frame that has waited for the loop."""
@@ -185,20 +202,6 @@ class Connections:
             # Bytes that nobody has read would make the close a reset, and lose the answer.
             while True:
                 await stream.receive()
-
-
-def _event(
-    number: int, fields: dict[str, Any] | BadFrame, last: bool, at_s: float, address: str
-) -> MonitorSaid | FrameRefused:
-    if isinstance(fields, BadFrame):
-        why = f"bad frame: {fields.reason}"
-        return FrameRefused(number, NackCode.BAD_FRAME, None, why, last, at_s)
-    try:
-        message = cast(FromMonitor, codec.structure_monitor(fields))
-        return MonitorSaid(number, message, at_s, address)
-    except codec.BadMessage as error:
-        seq = _seq_of(fields)
-        return FrameRefused(number, NackCode.BAD_FIELD, seq, str(error), at_s=at_s)
 
 
 def _seq_of(fields: dict[str, Any] | BadFrame) -> int | None:

@@ -29,7 +29,7 @@ from evd.core.central.events import (
     WouldRefuse,
 )
 from evd.core.effects import Note, Send
-from evd.core.wire.control import Ack, Heartbeat, Nack
+from evd.core.wire.control import Heartbeat, Nack
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
@@ -213,7 +213,7 @@ class Loop:
                 self._metrics.count_would_refuse(step.what)
         return None
 
-    def _acknowledge(self, connection: int, message: Heartbeat) -> Ack | None:
+    def _acknowledge(self, connection: int, message: Heartbeat) -> str | None:
         core = self._service.core
         if core is None:
             return None

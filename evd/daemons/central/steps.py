@@ -27,7 +27,7 @@ from evd.core.central.events import (
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
 from evd.core.machine import Saved
-from evd.core.wire.control import Ack, Heartbeat
+from evd.core.wire.control import Heartbeat
 from evd.core.wire.partition import Mark, Place
 
 Found = tuple[Sequence[Request], Sequence[Session]]
@@ -77,9 +77,13 @@ def start_steps(core: Central, now: Now, may_speak: Callable[[], bool] = _always
 
 def quiet_ack(
     core: Central, connection: int, message: Heartbeat, now: Now, may_speak: Callable[[], bool]
-) -> Ack | None:
-    """Return the ACK of a heartbeat that says nothing new, which passes commits but no lease."""
-    return core.acknowledge(connection, message, now) if may_speak() else None
+) -> str | None:
+    """Return Central's id for the ACK of a heartbeat that says nothing new; else None.
+
+    It passes commits, but no lease.
+    """
+    is_quiet = may_speak() and core.acknowledge(connection, message, now)
+    return core.central_id if is_quiet else None
 
 
 def batch_steps(

@@ -45,10 +45,10 @@ class Scene:
 
     def _beat(self) -> None:
         beat = self.point.heartbeat(self.network.clock_s)
-        if self.network.core.acknowledge(CONNECTION, beat, self.network.now) is None:
-            self.network.tell(MonitorSaid(CONNECTION, beat))
-        else:
+        if self.network.core.acknowledge(CONNECTION, beat, self.network.now):
             self.quiet += 1
+        else:
+            self.network.tell(MonitorSaid(CONNECTION, beat))
 
     def _tell(self, sends: list[Send]) -> None:
         self.sent += sends
