@@ -36,6 +36,7 @@ from evd.daemons.central.metrics import READ_TOPICS, CentralMetrics
 from evd.daemons.central.service import Service
 from evd.daemons.central.standing import Alone, Member, Standing
 from evd.daemons.credentials import Credentials, Listeners
+from evd.daemons.garbage import collect_garbage
 from evd.daemons.lifecycle import Lifecycle, files_max, listen, run_program
 from evd.flags import ConfigError
 from evd.protection import auth_of, with_password
@@ -90,6 +91,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         nursery.start_soon(loop.tick)
         nursery.start_soon(loop.read)
         nursery.start_soon(loop.prune)
+        nursery.start_soon(collect_garbage)
         nursery.start_soon(feed.run)
         monitors_max = _monitors_max(config)
         metrics.watch(lambda: loop.connections.count, monitors_max)
