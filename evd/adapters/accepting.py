@@ -2,11 +2,13 @@
 
 import errno
 import logging
+import math
 import os
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import trio
 
@@ -28,6 +30,9 @@ _OVER_ALREADY: Final = frozenset(
     }
 )
 
+# A connection, and the address of its peer.
+Accepted = tuple[socket.socket, Any]
+
 StreamT = TypeVar("StreamT", bound=trio.abc.Stream)
 
 
@@ -43,21 +48,31 @@ class BurstListener(trio.abc.Listener[trio.SocketStream]):
 
     async def accept(self) -> trio.SocketStream:
         """The next connection.  Raises OSError where this process has no file left for it."""
-        while not self._taken:
-            await trio.lowlevel.wait_readable(self._raw)
-            self._take()
+        if not self._taken:
+            self._taken.extend(raw for raw, _ in await self.accept_burst())
         return trio.SocketStream(trio.socket.from_stdlib_socket(self._taken.popleft()))
 
-    def _take(self) -> None:
+    async def accept_burst(self) -> list[Accepted]:
+        """Wait for connections; those that wait by then, each with its peer.
+
+        Raises OSError where this process has no file left for one.
+        """
+        taken: list[Accepted] = []
+        while not taken:
+            await trio.lowlevel.wait_readable(self._raw)
+            self._take(taken)
+        return taken
+
+    def _take(self, taken: list[Accepted]) -> None:
         for _ in range(ACCEPTED_MAX):
             try:
-                self._taken.append(self._raw.accept()[0])
+                taken.append(self._raw.accept())
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno in _OVER_ALREADY:
                     continue
-                if self._taken:
+                if taken:
                     # The next call meets it again.
                     return
                 raise
@@ -85,20 +100,64 @@ async def accept_each(
     The listener is closed at the end.  A shortage of files is one line at its beginning and one at
     its end; `what` names the connections there.
     """
-    is_short, over_s = False, float("inf")
     async with listener:
+        shortage = _Shortage(what, logger)
         while True:
-            with trio.move_on_at(over_s):
-                try:
-                    nursery.start_soon(handle, await listener.accept())
-                except OSError as error:
-                    if error.errno not in _NO_FILES:
-                        raise
-                    if not is_short:
-                        logger.error("No %s can be accepted: %s", what, error.strerror)
-                    is_short = True
-                    over_s = trio.current_time() + SHORTAGE_OVER_S
-                    await trio.sleep(ACCEPT_PAUSE_S)
-            if is_short and trio.current_time() >= over_s:
-                logger.info("%s are accepted again", what[0].upper() + what[1:])
-                is_short, over_s = False, float("inf")
+            with shortage.watched():
+                nursery.start_soon(handle, await listener.accept())
+            await shortage.pause()
+
+
+async def accept_bursts(
+    listener: BurstListener,
+    take: Callable[[socket.socket, str], None],
+    *,
+    what: str,
+    logger: logging.Logger,
+) -> None:
+    """Do the same with `take`, which waits for nothing, for each socket and the name of its peer.
+
+    The sockets never block.
+    """
+    async with listener:
+        shortage = _Shortage(what, logger)
+        while True:
+            with shortage.watched():
+                for raw, (host, port, *_) in await listener.accept_burst():
+                    raw.setblocking(False)
+                    take(raw, f"{host}:{port}")
+            await shortage.pause()
+
+
+class _Shortage:
+    """A shortage of files, which ends nothing."""
+
+    def __init__(self, what: str, logger: logging.Logger) -> None:
+        self._what = what
+        self._logger = logger
+        self._over_s = math.inf
+        self._has_failed = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Take it in that an accept inside the block finds no file; it does not wait for ever."""
+        self._has_failed = False
+        with trio.move_on_at(self._over_s):
+            try:
+                yield
+            except OSError as error:
+                if error.errno not in _NO_FILES:
+                    raise
+                if self._over_s == math.inf:
+                    self._logger.error("No %s can be accepted: %s", self._what, error.strerror)
+                self._over_s = trio.current_time() + SHORTAGE_OVER_S
+                self._has_failed = True
+
+    async def pause(self) -> None:
+        """Wait after an accept that failed; say so where the shortage is over."""
+        if self._has_failed:
+            await trio.sleep(ACCEPT_PAUSE_S)
+        if trio.current_time() >= self._over_s:
+            what = self._what[0].upper() + self._what[1:]
+            self._logger.info("%s are accepted again", what)
+            self._over_s = math.inf

@@ -5,7 +5,9 @@ over, and all others that are ready have theirs before its next one.  So who sen
 slowed, and delays nobody else.
 """
 
+import contextlib
 import itertools
+import logging
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -14,15 +16,15 @@ from typing import Final, Protocol
 import trio
 
 from evd.adapters import tls
+from evd.adapters.accepting import BurstListener, accept_bursts
 from evd.adapters.framed_socket import FramedSocket, SocketSet
 from evd.adapters.tcp import (
+    KEEPALIVE,
     SEND_TIMEOUT_S,
     SPEAKS_TLS,
-    Handler,
     Places,
     accept_framed,
     framed_of,
-    talk_with,
 )
 from evd.core.deadlines import Deadlines
 from evd.core.stall import StallWatch
@@ -34,18 +36,23 @@ FRAMES_A_TURN: Final = 16
 LOOK_S: Final = 0.25
 # A peer that was hung up on has so long to read the last answer.
 END_S_MAX: Final = 1.0
-# Connections over the bound that are answered at a time, and that wait for their turn; more are
-# just closed.
-TURNED_AWAY_MAX: Final = 64
-TURNS_WAITING_MAX: Final = 1_000
+# A connection over the bound has so long to send a first frame before it is turned away, and at a
+# time there are so many of them: more are just closed.
+TURN_AWAY_S: Final = 1.0
+TURNED_AWAY_MAX: Final = 1_000
+
+logger = logging.getLogger(__name__)
 
 
 class Caller(FramedSocket):
     """A connection that a port serves, with a number of its own."""
 
-    def __init__(self, raw: socket.socket, peer: str, number: int, port: "FramedPort") -> None:
+    def __init__(
+        self, raw: socket.socket, peer: str, number: int, port: "FramedPort", *, has_place: bool
+    ) -> None:
         super().__init__(raw, peer)
         self.number = number
+        self.has_place = has_place
         # The frames that were read and not handed over yet: those of one read at the most.
         self.frames = deque[bytes | BadFrame]()
         self.is_held = self.is_ending = False
@@ -86,20 +93,20 @@ class Host(Protocol):
     def part(self, caller: Caller) -> None:
         """Nothing more comes of it; the last call about one that was greeted."""
 
+    def turn_away(self, caller: Caller, frame: bytes | BadFrame | None) -> None:
+        """There is no place for it: say so.  Its first `frame` is all that is heard of it."""
+
 
 class FramedPort:
     """The connections of one port.
 
-    One that says nothing for `silence_s_max` is closed.  Where there is no place for one more it is
-    given to `turn_away`, TURNED_AWAY_MAX of them at a time while TURNS_WAITING_MAX others wait.
+    One that says nothing for `silence_s_max` is closed.  Those that come while there is no place
+    are turned away, TURNED_AWAY_MAX at a time.
     """
 
-    def __init__(
-        self, host: Host, places: Places, turn_away: Handler, *, silence_s_max: float
-    ) -> None:
+    def __init__(self, host: Host, places: Places, *, silence_s_max: float) -> None:
         self._host = host
         self._places = places
-        self._turn_away = turn_away
         self._silence_s_max = silence_s_max
         self._callers = SocketSet[Caller]()
         self._numbers = itertools.count(1)
@@ -108,33 +115,39 @@ class FramedPort:
         # Those that have frames left, in the order of their turns.
         self._unfinished: dict[Caller, None] = {}
         self._has_unfinished = trio.Event()
-        self._turns = trio.Semaphore(TURNED_AWAY_MAX)
         self._turned_away = 0
 
     async def serve(self, listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
         """Serve until cancelled; then every connection is closed, and every listener."""
+        bursts = [each for each in listeners if isinstance(each, BurstListener)]
         try:
             async with trio.open_nursery() as nursery:
-                accept_framed(listeners, self._welcome, nursery)
+                for each in bursts:
+                    nursery.start_soon(self._accept, each)
+                others = [each for each in listeners if not isinstance(each, BurstListener)]
+                accept_framed(others, self._welcome, nursery)
                 nursery.start_soon(self._hear_ready)
                 nursery.start_soon(self._finish)
                 nursery.start_soon(self._look)
         finally:
             self._callers.close()
 
+    async def _accept(self, listener: BurstListener) -> None:
+        """Serve those that come without TLS: none of them needs a task to begin in."""
+        await accept_bursts(listener, self._take_new, what="framed connections", logger=logger)
+
+    def _take_new(self, raw: socket.socket, peer: str) -> None:
+        # One that was reset already raises here; the first read of it tells so.
+        with contextlib.suppress(OSError):
+            for (level, option), value in KEEPALIVE.items():
+                raw.setsockopt(level, option, value)
+        self.take(raw, peer)
+
     async def _welcome(self, stream: trio.abc.Stream) -> None:
         framed = framed_of(stream)
-        if not self._places.take(framed.peer):
-            try:
-                if self._turned_away < TURNED_AWAY_MAX + TURNS_WAITING_MAX:
-                    self._turned_away += 1
-                    try:
-                        async with self._turns:
-                            await talk_with(framed, stream, self._turn_away, self._places)
-                    finally:
-                        self._turned_away -= 1
-            finally:
-                await framed.aclose_forcefully()
+        has_place = self._find_place(framed.peer)
+        if has_place is None:
+            await framed.aclose_forcefully()
             return
         raw = None
         try:
@@ -146,20 +159,42 @@ class FramedPort:
             pass
         finally:
             if raw is None:
-                self._places.give_back()
+                self._give_back(has_place=has_place)
                 await framed.aclose_forcefully()
         if raw is not None:
-            self.take(raw, framed.peer)
+            self._begin(raw, framed.peer, has_place=has_place)
 
     def take(self, raw: socket.socket, peer: str) -> None:
-        """Serve a connection that has begun, and has a place."""
-        caller = Caller(raw, peer, next(self._numbers), self)
-        if not self._host.greet(caller):
-            caller.close()
+        """Serve a connection, or turn it away."""
+        has_place = self._find_place(peer)
+        if has_place is None:
+            raw.close()
+        else:
+            self._begin(raw, peer, has_place=has_place)
+
+    def _find_place(self, peer: str) -> bool | None:
+        """Take a place; False: one among those that are turned away; None: not even that."""
+        if self._places.take(peer):
+            return True
+        if self._turned_away >= TURNED_AWAY_MAX:
+            return None
+        self._turned_away += 1
+        return False
+
+    def _give_back(self, *, has_place: bool) -> None:
+        if has_place:
             self._places.give_back()
+        else:
+            self._turned_away -= 1
+
+    def _begin(self, raw: socket.socket, peer: str, *, has_place: bool) -> None:
+        caller = Caller(raw, peer, next(self._numbers), self, has_place=has_place)
+        if has_place and not self._host.greet(caller):
+            caller.close()
+            self._give_back(has_place=True)
             return
         self._callers.add(caller)
-        self._looks.by(caller, caller.heard_s + self._silence_s_max)
+        self._looks.by(caller, caller.heard_s + (self._silence_s_max if has_place else TURN_AWAY_S))
 
     async def _hear_ready(self) -> None:
         while True:
@@ -183,6 +218,10 @@ class FramedPort:
             return
         if caller.is_finished:
             return
+        if not caller.has_place:
+            if frames:
+                self._turn_away(caller, frames[0])
+            return
         caller.heard_s = now_s
         if len(frames) == 1 and not (caller.frames or caller.is_held):
             # Nearly all come one by one.
@@ -191,6 +230,10 @@ class FramedPort:
         elif frames:
             caller.frames.extend(frames)
             self._serve(caller)
+
+    def _turn_away(self, caller: Caller, frame: bytes | BadFrame | None) -> None:
+        self._host.turn_away(caller, frame)
+        caller.hang_up()
 
     def _serve(self, caller: Caller) -> None:
         """Hand over some of its frames."""
@@ -244,10 +287,14 @@ class FramedPort:
     def hang_up(self, caller: Caller) -> None:
         """Close a caller once all that was said to it is out."""
         if not caller.is_ending:
-            caller.is_ending = True
-            caller.frames.clear()
-            self._host.part(caller)
+            self._part(caller)
             self._end(caller)
+
+    def _part(self, caller: Caller) -> None:
+        caller.is_ending = True
+        caller.frames.clear()
+        if caller.has_place:
+            self._host.part(caller)
 
     def _end(self, caller: Caller) -> None:
         if caller.fileno() < 0 or caller.is_finished:
@@ -266,11 +313,9 @@ class FramedPort:
         self._callers.drop(caller)
         self._looks.forget(caller)
         self._unfinished.pop(caller, None)
-        self._places.give_back()
+        self._give_back(has_place=caller.has_place)
         if not caller.is_ending:
-            caller.is_ending = True
-            caller.frames.clear()
-            self._host.part(caller)
+            self._part(caller)
 
     async def _look(self) -> None:
         """Close those that are silent, and those that do not read."""
@@ -290,6 +335,9 @@ class FramedPort:
             by_s = caller.unsent_s + SEND_TIMEOUT_S
         elif caller.is_finished:
             by_s = caller.heard_s + END_S_MAX
+        elif not caller.has_place:
+            self._turn_away(caller, None)
+            return
         elif caller.is_held or caller.frames:
             # It waits for us.
             by_s = now_s + self._silence_s_max

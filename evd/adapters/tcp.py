@@ -30,7 +30,7 @@ ROOM_SHARE: Final = 0.9
 
 # A peer whose host vanished is given up after about 11 s, also by a reader that never sends: three
 # probes, 2 s apart, after 5 s of silence.
-_KEEPALIVE: Final = {
+KEEPALIVE: Final = {
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 5,
     (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 2,
@@ -306,7 +306,7 @@ def framed_of(stream: trio.abc.Stream) -> FramedStream:
     # A connection that was reset already raises here; its first receive tells so.
     if isinstance(transport, trio.SocketStream):
         with contextlib.suppress(OSError):
-            for (level, option), value in _KEEPALIVE.items():
+            for (level, option), value in KEEPALIVE.items():
                 transport.setsockopt(level, option, value)
             host, port = transport.socket.getpeername()[:2]
             peer = f"{host}:{port}"

@@ -49,6 +49,9 @@ class Echo:
     def part(self, caller: Caller) -> None:
         self.parted.append(caller)
 
+    def turn_away(self, caller: Caller, frame: bytes | BadFrame | None) -> None:
+        caller.say(b"full: %b" % frame if isinstance(frame, bytes) else b"full")
+
 
 def connect(port: FramedPort) -> trio.SocketStream:
     """The other end of one more connection of a port."""
@@ -58,11 +61,6 @@ def connect(port: FramedPort) -> trio.SocketStream:
     return trio.SocketStream(trio.socket.from_stdlib_socket(ours))
 
 
-async def say_full(framed: FramedStream) -> None:
-    """Tell a connection that there is no place for it."""
-    await framed.send(b"full")
-
-
 async def echo_in_one_task(listeners: Sequence[trio.abc.Listener[trio.abc.Stream]]) -> None:
     """Serve all connections in one task."""
-    await FramedPort(Echo(), Places(1_000), say_full, silence_s_max=30.0).serve(listeners)
+    await FramedPort(Echo(), Places(1_000), silence_s_max=30.0).serve(listeners)

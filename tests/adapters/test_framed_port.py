@@ -2,16 +2,25 @@
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import attrs
 import pytest
 import trio
 from trio.testing import MockClock
 
-from evd.adapters.framed_port import END_S_MAX, FRAMES_A_TURN, Caller, FramedPort
+from evd.adapters.accepting import BurstListener
+from evd.adapters.framed_port import (
+    END_S_MAX,
+    FRAMES_A_TURN,
+    TURN_AWAY_S,
+    TURNED_AWAY_MAX,
+    Caller,
+    FramedPort,
+)
 from evd.adapters.tcp import (
     CONNECTION_OVER,
+    KEEPALIVE,
     SEND_TIMEOUT_S,
     DialRefused,
     FramedStream,
@@ -19,7 +28,7 @@ from evd.adapters.tcp import (
     dial_framed,
 )
 from evd.core.wire.framing import FRAME_BYTES_MAX, BadFrame, encode
-from tests.adapters.framed_echo import Echo, connect, say_full
+from tests.adapters.framed_echo import Echo, connect
 
 HOST = "127.0.0.1"
 SILENCE_S_MAX = 30.0
@@ -42,7 +51,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     """A port for as long as the block."""
     host = Echo()
-    port = FramedPort(host, Places(1_000), say_full, silence_s_max=SILENCE_S_MAX)
+    port = FramedPort(host, Places(1_000), silence_s_max=SILENCE_S_MAX)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(port.serve, ())
         yield Site(host, port)
@@ -54,9 +63,9 @@ async def listening(
     connections_max: int, counted: list[int], host: Echo | None = None
 ) -> AsyncIterator[int]:
     """The number of a port with so many places; `counted` has those that found none."""
-    listeners = await trio.open_tcp_listeners(0, host=HOST)
+    listeners = [BurstListener(each) for each in await trio.open_tcp_listeners(0, host=HOST)]
     places = Places(connections_max, lambda: counted.append(1))
-    port = FramedPort(host or Echo(), places, say_full, silence_s_max=SILENCE_S_MAX)
+    port = FramedPort(host or Echo(), places, silence_s_max=SILENCE_S_MAX)
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(port.serve, listeners)
@@ -203,23 +212,60 @@ async def test_a_hosts_own_mistake_is_not_hidden() -> None:
 
 
 async def test_one_over_the_bound_is_answered(caplog: pytest.LogCaptureFixture) -> None:
-    """Proves: one too many is counted and given to `turn_away`, and that is told once at its
-    beginning and once at its end, however many come; when one leaves there is a place again."""
+    """Proves: one too many is counted and turned away at its first frame, and that is told once at
+    its beginning and once at its end, however many come; when one leaves there is a place again."""
     caplog.set_level(logging.INFO)
     counted: list[int] = []
-    async with listening(2, counted) as port:
+    host = Echo()
+    async with listening(2, counted, host) as port:
         within = [await dial_framed(HOST, port, 1) for _ in range(2)]
         for framed in within:
             assert await echoes(framed)
         for _ in range(20):
-            assert await (await dial_framed(HOST, port, 1)).receive() == [b"full"]
+            framed = await dial_framed(HOST, port, 1)
+            await framed.send(b"1")
+            assert await framed.receive() == [b"full: 1"]
+            with pytest.raises(trio.EndOfChannel):
+                await framed.receive()
         assert len(counted) == 20
+        assert len(host.callers) == 2
         await within[0].aclose()
         while len(caplog.records) < 2:
             await trio.sleep(0.01)
         assert await echoes(await dial_framed(HOST, port, 1))
         assert await echoes(within[1])
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_those_that_are_turned_away_are_bounded(autojump_clock: MockClock) -> None:
+    """Proves: one without a place that says nothing is answered after a second; beyond so many at
+    a time they are just closed, and none of them takes a place, or the host's time, for long."""
+    host = Echo()
+    port = FramedPort(host, Places(0), silence_s_max=SILENCE_S_MAX)
+    with ExitStack() as files:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(port.serve, ())
+            began_s = trio.current_time()
+            peers = [files.enter_context(connect(port).socket) for _ in range(TURNED_AWAY_MAX + 1)]
+            assert await peers[-1].recv(100) == b""
+            for peer in (peers[0], peers[-2]):
+                assert await peer.recv(100) == encode(b"full")
+            assert trio.current_time() - began_s == pytest.approx(TURN_AWAY_S, abs=0.5)
+            await trio.sleep(END_S_MAX + 1)
+            late = FramedStream(connect(port))
+            await late.send(b"2")
+            assert await late.receive() == [b"full: 2"]
+            assert (host.callers, host.parted) == ([], [])
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_peer_whose_host_vanishes_is_given_up() -> None:
+    """Proves: the kernel is told to probe the peer of each connection that was accepted."""
+    host = Echo()
+    async with listening(1, [], host) as port:
+        assert await echoes(await dial_framed(HOST, port, 1))
+        for (level, option), value in KEEPALIVE.items():
+            assert host.callers[0]._socket.getsockopt(level, option) == value
 
 
 async def test_cancelling_the_port_closes_it_and_its_connections() -> None:

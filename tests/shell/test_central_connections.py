@@ -59,6 +59,8 @@ class Site:
     inbox: Inbox
     connections: Connections
     port: FramedPort
+    # The NACKs to those that found no place.
+    counted: list[Nack]
 
     def connect(self) -> trio.SocketStream:
         """The other end of one more connection that is served."""
@@ -66,13 +68,9 @@ class Site:
 
 
 @asynccontextmanager
-async def port_of(connections: Connections) -> AsyncIterator[FramedPort]:
+async def port_of(connections: Connections, places_max: int = 1_000) -> AsyncIterator[FramedPort]:
     """A port that hands its connections over."""
-
-    async def turn_away(stream: FramedStream) -> None:
-        await connections.turn_away(stream, lambda _: None)
-
-    port = FramedPort(connections, Places(1_000), turn_away, silence_s_max=30.0)
+    port = FramedPort(connections, Places(places_max), silence_s_max=30.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(port.serve, ())
         yield port
@@ -83,13 +81,15 @@ async def port_of(connections: Connections) -> AsyncIterator[FramedPort]:
 async def serving(
     acknowledge: Acknowledge = never,
     answer: Callable[[Inbox, Connections], Awaitable[None]] = answer_all,
+    *,
+    places_max: int = 1_000,
 ) -> AsyncIterator[Site]:
     """A Central that serves connections for as long as the block."""
-    inbox = Inbox()
-    connections = Connections(inbox, lambda: True, acknowledge)
-    async with port_of(connections) as port, trio.open_nursery() as nursery:
+    inbox, counted = Inbox(), list[Nack]()
+    connections = Connections(inbox, lambda: True, acknowledge, counted.append)
+    async with port_of(connections, places_max) as port, trio.open_nursery() as nursery:
         nursery.start_soon(answer, inbox, connections)
-        yield Site(inbox, connections, port)
+        yield Site(inbox, connections, port, counted)
         nursery.cancel_scope.cancel()
 
 
@@ -269,11 +269,11 @@ async def test_a_central_that_stands_by_sends_monitors_on(
     """Proves: a Central that stands by answers the first frame of a connection with NACK
     `standing_by` and who serves, closes it, and its loop learns nothing; from the time on when it
     serves itself a connection that had said nothing is heard like any other."""
-    inbox, told = Inbox(), list[tuple[Nack, str | None]]()
+    inbox, counted, dialled = Inbox(), list[Nack](), list[str]()
     is_serving = False
     connections = Connections(
-        *(inbox, lambda: is_serving, never, lambda: "standing by for central1:8080"),
-        on_sent_on=lambda *sent_on: told.append(sent_on),
+        *(inbox, lambda: is_serving, never, counted.append),
+        *(lambda: "standing by for central1:8080", dialled.append),
     )
     async with port_of(connections) as port:
         early, late = connect(port), connect(port)
@@ -284,7 +284,8 @@ async def test_a_central_that_stands_by_sends_monitors_on(
             assert await framed.receive() == [codec.encode_control(nack)]
             with pytest.raises(CONNECTION_OVER):
                 await framed.receive()
-        assert told == [(nack, cp_id)]
+        assert counted == [nack]
+        assert dialled == ([] if cp_id is None else [cp_id])
         assert connections.count == 1
         is_serving = True
         await late.send_all(beat(1))
@@ -301,19 +302,19 @@ async def test_a_monitor_without_a_place_is_told(
 ) -> None:
     """Proves: a connection over the limit is answered NACK `full`, with the number of its first
     frame if it has sent one, counted, and then closed."""
-    counted: list[Nack] = []
-    ours, theirs = trio.testing.memory_stream_pair()
-    async with trio.open_nursery() as nursery:
-        connections = Connections(Inbox(), lambda: True, never)
-        nursery.start_soon(connections.turn_away, FramedStream(theirs), counted.append)
+    async with serving(places_max=0) as site:
+        stream = site.connect()
         if sent:
-            await ours.send_all(sent)
+            await stream.send_all(sent)
+        framed = FramedStream(stream)
         with trio.fail_after(5):
-            (frame,) = await FramedStream(ours).receive()
+            (frame,) = await framed.receive()
+            with pytest.raises(trio.EndOfChannel):
+                await framed.receive()
     assert isinstance(frame, bytes)
     answer = codec.decode_central(frame)
     assert isinstance(answer, Nack) and (answer.seq, answer.code) == (seq, NackCode.FULL)
-    assert counted == [answer]
+    assert site.counted == [answer]
 
 
 async def test_that_there_is_no_place_is_told_while_somebody_finds_none(
@@ -321,7 +322,7 @@ async def test_that_there_is_no_place_is_told_while_somebody_finds_none(
 ) -> None:
     """Proves: the trouble stands from the first that finds no place, and is over when for a while
     nobody found none."""
-    connections = Connections(Inbox(), lambda: True, never)
+    connections = Connections(Inbox(), lambda: True, never, lambda _: None)
     assert connections.why_full() is None
     for _ in range(3):
         connections.on_full()

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from evd.adapters.framed_port import Caller
-from evd.adapters.tcp import FramedStream, decode_object
+from evd.adapters.tcp import decode_object
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
 from evd.core.wire.control import FromMonitor, Heartbeat, Nack, NackCode
@@ -24,8 +24,6 @@ from evd.logs import Repeats
 ANSWERS_WAITING_MAX = 64
 # Those of all connections; beyond them each connection may have one.
 ALL_ANSWERS_WAITING_MAX = 10_000
-# A connection that is turned away has so long to send a first frame, and then to read the answer.
-TURN_AWAY_S = 1.0
 # A monitor without a place comes back every few seconds: after so long without one all have theirs.
 FULL_S = 10.0
 REPEAT_S = 60.0
@@ -49,8 +47,9 @@ class Connections:
     """The open connections of monitors, by number.
 
     A connection is served if `is_serving`, and sent on to another Central if `why_silent` gives a
-    reason; `on_sent_on` is told the answer and the `cp_id` that it named, if any.  `acknowledge`
-    returns Central's id for the ACK of a heartbeat that says nothing new, which is sent at once.
+    reason; then `on_dialled` is told the `cp_id` that it named, if any.  `acknowledge` returns
+    Central's id for the ACK of a heartbeat that says nothing new, which is sent at once.  `count`
+    is told of each NACK to one that is not served.
     """
 
     def __init__(
@@ -58,14 +57,16 @@ class Connections:
         inbox: Inbox,
         is_serving: Callable[[], bool],
         acknowledge: Callable[[int, Heartbeat], str | None],
+        count: Callable[[Nack], None],
         why_silent: Callable[[], str] = lambda: "",
-        on_sent_on: Callable[[Nack, str | None], None] = lambda *_: None,
+        on_dialled: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._inbox = inbox
         self._is_serving = is_serving
         self._acknowledge = acknowledge
+        self._count = count
         self._why_silent = why_silent
-        self._on_sent_on = on_sent_on
+        self._on_dialled = on_dialled
         self._monitors: dict[int, _Monitor] = {}
         # The frames of all of them that wait for the loop.
         self._waiting = 0
@@ -144,9 +145,9 @@ class Connections:
     def _send_on(self, caller: Caller, fields: dict[str, Any] | BadFrame) -> None:
         """Send a monitor to the Central that serves, if there is another one."""
         if why := self._why_silent():
-            nack = Nack(_seq_of(fields), why, code=NackCode.STANDING_BY)
-            self._on_sent_on(nack, _cp_id_of(fields))
-            caller.say(codec.encode_control(nack))
+            if (cp_id := _cp_id_of(fields)) is not None:
+                self._on_dialled(cp_id)
+            self._refuse(caller, fields, NackCode.STANDING_BY, why)
         caller.hang_up()
 
     def _may_go_on(self, monitor: _Monitor) -> bool:
@@ -185,23 +186,18 @@ class Connections:
         is_full = trio.current_time() - self._full_s < FULL_S
         return "all of its places for connections are taken" if is_full else None
 
-    async def turn_away(self, stream: FramedStream, count: Callable[[Nack], None]) -> None:
-        """Answer a connection for which there is no place with NACK `full`, and be done with it.
+    def turn_away(self, caller: Caller, frame: bytes | BadFrame | None) -> None:
+        """Answer a connection for which there is no place with NACK `full`."""
+        fields = decode_object(frame) if isinstance(frame, bytes) else BadFrame("empty")
+        why = "Central has no place for one more monitor"
+        self._refuse(caller, fields, NackCode.FULL, why)
 
-        `count` is called with the answer.
-        """
-        seq = None
-        with trio.move_on_after(TURN_AWAY_S):
-            (frame, *_) = await stream.receive()
-            seq = _seq_of(frame if isinstance(frame, BadFrame) else decode_object(frame))
-        nack = Nack(seq, "Central has no place for one more monitor", code=NackCode.FULL)
-        count(nack)
-        await stream.send(codec.encode_control(nack))
-        await stream.send_end()
-        with trio.move_on_after(TURN_AWAY_S):
-            # Bytes that nobody has read would make the close a reset, and lose the answer.
-            while True:
-                await stream.receive()
+    def _refuse(
+        self, caller: Caller, fields: dict[str, Any] | BadFrame, code: NackCode, why: str
+    ) -> None:
+        nack = Nack(_seq_of(fields), why, code=code)
+        self._count(nack)
+        caller.say(codec.encode_control(nack))
 
 
 def _seq_of(fields: dict[str, Any] | BadFrame) -> int | None:

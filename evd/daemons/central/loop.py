@@ -16,7 +16,7 @@ from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.kafka.placement import RawMessage, marks_after
 from evd.adapters.store import Store, StoreFailed, StoreRefused
-from evd.adapters.tcp import FramedStream, Places
+from evd.adapters.tcp import Places
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
@@ -29,7 +29,7 @@ from evd.core.central.events import (
     WouldRefuse,
 )
 from evd.core.effects import Note, Send
-from evd.core.wire.control import Heartbeat, Nack
+from evd.core.wire.control import Heartbeat
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
@@ -97,8 +97,8 @@ class Loop:
         self._notes = NoteLog(logger, trio.current_time)
         self._turn = Turn()
         self.connections = Connections(
-            *(inbox, lambda: service.is_serving, self._acknowledge),
-            *(standing.why_silent, self._on_sent_on),
+            *(inbox, lambda: service.is_serving, self._acknowledge, metrics.count_answer),
+            *(standing.why_silent, standing.on_dialled),
         )
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
@@ -223,20 +223,12 @@ class Loop:
         """Serve the connections of monitors, `monitors_max` at most, until cancelled."""
         silence_s_max = max(SILENCE_S_MAX, 2 * self._settings.heartbeat_timeout_s)
         places = Places(monitors_max, self._on_full)
-        port = FramedPort(self.connections, places, self._turn_away, silence_s_max=silence_s_max)
+        port = FramedPort(self.connections, places, silence_s_max=silence_s_max)
         await port.serve(listeners)
 
     def _on_full(self) -> None:
         self._metrics.turned_away.inc()
         self.connections.on_full()
-
-    async def _turn_away(self, stream: FramedStream) -> None:
-        await self.connections.turn_away(stream, self._metrics.count_answer)
-
-    def _on_sent_on(self, nack: Nack, cp_id: str | None) -> None:
-        self._metrics.count_answer(nack)
-        if cp_id is not None:
-            self._standing.on_dialled(cp_id)
 
     async def tick(self) -> None:
         """Tell the core, a few times a second, that time goes by."""
