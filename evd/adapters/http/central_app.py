@@ -23,7 +23,7 @@ from evd.adapters.http.central_page import central_page
 from evd.adapters.http.central_reports import routes as report_routes
 from evd.adapters.http.central_service import CentralService, ServiceHere
 from evd.adapters.http.errors import AnyRequest, answering
-from evd.adapters.http.json_response import JsonResponse
+from evd.adapters.http.json_response import JsonResponse, in_pieces
 from evd.adapters.http.metrics import CONTENT_TYPE
 from evd.adapters.http.pages import PageAccess
 from evd.adapters.http.parameters import (
@@ -151,10 +151,12 @@ async def show_health(
 
 
 @routes.get("/cp", "All charging points", "Every charging point that is known", right=Right.SEE)
-async def list_charging_points(service: ServiceHere, caller: PassHere) -> ChargingPoints:
+async def list_charging_points(service: ServiceHere, caller: PassHere) -> Response[ChargingPoints]:
     """Each with its state, its driver and its newest meter; a driver sees those of its own."""
-    points = [veiled(point, caller.driver_id) for point in service.charging_points()]
-    return ChargingPoints(points, service.active_requests())
+    points = await service.charging_points()
+    if caller.driver_id is not None:
+        points = [veiled(point, caller.driver_id) for point in points]
+    return await in_pieces(ChargingPoints(list(points), service.active_requests()))
 
 
 @routes.get("/cp/{cp_id:str}", "One charging point", "The charging point", 404, right=Right.SEE)

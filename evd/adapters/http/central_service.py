@@ -130,7 +130,7 @@ class CentralService(Protocol):
     def unhealthy(self) -> str | None:
         """Why requests can't be served now; None while they can."""
 
-    def charging_points(self) -> Sequence[CpView]:
+    async def charging_points(self) -> Sequence[CpView]:
         """Every known charging point, in the order in which to show them."""
 
     def charging_point(self, cp_id: str) -> CpView | None:

@@ -201,9 +201,9 @@ class Service:
         """Return all that --auth required would refuse; StoreFailed while there is no core."""
         return self._running.unready(now())
 
-    def charging_points(self) -> list[CpView]:
+    async def charging_points(self) -> list[CpView]:
         """Return every charging point as it is shown; StoreFailed while there is no core."""
-        return self._running.views(now())
+        return await _views(self._running)
 
     def charging_point(self, cp_id: str) -> CpView | None:
         """Return one charging point as it is shown; None for an unknown one."""
@@ -228,12 +228,7 @@ class Service:
         if core is None:
             away = Gauged(None, broker_up=self.broker_up(), unhealthy=self.unhealthy())
             return await self._render(away)
-        views = []
-        for number, cp_id in enumerate(core.cp_ids, 1):
-            if core.knows(cp_id):
-                views.append(core.view(cp_id, now()))
-            if number % PIECE_MAX == 0:
-                await trio.lowlevel.checkpoint()
+        views = await _views(core)
         gauged = Gauged(
             views,
             core.active_requests,
@@ -245,6 +240,17 @@ class Service:
             len(self.standbys),
         )
         return await self._render(gauged)
+
+
+async def _views(core: Central) -> list[CpView]:
+    """Every charging point, by id, made in pieces between which others have their turn."""
+    views = []
+    for number, cp_id in enumerate(sorted(core.cp_ids), 1):
+        if core.knows(cp_id):
+            views.append(core.view(cp_id, now()))
+        if number % PIECE_MAX == 0:
+            await trio.lowlevel.checkpoint()
+    return views
 
 
 def _unserved(call: int, why: str) -> Reply:

@@ -139,7 +139,7 @@ class FakeCentral:
     def unhealthy(self) -> str | None:
         return self.reason
 
-    def charging_points(self) -> Sequence[CpView]:
+    async def charging_points(self) -> Sequence[CpView]:
         self._fail()
         return self.points
 
