@@ -255,6 +255,7 @@ async def test_the_end_of_a_connection_is_told_once(
         await trio.testing.wait_all_tasks_blocked()
         events = (await site.inbox.take()).events
         assert [type(event) for event in events] == [MonitorSaid, MonitorLeft]
+        assert [site.connections.is_open(number) for number in (1, 2)] == [False, True]
         assert site.connections.count == 1
         site.connections.hang_up_all()
         assert (await site.inbox.take()).events == [MonitorLeft(2)]

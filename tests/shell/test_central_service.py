@@ -79,7 +79,9 @@ async def test_a_call_that_was_answered_with_503_is_not_decided_later(
     await ask(service, replies)
     assert refusals(replies) == [Refusal.UNAVAILABLE]
     (event,) = (await inbox.take()).events
-    assert not list(batch_steps(core, [event], {}, is_waiting=service.is_waiting, now=now))
+    assert isinstance(event, CpStopAsked)
+    is_waiting = service.is_waiting(event.call)
+    assert not list(batch_steps(core, [event], {}, is_wanted=lambda _: is_waiting, now=now))
 
 
 async def test_without_a_database_there_is_no_answer_but_503(

@@ -1,6 +1,9 @@
 """The order of Central's work, which its daemon and the simulation share."""
 
 from datetime import UTC, datetime
+from itertools import groupby
+
+import attrs
 
 from evd.adapters.store import StoreFailed
 from evd.core.central.core import Central
@@ -10,7 +13,16 @@ from evd.core.effects import Now, Send
 from evd.core.wire.control import EngineStatus, Register
 from evd.core.wire.messages import Action, DriverRequest, RequestStatus, Seen
 from evd.core.wire.partition import Mark
-from evd.daemons.central.steps import Commit, CommitMarks, Found, LookUp, Step, batch_steps
+from evd.daemons.central.steps import (
+    AT_ONCE_MAX,
+    Commit,
+    CommitMarks,
+    Found,
+    LookUp,
+    Rest,
+    Step,
+    batch_steps,
+)
 from evd.daemons.drive import drive
 
 NOW = Now(100.0, datetime(2026, 1, 31, 12, tzinfo=UTC))
@@ -33,7 +45,7 @@ async def steps_of(*events: Event, failing: type[Step] | None = None) -> list[St
         taken.append(step)
         return ([OLD], []) if isinstance(step, LookUp) else None
 
-    steps = batch_steps(core, events, MARKS, is_waiting=lambda _: True, now=lambda: NOW)
+    steps = batch_steps(core, events, MARKS, is_wanted=lambda _: True, now=lambda: NOW)
     try:
         await drive(steps, carry_out)
     except StoreFailed:
@@ -60,3 +72,28 @@ async def test_a_stored_answer_is_looked_up_and_repeated() -> None:
 async def test_nothing_behind_a_failed_commit_is_done() -> None:
     """Proves: when the database fails nobody hears of the batch, and Kafka keeps its messages."""
     assert [type(step) for step in await steps_of(REGISTER, AGAIN, failing=Commit)] == [LookUp]
+
+
+async def test_many_events_hold_up_nobody() -> None:
+    """Proves: others have their turn after each hundred events and after each hundred things that
+    are said; it is one commit all the same, with nothing said before it."""
+    count = 5 * AT_ONCE_MAX
+    registers = [
+        attrs.evolve(
+            REGISTER,
+            connection=number,
+            message=attrs.evolve(REGISTER.message, cp_id=f"CP-{number}"),
+        )
+        for number in range(count)
+    ]
+    kinds = [type(step) for step in await steps_of(*registers)]
+    stored = kinds.index(Commit)
+    assert set(kinds[:stored]) == {Rest}
+    assert stored == count // AT_ONCE_MAX
+    said = kinds[stored + 1 : -1]
+    assert kinds.count(Commit) == 1
+    assert said.count(Answer) == count
+    longest = max(
+        len(list(run)) for is_rest, run in groupby(said, lambda kind: kind is Rest) if not is_rest
+    )
+    assert longest <= AT_ONCE_MAX

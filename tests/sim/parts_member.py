@@ -33,6 +33,7 @@ from evd.daemons.central.steps import (
     Found,
     Hold,
     LookUp,
+    Rest,
     Step,
     batch_steps,
     start_steps,
@@ -235,7 +236,7 @@ class MemberPart(CentralPart):
                 case Hold():
                     self._is_held = True
                     return
-                case Note(level=Level.DEBUG):
+                case Note(level=Level.DEBUG) | Rest():
                     pass
                 case _:
                     self._speak()
@@ -278,10 +279,9 @@ class MemberPart(CentralPart):
             return
         events, self._inbox = self._inbox, []
         marks, self._marks = self._marks, {}
-        is_waiting = self._calls.__contains__
         steps = batch_steps(
             *(core, events, marks),
-            is_waiting=is_waiting,
+            is_wanted=self._is_wanted,
             now=self.now,
             may_speak=self.may_speak,
         )

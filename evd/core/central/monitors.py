@@ -146,7 +146,8 @@ class Monitors:
         self._keep_proof(event, message, proof, why)
         first, state.speaks = not state.speaks, True
         effects += point.registered(connection, message, state.now)
-        point.heard(state.now, event.at_s)
+        # It beats from its ACK on: after a long wait for that it is not silent at once.
+        point.heard(state.now)
         effects += self._on_verdict(point, message)
         heartbeat_s = round(state.settings.heartbeat_timeout_s / HEARTBEATS_PER_TIMEOUT, 3)
         ack = Ack(message.seq, state.meta.central_id, heartbeat_s=heartbeat_s)

@@ -78,6 +78,10 @@ class Connections:
         """How many connections are open and served."""
         return len(self._monitors)
 
+    def is_open(self, number: int) -> bool:
+        """Return whether a connection is open and served."""
+        return number in self._monitors
+
     def greet(self, caller: Caller) -> bool:
         """Serve a connection, or have it closed."""
         is_serving = self._is_serving()

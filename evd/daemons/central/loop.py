@@ -20,8 +20,11 @@ from evd.adapters.tcp import Places
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
+    Asked,
     CentralSettings,
+    Event,
     HangUp,
+    MonitorSaid,
     PutAside,
     Reply,
     TelemetryRefused,
@@ -29,7 +32,7 @@ from evd.core.central.events import (
     WouldRefuse,
 )
 from evd.core.effects import Note, Send
-from evd.core.wire.control import Heartbeat
+from evd.core.wire.control import Heartbeat, Register
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
@@ -42,6 +45,7 @@ from evd.daemons.central.steps import (
     Found,
     Hold,
     LookUp,
+    Rest,
     Step,
     batch_steps,
     quiet_ack,
@@ -159,13 +163,12 @@ class Loop:
         self._standing.on_failed(f"the database fails: {error}")
 
     async def _serve(self, core: Central, store: Store) -> None:
-        is_waiting = self._service.is_waiting
         while True:
             delivery = await self._inbox.take()
             self._metrics.note_requests(delivery.events)
             steps = batch_steps(
                 *(core, delivery.events, delivery.marks),
-                is_waiting=is_waiting,
+                is_wanted=self._is_wanted,
                 now=now,
                 may_speak=self._standing.may_speak,
             )
@@ -179,8 +182,21 @@ class Loop:
             self._feed.on_handled(core, handled)
             self._standing.on_rest()
 
+    def _is_wanted(self, event: Event) -> bool:
+        """Return whether whoever waits for what follows from an event still does.
+
+        A caller or a monitor that has given up may ask again: nothing is decided for it meanwhile.
+        """
+        if isinstance(event, Asked):
+            return self._service.is_waiting(event.call)
+        if isinstance(event, MonitorSaid) and isinstance(event.message, Register):
+            return self.connections.is_open(event.connection)
+        return True
+
     async def _carry_out(self, step: Step, store: Store) -> Found | None:
         match step:
+            case Rest():
+                await trio.lowlevel.checkpoint()
             case LookUp():
                 return await store.lookup(step.request_ids, step.session_ids)
             case Commit():

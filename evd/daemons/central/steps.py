@@ -13,7 +13,6 @@ import attrs
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
-    Asked,
     Effect,
     Event,
     HangUp,
@@ -29,6 +28,9 @@ from evd.core.effects import Note, Now, Send
 from evd.core.machine import Saved
 from evd.core.wire.control import Heartbeat
 from evd.core.wire.partition import Mark, Place
+
+# Events or effects between two rests.
+AT_ONCE_MAX = 100
 
 Found = tuple[Sequence[Request], Sequence[Session]]
 
@@ -60,8 +62,13 @@ class Hold:
     """Wait until Central may speak again; where it may never again, the steps end here."""
 
 
+@attrs.frozen(slots=True)
+class Rest:
+    """Let others have their turn: a thousand events hold up no heartbeat."""
+
+
 Say = Send | Answer | HangUp | Reply | Note | PutAside | TelemetryRefused | WouldRefuse
-Step = LookUp | Commit | CommitMarks | Hold | Say
+Step = LookUp | Commit | CommitMarks | Hold | Rest | Say
 Steps = Generator[Step, Found | None, None]
 
 
@@ -91,25 +98,26 @@ def batch_steps(
     events: Sequence[Event],
     marks: Mapping[Place, Mark],
     *,
-    is_waiting: Callable[[int], bool],
+    is_wanted: Callable[[Event], bool],
     now: Callable[[], Now],
     may_speak: Callable[[], bool] = _always,
 ) -> Generator[Step, Found | None, Sequence[Event]]:
     """Hand in `events` that came together, store what follows in one commit, and say it.
 
-    Return the events that were handed in: all but HTTP calls that no longer wait for their answer,
-    which `is_waiting` tells by a call's number.
+    Return the events that were handed in: those that `is_wanted` still.
     """
-    # A caller who was told that it was not decided may ask again: don't decide it meanwhile.
-    wanted = [event for event in events if not isinstance(event, Asked) or is_waiting(event.call)]
+    wanted = [event for event in events if is_wanted(event)]
     request_ids, session_ids = core.missing(wanted)
     if request_ids or session_ids:
         found = yield LookUp(sorted(request_ids), sorted(session_ids))
         core.remember(*found or ((), ()))
     moment = now()
     effects: list[Effect] = []
-    for event in (*wanted, Polled()):
+    for number, event in enumerate((*wanted, Polled()), 1):
         effects += core.handle(event, moment)
+        if number % AT_ONCE_MAX == 0:
+            yield Rest()
+            moment = now()
     yield from _carry_out(core, effects, moment, may_speak)
     # The last step: a crash before it only means that these messages are read once more.
     if marks:
@@ -132,10 +140,11 @@ def _store(core: Central, effects: list[Effect], now: Now) -> Steps:
 
 
 def _say(effects: Sequence[Effect | CommitMarks], may_speak: Callable[[], bool]) -> Steps:
-    for effect in effects:
-        if isinstance(effect, Save):
-            continue
+    said = (effect for effect in effects if not isinstance(effect, Save))
+    for number, effect in enumerate(said, 1):
         # Looked at before each one: a process can be stopped between any two.
         while not may_speak():
             yield Hold()
         yield effect
+        if number % AT_ONCE_MAX == 0:
+            yield Rest()

@@ -5,8 +5,8 @@ from typing import Any
 import attrs
 import pytest
 
-from evd.core.central.events import CpStopAsked
-from evd.core.wire.control import EngineStatus, Fault, Heartbeat, KoCause
+from evd.core.central.events import CpStopAsked, MonitorSaid
+from evd.core.wire.control import EngineStatus, Fault, Heartbeat, KoCause, Register
 from evd.core.wire.messages import CpState
 from tests.unit.central.network import Network
 
@@ -153,3 +153,18 @@ def test_a_point_out_of_service_is_acknowledged_all_the_same() -> None:
     network.register()
     network.tell(CpStopAsked(1, CP_ID))
     assert acknowledge(network, beat(network))
+
+
+def test_a_monitor_is_not_silent_while_its_register_waits() -> None:
+    """Proves: a REGISTER that a busy Central takes up late leaves its monitor the whole time-out,
+    from its ACK on: those that have waited the longest are not hung up on first."""
+    network = Network()
+    network.run(10.0)
+    network.boots[CP_ID] = "boot-1"
+    said = attrs.asdict(beat(network))
+    message = Register(**said, instance_id="monitor-1", kw_rate=22.0, euro_rate=0.3)
+    network.tell(MonitorSaid(1, message, at_s=network.clock_s - 2.9))
+    network.run(2.5, beat=False)
+    assert network.view().state == "ON"
+    network.run(1.0, beat=False)
+    assert network.view().state == "DISCONNECTED"
