@@ -6,6 +6,7 @@ dropped; the next one that gets through says how many were.
 
 import json
 import logging
+import math
 import os
 import select
 import time
@@ -22,6 +23,9 @@ KEYS_MAX = 1000
 # Lines about one thing, such as a charging point, in so many seconds.
 NOTES_MAX = 30
 NOTES_S = 60.0
+# Such lines in a second: where ten thousand charging points come back at once, a line for each
+# would hold up their monitors.
+NOTES_A_S_MAX = 500
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
@@ -178,9 +182,9 @@ class Repeats:
         text: str,
         *arguments: object,
         error: BaseException | None = None,
-    ) -> None:
+    ) -> bool:
         """Log `text` (with %-arguments) and the traceback of `error`, unless `key` has had its
-        lines within the last `every_s`."""
+        lines within the last `every_s`; return whether there was one."""
         now = self._clock()
         began_at, lines, held_back = self._seen.get(key, (None, 0, 0))
         if began_at is not None and now - began_at < self._every_s:
@@ -188,7 +192,7 @@ class Repeats:
             self._seen[key] = (began_at, lines + 1, held_back + is_over)
             if not is_over:
                 logger.log(level, text, *arguments, exc_info=error)
-            return
+            return not is_over
         # Taken out first, so that the oldest key is always the first of the dictionary.
         self._seen.pop(key, None)
         if len(self._seen) >= KEYS_MAX:
@@ -197,6 +201,7 @@ class Repeats:
         if held_back:
             text, arguments = text + " (%d more like it before)", (*arguments, held_back)
         logger.log(level, text, *arguments, exc_info=error)
+        return True
 
     def log_rest(self, logger: logging.Logger, level: int) -> None:
         """Say of each key whose time is over how many lines were held back, as its last line.
@@ -214,23 +219,39 @@ class Repeats:
 
 class NoteLog:
     """Logs a core's lines: of those about one thing NOTES_MAX in NOTES_S, or one where one is
-    enough, then how many more."""
+    enough, then how many more; of those about anything NOTES_A_S_MAX in a second."""
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
         self._repeats = Repeats(NOTES_S, clock, lines_max=NOTES_MAX)
         self._ones = Repeats(NOTES_S, clock)
+        self._clock = clock
+        # The begin of the present second, and the lines in it; and those that were left out.
+        self._second_s = -math.inf
+        self._lines = self._left_out = 0
 
     def log(self, note: Note) -> None:
         """Log a line that a core wants logged, or count it."""
         level = _LEVELS[note.level]
-        if note.about:
+        if note.about and self._are_too_many():
+            self._left_out += 1
+        elif note.about:
             repeats = self._ones if note.is_one else self._repeats
-            repeats.log(self._logger, level, note.about, "%s", note.text)
+            self._lines += repeats.log(self._logger, level, note.about, "%s", note.text)
         else:
             self._logger.log(level, "%s", note.text)
 
+    def _are_too_many(self) -> bool:
+        now_s = self._clock()
+        if now_s - self._second_s >= 1.0:
+            self._second_s, self._lines = now_s, 0
+        return self._lines >= NOTES_A_S_MAX
+
     def log_rest(self) -> None:
         """Say how many lines were held back of what has had its time; for the shell's ticks."""
+        if self._left_out and self._clock() - self._second_s >= 1.0:
+            text = "%d lines about single charging points and the like were too many at once"
+            self._logger.warning(text, self._left_out)
+            self._left_out = 0
         for repeats in (self._repeats, self._ones):
             repeats.log_rest(self._logger, logging.WARNING)

@@ -257,3 +257,24 @@ def test_a_core_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
     notes.log_rest()
     told = [record.getMessage() for record in caplog.records]
     assert told == ["no place", "places: and 8 more like it within 60 s"]
+
+
+def test_many_things_at_once_flood_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Proves: of ten thousand charging points that come back at once only some have a line, and
+    one line says how many have none; a second later each has its line again."""
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    notes = logs.NoteLog(logger, clock=lambda: now[0])
+    for number in range(10_000):
+        notes.log(Note(Level.INFO, "is back", about=f"CP-{number}"))
+    notes.log(Note(Level.INFO, "Central started"))
+    notes.log_rest()
+    said = Counter(record.getMessage() for record in caplog.records)
+    assert said == {"is back": logs.NOTES_A_S_MAX, "Central started": 1}
+    caplog.clear()
+    now[0] = 1.0
+    notes.log_rest()
+    notes.log(Note(Level.INFO, "is back", about="CP-1"))
+    left_out, back = (record.getMessage() for record in caplog.records)
+    assert left_out.startswith(f"{10_000 - logs.NOTES_A_S_MAX} lines")
+    assert back == "is back"
