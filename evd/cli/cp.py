@@ -26,7 +26,7 @@ from evd.cli.command_line import (
 )
 from evd.cli.cp_token import add_token
 from evd.cli.credentials import drop_token, with_tokens
-from evd.cli.errors import ToolFailed, sentence_of
+from evd.cli.errors import ToolFailed, is_standby, sentence_of
 from evd.cli.names import confirm, cp_ids_from, doubts, new_cp_ids
 from evd.cli.orders import add_orders
 from evd.cli.ports import HEALTH_PORTS, METRICS_PORTS, PortChoice
@@ -195,7 +195,8 @@ def not_on(supervisor: Supervisor, cp_ids: Sequence[str] | None = None) -> list[
     try:
         points = central_of(supervisor).charging_points()["charging_points"]
     except (CentralAway, CentralRefused) as error:
-        if isinstance(error, CentralAway) and not is_central_here(supervisor):
+        is_elsewhere = isinstance(error, CentralAway) and not is_central_here(supervisor)
+        if is_elsewhere or is_standby(error):
             # Its HTTP need not be open to this host: the monitors know whether it has them.
             return [*_not_registered(supervisor, cp_ids)]
         # It may be on its way back.

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
-from evd.adapters.http.refused import STANDING_BY
 from evd.adapters.supervisor.protocol import (
     ProcessState,
     ProcessStatus,
@@ -26,7 +25,7 @@ from evd.addresses import host_and_port
 from evd.cli.centrals import centrals
 from evd.cli.command_line import Verbs, add_json, add_verb, print_json
 from evd.cli.doctor_access import callers, certificates, open_ports
-from evd.cli.errors import ToolFailed, sentence_of
+from evd.cli.errors import ToolFailed, is_standby, sentence_of
 from evd.cli.finding import Finding
 from evd.cli.follow import last_lines
 from evd.cli.ports import (
@@ -113,7 +112,7 @@ def examine(supervisor: Supervisor, var: Path) -> list[Finding]:
         findings += _processes(supervisor, programs, status)
         findings += _broker(programs)
         findings += crowds(programs)
-        findings += centrals(supervisor)
+        findings += centrals(supervisor, programs)
         findings += _central(supervisor, status)
         findings += hung(supervisor, programs, status)
         findings += charging_points(supervisor, programs)
@@ -368,7 +367,7 @@ def _central(supervisor: Supervisor, status: Sequence[ProcessStatus]) -> Iterato
             )
     except CentralRefused as error:
         # One that stands by is as it should be; of several `centrals` has told.
-        if error.code != STANDING_BY:
+        if not is_standby(error):
             yield Finding(sentence_of(error), look)
 
 

@@ -34,11 +34,16 @@ def say(failure: object, program: str = "evd") -> None:
     print(f"{program}: {printable(str(failure))}", file=sys.stderr, flush=True)
 
 
+def is_standby(error: CentralAway | CentralRefused) -> bool:
+    """Whether the Central that was asked does not serve, so that another one does, or will soon."""
+    return isinstance(error, CentralRefused) and error.code == STANDING_BY
+
+
 def sentence_of(error: CentralAway | CentralRefused) -> str:
     """A failed call of Central's API as a sentence."""
     text = str(error).rstrip(".")
+    if is_standby(error):
+        return f"Central does not serve: {text}."
     if isinstance(error, CentralRefused):
-        if error.code == STANDING_BY:
-            return f"Central does not serve: {text}."
         return _REFUSALS.get(error.status, "Central refuses: {}.").format(text)
     return f"{text[:1].upper()}{text[1:]}."

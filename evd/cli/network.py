@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Final
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
-from evd.adapters.http.refused import STANDING_BY
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.broker import KAFKA_READY_S, choose_broker
 from evd.cli.command_line import Verbs, add_json, add_verb, answer, console, print_json, value_of
 from evd.cli.cp import not_on
-from evd.cli.errors import ToolFailed, say, sentence_of
+from evd.cli.errors import ToolFailed, is_standby, say, sentence_of
 from evd.cli.follow import Tail, last_lines
 from evd.cli.foreground import end_left_behind, run_in_foreground
 from evd.cli.ports import refuse_taken
@@ -85,26 +84,37 @@ def _up(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
     def missing() -> list[str]:
         stopped = not_running(supervisor.status())
-        try:
-            if with_central:
-                central_of(supervisor).health()
-        except (CentralAway, CentralRefused) as error:
-            # One that stands by is up: another serves.
-            if not isinstance(error, CentralRefused) or error.code != STANDING_BY:
-                return [*stopped, sentence_of(error)]
+        failure = failure_of_central(supervisor)
+        # One that stands by is up: another serves.
+        if failure is not None and not is_standby(failure):
+            return [*stopped, sentence_of(failure)]
         return stopped + not_on(supervisor)
 
     wait_until_none(missing, KAFKA_READY_S if on_kafka else READY_S, "more")
     changed = [*changes(supervisor.drift())]
     url = central_of(supervisor).url if with_central else None
     what = "All here is up" if url is None else f"The network is up: {url}"
+    # The one that serves may have ended meanwhile: nothing is wrong here by that.
+    failure = failure_of_central(supervisor)
+    told = [] if failure is None else [sentence_of(failure)]
     answer(
         options,
         {"url": url, "logs": str(supervisor.log.parent), "changed": changed},
         f"{what}, {supervisor.logs_are}",
+        *told,
         *(f"{sentence}. evd reload takes it up." for sentence in changed),
     )
     return 0
+
+
+def failure_of_central(supervisor: Supervisor) -> CentralAway | CentralRefused | None:
+    """The reason why Central can't serve; None where it does, or is none of the programs."""
+    try:
+        if is_central_here(supervisor):
+            central_of(supervisor).health()
+    except (CentralAway, CentralRefused) as error:
+        return error
+    return None
 
 
 def _down(supervisor: Supervisor, options: argparse.Namespace) -> int:

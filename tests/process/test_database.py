@@ -103,7 +103,7 @@ def test_a_database_that_is_not_taken_is_named(
     central.start()
     line = central.wait_for_line(told, BOUND_S)
     assert central.stop() == 0
-    assert "the database fails" in line
+    assert "cannot be opened" in line
     assert ":***@" in line
     assert PASSWORD not in central.logged() + central.printed()
     with connect(server.directory, user) as seen:

@@ -9,6 +9,7 @@ from typing import Final
 import httpx
 import pytest
 
+from evd.adapters.http.refused import STANDING_BY
 from evd.core.wire import codec
 from evd.core.wire.control import EngineStatus, KoCause, Nack, NackCode, Register
 from evd.core.wire.framing import BadFrame, Deframer, encode
@@ -77,7 +78,8 @@ def test_a_standby_says_who_serves(pair: Pair) -> None:
     back, and a monitor is told so by its code and sent away."""
     health = pair.get(1, "/health")
     assert health.status_code == 503
-    assert f"standing by for 127.0.0.1:{pair.ports[0][0]}" in health.text
+    assert health.json()["error"] == f"standing by for 127.0.0.1:{pair.ports[0][0]}"
+    assert health.json()["code"] == STANDING_BY
     for path in ("/cp", "/", "/no-such-path", "/metrics"):
         answer = pair.get(1, path)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")

@@ -34,7 +34,7 @@ from evd.adapters.http.parameters import (
     RequestIdInPath,
     SessionIdInPath,
 )
-from evd.adapters.http.refused import Refused
+from evd.adapters.http.refused import STANDING_BY, Refused
 from evd.adapters.http.replies import RETRY_S, check_accepted
 from evd.adapters.http.schemas import (
     ChargingPoints,
@@ -46,6 +46,7 @@ from evd.adapters.http.schemas import (
     RecoveryTaken,
     RequestTaken,
     SessionTaken,
+    StandbyShown,
     Statistics,
     UnhealthyShown,
     shown,
@@ -132,22 +133,32 @@ async def show_network(
 async def show_health(
     service: ServiceHere, logins: LoginsHere, caller: PassHere
 ) -> Response[HealthShown]:
-    """503 while the database or the broker is away.  A stranger is told the `status` alone."""
-    about = (SERVICE, round(service.uptime_s, 3), service.central_id, service.unreadable)
-    reason = service.unhealthy()
-    health = (
-        HealthShown("healthy", *about)
-        if reason is None
-        else UnhealthyShown("unhealthy", *about, reason)
-    )
-    status_code = 200 if reason is None else 503
+    """503 while the database or the broker is away, or another Central serves.  A stranger is told
+    the `status` alone; of one that stands by also who serves, as each other path tells."""
+    health = _health(service)
+    told = {
+        name: value
+        for name, value in attrs.asdict(health).items()
+        if value is not None or name not in ("standbys", "code")
+    }
     if not caller.may(Right.SEE_HEALTH):
-        alone = cast(HealthShown, {"status": health.status})
-        return JsonResponse(alone, status_code=status_code)
-    if logins.auth is Auth.OFF:
-        return Response(health, status_code=status_code)
-    told = {**attrs.asdict(health), "auth": logins.auth}
+        # One that stands by has read no token: it knows nobody.
+        shown_names = ("status", "error", "code") if "code" in told else ("status",)
+        told = {name: told[name] for name in shown_names}
+    elif logins.auth is not Auth.OFF:
+        told["auth"] = logins.auth
+    status_code = 503 if isinstance(health, UnhealthyShown) else 200
     return JsonResponse(cast(HealthShown, told), status_code=status_code)
+
+
+def _health(service: CentralService) -> HealthShown:
+    about = (SERVICE, round(service.uptime_s, 3), service.central_id, service.unreadable)
+    others = service.standbys
+    standbys = None if others is None else [shown(StandbyShown, each) for each in others]
+    if (reason := service.unhealthy()) is None:
+        return HealthShown("healthy", *about, standbys=standbys)
+    code = STANDING_BY if service.stands_by else None
+    return UnhealthyShown("unhealthy", *about, reason, standbys=standbys, code=code)
 
 
 @routes.get("/cp", "All charging points", "Every charging point that is known", right=Right.SEE)
@@ -405,7 +416,7 @@ async def show_metrics(service: ServiceHere) -> Response[bytes]:
 )
 async def hand_over(service: ServiceHere, caller: PassHere) -> HandoverTaken:
     """409 where no other Central stands by on the same database."""
-    standbys = list(service.standbys)
+    standbys = [each.address for each in service.standbys or ()]
     why = service.hand_over()
     outcome = Outcome.REFUSED if why else Outcome.DONE
     await service.tell(CallNoted(caller.by, "central handover", ",".join(standbys), outcome))

@@ -276,6 +276,9 @@ def _read(way: Way, answer: HttpAnswer) -> dict[str, Any]:
                 float(retry) if retry.isdecimal() else None,
                 code=code if isinstance(code, str) else None,
             )
+        if fields.get("status") == "unhealthy":
+            # A stranger is told no more.
+            raise CentralRefused(answer.status, "it can't serve now, and tells a stranger not why")
     raise CentralAway(f"what answers at {way.url} is not Central (status {answer.status})")
 
 

@@ -31,6 +31,7 @@ from evd.core.central.spans import CpStates
 from evd.core.central.statistics import FaultStatistics
 from evd.core.central.views import CpView
 from evd.core.curve import CurvePoint
+from evd.core.standby.events import Standby
 from evd.core.wire.messages import Telemetry
 
 
@@ -158,8 +159,12 @@ class CentralService(Protocol):
         """
 
     @property
-    def standbys(self) -> Sequence[str]:
-        """The addresses of the other Centrals that stand by."""
+    def stands_by(self) -> bool:
+        """Whether another Central serves, and this one could take over."""
+
+    @property
+    def standbys(self) -> Sequence[Standby] | None:
+        """The other Centrals that stand by; None where there can be none, or nobody knows."""
 
     def hand_over(self) -> str:
         """Let another Central serve, soon after; why not, or nothing."""

@@ -47,21 +47,37 @@ class ChargingPoints:
 
 
 @attrs.frozen
+class StandbyShown:
+    """Another Central on the same database; `kafka_up`: Kafka answers it."""
+
+    address: str
+    kafka_up: bool
+
+
+@attrs.frozen
 class HealthShown:
-    """Central can do its work.  `unreadable` names rows of its database that can't be read."""
+    """Central can do its work.  `unreadable` names rows of its database that can't be read.
+
+    `standbys` are the Centrals that would take over: there where the database is PostgreSQL.
+    """
 
     status: str
     service: str
     uptime_s: float
     central_id: str
     unreadable: list[str]
+    standbys: list[StandbyShown] | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.frozen
 class UnhealthyShown(HealthShown):
-    """Central can't serve requests; `error` says why."""
+    """Central can't serve requests; `error` says why.
+
+    `code` is `standing_by` where another one serves, and this one could take over.
+    """
 
     error: str
+    code: str | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.frozen

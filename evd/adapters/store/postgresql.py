@@ -112,8 +112,7 @@ class Postgresql(Database):
 
     def explain(self, error: Exception) -> str:
         """PostgreSQL's error in words, on one line."""
-        words = " ".join(str(error).split())
-        return f"the database fails ({words})"
+        return " ".join(str(error).split())
 
     def time_from_column(self, stored: datetime) -> datetime:
         """The time in the UTC that all of evd uses."""

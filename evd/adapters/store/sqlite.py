@@ -152,8 +152,7 @@ class Sqlite(Database):
 
     def explain(self, error: Exception) -> str:
         """SQLite's error in words."""
-        reason = _REASONS.get(_code(error))
-        return reason or f"the database fails ({error})"
+        return _REASONS.get(_code(error)) or str(error)
 
     def is_damage(self, error: Exception) -> bool:
         """Whether the file is no longer an SQLite database."""

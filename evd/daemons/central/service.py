@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
 import trio
@@ -15,6 +15,7 @@ from evd.core.central.core import Central
 from evd.core.central.events import Asked, Refusal, Refused, Reply
 from evd.core.central.views import CpView
 from evd.core.curve import CurvePoint
+from evd.core.standby.events import Standby
 from evd.core.wire.messages import Telemetry
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import Gauged
@@ -122,9 +123,14 @@ class Service:
             self._calls.pop(number, None)
 
     @property
-    def standbys(self) -> list[str]:
-        """The addresses of the other Centrals that stand by."""
-        return [each.address for each in self._standing.standbys]
+    def stands_by(self) -> bool:
+        """Whether another Central serves, and this one could take over."""
+        return self._standing.stands_by
+
+    @property
+    def standbys(self) -> Sequence[Standby] | None:
+        """The other Centrals that stand by; None where there can be none, or nobody knows."""
+        return self._standing.standbys
 
     def hand_over(self) -> str:
         """Let another Central serve, soon after; return why not, or nothing."""
@@ -237,7 +243,7 @@ class Service:
             self.broker_up(),
             self.unhealthy(),
             core.epoch,
-            len(self.standbys),
+            len(self.standbys or ()),
         )
         return await self._render(gauged)
 

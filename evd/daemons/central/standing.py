@@ -36,6 +36,8 @@ from evd.logs import NoteLog, Repeats
 # The time that a stop has for the release of the lock.
 LEAVE_S = 1.0
 FAILING_LOG_S = 30.0
+# A Central that stands by has no word from the database for longer than this only where it hangs.
+UNANSWERED_S = 3.0
 # The time in which whoever asks for a switch hears that it is done: then nothing is said any more.
 ANSWERED_S = 0.25
 
@@ -74,12 +76,16 @@ class Standing(Protocol):
     def why_silent(self) -> str:
         """Return why nothing is answered now; empty when all is."""
 
+    @property
+    def stands_by(self) -> bool:
+        """Whether another Central serves, and this one could take over."""
+
     def on_dialled(self, cp_id: str) -> None:
         """Note that a monitor wanted to be registered, while another Central serves."""
 
     @property
-    def standbys(self) -> Sequence[Standby]:
-        """The others that stand by."""
+    def standbys(self) -> Sequence[Standby] | None:
+        """The others that stand by; None where there can be none, or where this one serves not."""
 
     def hand_over(self) -> str:
         """Let another Central serve, soon after; return why not, or nothing."""
@@ -125,17 +131,21 @@ class Alone:
         """It is silent for no reason of the others."""
         return ""
 
+    @property
+    def stands_by(self) -> bool:
+        """There is nobody to stand by for."""
+        return False
+
     def on_dialled(self, cp_id: str) -> None:
         """It turns no monitor away for another."""
 
     @property
-    def standbys(self) -> Sequence[Standby]:
-        """There are no others."""
-        return ()
+    def standbys(self) -> None:
+        """There can be no others."""
 
     def hand_over(self) -> str:
         """Refuse: there is nobody else."""
-        return "this Central has its database to itself"
+        return "its database is an SQLite file, which no other Central can share"
 
     async def leave(self) -> None:
         """There is nobody to leave it to."""
@@ -164,6 +174,7 @@ class Member:
         self._news = trio.Event()
         self._notes = NoteLog(logger, trio.current_time)
         self._why = ""
+        self._answered_s = -math.inf
         self._looked = trio.Event()
         self._repeats = Repeats(FAILING_LOG_S)
         self._hand_over_s = math.inf
@@ -207,7 +218,7 @@ class Member:
                     case Try(kafka_up, monitors):
                         found = await self._shared.attempt(kafka_up=kafka_up, monitors=monitors)
                         held = (found.is_granted, found.pulse, found.is_released, found.holder)
-                        self._why = ""
+                        self._why, self._answered_s = "", now().mono_s
                         self._tell(Tried(asked_s, *held))
                         self._looked.set()
                     case Ask():
@@ -282,23 +293,36 @@ class Member:
                 await self._news.wait()
 
     @property
-    def is_active(self) -> bool:
-        """Whether this one serves."""
-        return self._lease.phase is Phase.SERVING
+    def standbys(self) -> tuple[Standby, ...] | None:
+        """The others that stand by; None where this one does not serve, which alone knows."""
+        if not self.may_speak():
+            return None
+        return tuple(each for each in self._lease.standbys if each.is_there)
 
     @property
-    def standbys(self) -> tuple[Standby, ...]:
-        """The others that stand by."""
-        return tuple(each for each in self._lease.standbys if each.is_there)
+    def stands_by(self) -> bool:
+        """Whether the database has said of late that another one has the lock."""
+        return self._lease.phase is Phase.STANDING_BY and not self._why_unable()
 
     def why_silent(self) -> str:
         """Return who serves, or that the database does not answer."""
-        phase = self._lease.phase
-        if self.may_speak():
-            return ""
-        if phase is Phase.SERVING:
-            return "the database does not answer: another Central may serve"
-        if self._why:
-            return self._why
         holder = self._lease.holder
-        return f"standing by for {holder}" if holder else "standing by"
+        match self._lease.phase:
+            case Phase.SERVING:
+                why = "the database does not answer: another Central may serve"
+                return "" if self.may_speak() else why
+            case Phase.STANDING_BY:
+                here = f"standing by for {holder}" if holder else "standing by"
+                return self._why_unable() or here
+            case Phase.WAITING:
+                return f"taking over from {holder}" if holder else "taking over"
+            case Phase.LEAVING:
+                return "handing over to another Central"
+            case Phase.OVER:
+                return self._why
+
+    def _why_unable(self) -> str:
+        """Return why a Central that stands by could not take over now."""
+        if not self._why and now().mono_s - self._answered_s > UNANSWERED_S:
+            return "the database does not answer"
+        return self._why

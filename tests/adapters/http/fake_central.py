@@ -47,6 +47,7 @@ from evd.core.central.timeline import entry_of_end
 from evd.core.central.views import CpView, LiveMeter
 from evd.core.curve import CurvePoint
 from evd.core.effects import Now
+from evd.core.standby.events import Standby
 from evd.core.wire.control import EngineStatus
 from evd.core.wire.messages import CpState, RequestStatus, Telemetry
 from evd.daemons.clock import now
@@ -131,8 +132,10 @@ class FakeCentral:
     asked: list[Asked] = attrs.Factory(list)
     queries: list[tuple[Any, ...]] = attrs.Factory(list)
     told: list[CallNoted] = attrs.Factory(list)
-    # Why no other Central can serve.
+    # Those that stand by here, and why none of them can serve.
+    others: list[Standby] | None = None
     refuses_switch: str = ""
+    stands_by: bool = False
     would_refuse: list[str] = attrs.Factory(list)
     memory: _Memory = attrs.Factory(_Memory)
 
@@ -189,8 +192,8 @@ class FakeCentral:
         return self.memory.access
 
     @property
-    def standbys(self) -> Sequence[str]:
-        return [] if self.refuses_switch else ["b:8000"]
+    def standbys(self) -> Sequence[Standby] | None:
+        return self.others
 
     def hand_over(self) -> str:
         return self.refuses_switch

@@ -164,6 +164,22 @@ async def test_a_stranger_hears_the_status_alone() -> None:
         assert answer.json() == {"status": "unhealthy"}
 
 
+async def test_a_standby_tells_everybody_who_serves() -> None:
+    """Proves: a Central that stands by has read no token and knows nobody, so its health tells a
+    stranger what each other path tells, and no more."""
+    async with doorway() as door:
+        door.central.reason, door.central.stands_by = "standing by for a:8000", True
+        door.central.failure = StoreFailed("Central is starting")
+        for token in (None, UNKNOWN_TOKEN):
+            answer = await door.asked("GET", "/health", token)
+            assert answer.status_code == 503
+            assert answer.json() == {
+                "status": "unhealthy",
+                "error": "standing by for a:8000",
+                "code": "standing_by",
+            }
+
+
 async def test_a_driver_sees_its_own_affairs_alone() -> None:
     """Proves: of others a driver sees neither name, session nor meter, and asks for nothing of
     theirs."""

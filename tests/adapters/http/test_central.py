@@ -27,6 +27,7 @@ from evd.core.central.events import (
     SessionStopAsked,
 )
 from evd.core.central.rows import SessionStatus
+from evd.core.standby.events import Standby
 from tests.adapters.http.fake_central import (
     NOON,
     NOON_TEXT,
@@ -58,6 +59,31 @@ async def test_health_is_503_with_the_reason() -> None:
         assert answer.status_code == 503
         assert answer.json()["error"] == "Kafka does not answer"
         assert answer.json()["status"] == "unhealthy"
+
+
+async def test_health_of_a_standby_has_a_code_of_its_own() -> None:
+    """Proves: GET /health of a Central that stands by is a 503 with the code by which programs
+    know it; one that is ill has none, though another Central may serve."""
+    reason = "standing by for a:8000"
+    async with Client(FakeCentral(reason=reason, stands_by=True)) as client:
+        answer = await client.get("/health")
+        assert answer.status_code == 503
+        assert (answer.json()["error"], answer.json()["code"]) == (reason, "standing_by")
+        client.service.reason, client.service.stands_by = "the database fails: full", False
+        ill = await client.get("/health")
+        assert ill.status_code == 503
+        assert "code" not in ill.json()
+
+
+async def test_health_names_those_who_stand_by(client: Client) -> None:
+    """Proves: GET /health of the Central that serves names the others and whether Kafka answers
+    them; a Central that can have none says nothing of them."""
+    assert "standbys" not in (await client.get("/health")).json()
+    client.service.others = [Standby("b", "b:8000", False, 3, 0.1)]
+    shown = {"address": "b:8000", "kafka_up": False}
+    assert (await client.get("/health")).json()["standbys"] == [shown]
+    client.service.others = []
+    assert (await client.get("/health")).json()["standbys"] == []
 
 
 async def test_charging_points_have_every_field(client: Client) -> None:
@@ -126,8 +152,10 @@ async def test_what_the_operator_asks_reaches_central(
 
 async def test_a_switch_names_those_who_may_serve(client: Client) -> None:
     """Proves: POST /central/handover is done and noted, or 409 with the reason, and noted too."""
+    client.service.others = [Standby("b", "b:8000", True, 0, 0.1)]
     answer = await client.post("/central/handover")
     assert (answer.status_code, answer.json()) == (202, {"standbys": ["b:8000"]})
+    client.service.others = []
     client.service.refuses_switch = "no other Central stands by"
     refused = await client.post("/central/handover")
     assert assert_error(refused, 409) == "no other Central stands by"

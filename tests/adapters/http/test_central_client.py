@@ -83,6 +83,14 @@ def test_what_central_refuses_is_told_with_all_that_it_says() -> None:
     assert (refused.status, refused.field, refused.retry_s) == (503, None, 2.0)
 
 
+def test_a_stranger_is_told_that_central_can_t_serve() -> None:
+    """Proves: a health that says nothing but that it is bad is Central's word, and no absence."""
+    refused = ask((503, {"status": "unhealthy"}, {}), Central.health)
+    assert isinstance(refused, CentralRefused)
+    assert (refused.status, refused.code) == (503, None)
+    assert "can't serve" in str(refused)
+
+
 def test_a_charging_point_that_nobody_knows_is_none() -> None:
     """Proves: that Central does not know a charging point is an answer, and no refusal."""
     unknown: Answer = (404, {"error": "unknown", "field": "cp_id"}, {})

@@ -1,21 +1,34 @@
 """The tool with the addresses of several Centrals: which one serves is shown."""
 
 import io
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+import evd.cli
 from evd.adapters.http.central_client import CentralRefused
 from evd.adapters.http.refused import STANDING_BY
-from evd.adapters.supervisor.protocol import CentralGiven
+from evd.adapters.supervisor.protocol import CentralGiven, Program
 from evd.cli.centrals import Standing, centrals, seen_of
-from evd.cli.errors import sentence_of
+from evd.cli.cp import not_on
+from evd.cli.errors import is_standby, sentence_of
+from evd.cli.network import failure_of_central
 from evd.cli.reaching import given_by
 from evd.cli.status import draw, take_snapshot
 from evd.flags import ConfigError
 from tests.network.processes import free_port
-from tests.unit.cli.scene import Answer, Answers, Supervised, answering
+from tests.unit.cli.scene import (
+    Answer,
+    Answers,
+    Supervised,
+    answering,
+    central_at,
+    port_of,
+    run_verb,
+)
 
 HEALTHY: Answer = (200, {"charging_points": [], "active_requests": 0}, {})
 STANDS_BY: Answer = (503, {"error": "standing by for a:8000", "code": STANDING_BY}, {})
@@ -46,13 +59,67 @@ def test_each_is_shown() -> None:
     assert snapshot.trouble == ()
 
 
-def test_one_is_shown_as_ever() -> None:
-    """Proves: with one address nothing is added, neither a line nor a question."""
-    answers = Answers([HEALTHY])
-    with answering(answers) as central:
-        text = shown([central.url])
-    assert "Central at" not in text
-    assert len(answers.asked) == 1
+def serving(*standbys: dict[str, Any]) -> Answer:
+    """The answer of a Central that knows who stands by, to each question."""
+    status, body, headers = HEALTHY
+    return status, {**body, "central_id": "central-1", "standbys": list(standbys)}, headers
+
+
+def test_one_that_shares_nothing_is_shown_as_ever() -> None:
+    """Proves: with one address, of a Central with an SQLite file, no line is added."""
+    with answering(Answers([HEALTHY])) as central:
+        assert "Central at" not in shown([central.url])
+
+
+def test_one_that_serves_says_who_stands_by() -> None:
+    """Proves: one address is enough to see who stands by, who of them is without Kafka, and that
+    nobody does; the JSON has each."""
+    b = {"address": "b:8000", "kafka_up": True}
+    c = {"address": "c:8000", "kafka_up": False}
+    for others, told in (
+        ([], "serves; nobody stands by\n"),
+        ([b], "serves; b:8000 stands by\n"),
+        ([b, c], "serves; b:8000, c:8000 (without Kafka) stand by\n"),
+    ):
+        with answering(Answers([serving(*others)])) as central:
+            assert f"Central at {central.url}: {told}" in shown([central.url])
+            given = CentralGiven((central.url,))
+            (seen,) = take_snapshot(Supervised([], given=given)).as_json()["centrals"]
+        assert [*seen["standbys"]] == others
+
+
+def test_the_doctor_on_those_who_stand_by() -> None:
+    """Proves: a standby without Kafka is a finding; that nobody stands by is one where several
+    addresses are known here, to the operator or to a program, and none for a Central alone; two
+    that serve from different databases are one."""
+
+    def found(urls: Sequence[str], *programs: Program) -> list[str]:
+        supervisor = Supervised([], given=CentralGiven(tuple(urls)))
+        return [each.what for each in centrals(supervisor, programs)]
+
+    without = serving({"address": "b:8000", "kafka_up": False})
+    with answering(Answers([without])) as central:
+        (told,) = found([central.url])
+        assert told == "The Central at b:8000 stands by, and Kafka does not answer it."
+    monitor = Program("evd-monitor", "CP-1", ("--cp-id", "CP-1", "--central-host", "a,b"), {})
+    driver = Program("evd-driver", "d", ("--driver-id", "d", "--central-url", "http://a"), {})
+    nobody = serving()
+    other = serving()
+    other[1]["central_id"] = "central-2"
+    with answering(Answers([nobody])) as one, answering(Answers([nobody])) as two:
+        told = f"The Central at {one.url} serves, and no other one stands by."
+        assert found([one.url]) == found([one.url], driver) == []
+        assert found([one.url], driver, monitor) == [told]
+        with answering(Answers([STANDS_BY])) as standby:
+            assert found([standby.url, one.url]) == [told]
+        away = f"http://127.0.0.1:{free_port()}"
+        (told,) = found([one.url, away])
+        assert "no answer" in told
+        # One Central by two names is no second one.
+        assert found([one.url, two.url]) == []
+        with answering(Answers([other])) as stranger:
+            (told,) = found([one.url, stranger.url])
+        assert told == f"Several Centrals serve: {one.url}, {stranger.url}."
 
 
 def test_what_the_doctor_finds() -> None:
@@ -73,9 +140,55 @@ def test_what_the_doctor_finds() -> None:
         assert away in one and "no answer" in one
         none, its_sentence = found(standby.url, sick.url)
         assert none == "None of 2 Centrals serves."
-        assert "can't serve (the database does not answer)" in its_sentence
+        assert f"{sick.url}: can't serve (the database does not answer)." in its_sentence
         standings = seen_of(Supervised([], given=CentralGiven((standby.url, sick.url))))
         assert [each.standing for each in standings] == [Standing.STANDS_BY, Standing.UNABLE]
+
+
+def test_a_central_that_stands_by_is_up() -> None:
+    """Proves: `evd up` on the host of a standby misses nothing there, and can say who serves; one
+    that is ill is missed, and where none runs nothing is.  Charging points are asked of their
+    monitors."""
+    monitor: Answer = (200, {"status": "healthy"}, {})
+    with answering(Answers([STANDS_BY])) as standby, answering(Answers([monitor])) as page:
+        flags = ("--cp-id", "CP-1", "--metrics-port", str(port_of(page)))
+        own = Program("evd-monitor", "CP-1", flags)
+        supervisor = Supervised([central_at(standby), own], is_up=True)
+        assert not_on(supervisor) == []
+        failure = failure_of_central(supervisor)
+        assert failure is not None and is_standby(failure)
+    with answering(Answers([SICK])) as sick:
+        failure = failure_of_central(Supervised([central_at(sick)]))
+        assert failure is not None and not is_standby(failure)
+    assert failure_of_central(Supervised([own])) is None
+
+
+def test_a_switch_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """Proves: `evd central handover` says who serves soon; where nobody does, or where a standby
+    is asked, it is one sentence and the code 1; a script gets the addresses as JSON."""
+    done: Answer = (202, {"standbys": ["b:8000", "c:8000"]}, {})
+    assert run_verb([done], "central", "handover") == (0, ["POST /central/handover"])
+    told = "Central hands over. Within seconds one of these serves: b:8000, c:8000\n"
+    assert capsys.readouterr() == (told, "")
+    assert run_verb([done], "central", "handover", "--json")[0] == 0
+    assert json.loads(capsys.readouterr().out) == {"standbys": ["b:8000", "c:8000"]}
+    nobody: Answer = (409, {"error": "no other Central stands by"}, {})
+    with pytest.raises(CentralRefused) as refused:
+        run_verb([nobody], "central", "handover")
+    assert sentence_of(refused.value) == "Central refuses: no other Central stands by."
+    with pytest.raises(CentralRefused) as refused:
+        run_verb([STANDS_BY], "central", "handover")
+    assert sentence_of(refused.value) == "Central does not serve: standing by for a:8000."
+
+
+def test_a_switch_by_hand_finds_the_one_that_serves() -> None:
+    """Proves: with the addresses of several the one that serves is told, and told once."""
+    answers = Answers([(202, {"standbys": ["a:8000"]}, {})])
+    with answering(Answers([STANDS_BY])) as standby, answering(answers) as active:
+        given = CentralGiven((standby.url, active.url))
+        options = evd.cli.parse(["central", "handover"])
+        assert options.run(Supervised([], given=given), options) == 0
+    assert [each[:2] for each in answers.asked] == [("POST", "/central/handover")]
 
 
 def test_the_sentence_of_a_standby() -> None:
