@@ -21,7 +21,9 @@ from evd.daemons.central.connections import (
     Connections,
 )
 from evd.daemons.central.inbox import Inbox
+from evd.daemons.central.standing import Alone
 from tests.adapters.framed_echo import connect
+from tests.shell.alone import ALONE
 
 BURST = 500
 
@@ -50,6 +52,28 @@ async def answer_all(inbox: Inbox, connections: Connections) -> None:
                 connections.answer(Answer(event.connection, nack))
                 if event.last:
                     connections.hang_up(HangUp(event.connection))
+
+
+class OneOfSeveral(Alone):
+    """A Central that says nothing for the reason `why`, if that is not empty."""
+
+    def __init__(self, why: str = "", *, is_soon: bool = False) -> None:
+        super().__init__(ALONE.open_store)
+        self.why = why
+        self.is_soon = is_soon
+        self.dialled: list[str] = []
+
+    def why_silent(self) -> str:
+        """Return the reason."""
+        return self.why
+
+    def serves_soon(self) -> bool:
+        """Return whether monitors are kept."""
+        return self.is_soon
+
+    def on_dialled(self, cp_id: str) -> None:
+        """Keep the id."""
+        self.dialled.append(cp_id)
 
 
 @attrs.define
@@ -86,7 +110,7 @@ async def serving(
 ) -> AsyncIterator[Site]:
     """A Central that serves connections for as long as the block."""
     inbox, counted = Inbox(), list[Nack]()
-    connections = Connections(inbox, lambda: True, acknowledge, counted.append)
+    connections = Connections(inbox, lambda: True, acknowledge, counted.append, ALONE)
     async with port_of(connections, places_max) as port, trio.open_nursery() as nursery:
         nursery.start_soon(answer, inbox, connections)
         yield Site(inbox, connections, port, counted)
@@ -270,12 +294,9 @@ async def test_a_central_that_stands_by_sends_monitors_on(
     """Proves: a Central that stands by answers the first frame of a connection with NACK
     `standing_by` and who serves, closes it, and its loop learns nothing; from the time on when it
     serves itself a connection that had said nothing is heard like any other."""
-    inbox, counted, dialled = Inbox(), list[Nack](), list[str]()
-    is_serving = False
-    connections = Connections(
-        *(inbox, lambda: is_serving, never, counted.append),
-        *(lambda: "standing by for central1:8080", dialled.append),
-    )
+    inbox, counted = Inbox(), list[Nack]()
+    is_serving, standing = False, OneOfSeveral("standing by for central1:8080")
+    connections = Connections(inbox, lambda: is_serving, never, counted.append, standing)
     async with port_of(connections) as port:
         early, late = connect(port), connect(port)
         await early.send_all(sent)
@@ -286,15 +307,61 @@ async def test_a_central_that_stands_by_sends_monitors_on(
             with pytest.raises(CONNECTION_OVER):
                 await framed.receive()
         assert counted == [nack]
-        assert dialled == ([] if cp_id is None else [cp_id])
+        assert standing.dialled == ([] if cp_id is None else [cp_id])
         assert connections.count == 1
-        is_serving = True
+        is_serving, standing.why = True, ""
         await late.send_all(beat(1))
         with trio.fail_after(5):
             assert [type(event) for event in (await inbox.take()).events] == [MonitorSaid]
         await late.aclose()
         with trio.fail_after(5):
             assert [type(event) for event in (await inbox.take()).events] == [MonitorLeft]
+
+
+async def test_a_monitor_that_comes_a_moment_early_is_kept(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: a Central that serves soon sends nobody on, hears nothing before it serves, then all
+    that was said meanwhile, and nothing of one that left."""
+    inbox, is_serving = Inbox(), False
+    standing = OneOfSeveral("standing by", is_soon=True)
+    connections = Connections(inbox, lambda: is_serving, never, lambda _: None, standing)
+    async with port_of(connections) as port, trio.open_nursery() as nursery:
+        early, silent, left = connect(port), connect(port), connect(port)
+        await early.send_all(beat(1))
+        await left.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not inbox._posted
+        is_serving, standing.why = True, ""
+        connections.serve()
+        nursery.start_soon(answer_all, inbox, connections)
+        for stream, seq in ((early, 2), (silent, 1)):
+            await stream.send_all(beat(seq))
+        assert [seq for seq, _ in await ids_of_answers(early, 2)] == [1, 2]
+        assert [seq for seq, _ in await ids_of_answers(silent, 1)] == [1]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_central_that_may_say_nothing_sends_newcomers_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Proves: while the database does not answer the one that serves, a monitor that comes is told
+    so at once, and one that is served is kept for the answer that may still come."""
+    inbox, standing = Inbox(), OneOfSeveral()
+    connections = Connections(inbox, lambda: True, never, lambda _: None, standing)
+    async with port_of(connections) as port:
+        served = connect(port)
+        await served.send_all(beat(1))
+        await inbox.take()
+        standing.why = "the database does not answer"
+        newcomer = connect(port)
+        await newcomer.send_all(beat(5))
+        nack = Nack(5, standing.why, code=NackCode.STANDING_BY)
+        with trio.fail_after(5):
+            assert await FramedStream(newcomer).receive() == [codec.encode_control(nack)]
+        await served.send_all(beat(2))
+        with trio.fail_after(5):
+            assert [type(event) for event in (await inbox.take()).events] == [MonitorSaid]
 
 
 @pytest.mark.parametrize(("sent", "seq"), [(beat(7), 7), (BAD_LRC, None), (b"", None)])
@@ -323,7 +390,7 @@ async def test_that_there_is_no_place_is_told_while_somebody_finds_none(
 ) -> None:
     """Proves: the trouble stands from the first that finds no place, and is over when for a while
     nobody found none."""
-    connections = Connections(Inbox(), lambda: True, never, lambda _: None)
+    connections = Connections(Inbox(), lambda: True, never, lambda _: None, ALONE)
     assert connections.why_full() is None
     for _ in range(3):
         connections.on_full()

@@ -37,6 +37,8 @@ ASK_S = 1.0
 LEASE_S = 3.0
 # The next one waits for so much longer than the lease: clocks do not run at quite one speed.
 MARGIN_S = 0.5
+# A monitor waits for longer than this for its first answer.
+SOON_S = 2.0
 KAFKA_LOST_S = 8.0
 FEWER_MONITORS_S = 6.0
 
@@ -89,6 +91,12 @@ class Lease:
     def may_speak(self, now_s: float) -> bool:
         """Return whether anything may be said now: to be asked before every single word."""
         return self.phase is Phase.SERVING and self._is_proved(now_s)
+
+    def serves_soon(self, now_s: float) -> bool:
+        """Return whether monitors that come now are better kept than sent on: this Central has the
+        lock, and they would only have to come back."""
+        is_soon = self.phase is Phase.WAITING and self._serve_s - now_s < SOON_S
+        return is_soon or self.phase is Phase.SERVING
 
     @property
     def wants_to_leave(self) -> bool:

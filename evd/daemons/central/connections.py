@@ -17,6 +17,7 @@ from evd.core.wire.fields import COUNT_MAX, CP_ID_FORM
 from evd.core.wire.framing import BadFrame, BadFrameStreak
 from evd.core.wire.restated import MonitorReader
 from evd.daemons.central.inbox import Inbox
+from evd.daemons.central.standing import Standing
 from evd.logs import Repeats
 
 # Frames of one connection that wait for the loop: beyond them it is read no further, so who sends
@@ -46,10 +47,10 @@ class _Monitor:
 class Connections:
     """The open connections of monitors, by number.
 
-    A connection is served if `is_serving`, and sent on to another Central if `why_silent` gives a
-    reason; then `on_dialled` is told the `cp_id` that it named, if any.  `acknowledge` returns
-    Central's id for the ACK of a heartbeat that says nothing new, which is sent at once.  `count`
-    is told of each NACK to one that is not served.
+    A connection is served if `is_serving`.  Else it is kept until `serve`, if `standing` says that
+    this comes soon, or sent on to another Central.  `acknowledge` returns Central's id for the ACK
+    of a heartbeat that says nothing new, which is sent at once.  `count` is told of each NACK to
+    one that is not served.
     """
 
     def __init__(
@@ -58,15 +59,15 @@ class Connections:
         is_serving: Callable[[], bool],
         acknowledge: Callable[[int, Heartbeat], str | None],
         count: Callable[[Nack], None],
-        why_silent: Callable[[], str] = lambda: "",
-        on_dialled: Callable[[str], None] = lambda _: None,
+        standing: Standing,
     ) -> None:
         self._inbox = inbox
         self._is_serving = is_serving
         self._acknowledge = acknowledge
         self._count = count
-        self._why_silent = why_silent
-        self._on_dialled = on_dialled
+        self._standing = standing
+        # Those that came a moment before it served.
+        self._early: list[Caller] = []
         self._monitors: dict[int, _Monitor] = {}
         # The frames of all of them that wait for the loop.
         self._waiting = 0
@@ -85,17 +86,28 @@ class Connections:
     def greet(self, caller: Caller) -> bool:
         """Serve a connection, or have it closed."""
         is_serving = self._is_serving()
-        if not is_serving and not self._why_silent():
+        if not is_serving and self._standing.serves_soon():
+            caller.hold()
+            self._early.append(caller)
+        elif not is_serving and not self._standing.why_silent():
             return False
         address = caller.peer.rpartition(":")[0]
-        self._monitors[caller.number] = _Monitor(caller, address, is_serving)
+        # Where this Central may say nothing now, it is sent on at its first word.
+        is_served = is_serving and not self._standing.why_silent()
+        self._monitors[caller.number] = _Monitor(caller, address, is_served)
         return True
+
+    def serve(self) -> None:
+        """Take up the connections that came a moment before this Central served."""
+        early, self._early = self._early, []
+        for caller in early:
+            caller.go_on()
 
     def hear(self, caller: Caller, frame: bytes | BadFrame) -> None:
         """Answer a heartbeat without news, or send it on; anything else is for the loop."""
         monitor = self._monitors[caller.number]
         fields = frame if isinstance(frame, BadFrame) else decode_object(frame)
-        if not self._is_serving():
+        if not self._is_serving() or (not monitor.is_served and self._standing.why_silent()):
             self._send_on(caller, fields)
             return
         monitor.is_served = True
@@ -148,9 +160,9 @@ class Connections:
 
     def _send_on(self, caller: Caller, fields: dict[str, Any] | BadFrame) -> None:
         """Send a monitor to the Central that serves, if there is another one."""
-        if why := self._why_silent():
+        if why := self._standing.why_silent():
             if (cp_id := _cp_id_of(fields)) is not None:
-                self._on_dialled(cp_id)
+                self._standing.on_dialled(cp_id)
             self._refuse(caller, fields, NackCode.STANDING_BY, why)
         caller.hang_up()
 

@@ -102,7 +102,7 @@ class Loop:
         self._turn = Turn()
         self.connections = Connections(
             *(inbox, lambda: service.is_serving, self._acknowledge, metrics.count_answer),
-            *(standing.why_silent, standing.on_dialled),
+            standing,
         )
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
@@ -143,6 +143,7 @@ class Loop:
         steps = start_steps(core, now(), self._standing.may_speak)
         await drive(steps, lambda step: self._carry_out(step, store))
         self._service.start_serving(core, store)
+        self.connections.serve()
         return core
 
     def is_stuck(self) -> bool:

@@ -80,6 +80,9 @@ class Standing(Protocol):
     def stands_by(self) -> bool:
         """Whether another Central serves, and this one could take over."""
 
+    def serves_soon(self) -> bool:
+        """Return whether a monitor that comes before this Central serves is better kept."""
+
     def on_dialled(self, cp_id: str) -> None:
         """Note that a monitor wanted to be registered, while another Central serves."""
 
@@ -134,6 +137,10 @@ class Alone:
     @property
     def stands_by(self) -> bool:
         """There is nobody to stand by for."""
+        return False
+
+    def serves_soon(self) -> bool:
+        """Nobody is kept: it does not know when its database can be opened."""
         return False
 
     def on_dialled(self, cp_id: str) -> None:
@@ -273,6 +280,10 @@ class Member:
     def on_failed(self, reason: str) -> None:
         """The session that failed had the lock."""
         self._tell(SessionLost(reason))
+
+    def serves_soon(self) -> bool:
+        """Return whether this Central has the lock, and serves in a moment."""
+        return self._lease.serves_soon(now().mono_s)
 
     def on_dialled(self, cp_id: str) -> None:
         """Count the monitors that find their way here."""

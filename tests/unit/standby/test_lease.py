@@ -26,7 +26,14 @@ from evd.core.standby.events import (
     Try,
     may_take,
 )
-from evd.core.standby.lease import FEWER_MONITORS_S, KAFKA_LOST_S, LEASE_S, Lease
+from evd.core.standby.lease import (
+    FEWER_MONITORS_S,
+    KAFKA_LOST_S,
+    LEASE_S,
+    MARGIN_S,
+    SOON_S,
+    Lease,
+)
 
 WALL = datetime(2026, 1, 31, tzinfo=UTC)
 PULSE = (1, 2, 3)
@@ -118,6 +125,23 @@ def test_a_lock_that_was_freed_early_is_waited_out() -> None:
     assert played.lease.wake_at_s == pytest.approx(played.now_s + 0.25)
     assert played.tick(0.25) == [Serve()]
     assert played.may_speak()
+
+
+def test_monitors_are_kept_for_the_last_moment_before_it_serves() -> None:
+    """Proves: they are kept for less time than they wait for an answer, and only by a Central that
+    has the lock."""
+    played = Played()
+    played.tick()
+    played.tried(granted=False)
+    assert not played.lease.serves_soon(played.now_s)
+    played.tick(0.5)
+    played.tried(granted=True, pulse=(1, 2, 4))
+    assert not played.lease.serves_soon(played.now_s)
+    played.pass_time(LEASE_S + MARGIN_S - SOON_S + 0.25)
+    assert played.lease.serves_soon(played.now_s)
+    played.pass_time(SOON_S)
+    assert Serve() in played.effects
+    assert played.lease.serves_soon(played.now_s)
 
 
 def test_a_pulse_that_stood_still_is_not_waited_for_again() -> None:
