@@ -110,9 +110,13 @@ class LockSession:
         except self._database.errors as error:
             name, why = self._database.name, self._database.explain(error)
             raise StoreFailed(f"--db-url: {name} cannot be opened: {why}") from error
-        with contextlib.closing(connection.cursor()) as cursor:
-            for setting in _TIMES_OUT:
-                cursor.execute(setting)
+        try:
+            with contextlib.closing(connection.cursor()) as cursor:
+                for setting in _TIMES_OUT:
+                    cursor.execute(setting)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _look(self, cursor: DBAPICursor, kafka_up: bool, monitors: int) -> Found | None:

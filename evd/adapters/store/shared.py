@@ -10,7 +10,7 @@ import trio
 from evd.adapters.store.address import database_at
 from evd.adapters.store.database import Database
 from evd.adapters.store.epoch_file import EpochFile
-from evd.adapters.store.failures import StoreRefused
+from evd.adapters.store.failures import StoreFailed, StoreRefused
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.store import Store
 from evd.adapters.store.writer import Writer
@@ -67,7 +67,10 @@ class SharedDatabase:
                 await store.aclose()
 
     def _open(self, writer: Writer) -> None:
-        writer.open(self._session.connection, self._epoch_file.read())
+        try:
+            writer.open(self._session.connection, self._epoch_file.read())
+        except self._database.errors as error:
+            raise StoreFailed(self._database.explain(error)) from error
 
     def close(self) -> None:
         """End the session; safe to repeat."""

@@ -138,6 +138,19 @@ async def test_a_session_that_says_nothing_loses_the_lock(central: Open) -> None
             assert not (await store.load()).charging_points
 
 
+async def test_a_session_cut_off_before_it_is_served_from_is_a_failure(
+    central: Open, postgres: Path, db_url: str
+) -> None:
+    """Proves: a server that is restarted between the grant and the load is told as a failing
+    database, which a Central survives."""
+    async with central("a") as a:
+        assert (await attempt(a)).is_granted
+        cut_connections(postgres, db_url)
+        with pytest.raises(StoreFailed):
+            async with a.store():
+                pass
+
+
 async def test_a_commit_never_opens_a_session_of_its_own(
     central: Open, postgres: Path, db_url: str
 ) -> None:
