@@ -4,6 +4,7 @@ Commits cross over the other way: the newest for each partition waits until the 
 comes by, since librdkafka would let a second thread wait behind its poll.
 """
 
+import math
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -36,6 +37,8 @@ BATCHES_WAITING_MAX: Final = 2
 FETCHED_KBYTES_MAX: Final = 4096
 # The embedded broker answers a fetch only when its wait is over: there the wait is the latency.
 EMBEDDED_FETCH_WAIT_S: Final = 0.02
+# A reader that had a batch within this time is busy.
+BUSY_S: Final = 0.03
 # Bounds how long a stop, or a commit of an idle reader, waits for the owner thread.
 POLL_S: Final = 0.1
 COMMIT_INTERVAL_S: Final = 0.1
@@ -50,7 +53,12 @@ class Consumer:
     """Open it with `open_consumer`."""
 
     def __init__(
-        self, settings: Settings, link: BrokerLink, reading: Reading, batch_max: int
+        self,
+        settings: Settings,
+        link: BrokerLink,
+        reading: Reading,
+        batch_max: int,
+        gather_s: float = 0.0,
     ) -> None:
         self.link = link
         # Set once the reader knows its place in every topic: nothing written later is missed.
@@ -66,6 +74,8 @@ class Consumer:
         self._commits: dict[Place, Mark] = {}
         self._commits_lock = threading.Lock()
         self._committed_at_s = time.monotonic()
+        self._gather_s = gather_s
+        self._taken_at_s = -math.inf
         self._warning = RareWarning()
 
     @property
@@ -111,6 +121,9 @@ class Consumer:
         first = self._client.poll(POLL_S)
         if first is None:
             return []
+        if self._gather_s and time.monotonic() - self._taken_at_s < BUSY_S:
+            time.sleep(self._gather_s)
+        self._taken_at_s = time.monotonic()
         messages = [first, *self._client.consume(self._batch_max - 1, 0)]
         log = self._placement.log
         batch = [_raw(message, log) for message in messages if self._is_good(message)]
@@ -220,14 +233,16 @@ async def open_consumer(
     group_id: str | None = None,
     batch_max: int = BATCH_MESSAGES_MAX,
     fetch_wait_s: float = EMBEDDED_FETCH_WAIT_S,
+    gather_s: float = 0.0,
 ) -> AsyncIterator[Consumer]:
     """A reader of `topics` (each to "all", or to the one key whose partition it needs).
 
     `start` "end" reads what is written from now on; "committed-else-earliest" goes on where
     `group_id` last committed, and needs one. After a loss of the broker's data the first goes on
     at the end, the second at the earliest message. `fetch_wait_s` is how long an idle fetch waits
-    at the embedded broker; at any other it is FETCH_WAIT_S. It needs no broker to open, or to
-    close.
+    at the embedded broker; at any other it is FETCH_WAIT_S. A busy reader waits `gather_s` for more
+    to come, since some large batches cost a fraction of many small ones. It needs no broker to
+    open, or to close.
     """
     if group_id is None and start != "end":
         raise ValueError(f"group_id: needed for the start {start!r}")
@@ -247,7 +262,7 @@ async def open_consumer(
         # There is no group to be thrown out of when our work on a batch takes long.
         "max.poll.interval.ms": 86_400_000,
     }
-    consumer = Consumer(settings, link, Reading(topics, start), batch_max)
+    consumer = Consumer(settings, link, Reading(topics, start), batch_max, gather_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_run_owner_thread, consumer)
         try:

@@ -42,6 +42,8 @@ from evd.flags import ConfigError
 from evd.protection import auth_of, with_password
 
 GROUP_ID = "evd-central"
+# Each batch is a commit: a busy Central waits so long for the next one to grow.
+GATHER_S = 0.008
 # The time that a stop leaves for the last messages to reach the broker.
 FLUSH_S = 1.0
 # The time for the same before the lock is given back: the next Central waits for it.
@@ -123,6 +125,7 @@ def _open_consumer(config: CentralConfig) -> AbstractAsyncContextManager[Consume
         start="committed-else-earliest",
         group_id=GROUP_ID,
         fetch_wait_s=config.kafka_fetch_wait_s,
+        gather_s=GATHER_S,
     )
 
 

@@ -13,6 +13,7 @@ from evd.adapters.kafka import (
     open_consumer,
     open_producer,
 )
+from evd.adapters.kafka.consumer import BUSY_S
 from evd.core.wire.partition import partition_for
 from tests.adapters.conftest import BrokerProcess
 from tests.adapters.kafka.test_link import STRANDED
@@ -170,3 +171,35 @@ async def test_the_end_is_quick_while_nobody_takes_a_batch(
         await eventually(lambda: consumer.batches.statistics().tasks_waiting_send > 0, 5)
         began_s = time.monotonic()
     assert time.monotonic() - began_s < 1
+
+
+async def test_a_busy_reader_gathers(steady_broker: BrokerProcess, topic: str) -> None:
+    """Proves: what comes in a steady stream is read in a few batches, whole and in order, while a
+    reader without much to do waits for nothing."""
+    count, gather_s = 60, 0.3
+    async with (
+        open_consumer(
+            steady_broker.bootstrap, "c", {topic: "all"}, start="end", gather_s=gather_s
+        ) as consumer,
+        open_producer(steady_broker.bootstrap, "writer") as producer,
+        trio.open_nursery() as nursery,
+    ):
+        await consumer.placed.wait()
+
+        async def write_steadily() -> None:
+            for number in range(count):
+                assert producer.post(topic, "CP-001", b"%d" % number)
+                await trio.sleep(0.01)
+
+        nursery.start_soon(write_steadily)
+        batches: list[Batch] = []
+        with trio.fail_after(10):
+            while sum(map(len, batches)) < count:
+                batches.append(await consumer.batches.receive())
+        assert [int(each.value) for batch in batches for each in batch] == [*range(count)]
+        assert len(batches) <= count // 4
+        await trio.sleep(2 * BUSY_S)
+        began_s = trio.current_time()
+        assert await delivered(producer, topic, "CP-001", b"last")
+        await read_all(consumer, 1)
+        assert trio.current_time() - began_s < gather_s
