@@ -44,6 +44,8 @@ from evd.protection import auth_of, with_password
 GROUP_ID = "evd-central"
 # Each batch is a commit: a busy Central waits so long for the next one to grow.
 GATHER_S = 0.008
+# Its own messages wait so long for others to go with them.
+LINGER_S = 0.003
 # The time that a stop leaves for the last messages to reach the broker.
 FLUSH_S = 1.0
 # The time for the same before the lock is given back: the next Central waits for it.
@@ -69,7 +71,7 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
     metrics, feed_metrics = CentralMetrics(registry), FeedMetrics(registry)
     inbox = Inbox()
     async with (
-        open_producer(config.kafka_bootstrap, "evd-central") as producer,
+        open_producer(config.kafka_bootstrap, "evd-central", linger_s=LINGER_S) as producer,
         _open_standing(config, credentials, producer, lifecycle) as standing,
         trio.open_nursery() as nursery,
     ):

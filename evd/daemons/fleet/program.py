@@ -36,6 +36,9 @@ QUIET_S_MAX: Final = 30.0
 BYE_S_MAX: Final = 10.0
 TOLD_EACH_S: Final = 5.0
 WATCH_S: Final = 0.05
+# Its messages wait so long for others, so that one host can play thousands; every answer is timed
+# with it.
+LINGER_S: Final = 0.002
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +121,7 @@ async def _open_loop(
     name = f"evd-fleet-{run_id}"
     topics = dict.fromkeys((BEACONS, COMMANDS, UPDATES), "all")
     async with (
-        open_producer(place.bootstrap, name) as producer,
+        open_producer(place.bootstrap, name, linger_s=LINGER_S) as producer,
         open_consumer(place.bootstrap, name, topics, start="end") as consumer,
     ):
         messenger = Messenger(producer, lambda topic: logger.debug("Bad message on %s", topic))
