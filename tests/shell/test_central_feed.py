@@ -36,7 +36,7 @@ from evd.daemons.central.feed import QUIET_ROUND_S, ROUND_S, Feed
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import Gauged
 from evd.daemons.central.service import Service
-from tests.shell.alone import ALONE
+from tests.shell.alone import ALONE, StandingBy
 
 Clock = trio.testing.MockClock
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -234,6 +234,35 @@ async def test_a_removed_charging_point_is_named(scene: Scene, autojump_clock: C
     assert [each.get("removed") for each in reader.messages] == [None, ["CP-4"]]
     later, _ = scene.join()
     assert "CP-4" not in ids(later.messages[0])
+
+
+async def test_a_standby_tells_nobody_anything(
+    nursery: trio.Nursery, autojump_clock: Clock
+) -> None:
+    """Proves: while another Central serves the feed says nothing and holds nothing against the
+    network; a client of the time before is told all from the time on when this one serves."""
+    standing = StandingBy()
+    service, metrics = Service(Inbox(), lambda: True, unrendered, 8765, standing), Metrics()
+    scene = Scene(Core(), Feed(service, FeedMetrics(metrics)), service, metrics)
+    nursery.start_soon(scene.feed.run)
+    await trio.sleep(5)
+    reader, _ = scene.join()
+    await trio.sleep(5)
+    assert reader.messages == []
+    standing.why = ""
+    core = Core()
+    core.put("CP-1")
+    scene.begin(core)
+    await trio.sleep(1)
+    assert ids(reader.messages[0]) == ["CP-1"]
+    assert reader.messages[0]["network"]["alerts"] == []
+    told = len(reader.messages)
+    standing.why = "the database does not answer: another Central may serve"
+    scene.core.put("CP-1", location="elsewhere")
+    scene.touch("CP-1")
+    await trio.sleep(5)
+    assert len(reader.messages) <= told + 1
+    nursery.cancel_scope.cancel()
 
 
 async def test_clients_stay_while_the_database_fails_and_learn_what_changed(

@@ -116,10 +116,12 @@ class Feed:
     async def run(self) -> None:
         """Publish until cancelled."""
         while True:
+            if self._service.is_silent:
+                # Another Central serves, or could: nothing is told, and no trouble noted.
+                await trio.sleep(ROUND_S)
+                continue
             if not self.publisher.clients_count:
                 await self._rest()
-            if self._service.is_silent:
-                await trio.sleep(ROUND_S)
                 continue
             if self._began is not None:
                 await self._recall(self._began)
@@ -132,7 +134,7 @@ class Feed:
         """Wait for a first client."""
         self.publisher.rest()
         self._touched.forget()
-        while not self.publisher.wanted.is_set():
+        while not (self.publisher.wanted.is_set() or self._service.is_silent):
             self._look_at_network(now())
             with trio.move_on_after(LOOK_S):
                 await self.publisher.wanted.wait()

@@ -248,10 +248,15 @@ class Loop:
         self.connections.on_full()
 
     async def tick(self) -> None:
-        """Tell the core, a few times a second, that time goes by."""
+        """Tell the core, a few times a second, that time goes by.
+
+        While there is none nobody is told: a pile of old ticks would be the first that the next
+        core hears, and each says how Kafka was then.
+        """
         while True:
             await trio.sleep(TICK_S)
             self._notes.log_rest()
+            await self._service.wait_serving(True)
             await self._inbox.put(Ticked(self._service.broker_up()))
 
     @property

@@ -153,7 +153,7 @@ class Service:
         """The size of the work, and why no session can begin, if so."""
         illness, core = self.unhealthy(), self._core
         if core is None:
-            return f"can't serve: {illness}"
+            return f"{illness}" if self.stands_by else f"can't serve: {illness}"
         doing = (
             f"{core.cps_count} charging points, {core.active_sessions} sessions,"
             f" {core.active_requests} open requests"
