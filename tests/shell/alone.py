@@ -3,23 +3,20 @@
 from pathlib import Path
 from typing import Final
 
-import attrs
-
 from evd.adapters.store import open_store
 from evd.daemons.central.standing import Alone
 
 ALONE: Final = Alone(lambda: open_store("sqlite:///unused.db", Path("unused")))
 
 
-@attrs.define(init=False)
 class StandingBy(Alone):
-    """Stands by for as long as `why` says for whom."""
+    """Stands by for as long as `why` says for whom, and keeps monitors if `is_soon`."""
 
-    why: str = "standing by for a:8000"
-
-    def __init__(self) -> None:
+    def __init__(self, why: str = "standing by for a:8000", *, is_soon: bool = False) -> None:
         super().__init__(ALONE.open_store)
-        self.why = "standing by for a:8000"
+        self.why = why
+        self.is_soon = is_soon
+        self.dialled: list[str] = []
 
     @property
     def stands_by(self) -> bool:
@@ -30,3 +27,9 @@ class StandingBy(Alone):
 
     def why_silent(self) -> str:
         return self.why
+
+    def serves_soon(self) -> bool:
+        return self.is_soon
+
+    def on_dialled(self, cp_id: str) -> None:
+        self.dialled.append(cp_id)

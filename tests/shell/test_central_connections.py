@@ -21,9 +21,8 @@ from evd.daemons.central.connections import (
     Connections,
 )
 from evd.daemons.central.inbox import Inbox
-from evd.daemons.central.standing import Alone
 from tests.adapters.framed_echo import connect
-from tests.shell.alone import ALONE
+from tests.shell.alone import ALONE, StandingBy
 
 BURST = 500
 
@@ -52,28 +51,6 @@ async def answer_all(inbox: Inbox, connections: Connections) -> None:
                 connections.answer(Answer(event.connection, nack))
                 if event.last:
                     connections.hang_up(HangUp(event.connection))
-
-
-class OneOfSeveral(Alone):
-    """A Central that says nothing for the reason `why`, if that is not empty."""
-
-    def __init__(self, why: str = "", *, is_soon: bool = False) -> None:
-        super().__init__(ALONE.open_store)
-        self.why = why
-        self.is_soon = is_soon
-        self.dialled: list[str] = []
-
-    def why_silent(self) -> str:
-        """Return the reason."""
-        return self.why
-
-    def serves_soon(self) -> bool:
-        """Return whether monitors are kept."""
-        return self.is_soon
-
-    def on_dialled(self, cp_id: str) -> None:
-        """Keep the id."""
-        self.dialled.append(cp_id)
 
 
 @attrs.define
@@ -295,7 +272,7 @@ async def test_a_central_that_stands_by_sends_monitors_on(
     `standing_by` and who serves, closes it, and its loop learns nothing; from the time on when it
     serves itself a connection that had said nothing is heard like any other."""
     inbox, counted = Inbox(), list[Nack]()
-    is_serving, standing = False, OneOfSeveral("standing by for central1:8080")
+    is_serving, standing = False, StandingBy("standing by for central1:8080")
     connections = Connections(inbox, lambda: is_serving, never, counted.append, standing)
     async with port_of(connections) as port:
         early, late = connect(port), connect(port)
@@ -324,7 +301,7 @@ async def test_a_monitor_that_comes_a_moment_early_is_kept(
     """Proves: a Central that serves soon sends nobody on, hears nothing before it serves, then all
     that was said meanwhile, and nothing of one that left."""
     inbox, is_serving = Inbox(), False
-    standing = OneOfSeveral("standing by", is_soon=True)
+    standing = StandingBy(is_soon=True)
     connections = Connections(inbox, lambda: is_serving, never, lambda _: None, standing)
     async with port_of(connections) as port, trio.open_nursery() as nursery:
         early, silent, left = connect(port), connect(port), connect(port)
@@ -347,7 +324,7 @@ async def test_a_central_that_may_say_nothing_sends_newcomers_on(
 ) -> None:
     """Proves: while the database does not answer the one that serves, a monitor that comes is told
     so at once, and one that is served is kept for the answer that may still come."""
-    inbox, standing = Inbox(), OneOfSeveral()
+    inbox, standing = Inbox(), StandingBy("")
     connections = Connections(inbox, lambda: True, never, lambda _: None, standing)
     async with port_of(connections) as port:
         served = connect(port)
