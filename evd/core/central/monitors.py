@@ -77,19 +77,29 @@ class Monitors:
         point.heard(self.state.now, event.at_s)
         ack = Answer(connection, Ack(message.seq, self.state.meta.central_id))
         if isinstance(message, Heartbeat):
-            effects = self._on_verdict(point, message)
-            effects.append(ack)
-            return effects
+            if self._is_quiet(point, message, self.state.now):
+                return [ack]
+            return [*self._on_verdict(point, message), ack]
         why = message.reason or "its monitor said goodbye"
         return [ack, HangUp(connection), *self._lose(point, why)]
 
     def acknowledge(self, connection: int, message: Heartbeat, now: Now) -> bool:
         """Note a heartbeat that says nothing new; False where it is more than that."""
         point = self._points.get(connection)
-        # A REGISTER, a FAULT or a RECOVERED is news by itself.
-        if type(message) is not Heartbeat or point is None or point.cp_id != message.cp_id:
+        if point is None or point.cp_id != message.cp_id:
             return False
-        if point.is_news(message) or not self.sessions.goes_on(point, now.mono_s):
+        if not self._is_quiet(point, message, now):
+            return False
+        point.heard(now)
+        return True
+
+    def _is_quiet(self, point: Point, message: Heartbeat, now: Now) -> bool:
+        """Return whether a heartbeat says nothing new; then nothing follows from it, and the PONG
+        in it is noted."""
+        # A REGISTER, a FAULT or a RECOVERED is news by itself.
+        if type(message) is not Heartbeat or point.is_news(message):
+            return False
+        if not self.sessions.goes_on(point, now.mono_s):
             return False
         point.unchanged(message, now)
         return True

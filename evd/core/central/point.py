@@ -277,9 +277,8 @@ class Point:
         return not self._engine.is_as(message)
 
     def unchanged(self, message: Heartbeat, now: Now) -> None:
-        """Its monitor said what is no news: both are alive, and nothing follows from it."""
+        """Its monitor said what is no news: its engine is alive, and nothing follows from it."""
         before, was_lately = self.report, self.heard_lately(now.mono_s)
-        self.heard(now)
         self._engine.on_pong(message, now.mono_s)
         self._tell_heard(before, was_lately=was_lately)
 

@@ -20,6 +20,8 @@ WAITING_MAX = 256
 BATCHES_WAITING_MAX = 4
 # Events taken at once share one commit; the last delivery may bring a few more.
 EVENTS_MAX = 2_000
+# So many frames of monitors at once: the clock, which comes first, waits for no more of them.
+FRAMES_MAX = 500
 # Everybody waits for a piece of Kafka's backlog, so it has fewer events, down to PIECE_MIN, where
 # the one before took longer than this: telemetry is read quickly, while each request is a row.
 PIECE_S_MAX = 0.2
@@ -83,7 +85,7 @@ class Inbox:
         delivery = _taken(self._receive, EVENTS_MAX)
         if self._posted:
             delivery = delivery or Delivery([], {})
-            while self._posted and len(delivery.events) < EVENTS_MAX:
+            while self._posted and len(delivery.events) < FRAMES_MAX:
                 delivery.events.append(self._posted.popleft())
         return delivery
 

@@ -5,8 +5,8 @@ from typing import Any
 import attrs
 import pytest
 
-from evd.core.central.events import CpStopAsked, MonitorSaid
-from evd.core.wire.control import EngineStatus, Fault, Heartbeat, KoCause, Register
+from evd.core.central.events import Answer, CpStopAsked, MonitorSaid
+from evd.core.wire.control import Ack, EngineStatus, Fault, Heartbeat, KoCause, Register
 from evd.core.wire.messages import CpState
 from tests.unit.central.network import Network
 
@@ -168,3 +168,15 @@ def test_a_monitor_is_not_silent_while_its_register_waits() -> None:
     assert network.view().state == "ON"
     network.run(1.0, beat=False)
     assert network.view().state == "DISCONNECTED"
+
+
+def test_a_quiet_heartbeat_that_waited_is_answered_and_no_more() -> None:
+    """Proves: one that comes in as an event, since the shell stood still, makes no charging point
+    be looked at: ten thousand of them are soon over."""
+    network = Network()
+    network.register()
+    network.run(1.0)
+    network.core.take_changed()
+    (answer,) = network.tell(MonitorSaid(network.connections[CP_ID], beat(network)))
+    assert isinstance(answer, Answer) and isinstance(answer.message, Ack)
+    assert network.core.take_changed() == []
