@@ -17,7 +17,7 @@ import trio
 
 from evd.adapters import tls
 from evd.adapters.accepting import BurstListener, accept_bursts
-from evd.adapters.framed_socket import FramedSocket, SocketSet
+from evd.adapters.framed_socket import READY_MAX, FramedSocket, SocketSet
 from evd.adapters.tcp import (
     KEEPALIVE,
     SEND_TIMEOUT_S,
@@ -32,6 +32,8 @@ from evd.core.wire.framing import BadFrame
 
 # Frames of one connection that are handed over in one turn of it.
 FRAMES_A_TURN: Final = 16
+# Between two turns others may become ready for so long: a turn costs as much as two frames.
+HEAR_PAUSE_S: Final = 0.002
 # Between two looks for those that are silent, or do not read.
 LOOK_S: Final = 0.25
 # A peer that was hung up on has so long to read the last answer.
@@ -198,9 +200,11 @@ class FramedPort:
 
     async def _hear_ready(self) -> None:
         while True:
+            count = 0
             ready = await self._callers.ready()
             now_s = trio.current_time()
             for caller, can_send in ready:
+                count += 1
                 if can_send:
                     self._flush(caller)
                 elif caller.is_read:
@@ -208,6 +212,8 @@ class FramedPort:
                 else:
                     # Neither was waited for: its peer is gone.
                     self._close(caller)
+            if count < READY_MAX:
+                await trio.sleep(HEAR_PAUSE_S)
 
     def _read(self, caller: Caller, now_s: float) -> None:
         frames = caller.read()
