@@ -14,7 +14,7 @@ from trio.testing import MockClock
 from evd.adapters.store import StoreFailed, StoreRefused
 from evd.adapters.store.lock_session import Found
 from evd.core.standby.events import Standby
-from evd.core.standby.lease import LEASE_S, MARGIN_S, TRY_S
+from evd.core.standby.lease import LEASE_S, MARGIN_S, TICK_S, TRY_S
 from evd.daemons.central.standing import ANSWERED_S, LEAVE_S, UNANSWERED_S, Alone, Member
 from evd.flags import ConfigError
 from tests.shell.alone import ALONE
@@ -214,8 +214,10 @@ async def test_a_switch_by_hand(autojump_clock: MockClock) -> None:
         database.standbys = (OTHER,)
         await trio.sleep(1.5)
         assert member.standbys == (OTHER,)
+        await trio.sleep(TICK_S / 2)
         assert member.hand_over() == ""
         assert member.hand_over() == ""
+        await trio.sleep(ANSWERED_S - 0.01)
         member.on_rest()
         assert member.may_speak()
         await trio.sleep(ANSWERED_S + 0.3)

@@ -47,9 +47,12 @@ class EpochFile:
         self._fd: int | None = None
         self._central_id = ""
         self._warned = False
+        self._newest: Progress | None = None
+        self._was_read = False
 
     def read(self) -> Progress | None:
         """The newest line of the file; None where there is none, or none that can be read."""
+        self._was_read = True
         try:
             with open(open_regular(self.path), "rb") as file:
                 text = file.read(_LINE_BYTES_MAX).decode(errors="replace")
@@ -62,10 +65,18 @@ class EpochFile:
         if match is None:
             logger.warning("%s is damaged: a restored database would not be noticed", self.path)
             return None
-        return Progress(match["central_id"], int(match["epoch"]), int(match["commits"]))
+        self._newest = Progress(match["central_id"], int(match["epoch"]), int(match["commits"]))
+        return self._newest
+
+    def newest(self) -> Progress | None:
+        """The newest that was read or noted; the file itself is read once at the most."""
+        if self._newest is None and not self._was_read:
+            self.read()
+        return self._newest
 
     def note(self, seen: Progress) -> None:
         """Write it down; where that fails it is said once, for the commit itself has succeeded."""
+        self._newest = seen
         try:
             if seen.central_id != self._central_id or self._fd is None:
                 self._replace(seen)

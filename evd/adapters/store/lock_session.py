@@ -6,6 +6,7 @@ it: a hung process would otherwise keep the lock for ever, since its kernel goes
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -16,6 +17,7 @@ from evd.adapters.store.failures import CLOSED, StoreFailed
 from evd.adapters.store.postgresql import ADVISORY_LOCK, Postgresql
 from evd.adapters.store.schema import bring_to_head
 from evd.core.standby.events import Pulse, Standby, may_take
+from evd.logs import Repeats
 
 IDLE_S = 5
 # A slow statement is better waited for than repeated: what is said meanwhile is held by the lease.
@@ -47,6 +49,16 @@ _STATE = """
     SELECT meta.central_id, meta.epoch, meta.commits, lease.beats, lease.released, lease.holder
     FROM lease LEFT JOIN meta ON true
 """
+_OLDER = (
+    "%s is an older copy than was known here, and the Central that serves does not know that."
+    " `evd central handover` lets one serve that does: then charging points send what it lacks"
+)
+# No database comes to so many commits: whatever serves the same one is a copy.
+BEYOND = 10**18
+# Between two lines about the same.
+REPEAT_S = 60.0
+
+logger = logging.getLogger(__name__)
 
 
 @attrs.frozen(slots=True)
@@ -77,6 +89,7 @@ class LockSession:
         self._connection: DBAPIConnection | None = None
         self._closed = False
         self._seen: Progress | None = None
+        self._repeats = Repeats(REPEAT_S)
 
     @property
     def connection(self) -> DBAPIConnection:
@@ -149,12 +162,20 @@ class LockSession:
         not know an older copy for what it is.
 
         Only what has moved since the last look counts: a database that stands still may be a copy
-        that was put back.
+        that was put back.  One that moves may be too, where the Central that serves it knew no more
+        than the copy: then this is remembered, also when the copy has grown past what is known.
         """
         before, self._seen = self._seen, seen
         is_same = before is not None and before.central_id == seen.central_id
-        if before is not None and is_same and before.commits < seen.commits:
+        if before is None or not is_same or before.commits >= seen.commits:
+            return
+        known = self._epoch_file.newest()
+        if known is None or known.central_id != seen.central_id or known.commits <= seen.commits:
             self._epoch_file.note(seen)
+        else:
+            if known.commits < BEYOND:
+                self._epoch_file.note(attrs.evolve(known, commits=BEYOND))
+            self._repeats.log(logger, logging.ERROR, "older", _OLDER, self._database.name)
 
     def _take(self, cursor: DBAPICursor) -> Found:
         """Make the database ours; what is returned was read under the lock."""

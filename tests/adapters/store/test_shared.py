@@ -8,10 +8,10 @@ import pytest
 import trio
 
 from evd.adapters.store import StoreFailed, is_shared
-from evd.adapters.store.epoch_file import EpochFile
+from evd.adapters.store.epoch_file import EpochFile, Progress
 from evd.adapters.store.lock_session import IDLE_S, Found
 from evd.adapters.store.shared import SharedDatabase, open_shared
-from tests.adapters.store.databases import cut_connections, new_postgres_url, url_of
+from tests.adapters.store.databases import connect, cut_connections, new_postgres_url, url_of
 from tests.adapters.store.rows import a_charging_point
 
 pytestmark = pytest.mark.postgres
@@ -176,3 +176,81 @@ async def test_a_standby_keeps_up_with_the_one_that_serves(central: Open, tmp_pa
     of_a, of_b = EpochFile(tmp_path / "a").read(), EpochFile(tmp_path / "b").read()
     assert of_a is not None
     assert of_a == of_b
+
+
+async def put_back(a: SharedDatabase, postgres: Path, db_url: str) -> None:
+    """Serve with `a` for five commits; the database then lacks the newest two of them."""
+    await take(a)
+    async with a.store() as store:
+        for number in range(5):
+            await store.commit([a_charging_point(f"CP-{number}")])
+    name = db_url.partition("?")[0].rpartition("/")[2]
+    with connect(postgres, name) as operator:
+        operator.execute("UPDATE meta SET commits = commits - 2")
+
+
+async def test_a_copy_that_was_put_back_is_known_by_who_served_it(
+    central: Open, postgres: Path, db_url: str, tmp_path: Path
+) -> None:
+    """Proves: the Central that served a database becomes another one where an older copy is in its
+    place; those that stand by follow it, and it is no copy to them."""
+    async with central("a") as a:
+        await put_back(a, postgres, db_url)
+    before = EpochFile(tmp_path / "a").read()
+    async with central("a") as a, central("b") as b:
+        await take(a)
+        async with a.store() as store:
+            await attempt(b)
+            await store.commit([a_charging_point("CP-9")])
+            await attempt(b)
+    of_a, of_b = EpochFile(tmp_path / "a").read(), EpochFile(tmp_path / "b").read()
+    assert before is not None and of_a is not None
+    assert of_a == of_b
+    assert of_a.central_id != before.central_id
+
+
+async def test_a_copy_that_is_served_unknown_is_not_forgotten(
+    central: Open, postgres: Path, db_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: a Central that was away for long does not know an older copy for what it is; one that
+    knows more and stands by says so, keeps what it knows, and becomes another one when it serves,
+    also after a restart."""
+    async with central("a") as a:
+        await put_back(a, postgres, db_url)
+    known = EpochFile(tmp_path / "a").read()
+    assert known is not None
+    async with central("b") as b, central("a") as a:
+        await take(b)
+        async with b.store() as store:
+            assert (await store.load()).meta.central_id == known.central_id
+            # By then the copy has more commits than were known.
+            for number in range(5):
+                await attempt(a)
+                await store.commit([a_charging_point(f"CP-{number}")])
+    kept = EpochFile(tmp_path / "a").read()
+    assert kept is not None and kept.central_id == known.central_id
+    assert "is an older copy" in caplog.text
+    async with central("a") as a:
+        await take(a)
+        async with a.store() as store:
+            assert (await store.load()).meta.central_id != known.central_id
+
+
+async def test_a_file_of_another_database_follows(central: Open, tmp_path: Path) -> None:
+    """Proves: a host that had a database of its own before takes up the shared one as a standby,
+    and is no other Central when it serves."""
+    (tmp_path / "b").mkdir()
+    strange = EpochFile(tmp_path / "b")
+    strange.note(Progress("central-of-before", 9, 9_000))
+    strange.close()
+    async with central("b") as b:
+        async with central("a") as a:
+            await take(a)
+            async with a.store() as store:
+                central_id = (await store.load()).meta.central_id
+                await attempt(b)
+                await store.commit([a_charging_point("CP-1")])
+                await attempt(b)
+        await take(b)
+        async with b.store() as store:
+            assert (await store.load()).meta.central_id == central_id
