@@ -101,6 +101,14 @@ class Lifecycle:
         logging.shutdown()
         os._exit(EXIT_CRASH)
 
+    @staticmethod
+    def end_stopped(reason: str) -> NoReturn:
+        """End the process where only a wait without an end is left, and all that must outlive it is
+        on disk."""
+        logger.info("Stopped: %s", reason)
+        logging.shutdown()
+        os._exit(0)
+
     def status(self, text: str) -> None:
         """Show one line to those who look at the service."""
         self._notifier.status(text)

@@ -121,7 +121,8 @@ async def run(config: CentralConfig, lifecycle: Lifecycle) -> None:
         monitors.cancel()
         await producer.flush(FLUSH_S)
         await followers.ended.wait()
-        await standing.leave()
+        if not await standing.leave():
+            lifecycle.end_stopped("the database does not answer")
         nursery.cancel_scope.cancel()
 
 

@@ -93,8 +93,9 @@ class Standing(Protocol):
     def hand_over(self) -> str:
         """Let another Central serve, soon after; return why not, or nothing."""
 
-    async def leave(self) -> None:
-        """Let another Central serve at once, where this one ends."""
+    async def leave(self) -> bool:
+        """Let another Central serve at once, where this one ends; return whether the database has
+        heard of it, or need not."""
 
 
 class Alone:
@@ -154,8 +155,9 @@ class Alone:
         """Refuse: there is nobody else."""
         return "its database is an SQLite file, which no other Central can share"
 
-    async def leave(self) -> None:
+    async def leave(self) -> bool:
         """There is nobody to leave it to."""
+        return True
 
 
 class Member:
@@ -296,12 +298,17 @@ class Member:
             self._hand_over_s = trio.current_time() + ANSWERED_S
         return why
 
-    async def leave(self) -> None:
-        """Give the lock back, within LEAVE_S."""
+    async def leave(self) -> bool:
+        """Give the lock back, within LEAVE_S; return whether that is done."""
         self._tell(HandOverAsked())
         with trio.move_on_after(LEAVE_S):
-            while self._lease.phase in (Phase.SERVING, Phase.LEAVING):
+            while self._holds:
                 await self._news.wait()
+        return not self._holds
+
+    @property
+    def _holds(self) -> bool:
+        return self._lease.phase in (Phase.SERVING, Phase.LEAVING)
 
     @property
     def standbys(self) -> tuple[Standby, ...] | None:
