@@ -102,6 +102,18 @@ def read_central(path: Path) -> tuple[list[Row], dict[str, Row]]:
     return list(sessions), {row["request_id"]: row for row in requests}
 
 
+def read_server(url: str) -> tuple[list[Row], dict[str, Row]]:
+    """The same of a database of a PostgreSQL server."""
+    # Loaded late: most networks have a file.
+    import psycopg
+    from psycopg.rows import dict_row
+
+    with psycopg.connect(url.replace("+psycopg", ""), row_factory=dict_row) as connection:
+        sessions = connection.execute("SELECT * FROM charging_sessions").fetchall()
+        requests = connection.execute("SELECT * FROM requests").fetchall()
+    return list(sessions), {row["request_id"]: row for row in requests}
+
+
 def read_disk(state_dir: Path) -> Disk:
     """The sessions on an engine's disk.  A running engine has it locked: a copy is read."""
     for _ in range(COPY_ATTEMPTS_MAX):
@@ -147,9 +159,18 @@ def read_told(printed: str) -> dict[str, list[Told]]:
 def gather(
     database: Path, engines: Mapping[str, Path], drivers: Mapping[str, tuple[str, str]]
 ) -> Facts:
-    """The facts in Central's `database`, in the `engines`' state directories by charging point,
-    and in the stdout and the log of the `drivers`."""
-    sessions, requests = read_central(database)
+    """The facts in Central's `database`, a file, and with the others as `gather_from` has them."""
+    return gather_from(read_central(database), engines, drivers)
+
+
+def gather_from(
+    stored: tuple[Sequence[Row], Mapping[str, Row]],
+    engines: Mapping[str, Path],
+    drivers: Mapping[str, tuple[str, str]],
+) -> Facts:
+    """The facts in what Central has `stored`, in the `engines`' state directories by charging
+    point, and in the stdout and the log of the `drivers`."""
+    sessions, requests = stored
     return Facts(
         sessions,
         requests,
@@ -162,8 +183,8 @@ def gather(
 def facts_of(network: Network) -> Facts:
     """All that the parts of `network` wrote down."""
     drivers = [each for each in network.programs.values() if each.argv[0].endswith("evd-driver")]
-    return gather(
-        network.folder / "central" / "central.db",
+    return gather_from(
+        read_server(url) if (url := network.db_url) else read_central(network.database),
         {name: point.engine_state_dir for name, point in network.points.items()},
         {each.name: (each.printed(), each.logged()) for each in drivers},
     )

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import httpx
@@ -62,9 +62,11 @@ class Network(CentralHttp):
         self.points: dict[str, ChargingPoint] = {}
         self.url = f"{'https' if certificates else 'http'}://127.0.0.1:{self.http_port}"
         verify = certificates.trusting() if certificates else False
+        # That of a database server, where Central has no file of its own.
+        self.db_url = ""
         super().__init__(httpx.Client(base_url=self.url, timeout=ANSWER_S_MAX, verify=verify))
 
-    def __enter__(self) -> "Network":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -189,7 +191,12 @@ class Network(CentralHttp):
         after = {each.name: each.pid for each in others if each.alive}
         assert after == before, set(after.items()) ^ set(before.items())
 
+    @property
+    def database(self) -> Path:
+        """The file of Central's database."""
+        return self.folder / "central" / "central.db"
+
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        path = self.folder / "central" / "central.db"
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
+        file = f"file:{self.database}?mode=ro"
+        with closing(sqlite3.connect(file, uri=True, timeout=5)) as database:
             return database.execute(query, values).fetchall()

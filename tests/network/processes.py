@@ -199,12 +199,15 @@ class Program:
 
 
 class Relay(Program):
-    """A link to a loopback port that can be frozen: it then passes nothing and closes nothing."""
+    """A link to a port of this machine; frozen, it passes nothing and closes nothing."""
 
-    def __init__(self, name: str, folder: Path, target_port: int) -> None:
+    def __init__(
+        self, name: str, folder: Path, target_port: int, target_host: str = "127.0.0.1"
+    ) -> None:
         self.port = free_port()
         script = Path(__file__).with_name("relay.py")
-        super().__init__(name, ("python", str(script), str(self.port), str(target_port)), folder)
+        target = (target_host, str(target_port))
+        super().__init__(name, ("python", str(script), str(self.port), *target), folder)
 
     def start(self) -> "Program":
         """Start it, and return when it listens."""

@@ -1,6 +1,6 @@
 """A TCP relay between two programs: stopped by SIGSTOP, it cuts them off and closes nothing.
 
-Run as `python relay.py LISTEN_PORT TARGET_PORT`, both on 127.0.0.1.
+Run as `python relay.py LISTEN_PORT TARGET_HOST TARGET_PORT`; it listens on 127.0.0.1.
 """
 
 import contextlib
@@ -21,13 +21,13 @@ def pass_on(source: socket.socket, target: socket.socket) -> None:
             each.shutdown(socket.SHUT_RDWR)
 
 
-def main(listen_port: int, target_port: int) -> None:
+def main(listen_port: int, target: tuple[str, int]) -> None:
     """Relay each connection to the target, for ever."""
     with socket.create_server(("127.0.0.1", listen_port)) as listener:
         while True:
             inner, _ = listener.accept()
             try:
-                outer = socket.create_connection(("127.0.0.1", target_port), 5.0)
+                outer = socket.create_connection(target, 5.0)
             except OSError:
                 inner.close()
                 continue
@@ -37,4 +37,4 @@ def main(listen_port: int, target_port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), (sys.argv[2], int(sys.argv[3])))

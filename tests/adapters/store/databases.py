@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,6 +20,7 @@ from tests.network.certificates import Certificates
 
 START_TIMEOUT_S = 20.0
 _USER = "evd"
+_INITDB = ("--auth=trust", "--no-sync", "-E", "UTF8")
 _numbers = itertools.count()
 # Each server has the usual port, at an address of its own.
 _addresses: dict[Path, str] = {}
@@ -28,46 +31,76 @@ def _program(name: str) -> str | None:
     return str(versions[0]) if versions else shutil.which(name)
 
 
+class PostgresServer:
+    """A server on a socket in `directory`, and on a loopback `address` of ours."""
+
+    def __init__(self, directory: Path, certificates: Certificates | None) -> None:
+        """Make its files; with `certificates` its address speaks TLS alone, with one of them, and
+        wants passwords."""
+        self.directory = directory
+        # It refuses to run as root, and cannot enter pytest's own directories.
+        self._user = "postgres" if os.geteuid() == 0 else None
+        if self._user is not None:
+            shutil.chown(directory, self._user)
+        data = directory / "data"
+        quiet = subprocess.DEVNULL
+        make: list[Any] = [_program("initdb"), "-D", data, "-U", _USER, *_INITDB]
+        subprocess.run(make, user=self._user, cwd=directory, stdout=quiet, check=True)
+        pid = os.getpid()
+        self.address = f"127.{1 + len(_addresses)}.{pid >> 8 & 255}.{pid & 255}"
+        _addresses[directory] = self.address
+        # Nobody reads these files after a power cut: flushing them would only make its stop slow.
+        settings = ["fsync=off", f"listen_addresses={self.address}"]
+        settings.append(f"unix_socket_directories={directory}")
+        if certificates is not None:
+            settings += _secured(directory, data, certificates, self.address, self._user)
+        self._command: list[Any] = [_program("postgres"), "-D", data]
+        self._command += [part for setting in settings for part in ("-c", setting)]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen(
+            self._command, user=self._user, cwd=self.directory, stdout=quiet, stderr=quiet
+        )
+        _wait_until_ready(self.directory)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Stop it, and wait: SIGTERM once all its clients have left, SIGINT at once, SIGQUIT as in
+        a crash."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(START_TIMEOUT_S)
+
+
+def why_no_postgres() -> str:
+    """Why there can be no server on this machine; empty where there can."""
+    if _program("initdb") and _program("postgres"):
+        return ""
+    return "needs a PostgreSQL server: apt install postgresql"
+
+
+@contextmanager
+def open_postgres(certificates: Certificates | None = None) -> Iterator[PostgresServer]:
+    """A server that answers, see PostgresServer; nothing of it is left at the end of the block."""
+    directory = Path(tempfile.mkdtemp(prefix="evd-postgres-"))
+    server = PostgresServer(directory, certificates)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop(signal.SIGINT)
+        shutil.rmtree(directory)
+
+
 @contextmanager
 def postgres_server(certificates: Certificates | None = None) -> Iterator[Path]:
-    """A server on a socket in the directory that is yielded, and on a loopback address of ours.
-
-    With `certificates` that address speaks TLS alone, with one of them, and wants passwords.
-    """
-    initdb, postgres = _program("initdb"), _program("postgres")
-    if initdb is None or postgres is None:
-        pytest.skip("needs a PostgreSQL server: apt install postgresql")
-    # It refuses to run as root, and cannot enter pytest's own directories.
-    user = "postgres" if os.geteuid() == 0 else None
-    directory = Path(tempfile.mkdtemp(prefix="evd-postgres-"))
-    if user is not None:
-        shutil.chown(directory, user)
-    data = directory / "data"
-    quiet = subprocess.DEVNULL
-    subprocess.run(
-        [initdb, "-D", data, "-U", _USER, "--auth=trust", "--no-sync", "-E", "UTF8"],
-        user=user,
-        cwd=directory,
-        stdout=quiet,
-        check=True,
-    )
-    address = f"127.{1 + len(_addresses)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-    _addresses[directory] = address
-    # Nobody reads these files after a power cut: flushing them would only make its stop slow.
-    settings = ["fsync=off", f"listen_addresses={address}", f"unix_socket_directories={directory}"]
-    if certificates is not None:
-        settings += _secured(directory, data, certificates, address, user)
-    flags = [part for setting in settings for part in ("-c", setting)]
-    server = subprocess.Popen(
-        [postgres, "-D", data, *flags], user=user, cwd=directory, stdout=quiet, stderr=quiet
-    )
-    try:
-        _wait_until_ready(directory)
-        yield directory
-    finally:
-        server.terminate()
-        server.wait(START_TIMEOUT_S)
-        shutil.rmtree(directory)
+    """The directory of a server for a test, which is left out where there can be none."""
+    if why := why_no_postgres():
+        pytest.skip(why)
+    with open_postgres(certificates) as server:
+        yield server.directory
 
 
 def _secured(
