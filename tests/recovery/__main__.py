@@ -9,25 +9,32 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from evd.kafka_node.installation import NotInstalled, find_installation
-from tests.network.brokers import EMBEDDED, KAFKA
+from tests.adapters.store.databases import why_no_postgres
+from tests.network.brokers import KAFKA
 from tests.recovery import goals
-from tests.recovery.failures import FAILURES, KAFKA_FAILURES, Failure
+from tests.recovery.failures import FAILURES, KAFKA_FAILURES, Failure, Figures
 from tests.recovery.scene import POINTS, SESSION_S, scene_in
+from tests.recovery.takeover import TAKEOVERS, Takeover, two_centrals_in
 
 # Fewer are no figure to publish.
 TRIALS_MIN = 20
 
 Measured = dict[str, list[float]]
+SceneT = TypeVar("SceneT")
+FailureT = TypeVar("FailureT", Failure, Takeover)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 1 when a goal was missed."""
-    rows = {each.__name__: each for each in (*FAILURES, *KAFKA_FAILURES)}
+    rows = [each.__name__ for each in (*FAILURES, *TAKEOVERS, *KAFKA_FAILURES)]
     parser = argparse.ArgumentParser(prog="make recovery", description=__doc__)
     parser.add_argument("--trials", type=int, default=TRIALS_MIN, help="of each failure")
     parser.add_argument("--only", choices=rows, action="append", help="a failure; repeatable")
@@ -39,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--trials: must be at least 1")
     if options.write and (options.only or options.trials < TRIALS_MIN):
         parser.error(f"--write: needs every failure, and at least {TRIALS_MIN} trials")
-    chosen = [each for name, each in rows.items() if options.only is None or name in options.only]
+    chosen = rows if options.only is None else options.only
     figures: Measured = defaultdict(list)
     try:
         left_out = _measure(options.trials, chosen, figures)
@@ -49,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.write:
         goals.write_into(goals.DOCUMENT, _section(options.trials, figures, left_out))
         print(f"Written into docs/{goals.DOCUMENT.name}")
-    if left_out:
-        print(f"LEFT OUT: a node of Apache Kafka: {left_out}", file=sys.stderr)
+    for each in left_out:
+        print(f"LEFT OUT: {each}", file=sys.stderr)
     missed = goals.missed(figures)
     for goal in missed:
         worst_s = max(figures[goal.name])
@@ -58,25 +65,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if missed else 0
 
 
-def _measure(trials: int, chosen: Sequence[Failure], figures: Measured) -> str:
-    """Fill in `figures`; why Kafka's are not among them, if it is not."""
-    _try(trials, [each for each in chosen if each in FAILURES], EMBEDDED, figures)
-    on_kafka = [each for each in chosen if each in KAFKA_FAILURES]
-    try:
-        if on_kafka:
+def _measure(trials: int, chosen: Collection[str], figures: Measured) -> list[str]:
+    """Fill in `figures`; what is not among them, each with why."""
+
+    def named(failures: Sequence[FailureT]) -> list[FailureT]:
+        return [each for each in failures if each.__name__ in chosen]
+
+    left_out = []
+    _try(trials, named(FAILURES), scene_in, figures)
+    if takeovers := named(TAKEOVERS):
+        if why := why_no_postgres():
+            left_out.append(f"two Centrals on one database: {why}")
+        else:
+            _try(trials, takeovers, two_centrals_in, figures)
+    if on_kafka := named(KAFKA_FAILURES):
+        try:
             find_installation()
-    except NotInstalled as failure:
-        return str(failure)
-    _try(trials, on_kafka, KAFKA, figures)
-    return ""
+        except NotInstalled as failure:
+            left_out.append(f"a node of Apache Kafka: {failure}")
+        else:
+            _try(trials, on_kafka, partial(scene_in, broker=KAFKA), figures)
+    return left_out
 
 
-def _try(trials: int, failures: Sequence[Failure], broker: str, figures: Measured) -> None:
+def _try(
+    trials: int,
+    failures: Sequence[Callable[[SceneT, int], Figures]],
+    opened: Callable[[Path], AbstractContextManager[SceneT]],
+    figures: Measured,
+) -> None:
     if not failures:
         return
     with (
         tempfile.TemporaryDirectory(prefix="evd-recovery-") as name,
-        scene_in(Path(name), broker) as scene,
+        opened(Path(name)) as scene,
     ):
         for trial in range(trials):
             for failure in failures:
@@ -89,7 +111,7 @@ def _try(trials: int, failures: Sequence[Failure], broker: str, figures: Measure
                     figures[what].append(value)
 
 
-def _section(trials: int, figures: Measured, left_out: str) -> str:
+def _section(trials: int, figures: Measured, left_out: Sequence[str]) -> str:
     load = os.getloadavg()[2]
     text = (
         f"{datetime.now(UTC):%Y-%m-%d}: {trials} trials of each in one network of {POINTS} "
@@ -99,7 +121,7 @@ def _section(trials: int, figures: Measured, left_out: str) -> str:
         "others stayed the same.\n\n"
         f"{goals.table(figures)}"
     )
-    return f"{text}\n\nLeft out: one node of Apache Kafka. {left_out}" if left_out else text
+    return "\n\n".join((text, *(f"Left out: {each}" for each in left_out)))
 
 
 if __name__ == "__main__":

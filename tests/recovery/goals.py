@@ -37,6 +37,13 @@ GOALS = (
     Goal("driver normal again", "driver ready, until told what it missed", "5 s", 3.0),
     Goal("Central normal again", "Central ready, until 20 of 20 points are in service and their "
          "20 buffered sessions confirmed", "10 to 15 s", 3.0),
+    Goal("Central killed, taken over", "one of two Centrals killed, until the other one has all 20 "
+         "points ON", "-", 6.0),
+    Goal("Central hangs, taken over", "one of two Centrals hangs, until the same", "-", 12.0),
+    Goal("Central cut off, taken over", "one of two Centrals cut off from the database without a "
+         "reset, until the same", "-", 12.0),
+    Goal("Central switched by hand", "one of two Centrals switched by hand, until the same", "-",
+         3.0),
     Goal("broker normal again", "embedded broker ready, until all are in service, all buffered "
          "sessions confirmed, a waiting driver served", "15 to 30 s", 5.0),
     Goal("Kafka normal again", "one node of Apache Kafka ready, until the same", "15 to 30 s",

@@ -23,31 +23,12 @@ SESSION_S = 3.0
 PATIENCE_S = 30.0
 
 
-class Scene:
-    """A network that is up, its driver, and the waits for its states."""
+class Waits:
+    """The waits for the states of a network."""
 
     def __init__(self, network: Network) -> None:
-        """Start all of it, and wait until every charging point can take a driver."""
         self.network = network
         self._random = random.Random(1)
-        network.broker.start_until_ready()
-        network.central().start()
-        # Between Central and the monitor of RELAYED.
-        self.relay: Relay = network.relay(network.control_port)
-        for cp_id in CP_IDS:
-            point = network.charging_point(
-                cp_id,
-                engine_flags=(
-                    *("--session-seconds", str(SESSION_S)),
-                    *("--metrics-port", str(free_port())),
-                ),
-            )
-            if cp_id == RELAYED:
-                point.monitor.set_flag("--central-port", self.relay.port)
-            point.start()
-        self.driver: Program = network.driver(DRIVER, flags=("--http-port", str(free_port())))
-        self.driver.start()
-        network.wait_available(*CP_IDS, within_s=2 * PATIENCE_S)
 
     def any_moment(self) -> None:
         """Wait for up to a second: a failure comes at any point of a period."""
@@ -71,6 +52,32 @@ class Scene:
         for request_id in requests.values():
             self.network.wait_request(request_id, "IN_PROGRESS", within_s=PATIENCE_S)
         return requests
+
+
+class Scene(Waits):
+    """A network that is up, and its driver."""
+
+    def __init__(self, network: Network) -> None:
+        """Start all of it, and wait until every charging point can take a driver."""
+        super().__init__(network)
+        network.broker.start_until_ready()
+        network.central().start()
+        # Between Central and the monitor of RELAYED.
+        self.relay: Relay = network.relay(network.control_port)
+        for cp_id in CP_IDS:
+            point = network.charging_point(
+                cp_id,
+                engine_flags=(
+                    *("--session-seconds", str(SESSION_S)),
+                    *("--metrics-port", str(free_port())),
+                ),
+            )
+            if cp_id == RELAYED:
+                point.monitor.set_flag("--central-port", self.relay.port)
+            point.start()
+        self.driver: Program = network.driver(DRIVER, flags=("--http-port", str(free_port())))
+        self.driver.start()
+        network.wait_available(*CP_IDS, within_s=2 * PATIENCE_S)
 
     def driver_asks(self, cp_id: str) -> str:
         url = f"http://127.0.0.1:{self.driver.flag('--http-port')}/drivers/{DRIVER}/requests"
