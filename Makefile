@@ -11,6 +11,7 @@ CLOSED := umask g-w,o-w;
 SEEDS ?= 2000
 SECONDS ?= 600
 SEED ?= 1
+CENTRALS ?= 1
 # A container often sets it, and each process would then compile each changed source anew, and each
 # worker of pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
@@ -75,7 +76,7 @@ mutants: install
 	@$(BIN)/python -m tests.sim.mutants
 
 chaos: install
-	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+	@$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) --centrals $(CENTRALS) $(ARGS)
 
 recovery: install
 	@$(BIN)/python -m tests.recovery --write

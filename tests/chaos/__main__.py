@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
@@ -20,6 +19,8 @@ from typing import Final, NoReturn
 
 from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.core.wire.fields import format_time
+from tests.adapters.store.databases import why_no_postgres
+from tests.chaos.centrals import UNREADABLE
 from tests.chaos.network import ChaosNetwork, chaos_network
 from tests.chaos.plan import CP_IDS, Fault, plan
 from tests.chaos.story import story
@@ -53,17 +54,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="of faults (default 600)")
     parser.add_argument("--seed", type=int, default=1, help="of the plan (default 1)")
     parser.add_argument("--guarded", action="store_true", help="with TLS, and tokens required")
+    parser.add_argument("--centrals", type=int, default=1, help="on one PostgreSQL database")
     options = parser.parse_args(argv)
+    if options.centrals < 1:
+        parser.error("--centrals: must be at least 1")
+    if options.centrals > 1 and (why := why_no_postgres()):
+        parser.error(f"--centrals: more than one {why}")
     if not 0 < options.seconds < float("inf"):
         parser.error("--seconds: must be a number above 0")
     # So that a run that is told to end leaves no process behind.
     signal.signal(signal.SIGTERM, _interrupt)
     root = Path(tempfile.mkdtemp(prefix="evd-chaos-"))
-    faults = plan(options.seed, options.seconds)
+    faults = plan(options.seed, options.seconds, options.centrals)
     print(f"Seed {options.seed}: {len(faults)} faults in {options.seconds:g} s; files in {root}")
     broken = True
     try:
-        broken = _run(root, options.seed, faults, guarded=options.guarded)
+        broken = _run(
+            root, options.seed, faults, guarded=options.guarded, centrals=options.centrals
+        )
     finally:
         if broken:
             print(f"What the programs wrote is in {root}", file=sys.stderr)
@@ -76,10 +84,10 @@ def _interrupt(_: int, __: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _run(root: Path, seed: int, faults: Sequence[Fault], *, guarded: bool) -> bool:
+def _run(root: Path, seed: int, faults: Sequence[Fault], *, guarded: bool, centrals: int) -> bool:
     """Faults, peace, and the count; whether anything was broken."""
     bills = BillWatch()
-    with chaos_network(root, seed, guarded=guarded) as network:
+    with chaos_network(root, seed, guarded=guarded, centrals=centrals) as network:
         say = Diary(network.logs / "chaos.log")
         say(f"seed {seed}")
         storm = Storm(network, say)
@@ -105,7 +113,7 @@ def _run(root: Path, seed: int, faults: Sequence[Fault], *, guarded: bool) -> bo
 def _look(network: ChaosNetwork, bills: BillWatch) -> None:
     try:
         bills.look(network.sessions())
-    except sqlite3.OperationalError:
+    except UNREADABLE:
         # Killed or hung with its hand on the file: the next look sees as much.
         return
 

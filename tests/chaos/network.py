@@ -17,7 +17,6 @@ from typing import Final
 import attrs
 
 from evd.adapters.http.central_client import Central, CentralAway, CentralRefused
-from evd.adapters.http.client import Way
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli.cp import remove_charging_point
@@ -25,6 +24,7 @@ from evd.cli.driver import remove_driver
 from evd.cli.programs import DRIVER, ENGINE, MONITOR
 from evd.cli.start_lock import changing
 from evd.core.wire.messages import RequestStatus
+from tests.chaos.centrals import Centrals, centrals_in
 from tests.chaos.guard import Guard
 from tests.chaos.plan import BROKER, CENTRAL, CP_IDS, CUTTABLE, DRIVER_IDS, request_lines
 from tests.network import checker, supervised
@@ -47,13 +47,18 @@ class ChaosNetwork:
 
     files: supervised.Network
     units: Mapping[str, Sequence[Program]]
-    # By charging point: the link between its monitor and Central.
-    relays: Mapping[str, Relay]
+    centrals: Centrals
+    # By charging point: the links between its monitor and each Central.
+    relays: Mapping[str, Sequence[Relay]]
     guard: Guard | None = None
 
     @property
     def supervisord(self) -> Supervisord:
-        return self.files.supervisord
+        made = self.files.supervisord
+        made.given = self.centrals.given()
+        if self.guard is not None and self.centrals.several:
+            made.given = self.guard.given(made.given)
+        return made
 
     @property
     def logs(self) -> Path:
@@ -61,8 +66,7 @@ class ChaosNetwork:
 
     @property
     def central(self) -> Central:
-        # Its own user needs no token there, whatever --auth is.
-        return Central(Way(f"http://127.0.0.1:{self.files.ports[8000]}", _socket(self.files)))
+        return Central(self.centrals.ways)
 
     def lame(self) -> dict[str, str]:
         """The programs that do not run, and the charging points that are not shown as free or
@@ -155,12 +159,12 @@ class ChaosNetwork:
             self._requests_file(driver_id).write_text("\n".join(lines) + "\n")
 
     def sessions(self) -> list[checker.Row]:
-        return checker.read_central(self._database)[0]
+        return self.centrals.stored()[0]
 
     def facts(self) -> checker.Facts:
         logs = {each: self.logs / f"evd-driver-{each}" for each in DRIVER_IDS}
-        return checker.gather(
-            self._database,
+        return checker.gather_from(
+            self.centrals.stored(),
             {each.name: each for each in sorted((self.supervisord.var / "engine").iterdir())},
             {each: (_text(log, ".out"), _text(log, ".log")) for each, log in logs.items()},
         )
@@ -177,11 +181,11 @@ class ChaosNetwork:
 
     def crashes(self) -> list[str]:
         log = _text(self.supervisord.log.with_suffix(""), ".log")
-        return [line for line in log.splitlines() if _CRASHED.search(line)]
-
-    @property
-    def _database(self) -> Path:
-        return self.supervisord.var / "central" / "central.db"
+        names = [each.name.rpartition(":")[2] for each in self.centrals.members]
+        return self.centrals.crashes(
+            [line for line in log.splitlines() if _CRASHED.search(line)],
+            {name: _text(self.logs / f"{CENTRAL}-{name}", ".log") for name in names},
+        )
 
 
 def _text(stem: Path, suffix: str) -> str:
@@ -211,18 +215,21 @@ def _soon_killed(pid: int) -> Iterator[None]:
         killer.join()
 
 
-def _units(root: Path, relays: Mapping[str, Relay]) -> dict[str, list[Program]]:
+def _units(
+    root: Path, centrals: Centrals, relays: Mapping[str, Sequence[Relay]]
+) -> dict[str, list[Program]]:
     units = {
         "broker": [Program(BROKER, None, _LOGGED)],
-        "central": [Program(CENTRAL, None, _LOGGED)],
+        "central": [each.program(_LOGGED) for each in centrals.members],
     }
+    ports = [each.control_port for each in centrals.members]
     for cp_id in CP_IDS:
         own = ("--cp-id", cp_id, *_LOGGED)
         health_port, metrics_port = str(free_port()), str(free_port())
         engine = ("--health-port", health_port, "--metrics-port", metrics_port)
         monitor: tuple[str, ...] = ("--cp-e-port", health_port)
-        if cp_id in relays:
-            monitor += ("--central-port", str(relays[cp_id].port))
+        own_ports = [each.port for each in relays[cp_id]] if cp_id in relays else ports
+        monitor += ("--central-host", ",".join(f"127.0.0.1:{port}" for port in own_ports))
         units[f"cp-{cp_id}"] = [
             Program(ENGINE, cp_id, (*own, *engine, "--session-seconds", f"{SESSION_S:g}")),
             Program(MONITOR, cp_id, (*own, *monitor)),
@@ -232,6 +239,7 @@ def _units(root: Path, relays: Mapping[str, Relay]) -> dict[str, list[Program]]:
             *("--driver-id", driver_id, *_LOGGED),
             *("--requests-file", str(root / f"{driver_id}.txt")),
             *("--request-interval", f"{REQUEST_INTERVAL_S:g}"),
+            *("--central-url", ",".join(each.way.url for each in centrals.members)),
         )
         units[f"driver-{driver_id}"] = [Program(DRIVER, driver_id, flags)]
     return units
@@ -252,12 +260,10 @@ def _failure(call: Callable[[], None]) -> str:
     return ""
 
 
-def _socket(files: supervised.Network) -> Path:
-    return files.supervisord.var / "central" / "admin.sock"
-
-
 @contextlib.contextmanager
-def chaos_network(root: Path, seed: int, *, guarded: bool = False) -> Iterator[ChaosNetwork]:
+def chaos_network(
+    root: Path, seed: int, *, guarded: bool = False, centrals: int = 1
+) -> Iterator[ChaosNetwork]:
     """A network that is up; nothing of it is left at the end of the block but its files.
 
     `guarded`: it speaks TLS, and takes only those who show a token.
@@ -265,16 +271,23 @@ def chaos_network(root: Path, seed: int, *, guarded: bool = False) -> Iterator[C
     with contextlib.ExitStack() as stack:
         files = stack.enter_context(supervised.network_in(root / "net"))
         files.keep()
-        relays = {cp_id: Relay(f"relay-{cp_id}", root, files.ports[9999]) for cp_id in CUTTABLE}
-        guard = Guard(root / "guard", files.ports[8000], _socket(files)) if guarded else None
-        units = _units(files.root, relays)
+        several = stack.enter_context(centrals_in(root, files, centrals))
+        relays = {
+            cp_id: [
+                Relay(f"relay-{cp_id}-{number}", root, each.control_port)
+                for number, each in enumerate(several.members)
+            ]
+            for cp_id in CUTTABLE
+        }
+        guard = Guard(root / "guard", several.ways) if guarded else None
+        units = _units(files.root, several, relays)
         if guard is not None:
             units = {unit: _guarded(guard, programs) for unit, programs in units.items()}
         for unit, programs in units.items():
             files.supervisord.add(unit, programs)
-        for relay in relays.values():
+        for relay in (each for of_one in relays.values() for each in of_one):
             stack.callback(relay.start().end)
-        network = ChaosNetwork(files, units, relays, guard)
+        network = ChaosNetwork(files, units, several, relays, guard)
         network.write_requests(seed)
         # It ends with this process, however that ends.
         files.supervisord.launch()

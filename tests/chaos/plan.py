@@ -15,6 +15,7 @@ CP_IDS: Final = tuple(f"CP-{number:03}" for number in range(1, 11))
 DRIVER_IDS: Final = tuple(f"driver-{number}" for number in range(1, 6))
 BROKER: Final = "evd-broker"
 CENTRAL: Final = "evd-central"
+DATABASE: Final = "the database"
 # The monitors of these reach Central by a relay, which can be stopped.
 CUTTABLE: Final = CP_IDS[::2]
 
@@ -38,6 +39,10 @@ class Kind(StrEnum):
     STOPPED = "stopped by the operator"
     ENDED = "session ended by the operator"
     LEFT = "removed and added again"
+    # Those of several Centrals.
+    DB_CUT = "cut off from the database"
+    SWITCHED = "handed over by the operator"
+    DB_RESTARTED = "restarted"
 
 
 @attrs.frozen
@@ -58,7 +63,10 @@ class Fault:
         return f"fault {self.number}: {', '.join(self.targets)} {self.kind}{lasts}"
 
 
-_MOMENTARY: Final = (Kind.KILLED, Kind.TOGETHER, Kind.ENDED)
+_MOMENTARY: Final = (
+    *(Kind.KILLED, Kind.TOGETHER, Kind.ENDED),
+    *(Kind.SWITCHED, Kind.DB_RESTARTED),
+)
 
 # How often each is drawn.  Central and the broker are one of each, and everybody's.
 _WEIGHTS: Final = {
@@ -85,15 +93,35 @@ _WEIGHTS: Final = {
     (Kind.LEFT, "evd-driver"): 1,
 }
 
+# The same for several Centrals: half of all faults are theirs.
+_SEVERAL: Final = _WEIGHTS | {
+    (Kind.KILLED, CENTRAL): 8,
+    (Kind.HELD, CENTRAL): 5,
+    (Kind.HUNG, CENTRAL): 8,
+    (Kind.DB_CUT, CENTRAL): 8,
+    (Kind.SWITCHED, CENTRAL): 6,
+    (Kind.DB_RESTARTED, ""): 3,
+}
 
-def plan(seed: int, seconds: float) -> list[Fault]:
+
+def central_names(centrals: int) -> tuple[str, ...]:
+    """The names of so many Centrals at their supervisor."""
+    if centrals == 1:
+        return (CENTRAL,)
+    return tuple(f"{CENTRAL}:central-{number}" for number in range(1, centrals + 1))
+
+
+def plan(seed: int, seconds: float, centrals: int = 1) -> list[Fault]:
     """The faults of a run of `seconds`, one every PAUSE_S_MIN to PAUSE_S_MAX."""
     draw = random.Random(seed)
+    weights = _WEIGHTS if centrals == 1 else _SEVERAL
     faults: list[Fault] = []
     at_s = draw.uniform(PAUSE_S_MIN, PAUSE_S_MAX)
     while at_s < seconds:
-        ((kind, program),) = draw.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
-        targets = _targets(draw, kind, program)
+        ((kind, program),) = draw.choices(list(weights), list(weights.values()))
+        # Nothing is drawn for a single one: its plans stay as they were.
+        central = CENTRAL if centrals == 1 else draw.choice(central_names(centrals))
+        targets = _targets(draw, kind, program, central)
         lasts_s = round(draw.uniform(LASTS_S_MIN, LASTS_S_MAX), 1)
         if kind is not Kind.LEFT or at_s < seconds - LEAVE_BEFORE_END_S:
             faults.append(Fault(len(faults) + 1, round(at_s, 2), kind, targets, lasts_s))
@@ -101,19 +129,21 @@ def plan(seed: int, seconds: float) -> list[Fault]:
     return faults
 
 
-def _targets(draw: random.Random, kind: Kind, program: str) -> tuple[str, ...]:
+def _targets(draw: random.Random, kind: Kind, program: str, central: str) -> tuple[str, ...]:
     cp_id, driver_id = draw.choice(CP_IDS), draw.choice(DRIVER_IDS)
     match kind:
         case Kind.TOGETHER:
-            return (f"evd-monitor:{cp_id}", f"evd-driver:{driver_id}", CENTRAL)
+            return (f"evd-monitor:{cp_id}", f"evd-driver:{driver_id}", central)
         case Kind.CUT:
             return (draw.choice(CUTTABLE),)
         case Kind.STOPPED | Kind.ENDED:
             return (cp_id,)
         case Kind.LEFT:
             return (driver_id if program == "evd-driver" else cp_id,)
+        case Kind.DB_RESTARTED:
+            return (DATABASE,)
     if program in (BROKER, CENTRAL):
-        return (program,)
+        return (central if program == CENTRAL else program,)
     return (f"{program}:{driver_id if program == 'evd-driver' else cp_id}",)
 
 

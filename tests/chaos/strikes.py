@@ -12,6 +12,7 @@ from evd.adapters.supervisor.protocol import SupervisorFailed
 from evd.cli.errors import ToolFailed
 from tests.chaos.network import ChaosNetwork, signalled
 from tests.chaos.plan import CP_IDS, Fault, Kind
+from tests.network.processes import Relay
 
 THREADS_MAX = 64
 # To remove a charging point takes the tool at most so long, and it waits its turn.
@@ -45,6 +46,9 @@ class Storm:
             Kind.STOPPED: self._stop,
             Kind.ENDED: self._end,
             Kind.LEFT: self._leave,
+            Kind.DB_CUT: self._cut_database,
+            Kind.SWITCHED: self._switch,
+            Kind.DB_RESTARTED: self._restart_database,
         }
 
     def rage(self, faults: Sequence[Fault], look: Callable[[], None]) -> None:
@@ -106,10 +110,30 @@ class Storm:
         signalled(pid, signal.SIGCONT)
 
     def _cut(self, fault: Fault) -> None:
-        relay = self.network.relays[fault.targets[0]]
-        relay.freeze()
+        self._freeze(fault, self.network.relays[fault.targets[0]])
+
+    def _cut_database(self, fault: Fault) -> None:
+        self._freeze(fault, [self.network.centrals.relay_to_database(fault.targets[0])])
+
+    def _freeze(self, fault: Fault, relays: Sequence[Relay]) -> None:
+        for relay in relays:
+            relay.freeze()
         self._happened(fault, fault.lasts_s)
-        relay.thaw()
+        for relay in relays:
+            relay.thaw()
+
+    def _switch(self, fault: Fault) -> None:
+        self.network.central.hand_over()
+        self._happened(fault)
+
+    def _restart_database(self, fault: Fault) -> None:
+        server = self.network.centrals.server
+        if server is None:
+            raise NotThere("each has a file of its own")
+        # As in a crash, or at once as an upgrade does it.
+        server.stop(signal.SIGQUIT if fault.number % 2 else signal.SIGINT)
+        server.start()
+        self._happened(fault)
 
     def _stop(self, fault: Fault) -> None:
         (cp_id,) = fault.targets
