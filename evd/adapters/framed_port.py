@@ -32,7 +32,9 @@ from evd.core.wire.framing import BadFrame
 
 # Frames of one connection that are handed over in one turn of it.
 FRAMES_A_TURN: Final = 16
-# Between two turns others may become ready for so long: a turn costs as much as two frames.
+# Among so many connections others become ready within HEAR_PAUSE_S after a turn, and a turn costs
+# as much as two frames; a few are heard at once.
+CROWD_MIN: Final = 500
 HEAR_PAUSE_S: Final = 0.002
 # Between two looks for those that are silent, or do not read.
 LOOK_S: Final = 0.25
@@ -212,7 +214,7 @@ class FramedPort:
                 else:
                     # Neither was waited for: its peer is gone.
                     self._close(caller)
-            if count < READY_MAX:
+            if count < READY_MAX and len(self._callers) >= CROWD_MIN:
                 await trio.sleep(HEAR_PAUSE_S)
 
     def _read(self, caller: Caller, now_s: float) -> None:

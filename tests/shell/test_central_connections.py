@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from evd.adapters.framed_port import HEAR_PAUSE_S, FramedPort
+from evd.adapters.framed_port import FramedPort
 from evd.adapters.tcp import CONNECTION_OVER, FramedStream, Places
 from evd.core.central.events import Answer, FrameRefused, HangUp, MonitorLeft, MonitorSaid
 from evd.core.wire import codec
@@ -107,12 +107,6 @@ async def connected(
 def beat(seq: int) -> bytes:
     """A good frame."""
     return encode(codec.encode_control(Heartbeat("CP-001", seq, EngineStatus.OK, None)))
-
-
-async def all_are_heard() -> None:
-    """Wait until the port has heard what was sent: between two turns it rests."""
-    await trio.sleep(10 * HEAR_PAUSE_S)
-    await trio.testing.wait_all_tasks_blocked()
 
 
 WRONG_FIELD = encode(b'{"type":"HEARTBEAT","cp_id":"CP-001","seq":-1}')
@@ -242,7 +236,7 @@ async def test_the_frames_that_wait_for_the_loop_are_bounded(
         streams = [site.connect() for _ in range(count)]
         for stream in streams:
             await stream.send_all(beat(1) * (ANSWERS_WAITING_MAX + 1))
-        await all_are_heard()
+        await trio.testing.wait_all_tasks_blocked()
         waiting = len(site.inbox._posted)
         assert ALL_ANSWERS_WAITING_MAX <= waiting <= ALL_ANSWERS_WAITING_MAX + count
         open_loop.set()
@@ -259,7 +253,7 @@ async def test_the_end_of_a_connection_is_told_once(
         left, hung_up = site.connect(), site.connect()
         await left.send_all(beat(1))
         await left.aclose()
-        await all_are_heard()
+        await trio.testing.wait_all_tasks_blocked()
         events = (await site.inbox.take()).events
         assert [type(event) for event in events] == [MonitorSaid, MonitorLeft]
         assert [site.connections.is_open(number) for number in (1, 2)] == [False, True]
