@@ -5,7 +5,7 @@ import attrs
 from evd.core.engine.events import Run
 from evd.core.wire.messages import Outcome, SessionRecord
 from evd.core.wire.units import energy_mwh
-from tests.sim.parts_engine import SESSION_S, EnginePart
+from tests.sim.parts_engine import EnginePart
 
 
 @attrs.define(eq=False)
@@ -48,8 +48,9 @@ class Charge:
         return 0.0 if self.is_recorded else self.awake_s - self.metered_s
 
 
-def is_cut_short(record: SessionRecord) -> bool:
-    """Return whether a session ended before its time and nobody wanted that: no reason is given."""
+def is_cut_short(record: SessionRecord, session_s: float) -> bool:
+    """Return whether a session of `session_s` ended before that and nobody wanted it: no reason is
+    given."""
     if record.outcome is not Outcome.COMPLETED or record.reason or record.started_at is None:
         return False
-    return (record.ended_at - record.started_at).total_seconds() < SESSION_S - 0.1
+    return (record.ended_at - record.started_at).total_seconds() < session_s - 0.1

@@ -49,6 +49,8 @@ from tests.sim.world import World
 
 # An echo is good for 5 s, and the START that it led to for 5 s more.
 STALE_S = 10.0
+# An engine that a word of Central reached late takes a START for as much younger.
+LATE_START_S = STALE_S + 6.0
 # Rounding: float seconds against whole mWh.
 ENERGY_SLACK_MWH = 200
 # An order of the operator is good for 5 s.
@@ -75,6 +77,8 @@ class Checker:
         # The asker of each request.
         self.askers: dict[str, Requester] = {}
         self.told_finals: dict[str, tuple[float, DriverUpdate]] = {}
+        # Each driver's request: the time at which it was last said.
+        self._said_s: dict[str, float] = {}
         # Requests that nobody waits for any more.
         self.forgotten: set[str] = set()
         self.restored_s: list[float] = []
@@ -114,6 +118,10 @@ class Checker:
         if not is_wanted and world.t_s - wanted_s > ORDER_S:
             what = f"{engine.cp_id} obeys an old order of the operator: {order}"
             world.violate(5, what, engine.cp_id)
+
+    def on_said(self, request_id: str) -> None:
+        """Note that a driver says a request, for the first time or again."""
+        self._said_s[request_id] = self.world.t_s
 
     def on_contact(self, cp_id: str) -> None:
         """Note that Central hears of a charging point."""
@@ -164,6 +172,7 @@ class Checker:
         for other in self._charging():
             self._check_one_at_a_time(engine, run, other)
         self._check_once_only(run)
+        self._check_wanted_lately(run)
         late = self._is_late(run)
         charge = Charge(run, engine, world.t_s, late, metered_s=world.t_s)
         charge.is_excused = engine.disk.health is not Health.WELL
@@ -200,6 +209,12 @@ class Checker:
             return
         ids = run.request_id, run.session_id
         self.world.violate(5, "a request is carried out a second time", *ids)
+
+    def _check_wanted_lately(self, run: Run) -> None:
+        ago_s = self.world.t_s - self._said_s.get(run.request_id, self.world.t_s)
+        if ago_s > LATE_START_S:
+            what = f"a car starts {ago_s:.1f} s after its driver last asked for it"
+            self.world.violate(5, what, run.request_id, run.session_id)
 
     def _is_late(self, run: Run) -> bool:
         """Return whether its driver had been told a failure; too long ago is a violation."""
@@ -239,7 +254,7 @@ class Checker:
                 self.world.violate(1, "confirmed to its engine, and not stored", session_id)
 
     def _on_metered(self, engine: EnginePart, effect: SaveMeter | SaveRecord) -> None:
-        if isinstance(effect, SaveRecord) and is_cut_short(effect.record):
+        if isinstance(effect, SaveRecord) and is_cut_short(effect.record, engine.session_s):
             if engine.boot_id in self.lied_of and self._was_quiet(effect.record.session_id):
                 self.world.allow("a report in its engine's name said that it was over")
             else:

@@ -45,15 +45,19 @@ MIXES: dict[str, Mix] = {
         ),
         _mix(
             "sev",
-            CENTRALS + " crash net broker dup hang clock part wipe dwipe restore",
+            CENTRALS + " crash net broker dup hang clock part wipe dwipe restore delay",
             members=3,
         ),
-        _mix("fail", CENTRALS, members=3),
-        _mix("lone", CENTRALS, members=2, every_s=8.0, long_share=0.3),
-        _mix("cut", "cdb chang chost dbdown crash dup", members=3, long_share=0.3),
-        _mix("pause", "cdb cpause dbdown chost crash dup", members=3, long_share=0.3),
-        _mix("tcp", "ctcp", members=3, every_s=10.0, long_share=0.3),
-        _mix("back", CENTRALS + " crash part net dup wipe dwipe restore", members=3),
+        _mix("fail", CENTRALS + " delay", members=3),
+        _mix("lone", CENTRALS + " delay", members=2, every_s=8.0, long_share=0.3),
+        _mix("cut", "cdb chang chost dbdown crash dup delay", members=3, long_share=0.3),
+        _mix("pause", "cdb cpause dbdown chost crash dup delay", members=3, long_share=0.3),
+        _mix("tcp", "ctcp delay", members=3, every_s=10.0, long_share=0.3),
+        _mix("back", CENTRALS + " crash part net dup wipe dwipe restore delay", members=3),
+        # A switch just when a session has begun, which is long enough to be missed.
+        _mix("early", "early", members=2, every_s=4.0, long_share=0.9),
+        # The lock alone is fought for: each of these faults shows only close to another.
+        _mix("lock", "cdb cdeaf cswitch dbdown dbsplit", members=3),
     )
 }
 # The order in which a sweep takes the mixes: eight of twenty-six runs have every kind of

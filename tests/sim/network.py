@@ -111,6 +111,7 @@ class Network:
         for asker in self.askers:
             asker.on_told = checker.on_told
             asker.on_asked = self._asked_by(asker)
+            asker.on_said = checker.on_said
             asker.wish = self._wish_of(asker)
         self.caller.on_forgotten = checker.forgotten.add
 

@@ -22,7 +22,15 @@ from evd.core.driver.events import (
 from evd.core.driver.requests_file import RequestLine
 from evd.core.effects import Level, Note, Send
 from evd.core.machine import Saved, SaveFailed
-from evd.core.wire.messages import BEACONS, UPDATES, DriverUpdate, Message, RequestStatus
+from evd.core.wire.messages import (
+    BEACONS,
+    UPDATES,
+    Action,
+    DriverRequest,
+    DriverUpdate,
+    Message,
+    RequestStatus,
+)
 from evd.core.wire.partition import Mark, Place
 from evd.daemons.driver.steps import (
     MarkRead,
@@ -64,6 +72,8 @@ class Requester(Process):
         # None: nothing is wanted now; else the charging point, or "any".
         self.wish: Callable[[], str | None] = lambda: None
         self.on_asked: Callable[[str, str | None], None] = lambda _, __: None
+        # Called with each request each time that it is said again.
+        self.on_said: Callable[[str], None] = lambda _: None
         self.asked_count = 0
         self.last_end_s = 0.0
 
@@ -214,6 +224,8 @@ class DriverPart(Requester):
                 self.risk()
                 self.told(update)
             case Send(topic, key, message):
+                if isinstance(message, DriverRequest) and message.action is Action.START:
+                    self.on_said(message.request_id)
                 self._messenger.send(topic, key, message)
             case Note():
                 if step.level is not Level.DEBUG:

@@ -69,6 +69,7 @@ class EnginePart(Process):
         self.disk = BufferDisk(world.rng)
         self.core: Engine | None = None
         self.boot_id = ""
+        self.session_s = SESSION_S
         # Called when a car is switched on, and off.
         self.car_on: Callable[[Run], None] = lambda _: None
         self.car_off: Callable[[], None] = lambda: None
@@ -82,11 +83,12 @@ class EnginePart(Process):
         """A process begins with what is on its disk."""
         world = self.world
         long = world.chance(world.mix.long_share)
+        self.session_s = LONG_SESSION_S if long else SESSION_S
         settings = EngineSettings(
             cp_id=self.cp_id,
             kw_rate=self.kw_rate,
             euro_rate=self.euro_rate,
-            session_seconds=LONG_SESSION_S if long else SESSION_S,
+            session_seconds=self.session_s,
             session_buffer_size=self.buffer_size,
             retry_interval_s=RETRY_INTERVAL_S,
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from evd.core.central.core import Central
 from evd.core.central.events import Accepted, Asked, Refused
-from evd.core.central.rows import Image, Request
+from evd.core.central.rows import Image, Meta, Request
 from evd.core.effects import Level, Note
 from evd.core.standby.events import (
     Answered,
@@ -61,8 +61,9 @@ class MemberPart(CentralPart):
     ) -> None:
         super().__init__(world, broker, name, host, server.store)
         self.server = server
-        # Called when it begins to serve.
+        # Called when it begins to serve, and with what it has then loaded.
         self.on_serving: Callable[[], None] = lambda: None
+        self.on_loaded: Callable[[Meta], None] = lambda _: None
         # The Central that a person or a tool finds.
         self.find_active: Callable[[], CentralPart] = lambda: self
 
@@ -204,6 +205,7 @@ class MemberPart(CentralPart):
 
     def _loaded(self, asked_s: float, image: Image) -> None:
         self._tell(Answered(asked_s))
+        self.on_loaded(image.meta)
         core = Central(self.settings, self._early or image, self.now())
         self._run(start_steps(core, self.now(), self.may_speak), lambda _: self._started(core))
 

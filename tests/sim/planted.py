@@ -85,7 +85,7 @@ SEVERAL = (
     ),
     Mutant(
         "acks",
-        "cut",
+        "lock",
         "heartbeats are acknowledged without a look at the lease",
         CENTRAL_STEPS,
         "    is_quiet = may_speak() and core.acknowledge(connection, message, now)\n",
@@ -109,7 +109,7 @@ SEVERAL = (
     ),
     Mutant(
         "haste",
-        "cut",
+        "lock",
         "a Central serves as soon as it has the lock",
         LEASE,
         "now_s if event.is_released else max(now_s, unmoved_s)",
@@ -133,7 +133,7 @@ SEVERAL = (
     ),
     Mutant(
         "leave",
-        "sev",
+        "lock",
         "a Central that hands over speaks until its release is answered",
         LEASE,
         "        self.phase = Phase.LEAVING\n",
@@ -149,7 +149,7 @@ SEVERAL = (
     ),
     Mutant(
         "older",
-        "sev",
+        "early",
         "a report from before a session was confirmed says that it is over",
         SESSIONS,
         "or report.seq > (session.confirmed_seq or 0)",

@@ -41,9 +41,9 @@ class Served:
     def _look(self) -> None:
         world, network = self.world, self.network
         world.at(LOOK_S, self._look)
+        cut_off = self._cut_off()
         for process in network.processes:
-            is_cut = any(process.host in way for way in world.cut)
-            if not process.alive or process.hung or is_cut:
+            if not process.alive or process.hung or process.host in cut_off:
                 self._upset_s[process] = world.t_s
         server = network.server
         if not (network.broker.up and server.up and world.t_s >= server.slow_until_s):
@@ -58,6 +58,21 @@ class Served:
                 what = f"a Central could serve for {SERVED_S:.0f} s, and none serves {engine.cp_id}"
                 world.violate(6, what, engine.cp_id)
                 self._on_s[engine.cp_id] = world.t_s
+
+    def _cut_off(self) -> set[str]:
+        """Return the hosts that can't reach, or be reached by, all that they need.
+
+        A Central that no monitor reaches is cut off itself; the monitors have the other ones.
+        """
+        cut, network = self.world.cut, self.network
+        monitors = {monitor.host for monitor in network.monitors}
+        alone = {
+            member.host
+            for member in network.members
+            if all((host, member.host) in cut or (member.host, host) in cut for host in monitors)
+        }
+        others = {host for way in cut if alone.isdisjoint(way) for host in way}
+        return alone | others
 
     def _is_able(self, process: Process) -> bool:
         upset_s = max(self._upset_s[process], self._upset_s[None], 0.0)

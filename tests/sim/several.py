@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from evd.core.central.events import Accepted, Asked, Refusal, Refused
-from evd.core.central.rows import Request
+from evd.core.central.rows import Meta, Request
 from tests.sim.network import Network
 from tests.sim.parts_central import CentralPart
 from tests.sim.parts_driver import HttpClientPart, OpenRequest
@@ -100,6 +100,8 @@ class SeveralNetwork(Network):
 
     def __init__(self, world: World) -> None:
         self._active: CentralPart | None = None
+        # The identity and epoch of each time that a Central served.
+        self._lives: set[tuple[str, int]] = set()
         super().__init__(world)
         self.served = Served(world, self)
 
@@ -114,11 +116,19 @@ class SeveralNetwork(Network):
         )
         member.find_active = lambda: self.central
         member.on_serving = lambda: self._serves(member)
+        member.on_loaded = lambda meta: self._lives_anew(member, meta)
         return member
 
     def _serves(self, member: MemberPart) -> None:
         self.served.begins()
         self.world.tell(member.name, "SERVES")
+
+    def _lives_anew(self, member: MemberPart, meta: Meta) -> None:
+        """Check that a takeover is a start: what was said to the one before counts no more."""
+        life = meta.central_id, meta.epoch
+        if life in self._lives:
+            self.world.violate(9, f"{member.name} serves in epoch {meta.epoch}, as one did before")
+        self._lives.add(life)
 
     @property
     def central(self) -> CentralPart:
