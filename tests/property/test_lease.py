@@ -1,9 +1,12 @@
-"""Any order of questions, answers, delays and lost sessions, and never two that may speak."""
+"""Any order of questions, answers, delays and lost sessions, and never two that may speak.
+
+Nor is nobody left to speak, however often one is asked to let another serve.
+"""
 
 from datetime import UTC, datetime
 
 import attrs
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -22,11 +25,14 @@ from evd.core.standby.events import (
     Ticked,
     Tried,
     Try,
+    may_take,
 )
 from evd.core.standby.lease import Lease
 
 WALL = datetime(2026, 1, 31, tzinfo=UTC)
 NUMBERS = st.sampled_from([0, 1, 2])
+# The longest that nobody serves after a switch by hand: a try, and the ways there and back.
+SWITCHED_S = 1.5
 SETTINGS = settings(max_examples=200, stateful_step_count=30, deadline=None)
 
 
@@ -41,12 +47,15 @@ class Member:
 
 
 class Members(RuleBasedStateMachine):
-    """Three Centrals and one database: hung, cut off one way or both, their sessions taken away."""
+    """Some Centrals and one database: hung, cut off one way or both, their sessions taken away."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 3) -> None:
         super().__init__()
         self.now_s = 0.0
-        self.members = [Member(Lease(self._now())) for _ in range(3)]
+        self.members = [Member(Lease(self._now())) for _ in range(count)]
+        # What each wrote of itself: when it last tried, and when it last handed over.
+        self.tried_s: dict[int, float] = {}
+        self.released_s: dict[int, float] = {}
         self.pulse = 0
         self.is_released = False
         # The number of the Central that has the lock, and that of its session.
@@ -81,7 +90,7 @@ class Members(RuleBasedStateMachine):
         """Everybody who can does its turn, four times a second."""
         for _ in range(turns):
             self.now_s += 0.25
-            for number in range(3):
+            for number in range(len(self.members)):
                 if not self._is("unheard", number):
                     self._reach_the_database(number)
                 if not self._is("hung", number):
@@ -104,17 +113,28 @@ class Members(RuleBasedStateMachine):
             return SessionLost("gone")
         if isinstance(effect, Ask):
             self.pulse += 1
-            other = Standby("other", "other", kafka_up=True, monitors=0, seen_ago_s=0.1)
-            return Answered(asked_s, (other,))
+            others = [each for each in self._standbys() if each.name != str(number)]
+            return Answered(asked_s, tuple(others))
         if isinstance(effect, Release):
             self.is_released = True
+            self.released_s[number] = self.now_s
             self._lose(number, session)
             return Released()
+        self.tried_s[number] = self.now_s
         before = (0, 0, self.pulse), self.is_released
-        is_granted = self.lock is None
+        is_granted = self.lock is None and may_take(str(number), self._standbys())
         if is_granted:
             self.lock, self.is_released = (number, session), False
         return Tried(asked_s, is_granted, *before)
+
+    def _standbys(self) -> list[Standby]:
+        return [
+            Standby(
+                *(str(number), str(number), True, 0, self.now_s - tried_s),
+                self.now_s - self.released_s[number] if number in self.released_s else None,
+            )
+            for number, tried_s in self.tried_s.items()
+        ]
 
     def _hear(self, number: int) -> None:
         """Read the answers of the present session; those of earlier ones are lost."""
@@ -144,7 +164,7 @@ class Members(RuleBasedStateMachine):
     @rule()
     def restart_the_server(self) -> None:
         """All sessions are over."""
-        for number in range(3):
+        for number in range(len(self.members)):
             self.lose_the_session(number)
 
     @rule(number=NUMBERS)
@@ -168,3 +188,23 @@ def test_at_most_one_may_speak() -> None:
     """Proves: however late a question or an answer comes, and whoever lost its session without
     knowing, at most one Central may speak."""
     run_state_machine_as_test(Members, settings=SETTINGS)
+
+
+@given(
+    pauses=st.lists(st.sampled_from([1, 3, 6, 16, 36, 44]), min_size=1, max_size=8),
+    count=st.sampled_from([2, 3]),
+)
+@settings(deadline=None)
+def test_switches_by_hand_leave_nobody_only_for_moments(pauses: list[int], count: int) -> None:
+    """Proves: where every Central has handed over of late, one of them serves all the same."""
+    members = Members(count)
+    members.pass_time(16)
+    for turns in pauses:
+        for number in range(count):
+            members.hand_over(number)
+        silent_s = 0.0
+        for _ in range(turns):
+            members.pass_time(1)
+            is_served = any(each.lease.may_speak(members.now_s) for each in members.members)
+            silent_s = 0.0 if is_served else silent_s + 0.25
+            assert silent_s <= SWITCHED_S
