@@ -248,3 +248,17 @@ def test_the_reports_of_a_boot_that_is_gone_prove_no_failure(boot_id: str, failu
     network.ask()
     network.run(2.5)
     assert network.point().breaker_failures == failures
+
+
+@pytest.mark.parametrize(("later", "is_over"), [(-1, False), (0, False), (1, True)])
+def test_only_a_report_from_after_a_session_was_confirmed_ends_it(
+    later: int, is_over: bool
+) -> None:
+    """Proves: a Central that begins anew takes no word from before a session for its end."""
+    network, session = begun()
+    seq = session.confirmed_seq
+    assert seq is not None
+    network.restart()
+    network.seqs[session.cp_id] = seq + later
+    network.register()
+    assert bool(commands(network.run(6), StopSupply)) is is_over
