@@ -60,12 +60,12 @@ MIXES: dict[str, Mix] = {
         _mix("lock", "cdb cdeaf cswitch dbdown dbsplit", members=3),
     )
 }
-# The order in which a sweep takes the mixes: eight of twenty-six runs have every kind of
-# fault, one of them with tokens, and six have several Centrals.
+# The order in which a sweep takes the mixes: eight of twenty-nine runs have every kind of
+# fault, one of them with tokens, and nine have several Centrals.
 TURNS = (
     *("all", "away", "all", "port", "all", "rest", "three", "two", "all", "asked"),
     *("guarded", "disks", "all", "late", "noise", "power", "three", "calm", "hung", "absent"),
-    *("sev", "fail", "lone", "cut", "back", "pause"),
+    *("sev", "fail", "lone", "cut", "back", "pause", "tcp", "lock", "early"),
 )
 
 

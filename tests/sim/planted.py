@@ -77,7 +77,7 @@ SEVERAL = (
     ),
     Mutant(
         "hold",
-        "cut",
+        "lock",
         "a Central speaks without a look at its lease",
         CENTRAL_STEPS,
         "        while not may_speak():\n            yield Hold()\n",
@@ -93,7 +93,7 @@ SEVERAL = (
     ),
     Mutant(
         "long-lease",
-        "cut",
+        "lock",
         "a Central believes in its lock for longer than the next one waits",
         LEASE,
         "return now_s - self._proved_s < LEASE_S",
