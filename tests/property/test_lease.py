@@ -53,7 +53,7 @@ class Members(RuleBasedStateMachine):
         super().__init__()
         self.now_s = 0.0
         self.members = [Member(Lease(self._now())) for _ in range(count)]
-        # What each wrote of itself: when it last tried, and when it last handed over.
+        # Each wrote of itself when it last tried, and when it last handed over.
         self.tried_s: dict[int, float] = {}
         self.released_s: dict[int, float] = {}
         self.pulse = 0

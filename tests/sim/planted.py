@@ -432,8 +432,8 @@ HARMLESS = (
         "all",
         "Central commits the offset first",
         CENTRAL_STEPS,
-        "    moment = now()\n",
-        "    yield CommitMarks(marks)\n    moment = now()\n",
+        "    moment = now()\n    effects:",
+        "    yield CommitMarks(marks)\n    moment = now()\n    effects:",
     ),
     Mutant(
         "offset-first-d",
