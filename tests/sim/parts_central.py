@@ -191,6 +191,11 @@ class CentralPart(Process):
         """Whether no other Central on its database can serve."""
         return True
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it has waited for its database for a while, and what it shows is as old."""
+        return False
+
     def _carry_out(self, step: Step) -> Found | None:
         match step:
             case LookUp():

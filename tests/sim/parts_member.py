@@ -47,6 +47,8 @@ from tests.sim.world import World
 
 # Its supervisor starts it again after it.
 AGAIN_S = 1.0
+# The time from which a batch is held up by the database.
+HELD_UP_S = 0.25
 # All that is served is read after the lock is had.
 LOADED_LATE = True
 # An answer that something is unknown comes from the database, asked after the call came.
@@ -92,6 +94,11 @@ class MemberPart(CentralPart):
     def is_serving(self) -> bool:
         """Whether it has the lock, and has begun to serve."""
         return self.alive and self.lease.phase in (Phase.SERVING, Phase.LEAVING)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether its database is slow, or cut off; its lease bounds how long anybody sees it."""
+        return self._steps is not None and self.world.t_s - self._began_s > HELD_UP_S
 
     def may_speak(self) -> bool:
         """Whether its lease holds now."""
@@ -215,6 +222,7 @@ class MemberPart(CentralPart):
 
     def _run(self, steps: Generator[Step, Found | None, Any], done: Callable[[Any], None]) -> None:
         self._steps, self._done = steps, done
+        self._began_s = self.world.t_s
         self._advance(None)
 
     def _advance(self, outcome: Found | None) -> None:

@@ -94,7 +94,7 @@ class Shown:
             *(world.cut_at_s.get(each) for each in ways),
         )
         seen = self._seen[engine.cp_id]
-        if world.slow_until_s[monitor.host] > world.t_s - 2.0:
+        if world.slow_until_s[monitor.host] > world.t_s - 2.0 or central.is_held_up:
             seen.since_s = world.t_s
         if parts != seen.parts:
             self._seen[engine.cp_id] = Seen(parts, world.t_s)
