@@ -90,6 +90,9 @@ def _standbys_in(health: Mapping[str, Any]) -> tuple[StandbySeen, ...] | None:
 def centrals(supervisor: Supervisor, programs: Sequence[Program] = ()) -> Iterator[Finding]:
     """Findings of `evd doctor` on them: nobody serves, nobody stands by, or one is no help."""
     seen = seen_of(supervisor)
+    if not supervisor.given.urls and all(each.standing is Standing.AWAY for each in seen):
+        # Their HTTP need not be open to this host: the monitors here know whether one has them.
+        return
     serving = [each for each in seen if each.standing is Standing.SERVES]
     if seen and not serving:
         yield Finding(

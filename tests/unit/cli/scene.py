@@ -115,7 +115,7 @@ class Supervised:
     states: dict[str, ProcessState] = attrs.field(factory=dict)
     units: dict[str, list[Program]] = attrs.field(factory=dict)
     drifted: Sync = Sync()
-    # Where Central is, if it is none of the programs.
+    # Where Central is, if it is none of the programs; several with commas between them.
     elsewhere: str | None = None
     name: str = "supervisord"
     logs_are: str = "logs in /net/var/log"
@@ -205,7 +205,7 @@ class Supervised:
         return iter([f"{name} wrote a line"][:count])
 
     def central_urls(self) -> tuple[str, ...]:
-        return () if self.elsewhere is None else (self.elsewhere,)
+        return () if self.elsewhere is None else tuple(self.elsewhere.split(","))
 
     def central_ca(self) -> Path | None:
         return None

@@ -145,6 +145,16 @@ def test_what_the_doctor_finds() -> None:
         assert [each.standing for each in standings] == [Standing.STANDS_BY, Standing.UNABLE]
 
 
+def test_a_host_that_may_not_ask_the_centrals() -> None:
+    """Proves: where the programs of a host know several Centrals and none of their HTTP ports is
+    open to it, that is no finding; it is one for the operator who names them."""
+    urls = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+    assert [*centrals(Supervised([], elsewhere=",".join(urls)))] == []
+    assert len([*centrals(Supervised([], given=CentralGiven(tuple(urls))))]) == 3
+    with answering(Answers([SICK])) as sick:
+        assert len([*centrals(Supervised([], elsewhere=f"{sick.url},{urls[0]}"))]) == 3
+
+
 def test_a_central_that_stands_by_is_up() -> None:
     """Proves: `evd up` on the host of a standby misses nothing there, and can say who serves; one
     that is ill is missed, and where none runs nothing is.  Charging points are asked of their
