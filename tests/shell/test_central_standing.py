@@ -1,5 +1,6 @@
 """One of several Centrals, over a database that a test plays: when it serves, and what it says."""
 
+import logging
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -121,6 +122,19 @@ async def test_it_stands_by_for_the_one_that_serves(autojump_clock: MockClock) -
         told = scene.database.asked[before:]
         assert 3 <= len(told) <= 5
         assert set(told) == {"attempt False 1"}
+
+
+async def test_the_log_says_for_whom_it_stands_by(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: whoever reads the log of a standby finds who serves, once for each that does."""
+    caplog.set_level(logging.INFO)
+    async with running() as scene:
+        await trio.sleep(10 * TRY_S)
+        scene.database.holder = "c:8000"
+        await trio.sleep(10 * TRY_S)
+    told = [each.message for each in caplog.records if "Stands by" in each.message]
+    assert told == ["Stands by for a:8000", "Stands by for c:8000"]
 
 
 async def test_a_database_that_fails_makes_no_standby(autojump_clock: MockClock) -> None:

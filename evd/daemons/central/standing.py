@@ -184,6 +184,8 @@ class Member:
         self._notes = NoteLog(logger, trio.current_time)
         self._why = ""
         self._answered_s = -math.inf
+        # The one that serves, as the log has it.
+        self._told_holder = ""
         self._looked = trio.Event()
         self._repeats = Repeats(FAILING_LOG_S)
         self._hand_over_s = math.inf
@@ -229,6 +231,7 @@ class Member:
                         held = (found.is_granted, found.pulse, found.is_released, found.holder)
                         self._why, self._answered_s = "", now().mono_s
                         self._tell(Tried(asked_s, *held))
+                        self._tell_log(found.holder)
                         self._looked.set()
                     case Ask():
                         self._tell(Answered(asked_s, await self._shared.renew()))
@@ -243,6 +246,12 @@ class Member:
                 self._repeats.log(logger, logging.ERROR, "store", text, error)
                 self._tell(SessionLost(self._why))
                 self._looked.set()
+
+    def _tell_log(self, holder: str) -> None:
+        """Log for whom this one stands by, whenever that changes."""
+        if self._lease.phase is Phase.STANDING_BY and holder and holder != self._told_holder:
+            logger.info("Stands by for %s", holder)
+            self._told_holder = holder
 
     def watch(self, monitors: Callable[[], int]) -> None:
         """Take a function that returns how many monitors are connected here."""
