@@ -11,7 +11,7 @@ from evd.adapters.http.central_client import CentralAway, CentralRefused
 from evd.adapters.supervisor.protocol import ProcessState, Supervisor
 from evd.cli.access import add_yes, made_valid, refuse_unasked
 from evd.cli.command_line import Verbs, add_actions, add_json, add_verb, answer
-from evd.cli.errors import ToolFailed
+from evd.cli.errors import ToolFailed, sentence_of
 from evd.cli.programs import CENTRAL, access_of, central_of, settings_of_central
 from evd.cli.start_lock import changing
 
@@ -69,7 +69,13 @@ def _accept(supervisor: Supervisor, options: argparse.Namespace) -> int:
 
 
 def _hand_over(supervisor: Supervisor, options: argparse.Namespace) -> int:
-    standbys = central_of(supervisor).hand_over()["standbys"]
+    try:
+        standbys = central_of(supervisor).hand_over()["standbys"]
+    except CentralAway as error:
+        if not error.is_sent:
+            raise
+        why = "It may hand over all the same: `evd status` says who serves."
+        raise ToolFailed(f"{sentence_of(error)} {why}") from None
     told = f"Central hands over. Within seconds one of these serves: {', '.join(standbys)}"
     answer(options, {"standbys": standbys}, told)
     return 0

@@ -14,7 +14,7 @@ from evd.adapters.http.refused import STANDING_BY
 from evd.adapters.supervisor.protocol import CentralGiven, Program
 from evd.cli.centrals import Standing, centrals, seen_of
 from evd.cli.cp import not_on
-from evd.cli.errors import is_standby, sentence_of
+from evd.cli.errors import ToolFailed, is_standby, sentence_of
 from evd.cli.network import failure_of_central
 from evd.cli.reaching import given_by
 from evd.cli.status import draw, take_snapshot
@@ -189,6 +189,14 @@ def test_a_switch_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CentralRefused) as refused:
         run_verb([STANDS_BY], "central", "handover")
     assert sentence_of(refused.value) == "Central does not serve: standing by for a:8000."
+
+
+def test_a_switch_whose_answer_is_lost() -> None:
+    """Proves: Central says nothing more once it hands over, so a lost answer is told as that."""
+    with pytest.raises(
+        ToolFailed, match=r"is not Central.* It may hand over all the same: `evd st"
+    ):
+        run_verb([(202, b"{", {})], "central", "handover")
 
 
 def test_a_switch_by_hand_finds_the_one_that_serves() -> None:
