@@ -31,12 +31,12 @@ class Guard:
         self._urls = tuple(f"https://{HOST}:{urlsplit(each.url).port}" for each in ways)
         self._certificates = Certificates(folder / "tls")
         context = self._certificates.trusting()
-        self._access = CentralAccess(
-            [
-                Way(url, each.socket, context=lambda: context)
-                for url, each in zip(self._urls, ways, strict=True)
-            ]
-        )
+        # The same, where they speak TLS.
+        self.ways = [
+            Way(url, each.socket, context=lambda: context)
+            for url, each in zip(self._urls, ways, strict=True)
+        ]
+        self._access = CentralAccess(self.ways)
         for who in (*CP_IDS, *DRIVER_IDS):
             role = Role.DRIVER if who in DRIVER_IDS else Role.MONITOR
             self._write(who, new_token(role, os.urandom(RANDOM_BYTES)))

@@ -66,7 +66,7 @@ class ChaosNetwork:
 
     @property
     def central(self) -> Central:
-        return Central(self.centrals.ways)
+        return Central(self.centrals.ways if self.guard is None else self.guard.ways)
 
     def lame(self) -> dict[str, str]:
         """The programs that do not run, and the charging points that are not shown as free or

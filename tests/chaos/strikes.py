@@ -123,7 +123,16 @@ class Storm:
             relay.thaw()
 
     def _switch(self, fault: Fault) -> None:
-        self.network.central.hand_over()
+        end_s = time.monotonic() + fault.lasts_s
+        while True:
+            try:
+                self.network.central.hand_over()
+                break
+            except (CentralAway, CentralRefused):
+                # Nobody stands by, or serves: perhaps soon.
+                if time.monotonic() > end_s or self._peace.is_set():
+                    raise
+            time.sleep(RETRY_S)
         self._happened(fault)
 
     def _restart_database(self, fault: Fault) -> None:
