@@ -151,6 +151,9 @@ class LockSession:
         if row is None:
             return Found(is_granted=False)
         central_id, epoch, commits, beats, is_released, holder = row
+        if holder == self._address:
+            # This Central before its last end: nobody is to be sent here for it.
+            holder = ""
         if central_id is None:
             # Nobody has served from it yet.
             return Found(False, (0, 0, beats), is_released, holder)

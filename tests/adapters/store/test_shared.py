@@ -151,6 +151,15 @@ async def test_a_session_cut_off_before_it_is_served_from_is_a_failure(
                 pass
 
 
+async def test_nobody_stands_by_for_itself(central: Open) -> None:
+    """Proves: a Central that is back while the server still keeps the lock of its last session
+    names no holder."""
+    async with central("a") as before, central("a") as again, central("b") as other:
+        await attempt(before)
+        assert (await attempt(again)).holder == ""
+        assert (await attempt(other)).holder == "a:8000"
+
+
 async def test_a_commit_never_opens_a_session_of_its_own(
     central: Open, postgres: Path, db_url: str
 ) -> None:
