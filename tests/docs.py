@@ -120,7 +120,8 @@ from `/opt/evd/current`, a link to one release.
   they are tried in turn, what changes something goes to one of them alone, and `evd status` and
   `evd doctor` show each. Without it a host that has no Central looks into `/etc/evd/evd.env`
   (`EVD_CENTRAL_URL`), and then at where its drivers (`DRIVER_CENTRAL_URL`) or monitors
-  (`CP_MONITOR_CENTRAL_HOST`, port 8000) find it.
+  (`CP_MONITOR_CENTRAL_HOST`, port 8000) find it. On the host of a Central that stands by it asks that one,
+  which answers who serves: name both there to have the one that serves.
 - `--token-file FILE` is your token, in a file of yours with the mode 0600. With it `evd` asks as its
   holder, on Central's host too. `--tls-ca FILE` has the certificates that vouch for Central; without
   it those of the system count. No token and no password is sent beyond this machine without TLS.
