@@ -161,7 +161,9 @@ def holder(port: int) -> Holder | None:
 
 def clients(port: int) -> Counter[str]:
     """How many connections to the port each address has."""
-    return Counter(_address(fields[2]) for fields in _sockets(port, _ESTABLISHED))
+    # The kernel may show a connection twice where others come and go while its table is read.
+    seen = {(fields[1], fields[2]) for fields in _sockets(port, _ESTABLISHED)}
+    return Counter(_address(theirs) for _, theirs in seen)
 
 
 def _address(shown: str) -> str:
