@@ -78,8 +78,10 @@ class SeveralCentrals(Network):
             central.start_until_ready()
             if number == 0:
                 wait_until(lambda: self.serves(0), BOUND_S, "the first Central serves")
-        count = len(self.centrals) - 1
-        wait_until(lambda: self.metric("evd_central_standbys") == count, BOUND_S)
+        others = range(1, len(self.centrals))
+        wait_until(lambda: all(map(self.stands_by, others)), BOUND_S, "the others stand by")
+        told = f"evd_central_standbys {len(others)}.0"
+        wait_until(lambda: told in self.http.get("/metrics").text, BOUND_S, told)
 
     def charging_point(
         self, cp_id: str, *, monitor_flags: Sequence[str] = (), **kwargs: Any
