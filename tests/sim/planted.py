@@ -77,7 +77,7 @@ SEVERAL = (
     ),
     Mutant(
         "hold",
-        "lock",
+        "cut",
         "a Central speaks without a look at its lease",
         CENTRAL_STEPS,
         "        while not may_speak():\n            yield Hold()\n",
@@ -96,8 +96,8 @@ SEVERAL = (
         "lock",
         "a Central believes in its lock for longer than the next one waits",
         LEASE,
-        "return now_s - self._proved_s < LEASE_S",
-        "return now_s - self._proved_s < 12.0",
+        "unmoved_s = self._pulse_s + LEASE_S + MARGIN_S",
+        "unmoved_s = self._pulse_s + 1.0",
     ),
     Mutant(
         "idle",
