@@ -208,3 +208,25 @@ def test_switches_by_hand_leave_nobody_only_for_moments(pauses: list[int], count
             is_served = any(each.lease.may_speak(members.now_s) for each in members.members)
             silent_s = 0.0 if is_served else silent_s + 0.25
             assert silent_s <= SWITCHED_S
+
+
+STANDBYS = st.lists(
+    st.builds(
+        Standby,
+        name=st.sampled_from("abcde"),
+        address=st.just("a:8000"),
+        kafka_up=st.booleans(),
+        monitors=NUMBERS,
+        seen_ago_s=st.sampled_from([0.1, 2.5]),
+        released_ago_s=st.sampled_from([None, 1.0, 20.0]),
+    ),
+    unique_by=lambda each: each.name,
+    min_size=1,
+)
+
+
+@given(STANDBYS)
+def test_a_free_lock_is_always_for_somebody(standbys: list[Standby]) -> None:
+    """Proves: whatever the Centrals wrote of themselves, one of those that are there may take it."""
+    present = [each.name for each in standbys if each.is_there]
+    assert not present or any(may_take(name, standbys) for name in present)

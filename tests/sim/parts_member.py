@@ -49,6 +49,8 @@ from tests.sim.world import World
 AGAIN_S = 1.0
 # The time from which a batch is held up by the database.
 HELD_UP_S = 0.25
+# Whoever looks once a second sees for so long that it was: all time-outs began anew by it.
+HELD_UP_SEEN_S = 2.0
 # All that is served is read after the lock is had.
 LOADED_LATE = True
 # An answer that something is unknown comes from the database, asked after the call came.
@@ -79,6 +81,7 @@ class MemberPart(CentralPart):
         self._marks = {}
         self._is_batch_due = False
         self._steps: Generator[Step, Found | None, Any] | None = None
+        self._held_up_s = -HELD_UP_SEEN_S
         self._done: Callable[[Any], None] = lambda _: None
         self._is_held = self._is_looking_up = False
         # One statement after the other, as in the daemon's one thread that writes.
@@ -98,7 +101,8 @@ class MemberPart(CentralPart):
     @property
     def is_held_up(self) -> bool:
         """Whether its database is slow, or cut off; its lease bounds how long anybody sees it."""
-        return self._steps is not None and self.world.t_s - self._began_s > HELD_UP_S
+        waits = self._steps is not None and self.world.t_s - self._began_s > HELD_UP_S
+        return waits or self.world.t_s - self._held_up_s < HELD_UP_SEEN_S
 
     def may_speak(self) -> bool:
         """Whether its lease holds now."""
@@ -232,6 +236,8 @@ class MemberPart(CentralPart):
                 step = self._steps.send(outcome)
             except StopIteration as end:
                 self._steps = None
+                if self.world.t_s - self._began_s > HELD_UP_S:
+                    self._held_up_s = self.world.t_s
                 self._done(end.value)
                 return
             outcome = None

@@ -37,6 +37,11 @@ class Standby:
         return abs(self.seen_ago_s) < THERE_S
 
     @property
+    def reach(self) -> tuple[bool, int]:
+        """How well it could serve: more is better."""
+        return self.kafka_up, self.monitors
+
+    @property
     def is_resting(self) -> bool:
         """Whether it handed over of late."""
         return self.released_ago_s is not None and 0 <= self.released_ago_s < REST_S
@@ -46,17 +51,20 @@ def may_take(name: str, standbys: Iterable[Standby]) -> bool:
     """Return whether the Central of this name may take the lock, if it is free.
 
     One that has just handed over leaves it to the others; where none of them could take it, its
-    rest would only leave nobody.
+    rest would only leave nobody.  Of the others the one that Kafka answers and that most monitors
+    reach takes it: any other would only hand it on.
     """
     mine, others = None, []
     for each in standbys:
         if each.name == name:
             mine = each
-        else:
+        elif each.is_there and not each.is_resting:
             others.append(each)
-    if mine is None or not mine.is_resting:
+    if mine is None:
         return True
-    return not any(each.is_there and not each.is_resting for each in others)
+    if mine.is_resting:
+        return not others
+    return not any(each.reach > mine.reach for each in others)
 
 
 @attrs.frozen(slots=True)

@@ -312,3 +312,19 @@ def test_one_that_handed_over_rests_only_while_another_could_take() -> None:
     # The database's clock was set back after the release.
     assert may_take("a", [Standby("a", "a:8000", True, 0, 0.1, released_ago_s=-60.0), other])
     assert may_take("new", [other])
+
+
+def test_the_one_that_most_monitors_reach_takes_the_lock() -> None:
+    """Proves: a Central leaves a free lock to one that Kafka answers or that more monitors reach,
+    for as long as that one is there and does not rest."""
+    mine = Standby("a", "a:8000", True, 3, 0.1)
+    assert may_take("a", [mine, Standby("b", "b:8000", True, 3, 0.1)])
+    assert may_take("a", [mine, Standby("b", "b:8000", False, 9, 0.1)])
+    for better in (
+        Standby("b", "b:8000", True, 4, 0.1),
+        Standby("b", "b:8000", True, 9, 0.1, released_ago_s=REST_S),
+    ):
+        assert not may_take("a", [mine, better])
+        assert may_take("b", [mine, better])
+    assert may_take("a", [mine, Standby("b", "b:8000", True, 9, 2.5)])
+    assert may_take("a", [mine, Standby("b", "b:8000", True, 9, 0.1, released_ago_s=1.0)])
