@@ -227,6 +227,6 @@ STANDBYS = st.lists(
 
 @given(STANDBYS)
 def test_a_free_lock_is_always_for_somebody(standbys: list[Standby]) -> None:
-    """Proves: whatever the Centrals wrote of themselves, one of those that are there may take it."""
+    """Proves: whatever the Centrals wrote, one of those that are there may take it."""
     present = [each.name for each in standbys if each.is_there]
     assert not present or any(may_take(name, standbys) for name in present)

@@ -49,7 +49,7 @@ from tests.sim.world import World
 AGAIN_S = 1.0
 # The time from which a batch is held up by the database.
 HELD_UP_S = 0.25
-# Whoever looks once a second sees for so long that it was: all time-outs began anew by it.
+# A look once a second sees for so long that it was: all time-outs began anew by it.
 HELD_UP_SEEN_S = 2.0
 # All that is served is read after the lock is had.
 LOADED_LATE = True
