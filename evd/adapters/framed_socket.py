@@ -77,8 +77,19 @@ class FramedSocket:
 
         Raises FrameTooLong.
         """
-        self._unsent.append(encode(data))
-        return len(self._unsent) > 1 or self.flush()
+        frame = encode(data)
+        if self._unsent:
+            self._unsent.append(frame)
+            return True
+        try:
+            sent = self._socket.send(frame)
+        except tls.NO_ROOM_TO_SEND:
+            sent = 0
+        except OSError:
+            return False
+        if sent < len(frame):
+            self._unsent.append(frame[sent:])
+        return True
 
     def flush(self) -> bool:
         """Send what is kept, as far as the peer takes it; False where the connection is over."""
@@ -153,9 +164,10 @@ class SocketSet(Generic[SocketT]):
         Those that are dropped meanwhile are left out.
         """
         await trio.lowlevel.wait_readable(self._epoll.fileno())
-        return self._polled()
+        return self.polled()
 
-    def _polled(self) -> Iterator[tuple[SocketT, bool]]:
+    def polled(self) -> Iterator[tuple[SocketT, bool]]:
+        """The same of those that are ready now."""
         for fd, events in self._epoll.poll(0, READY_MAX):
             each = self._by_fd.get(fd)
             if each is not None:

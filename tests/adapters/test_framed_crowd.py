@@ -16,7 +16,8 @@ async def heard(crowd: FramedCrowd, count: int) -> dict[str, object]:
     found: dict[str, object] = {}
     with trio.fail_after(30):
         while len(found) < count:
-            found.update(await crowd.receive())
+            found.update(crowd.receive())
+            await trio.sleep(0.001)
     return found
 
 

@@ -38,6 +38,10 @@ class Scene:
         self.sent.append((topic, message))
         return True
 
+    def send_opened(self, topic: str, key: str, opened: bytes) -> bool:
+        """Take the JSON of one."""
+        return self.send(topic, key, codec.decode(topic, opened + b"}"))
+
     async def serve(self, stream: FramedStream) -> None:
         """Acknowledge, and want a heartbeat each 0.2 s."""
         self.streams.append(stream)
@@ -59,7 +63,7 @@ class Scene:
         listeners = await trio.open_tcp_listeners(0, host=HOST)
         await nursery.start(partial(serve_framed, connections_max=CPS + 1), listeners, self.serve)
         crowd = FramedCrowd(HOST, listeners[0].socket.getsockname()[1])
-        loop = Loop(self.core, crowd, self.send)
+        loop = Loop(self.core, crowd, self.send, self.send_opened)
         nursery.start_soon(partial(loop.run, self._batches, list))
         loop.carry_out(self.core.begin())
         return loop

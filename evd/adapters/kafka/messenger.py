@@ -48,8 +48,16 @@ class Messenger:
 
     def send(self, topic: str, key: str, message: Message) -> bool:
         """Queue a message and return at once; False when it was dropped."""
-        raw = codec.encode(message, datetime.now(UTC), f"{self._prefix}-{next(self._numbers)}")
+        raw = codec.encode(message, datetime.now(UTC), self._next_id())
         return self._producer.post(topic, key, raw)
+
+    def send_opened(self, topic: str, key: str, opened: bytes) -> bool:
+        """Queue a message whose JSON stands in `opened` up to the closing brace; else as `send`."""
+        raw = codec.close(opened, datetime.now(UTC), self._next_id())
+        return self._producer.post(topic, key, raw)
+
+    def _next_id(self) -> str:
+        return f"{self._prefix}-{next(self._numbers)}"
 
     def read(self, batch: Batch) -> list[Message]:
         """The good messages of a batch, in order."""

@@ -4,11 +4,12 @@ from itertools import islice
 from typing import Final
 
 import attrs
+import orjson
 
 from evd.core.deadlines import Deadlines
-from evd.core.effects import Send
+from evd.core.fleet.events import Post, Progress
 from evd.core.fleet.figures import Figures
-from evd.core.wire.messages import REQUESTS, Action, Beacon, DriverRequest, DriverUpdate, Seen
+from evd.core.wire.messages import REQUESTS, Action, Beacon, DriverUpdate
 
 # As real ones by default: the pace until the first answer, after it, and how long they wait.
 UNANSWERED_S: Final = 1.0
@@ -33,6 +34,8 @@ class Drivers:
         self._run_id = run_id
         self._figures = figures
         self._beacon: Beacon | None = None
+        # The same as a START shows it, in JSON.
+        self._seen = b""
         self._open: dict[str, _Open] = {}
         self._busy: set[str] = set()
         self._timers = Deadlines[str]()
@@ -57,8 +60,11 @@ class Drivers:
     def on_beacon(self, beacon: Beacon) -> None:
         """Keep the newest: each START echoes it."""
         self._beacon = beacon
+        self._seen = orjson.dumps(
+            {"central_id": beacon.central_id, "epoch": beacon.epoch, "up_s": beacon.up_s}
+        )
 
-    def ask(self, cp_id: str, now_s: float) -> list[Send]:
+    def ask(self, cp_id: str, now_s: float) -> list[Post]:
         """Have the driver of a charging point ask for it; nothing before the first beacon."""
         if self._beacon is None:
             return []
@@ -82,14 +88,23 @@ class Drivers:
             self._timers.forget(update.request_id)
         return True
 
+    def on_progress(self, progress: Progress, now_s: float) -> bool:
+        """Take in that a driver was told of a reading; whether it is one of ours."""
+        request = self._open.get(progress.request_id)
+        if request is None:
+            return False
+        self._figures.on_progress(progress, now_s)
+        request.is_answered = True
+        return True
+
     @property
     def wake_at_s(self) -> float:
         """The time at which a request is to be repeated."""
         return self._timers.next_s
 
-    def tick(self, now_s: float, count_max: int) -> list[Send]:
+    def tick(self, now_s: float, count_max: int) -> list[Post]:
         """Repeat what has no end yet."""
-        sends: list[Send] = []
+        posts: list[Post] = []
         for request_id, _ in islice(self._timers.timed(now_s), count_max):
             request = self._open[request_id]
             waited_s = now_s - request.asked_s
@@ -97,23 +112,21 @@ class Drivers:
             if is_over and request.action is Action.START:
                 request.action = Action.CANCEL
                 self.given_up_count += 1
-            sends += self._say(request, now_s)
-        return sends
+            posts += self._say(request, now_s)
+        return posts
 
-    def _say(self, request: _Open, now_s: float) -> list[Send]:
+    def _say(self, request: _Open, now_s: float) -> list[Post]:
         is_slow = request.is_answered or request.action is Action.CANCEL
         self._timers.set(request.request_id, now_s + (ANSWERED_S if is_slow else UNANSWERED_S))
-        beacon = self._beacon
-        if beacon is None:
+        if not self._seen:
             return []
-        message = DriverRequest(
-            request.request_id,
-            driver_of(request.cp_id),
-            request.cp_id,
-            request.action,
-            seen=Seen(beacon.central_id, beacon.epoch, beacon.up_s),
+        cp_id = request.cp_id
+        # The form of an id leaves nothing in it to escape.
+        said = (
+            f'{{"request_id":"{request.request_id}","driver_id":"{driver_of(cp_id)}"'
+            f',"cp_id":"{cp_id}","action":"{request.action}","seen":'
         )
-        return [Send(REQUESTS, request.cp_id, message)]
+        return [Post(REQUESTS, cp_id, said.encode() + self._seen)]
 
 
 def driver_of(cp_id: str) -> str:

@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from evd.core.fleet.events import Progress
 from evd.core.fleet.waits import Spread, Waits
-from evd.core.wire.messages import DriverUpdate, RequestStatus, Telemetry
+from evd.core.wire.messages import DriverUpdate, RequestStatus
 
 # Readings whose way to the driver is not over; older ones are forgotten.
 READINGS_MAX: Final = 100_000
@@ -55,11 +56,11 @@ class Figures:
         """Note that a driver asked; again is not later."""
         self._asked_s.setdefault(request_id, now_s)
 
-    def on_metered(self, reading: Telemetry, now_s: float) -> None:
+    def on_metered(self, session_id: str, kwh: float, now_s: float) -> None:
         """Note that an engine sent a reading."""
         if len(self._read_s) >= READINGS_MAX:
             del self._read_s[next(iter(self._read_s))]
-        self._read_s[reading.session_id, reading.kwh] = now_s
+        self._read_s[session_id, kwh] = now_s
 
     def on_update(self, update: DriverUpdate, now_s: float) -> None:
         """Take in what a driver was told."""
@@ -70,8 +71,15 @@ class Figures:
             self._finals[update.status] = self._finals.get(update.status, 0) + 1
             self._note_reason(update)
         elif update.session_id is not None and update.kwh is not None:
-            read_s = self._read_s.pop((update.session_id, update.kwh), None)
-            _keep(self._shown, read_s, now_s)
+            self._on_shown(update.session_id, update.kwh, now_s)
+
+    def on_progress(self, progress: Progress, now_s: float) -> None:
+        """Take in that a driver was told of a reading."""
+        self._asked_s.pop(progress.request_id, None)
+        self._on_shown(progress.session_id, progress.kwh, now_s)
+
+    def _on_shown(self, session_id: str, kwh: float, now_s: float) -> None:
+        _keep(self._shown, self._read_s.pop((session_id, kwh), None), now_s)
 
     def _note_reason(self, update: DriverUpdate) -> None:
         is_known = update.reason in self._reasons or len(self._reasons) < REASONS_MAX

@@ -1,20 +1,19 @@
 """A fleet that is played against one Central: its monitors, its engines, its drivers."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from evd.core.deadlines import Deadlines
 from evd.core.effects import Now, Send
 from evd.core.fleet.drivers import Drivers
-from evd.core.fleet.events import Effect
+from evd.core.fleet.events import Effect, Metered, Post, Progress
 from evd.core.fleet.figures import Figures
 from evd.core.fleet.monitors import Monitors
 from evd.core.fleet.plan import SESSION_S_MIN, Plan
 from evd.core.fleet.point import REPORT_S, PlayedPoint
+from evd.core.fleet.wheel import Wheel
 from evd.core.wire.control import FromCentral
-from evd.core.wire.messages import Beacon, Command, DriverUpdate, Message, Telemetry
+from evd.core.wire.messages import Beacon, Command, DriverUpdate, Message
 
 # At the beginning sessions are begun so fast at the most, and over so many seconds at least.
 RAMP_A_S_MAX: Final = 100.0
@@ -38,7 +37,7 @@ class Fleet:
         }
         self.monitors = Monitors(self._points, tokens)
         self.drivers = Drivers(run_id, self.figures)
-        self._engines = Deadlines[str]()
+        self._engines = Wheel[str]()
         # Those that were never registered: their engines say nothing yet.
         self._silent = set(self._points)
         self._ring = deque(self._points)
@@ -120,9 +119,11 @@ class Fleet:
         self.read_count += is_one
         return is_one
 
-    def on_message(self, message: Message, now: Now) -> list[Effect]:
+    def on_message(self, message: Message | Progress, now: Now) -> Sequence[Effect]:
         """A message on Kafka; those that are not for this fleet change nothing."""
         match message:
+            case Progress():
+                self.read_count += self.drivers.on_progress(message, now.mono_s)
             case Beacon():
                 self.drivers.on_beacon(message)
             case DriverUpdate():
@@ -138,7 +139,7 @@ class Fleet:
     def tick(self, now: Now, count_max: int) -> list[Effect]:
         """Do what is due by now, `count_max` things of each kind at the most."""
         effects = self.monitors.tick(now.mono_s, count_max)
-        for cp_id, _ in islice(self._engines.timed(now.mono_s), count_max):
+        for cp_id, _ in self._engines.due(now.mono_s, count_max):
             point = self._points[cp_id]
             effects += self._said(point, point.tick(now), now)
         effects += self._counted(self.drivers.tick(now.mono_s, count_max))
@@ -153,19 +154,20 @@ class Fleet:
 
     def leave(self) -> list[Effect]:
         """Have all monitors say BYE, and all engines fall silent."""
-        self._engines = Deadlines()
+        self._engines = Wheel()
         return self.monitors.leave()
 
-    def _said(self, point: PlayedPoint, sends: list[Send], now: Now) -> list[Effect]:
+    def _said(self, point: PlayedPoint, sends: Sequence[Send | Post], now: Now) -> Sequence[Effect]:
         self._engines.set(point.cp_id, point.wake_at_s)
         for send in sends:
-            if isinstance(send.message, Telemetry):
-                self.figures.on_metered(send.message, now.mono_s)
+            if isinstance(send, Metered):
+                self.figures.on_metered(send.session_id, send.kwh, now.mono_s)
         return self._counted(sends)
 
-    def _counted(self, sends: list[Send]) -> list[Effect]:
-        self.sent.update(send.topic for send in sends)
-        return list(sends)
+    def _counted(self, sends: Sequence[Send | Post]) -> Sequence[Effect]:
+        for send in sends:
+            self.sent[send.topic] += 1
+        return sends
 
     def _ask(self, due_s: float, now_s: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -183,7 +185,7 @@ class Fleet:
             return plan.requests_s
         return max(2 * plan.requests_s, min(RAMP_A_S_MAX, plan.target / RAMP_S_MIN))
 
-    def _ask_one(self, now_s: float) -> list[Effect]:
+    def _ask_one(self, now_s: float) -> Sequence[Effect]:
         point = self._free_point()
         if point is None:
             self.unasked_count += 1

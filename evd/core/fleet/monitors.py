@@ -4,15 +4,14 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import Enum, auto
-from itertools import islice
 from typing import Final
 
 import attrs
 
-from evd.core.deadlines import Deadlines
 from evd.core.fleet.events import Dial, Effect, HangUp, Say
 from evd.core.fleet.point import PlayedPoint
 from evd.core.fleet.waits import Waits
+from evd.core.fleet.wheel import Wheel
 from evd.core.wire import codec
 from evd.core.wire.control import LASTING_REFUSALS, Ack, FromCentral, NackCode
 
@@ -57,7 +56,7 @@ class Monitors:
             cp_id: _Monitor(point, number / len(points), tokens.get(cp_id))
             for number, (cp_id, point) in enumerate(points.items())
         }
-        self._timers = Deadlines[str]()
+        self._timers = Wheel[str]()
         self._counts = Counter[Link]({Link.CLOSED: len(points)})
         self._away_since_s: float | None = None
         self.answered = Waits()
@@ -193,8 +192,14 @@ class Monitors:
     def tick(self, now_s: float, count_max: int) -> list[Effect]:
         """Do what is due by now, `count_max` at the most."""
         effects: list[Effect] = []
-        for cp_id, due_s in islice(self._timers.timed(now_s), count_max):
-            effects += self._on_due(self._all[cp_id], due_s, now_s)
+        for cp_id, due_s in self._timers.due(now_s, count_max):
+            monitor = self._all[cp_id]
+            if monitor.link is Link.REGISTERED and len(monitor.unanswered) < UNANSWERED_MAX:
+                effects.append(self._beat(monitor, due_s, now_s))
+            elif monitor.link is Link.CLOSED:
+                effects.append(self._dial(cp_id))
+            else:
+                effects += [HangUp(cp_id), *self.on_lost(cp_id, now_s)]
         return effects
 
     @property
@@ -202,20 +207,16 @@ class Monitors:
         """The time at which something is due."""
         return self._timers.next_s
 
-    def _on_due(self, monitor: _Monitor, due_s: float, now_s: float) -> list[Effect]:
-        cp_id = monitor.point.cp_id
-        if monitor.link is Link.CLOSED:
-            return [self._dial(cp_id)]
-        if monitor.link is Link.REGISTERING or len(monitor.unanswered) >= UNANSWERED_MAX:
-            return [HangUp(cp_id), *self.on_lost(cp_id, now_s)]
+    def _beat(self, monitor: _Monitor, due_s: float, now_s: float) -> Say:
         self.late.add(now_s - due_s)
         seq, beat = monitor.point.beat(now_s)
         monitor.unanswered[seq] = now_s
         self.said_count += 1
         # From its own time on, so that a late beat does not make them fewer; none is made up for.
         next_s = due_s + monitor.heartbeat_s
+        cp_id = monitor.point.cp_id
         self._timers.set(cp_id, next_s if next_s > now_s else now_s + monitor.heartbeat_s)
-        return [Say(cp_id, beat)]
+        return Say(cp_id, beat)
 
     def _set(self, monitor: _Monitor, link: Link) -> None:
         self._counts[monitor.link] -= 1

@@ -30,7 +30,8 @@ class Waits:
 
     def add(self, wait_s: float) -> None:
         """Count one more."""
-        self._most_s = max(self._most_s, wait_s)
+        if wait_s > self._most_s:
+            self._most_s = wait_s
         if self._count % self._stride == 0:
             self._kept_s.append(wait_s)
             if len(self._kept_s) >= WAITS_MAX:

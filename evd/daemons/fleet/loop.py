@@ -1,7 +1,7 @@
 """The loop of a played fleet: what comes in goes to the core, and its effects are carried out.
 
-All monitors are heard by one task, all that comes through Kafka by another, and one task does what
-is due.  No call of the core waits, so they need no lock.
+One task turns round: it hears all monitors, and does what is due.  Another has all that comes
+through Kafka.  No call of the core waits, so they need no lock.
 """
 
 from collections.abc import AsyncIterable, Callable, Iterable
@@ -12,7 +12,7 @@ import trio
 from evd.adapters.framed_crowd import FramedCrowd
 from evd.adapters.tcp import DialFailed
 from evd.core.effects import Now, Send
-from evd.core.fleet.events import Dial, Effect, HangUp, Say
+from evd.core.fleet.events import Dial, Effect, HangUp, Post, Progress, Say
 from evd.core.fleet.fleet import Fleet
 from evd.core.wire import codec
 from evd.core.wire.framing import BadFrame
@@ -22,25 +22,31 @@ from evd.daemons.clock import now
 # Connections that are being made at a time: more would fill the queue of Central's port.
 DIALS_MAX: Final = 64
 DIAL_S_MAX: Final = 5.0
-TICK_S: Final = 0.005
-# Answers may gather for so long: taken one by one they cost twice as much.
-HEAR_PAUSE_S: Final = 0.001
-# Things of each kind that are done in one go: answers are timed when they come in, not later.
+# Between two turns: answers gather for so long, since taken one by one they cost twice as much.
+TURN_S: Final = 0.005
+# Things of each kind that are done in a turn: answers are timed when they come in, not later.
 DUE_MAX: Final = 100
 
 B = TypeVar("B")
+News = Iterable[Message | Progress]
 
 
 class Loop:
     """The tasks of one fleet, and what it was told that is no message."""
 
     def __init__(
-        self, core: Fleet, crowd: FramedCrowd, send: Callable[[str, str, Message], bool]
+        self,
+        core: Fleet,
+        crowd: FramedCrowd,
+        send: Callable[[str, str, Message], bool],
+        send_opened: Callable[[str, str, bytes], bool],
     ) -> None:
-        """`send` hands over to Kafka, by topic and key; False where that takes no more."""
+        """`send` and `send_opened` hand over to Kafka, by topic and key, a message or its JSON up
+        to the closing brace; False where that takes no more."""
         self._core = core
         self._crowd = crowd
         self._send = send
+        self._send_opened = send_opened
         places = core.plan.cps
         self._to_dial, self._dialing = trio.open_memory_channel[str](places)
         # Answers of Central that are none.
@@ -53,22 +59,23 @@ class Loop:
         """Do what the core decided."""
         for effect in effects:
             match effect:
-                case Send(topic, key, message):
-                    self.dropped_count += not self._send(topic, key, message)
                 case Say(cp_id, data):
                     if not self._crowd.say(cp_id, data):
                         self.carry_out(self._core.on_lost(cp_id, now()))
+                case Post(topic, key, opened):
+                    self.dropped_count += not self._send_opened(topic, key, opened)
+                case Send(topic, key, message):
+                    self.dropped_count += not self._send(topic, key, message)
                 case Dial(cp_id):
                     self._to_dial.send_nowait(cp_id)
                 case HangUp(cp_id):
                     self._crowd.hang_up(cp_id)
 
-    async def run(self, batches: AsyncIterable[B], read: Callable[[B], list[Message]]) -> None:
+    async def run(self, batches: AsyncIterable[B], read: Callable[[B], News]) -> None:
         """Play until cancelled; `read` gives the messages of a batch from Kafka."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._hear)
             nursery.start_soon(self._read, batches, read)
-            nursery.start_soon(self._tick)
+            nursery.start_soon(self._turn)
             for _ in range(DIALS_MAX):
                 nursery.start_soon(self._dial)
 
@@ -81,18 +88,6 @@ class Loop:
                 self.carry_out(self._core.on_lost(cp_id, now()))
             else:
                 self.carry_out(self._core.on_dialed(cp_id, now()))
-
-    async def _hear(self) -> None:
-        while True:
-            heard = await self._crowd.receive()
-            moment = now()
-            for cp_id, frames in heard:
-                if frames is None:
-                    self.carry_out(self._core.on_lost(cp_id, moment))
-                    continue
-                for frame in frames:
-                    self._take(cp_id, frame, moment)
-            await trio.sleep(HEAR_PAUSE_S)
 
     def _take(self, cp_id: str, frame: bytes | BadFrame, moment: Now) -> None:
         try:
@@ -107,14 +102,23 @@ class Loop:
             return
         self.carry_out(self._core.on_answer(cp_id, answer, moment))
 
-    async def _read(self, batches: AsyncIterable[B], read: Callable[[B], list[Message]]) -> None:
+    async def _read(self, batches: AsyncIterable[B], read: Callable[[B], News]) -> None:
         async for batch in batches:
             moment = now()
             for message in read(batch):
                 self.carry_out(self._core.on_message(message, moment))
 
-    async def _tick(self) -> None:
+    async def _turn(self) -> None:
         while True:
             moment = now()
+            self._hear(moment)
             self.carry_out(self._core.tick(moment, DUE_MAX))
-            await trio.sleep(0.0 if self._core.is_due(moment.mono_s) else TICK_S)
+            await trio.sleep(0.0 if self._core.is_due(moment.mono_s) else TURN_S)
+
+    def _hear(self, moment: Now) -> None:
+        for cp_id, frames in self._crowd.receive():
+            if frames is None:
+                self.carry_out(self._core.on_lost(cp_id, moment))
+                continue
+            for frame in frames:
+                self._take(cp_id, frame, moment)

@@ -3,8 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -13,13 +14,15 @@ import trio
 
 from evd.adapters.framed_crowd import FramedCrowd
 from evd.adapters.http.central_client import Central
-from evd.adapters.kafka import open_consumer, open_producer
+from evd.adapters.kafka import Batch, open_consumer, open_producer
 from evd.adapters.kafka.messenger import Messenger
+from evd.core.fleet.events import Progress
 from evd.core.fleet.fleet import Fleet
 from evd.core.fleet.plan import Plan
 from evd.core.fleet.point import REPORT_S
 from evd.core.fleet.report import Report, report_of
-from evd.core.wire.messages import BEACONS, COMMANDS, UPDATES
+from evd.core.wire import codec
+from evd.core.wire.messages import BEACONS, COMMANDS, UPDATES, Message
 from evd.daemons.clock import now
 from evd.daemons.fleet.look import Look
 from evd.daemons.fleet.loop import Loop
@@ -36,9 +39,9 @@ QUIET_S_MAX: Final = 30.0
 BYE_S_MAX: Final = 10.0
 TOLD_EACH_S: Final = 5.0
 WATCH_S: Final = 0.05
-# Its messages wait so long for others, so that one host can play thousands; every answer is timed
-# with it.
-LINGER_S: Final = 0.002
+# Its messages wait so long for others, and so do those to it, so that one host can play thousands;
+# every answer is timed with it.
+LINGER_S: Final = 0.004
 
 logger = logging.getLogger(__name__)
 
@@ -122,15 +125,25 @@ async def _open_loop(
     topics = dict.fromkeys((BEACONS, COMMANDS, UPDATES), "all")
     async with (
         open_producer(place.bootstrap, name, linger_s=LINGER_S) as producer,
-        open_consumer(place.bootstrap, name, topics, start="end") as consumer,
+        open_consumer(place.bootstrap, name, topics, start="end", gather_s=LINGER_S) as consumer,
     ):
         messenger = Messenger(producer, lambda topic: logger.debug("Bad message on %s", topic))
         with FramedCrowd(host, place.port) as crowd:
-            loop = Loop(core, crowd, messenger.send)
+            loop = Loop(core, crowd, messenger.send, messenger.send_opened)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(loop.run, consumer.batches, messenger.read)
+                nursery.start_soon(loop.run, consumer.batches, partial(_news, messenger))
                 yield loop, consumer.placed
                 nursery.cancel_scope.cancel()
+
+
+def _news(messenger: Messenger, batch: Batch) -> Iterator[Message | Progress]:
+    """The messages of a batch, nearly all of which say how far a session is."""
+    for raw in batch:
+        progress = codec.peek_progress(raw.value) if raw.topic == UPDATES else None
+        if progress is not None:
+            yield Progress(*progress)
+        else:
+            yield from messenger.read([raw])
 
 
 async def _end(core: Fleet, loop: Loop, tell: Callable[[str], None]) -> None:

@@ -2,7 +2,7 @@
 
 from evd.core.fleet.figures import READINGS_MAX, Figures
 from evd.core.fleet.waits import Spread
-from evd.core.wire.messages import DriverUpdate, RequestStatus, Telemetry
+from evd.core.wire.messages import DriverUpdate, RequestStatus
 
 
 def update(status: RequestStatus, number: int = 0, kwh: float | None = None) -> DriverUpdate:
@@ -10,11 +10,6 @@ def update(status: RequestStatus, number: int = 0, kwh: float | None = None) -> 
     return DriverUpdate(
         f"req-{number}", "driver-1", "CP-001", status, "", session_id=f"session-{number}", kwh=kwh
     )
-
-
-def reading(kwh: float) -> Telemetry:
-    """A reading of the first request's session."""
-    return Telemetry("CP-001", "boot-1", "session-0", "driver-1", 22.0, kwh, 0.0)
 
 
 def test_each_wait_is_measured_once() -> None:
@@ -26,7 +21,7 @@ def test_each_wait_is_measured_once() -> None:
     assert figures.unanswered == 1
     figures.on_update(update(RequestStatus.ACCEPTED), 12.0)
     figures.on_update(update(RequestStatus.ACCEPTED), 15.0)
-    figures.on_metered(reading(0.5), 20.0)
+    figures.on_metered("session-0", 0.5, 20.0)
     for at_s in (20.25, 29.0):
         figures.on_update(update(RequestStatus.IN_PROGRESS, kwh=0.5), at_s)
     figures.on_update(update(RequestStatus.COMPLETED, kwh=0.5), 30.0)
@@ -52,7 +47,7 @@ def test_readings_that_are_never_shown_fill_no_memory() -> None:
     """Proves: of readings without an answer only the newest are kept."""
     figures = Figures()
     for number in range(READINGS_MAX + 1):
-        figures.on_metered(reading(float(number)), 0.0)
+        figures.on_metered("session-0", float(number), 0.0)
     figures.on_update(update(RequestStatus.IN_PROGRESS, kwh=0.0), 1.0)
     assert figures.shown is None
     figures.on_update(update(RequestStatus.IN_PROGRESS, kwh=1.0), 1.0)

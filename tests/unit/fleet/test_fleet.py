@@ -1,5 +1,7 @@
 """A whole played fleet against Central's own core."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import cast
 
 import attrs
@@ -7,13 +9,13 @@ import pytest
 
 from evd.core.central.events import Answer, MonitorLeft, MonitorSaid
 from evd.core.effects import Send
-from evd.core.fleet.events import Dial, Effect, HangUp, Say
+from evd.core.fleet.events import Dial, Effect, HangUp, Post, Progress, Say
 from evd.core.fleet.fleet import Fleet
 from evd.core.fleet.plan import plan_of
 from evd.core.fleet.report import Looked, Report, report_of
 from evd.core.wire import codec
 from evd.core.wire.control import FromMonitor
-from evd.core.wire.messages import UPDATES, Beacon, Command, DriverUpdate
+from evd.core.wire.messages import UPDATES, Beacon, Command, DriverUpdate, Message
 from tests.unit.central.network import Network
 
 CPS = 10
@@ -38,12 +40,12 @@ class Scene:
             self.do(self.fleet.tick(self.network.now, 1_000))
             self._listen()
 
-    def do(self, effects: list[Effect]) -> None:
+    def do(self, effects: Sequence[Effect]) -> None:
         """Carry out what the fleet decided."""
         for effect in effects:
             now = self.network.now
             match effect:
-                case Send():
+                case Send() | Post():
                     self.network.tell(effect.message)  # type: ignore[arg-type]
                 case Dial(cp_id):
                     self.do(self.fleet.on_dialed(cp_id, now))
@@ -61,7 +63,7 @@ class Scene:
             now = self.network.now
             match effect:
                 case Send(_, _, Beacon() | Command() | DriverUpdate() as message):
-                    self.do(self.fleet.on_message(message, now))
+                    self.do(self.fleet.on_message(_read(message), now))
                 case Answer(connection, message):
                     self.do(self.fleet.on_answer(cp_ids[connection], message, now))
 
@@ -69,6 +71,15 @@ class Scene:
         """The figures, with a Central that shows nothing wrong."""
         report = report_of(self.fleet, registered_s=0.1, seconds=seconds, charging=4, own_cores=0.1)
         return attrs.evolve(report, central=LOOKED)
+
+
+def _read(message: Message) -> Message | Progress:
+    """A message as the loop reads it."""
+    if isinstance(message, DriverUpdate):
+        progress = codec.peek_progress(codec.encode(message, datetime.now(UTC), "message-1"))
+        if progress is not None:
+            return Progress(*progress)
+    return message
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +145,7 @@ def test_what_is_not_for_this_fleet_changes_nothing(played: Scene) -> None:
         assert isinstance(message, DriverUpdate)
         strange = attrs.evolve(message, request_id="req-of-a-person", cp_id="CP-001")
         before = (played.fleet.read_count, played.fleet.figures.finals)
-        assert played.fleet.on_message(strange, played.network.now) == []
+        assert played.fleet.on_message(_read(strange), played.network.now) == []
         assert (played.fleet.read_count, played.fleet.figures.finals) == before
 
 

@@ -5,6 +5,7 @@ import attrs
 from evd.core.central.events import MonitorSaid
 from evd.core.central.views import CpView
 from evd.core.effects import Send
+from evd.core.fleet.events import Post
 from evd.core.fleet.point import PlayedPoint
 from evd.core.wire import codec
 from evd.core.wire.messages import (
@@ -29,7 +30,7 @@ class Scene:
     def __init__(self) -> None:
         self.network = Network()
         self.point = PlayedPoint(CP_ID, "boot-1", SESSION_S, self.network.clock_s)
-        self.sent: list[Send] = []
+        self.sent: list[Send | Post] = []
         self.quiet = 0
         self._read = len(self.network.effects)
         self.network.tell(MonitorSaid(CONNECTION, self.point.register(self.network.clock_s)))
@@ -50,7 +51,7 @@ class Scene:
         else:
             self.network.tell(MonitorSaid(CONNECTION, beat))
 
-    def _tell(self, sends: list[Send]) -> None:
+    def _tell(self, sends: list[Send | Post]) -> None:
         self.sent += sends
         for send in sends:
             self.network.tell(send.message)  # type: ignore[arg-type]

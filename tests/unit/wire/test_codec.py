@@ -216,6 +216,26 @@ def test_a_message_comes_back_as_it_was_sent() -> None:
     assert set(orjson.loads(raw)) == {"central_id", "epoch", "up_s", "ts", "message_id"}
 
 
+def test_a_message_that_is_json_already_is_stamped_alike() -> None:
+    """Proves: fields that lack only the stamp and the last brace become what `encode` makes."""
+    message = Telemetry("CP-001", "b", "s", "d", 22.0, 0.061111, 0.0183)
+    when = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+    opened = orjson.dumps(codec.to_fields(message)).removesuffix(b"}")
+    whole = codec.encode(message, when, "message-1")
+    assert orjson.loads(codec.close(opened, when, "message-1")) == orjson.loads(whole)
+
+
+def test_progress_is_told_from_all_else() -> None:
+    """Proves: an update that is IN_PROGRESS gives its request, session and kWh; another status, a
+    missing or wrong field, and bytes that are no object give nothing."""
+    progress = {"status": "IN_PROGRESS", "request_id": "r", "session_id": "s", "kwh": 0.5}
+    assert codec.peek_progress(orjson.dumps(progress)) == ("r", "s", 0.5)
+    for change in ({"status": "COMPLETED"}, {"session_id": None}, {"kwh": "0.5"}):
+        assert codec.peek_progress(orjson.dumps({**progress, **change})) is None
+    for raw in (b"", b"{", b"[]", b"7"):
+        assert codec.peek_progress(raw) is None
+
+
 def test_a_whole_second_has_its_digits_too() -> None:
     """Proves: each time that is sent has one form, whatever its second is."""
     whole = datetime(2026, 1, 31, 12, tzinfo=UTC)
