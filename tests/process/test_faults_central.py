@@ -138,9 +138,10 @@ def test_a_restored_central_begins_no_session_before_all_have_handed_over(tmp_pa
 def test_a_second_central_by_mistake_says_nothing_and_disturbs_nobody(tmp_path: Path) -> None:
     """Proves: a second Central on the same broker, also one that outlives the first for a while,
     takes no request and begins nothing; the session has one row, at the first."""
-    with scene(tmp_path, engine_flags=("--session-seconds", "10"), at="in mid-session") as here:
+    with scene(tmp_path, engine_flags=("--session-seconds", "10")) as here:
         second = second_central(here.network, tmp_path / "second")
         second.wait_for_line("Ready", 15.0)
+        here.reach("in mid-session")
         url = f"http://127.0.0.1:{second.flag('--http-port')}"
         body = {"driver_id": "driver-eve", "cp_id": CP_ID}
         assert here.network.http.post(f"{url}/request/charge", json=body).status_code == 503
