@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from evd.adapters.store import StoreFailed, StoreRefused
 from evd.adapters.store.lock_session import Found
-from evd.core.standby.events import Standby
+from evd.core.standby.events import Standby, Try
 from evd.core.standby.lease import LEASE_S, MARGIN_S, TICK_S, TRY_S
 from evd.daemons.central.standing import ANSWERED_S, LEAVE_S, UNANSWERED_S, Alone, Member
 from evd.flags import ConfigError
@@ -41,8 +41,8 @@ class Database:
     asked: list[str] = attrs.field(factory=list)
     beats: int = 0
 
-    async def attempt(self, *, kafka_up: bool, monitors: int) -> Found:
-        await self._answer(f"attempt {kafka_up} {monitors}")
+    async def attempt(self, wanted: Try) -> Found:
+        await self._answer(f"attempt {wanted.kafka_up} {wanted.monitors}")
         if not self.is_free:
             # Somebody serves: the database goes on.
             self.beats += 1

@@ -16,7 +16,7 @@ from evd.adapters.store.epoch_file import EpochFile, Progress
 from evd.adapters.store.failures import CLOSED, StoreFailed
 from evd.adapters.store.postgresql import ADVISORY_LOCK, Postgresql
 from evd.adapters.store.schema import bring_to_head
-from evd.core.standby.events import Pulse, Standby, may_take
+from evd.core.standby.events import Pulse, Standby, Try, may_take
 from evd.logs import Repeats
 
 IDLE_S = 5
@@ -44,6 +44,14 @@ _STANDBYS = """
     extract(epoch FROM clock_timestamp() - seen_at)::float8,
     extract(epoch FROM clock_timestamp() - released_at)::float8
     FROM standbys ORDER BY name
+"""
+# Its client fell silent in the middle of a statement or a transaction.  The server ends no session
+# of which half a statement came: some were sent together, and the rest of them is waited for.
+_END_SILENT = """
+    SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND state <> 'idle' AND wait_event = 'ClientRead'
 """
 _STATE = """
     SELECT meta.central_id, meta.epoch, meta.commits, lease.beats, lease.released, lease.holder
@@ -98,7 +106,7 @@ class LockSession:
             raise StoreFailed("the database session is over")
         return self._connection
 
-    def attempt(self, *, kafka_up: bool, monitors: int) -> Found:
+    def attempt(self, wanted: Try) -> Found:
         """Write how this Central is, and take the lock if it is free and this one may.
 
         Raises StoreRefused for tables of a newer release.
@@ -107,9 +115,16 @@ class LockSession:
             if self._connection is None:
                 self._connection = self._open()
             with contextlib.closing(self._connection.cursor()) as cursor:
-                found = self._look(cursor, kafka_up, monitors)
-                if found is None:
-                    return Found(is_granted=False, holder=self._holder(cursor))
+                found = Found(is_granted=False)
+                # A new database has none, nor has one of a release that knows the lock alone.
+                if self._database.has_table(self._connection, "standbys"):
+                    mine = self._name, self._address, wanted.kafka_up, wanted.monitors
+                    cursor.execute(_WRITE, mine)
+                    found = self._state(cursor)
+                    if not may_take(self._name, self._standbys(cursor)):
+                        return found
+                    if wanted.ends_silent:
+                        cursor.execute(_END_SILENT, (ADVISORY_LOCK,))
                 cursor.execute("SELECT pg_try_advisory_lock(%s)", (ADVISORY_LOCK,))
                 if cursor.fetchone() != (True,):
                     return found
@@ -131,19 +146,6 @@ class LockSession:
             connection.close()
             raise
         return connection
-
-    def _look(self, cursor: DBAPICursor, kafka_up: bool, monitors: int) -> Found | None:
-        """Return what is known without the lock; None where this Central leaves it to another."""
-        if not self._database.has_table(self.connection, "standbys"):
-            # A new database, or one of a release that knows the lock alone.
-            return Found(is_granted=False)
-        cursor.execute(_WRITE, (self._name, self._address, kafka_up, monitors))
-        if not may_take(self._name, self._standbys(cursor)):
-            return None
-        return self._state(cursor)
-
-    def _holder(self, cursor: DBAPICursor) -> str:
-        return self._state(cursor).holder
 
     def _state(self, cursor: DBAPICursor) -> Found:
         cursor.execute(_STATE)

@@ -14,7 +14,7 @@ from evd.adapters.store.failures import StoreFailed, StoreRefused
 from evd.adapters.store.statements import Statements
 from evd.adapters.store.store import Store
 from evd.adapters.store.writer import Writer
-from evd.core.standby.events import Standby
+from evd.core.standby.events import Standby, Try
 
 if TYPE_CHECKING:
     from evd.adapters.store.lock_session import Found, LockSession
@@ -33,10 +33,10 @@ class SharedDatabase:
         self._session = session
         self._asking = trio.CapacityLimiter(1)
 
-    async def attempt(self, *, kafka_up: bool, monitors: int) -> "Found":
+    async def attempt(self, wanted: Try) -> "Found":
         """Write how this Central is, and take the lock if it is free and this one may."""
         return await trio.to_thread.run_sync(
-            lambda: self._session.attempt(kafka_up=kafka_up, monitors=monitors),
+            lambda: self._session.attempt(wanted),
             limiter=self._asking,
             abandon_on_cancel=True,
         )

@@ -143,11 +143,13 @@ Event = (
 class Try:
     """Write how this Central is, and take the lock if it is free, in one database session.
 
-    Where there is no session, open one.
+    Where there is no session, open one.  `ends_silent`: the session of a holder that fell silent in
+    the middle of a statement is to be ended first.
     """
 
     kafka_up: bool
     monitors: int
+    ends_silent: bool = False
 
 
 @attrs.frozen(slots=True)

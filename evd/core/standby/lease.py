@@ -37,6 +37,8 @@ ASK_S = 1.0
 LEASE_S = 3.0
 # The next one waits for so much longer than the lease: clocks do not run at quite one speed.
 MARGIN_S = 0.5
+# The server ends a silent session itself before that, but for one whose statement came half.
+SILENT_S = 7.0
 # A monitor waits for longer than this for its first answer.
 SOON_S = 2.0
 KAFKA_LOST_S = 8.0
@@ -155,7 +157,8 @@ class Lease:
             return effects
         self._is_asking = True
         if self.phase is Phase.STANDING_BY:
-            return [*effects, Try(event.kafka_up, self._dialled.count(now_s))]
+            is_silent = now_s - self._pulse_s > SILENT_S
+            return [*effects, Try(event.kafka_up, self._dialled.count(now_s), is_silent)]
         self._next_s = now_s + ASK_S
         return [*effects, Ask()]
 

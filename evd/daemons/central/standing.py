@@ -226,8 +226,8 @@ class Member:
             asked_s = now().mono_s
             try:
                 match effect:
-                    case Try(kafka_up, monitors):
-                        found = await self._shared.attempt(kafka_up=kafka_up, monitors=monitors)
+                    case Try():
+                        found = await self._shared.attempt(effect)
                         held = (found.is_granted, found.pulse, found.is_released, found.holder)
                         self._why, self._answered_s = "", now().mono_s
                         self._tell(Tried(asked_s, *held))

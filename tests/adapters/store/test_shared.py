@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import trio
+from psycopg import Connection
 
 from evd.adapters.store import StoreFailed, is_shared
 from evd.adapters.store.epoch_file import EpochFile, Progress
 from evd.adapters.store.lock_session import IDLE_S, Found
 from evd.adapters.store.shared import SharedDatabase, open_shared
+from evd.core.standby.events import Try
 from tests.adapters.store.databases import connect, cut_connections, new_postgres_url, url_of
 from tests.adapters.store.rows import a_charging_point
 
@@ -41,9 +44,9 @@ def central(db_url: str, tmp_path: Path) -> Open:
     return opened
 
 
-async def attempt(shared: SharedDatabase, *, monitors: int = 0) -> Found:
+async def attempt(shared: SharedDatabase, *, monitors: int = 0, ends_silent: bool = False) -> Found:
     """Try once."""
-    return await shared.attempt(kafka_up=True, monitors=monitors)
+    return await shared.attempt(Try(True, monitors, ends_silent))
 
 
 async def take(shared: SharedDatabase) -> Found:
@@ -158,6 +161,27 @@ async def test_nobody_stands_by_for_itself(central: Open) -> None:
         await attempt(before)
         assert (await attempt(again)).holder == ""
         assert (await attempt(other)).holder == "a:8000"
+
+
+async def test_half_a_statement_keeps_no_lock_for_ever(central: Open) -> None:
+    """Proves: a Central that falls silent in the middle of what it sends, which the server waits
+    for without end, loses its session by one that finds its pulse unmoved; one that only rests
+    between two statements does not."""
+    async with central("a") as a, central("b") as b:
+        await take(a)
+        await attempt(b, ends_silent=True)
+        await a.renew()
+        raw = cast(Connection[Any], a._session.connection).pgconn
+        raw.enter_pipeline_mode()
+        raw.send_query_params(b"SELECT 1", None)
+        raw.send_flush_request()
+        raw.flush()
+        end_s = trio.current_time() + IDLE_S + 1.0
+        while trio.current_time() < end_s:
+            assert not (await attempt(b)).is_granted
+            await trio.sleep(TRY_S)
+        await attempt(b, ends_silent=True)
+        await take(b)
 
 
 async def test_a_commit_never_opens_a_session_of_its_own(

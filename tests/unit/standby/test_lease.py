@@ -31,6 +31,7 @@ from evd.core.standby.lease import (
     KAFKA_LOST_S,
     LEASE_S,
     MARGIN_S,
+    SILENT_S,
     SOON_S,
     Lease,
 )
@@ -288,7 +289,18 @@ def test_a_standby_says_how_many_monitors_dialled_it() -> None:
     played.tried(granted=False)
     played.now_s += ROUND_S - 1
     played.tell(MonitorDialled("CP-1"))
-    assert played.tick(1.0) == [Try(kafka_up=True, monitors=1)]
+    assert played.tick(1.0) == [Try(kafka_up=True, monitors=1, ends_silent=True)]
+
+
+def test_only_a_holder_that_was_silent_for_long_is_ended() -> None:
+    """Proves: a standby has the database end a session that fell silent in mid-statement only once
+    the pulse has stood still for longer than the server itself waits."""
+    played = Played()
+    for beat in range(20):
+        assert played.tick(0.5) == [Try(kafka_up=True, monitors=0)]
+        played.tried(granted=False, pulse=(1, 2, beat))
+    played.now_s += SILENT_S
+    assert played.tick(0.5) == [Try(kafka_up=True, monitors=0, ends_silent=True)]
 
 
 def test_the_names_of_those_who_dialled_are_bounded() -> None:
