@@ -51,7 +51,7 @@ def started(host: Network) -> str:
     return done[-1]
 
 
-def test_the_tool_on_the_host_of_a_standby(hosts: tuple[Network, Network], tmp_path: Path) -> None:
+def test_a_standbys_host(hosts: tuple[Network, Network], tmp_path: Path) -> None:
     """Proves: a network whose Central stands by is up and well there, and each verb names the one
     that serves; with both addresses, or on the other host, it is seen who stands by, although a
     standby knows no token; a switch by hand is one sentence, done or not."""
