@@ -10,7 +10,7 @@ from tests.adapters.store.databases import new_postgres_url, postgres_server
 from tests.network.supervised import Network, network_in
 from tests.network.waiting import wait_until
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 BOUND_S = 60.0
 
