@@ -80,8 +80,11 @@ async def test_a_call_that_was_answered_with_503_is_not_decided_later(
     assert refusals(replies) == [Refusal.UNAVAILABLE]
     (event,) = (await inbox.take()).events
     assert isinstance(event, CpStopAsked)
-    is_waiting = service.is_waiting(event.call)
-    assert not list(batch_steps(core, [event], {}, is_wanted=lambda _: is_waiting, now=now))
+    is_waiting = service.is_waiting
+    steps = batch_steps(
+        *(core, [event], {}), is_waiting=is_waiting, is_open=lambda _: True, now=now
+    )
+    assert not list(steps)
 
 
 async def test_without_a_database_there_is_no_answer_but_503(

@@ -45,7 +45,10 @@ async def steps_of(*events: Event, failing: type[Step] | None = None) -> list[St
         taken.append(step)
         return ([OLD], []) if isinstance(step, LookUp) else None
 
-    steps = batch_steps(core, events, MARKS, is_wanted=lambda _: True, now=lambda: NOW)
+    def yes(_: int) -> bool:
+        return True
+
+    steps = batch_steps(*(core, events, MARKS), is_waiting=yes, is_open=yes, now=lambda: NOW)
     try:
         await drive(steps, carry_out)
     except StoreFailed:

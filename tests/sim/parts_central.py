@@ -27,7 +27,7 @@ from evd.core.central.events import (
 from evd.core.central.rows import Request
 from evd.core.effects import Level, Note, Send
 from evd.core.wire import codec
-from evd.core.wire.control import Heartbeat, MonitorMessage, NackCode, Register
+from evd.core.wire.control import Heartbeat, MonitorMessage, NackCode
 from evd.core.wire.messages import (
     REQUESTS,
     SESSIONS,
@@ -171,7 +171,12 @@ class CentralPart(Process):
             return
         events, self._inbox = self._inbox, []
         marks, self._marks = self._marks, {}
-        steps = batch_steps(core, events, marks, is_wanted=self._is_wanted, now=self.now)
+        steps = batch_steps(
+            *(core, events, marks),
+            is_waiting=self._calls.__contains__,
+            is_open=self._connections.__contains__,
+            now=self.now,
+        )
         try:
             handled = drive(steps, self._carry_out)
         except DiskFault:
@@ -225,14 +230,6 @@ class CentralPart(Process):
             case TelemetryRefused():
                 self.telemetry_refused += 1
         return None
-
-    def _is_wanted(self, event: Event) -> bool:
-        """Return whether who waits for what follows from an event still does, as in the daemon."""
-        if isinstance(event, Asked):
-            return event.call in self._calls
-        if isinstance(event, MonitorSaid) and isinstance(event.message, Register):
-            return event.connection in self._connections
-        return True
 
     def accept(self, connect: Callable[[End], Connection]) -> None:
         """Take a monitor's connection; `connect` takes our end of it."""

@@ -297,7 +297,8 @@ class MemberPart(CentralPart):
         marks, self._marks = self._marks, {}
         steps = batch_steps(
             *(core, events, marks),
-            is_wanted=self._is_wanted,
+            is_waiting=self._calls.__contains__,
+            is_open=self._connections.__contains__,
             now=self.now,
             may_speak=self.may_speak,
         )

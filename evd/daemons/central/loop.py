@@ -20,11 +20,8 @@ from evd.adapters.tcp import Places
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
-    Asked,
     CentralSettings,
-    Event,
     HangUp,
-    MonitorSaid,
     PutAside,
     Reply,
     TelemetryRefused,
@@ -32,7 +29,7 @@ from evd.core.central.events import (
     WouldRefuse,
 )
 from evd.core.effects import Note, Send
-from evd.core.wire.control import Heartbeat, Register
+from evd.core.wire.control import Heartbeat
 from evd.daemons.central.connections import Connections
 from evd.daemons.central.feed import Feed
 from evd.daemons.central.inbox import Inbox
@@ -169,7 +166,8 @@ class Loop:
             self._metrics.note_requests(delivery.events)
             steps = batch_steps(
                 *(core, delivery.events, delivery.marks),
-                is_wanted=self._is_wanted,
+                is_waiting=self._service.is_waiting,
+                is_open=self.connections.is_open,
                 now=now,
                 may_speak=self._standing.may_speak,
             )
@@ -182,17 +180,6 @@ class Loop:
             self._metrics.count_events(handled)
             self._feed.on_handled(core, handled)
             self._standing.on_rest()
-
-    def _is_wanted(self, event: Event) -> bool:
-        """Return whether whoever waits for what follows from an event still does.
-
-        A caller or a monitor that has given up may ask again: nothing is decided for it meanwhile.
-        """
-        if isinstance(event, Asked):
-            return self._service.is_waiting(event.call)
-        if isinstance(event, MonitorSaid) and isinstance(event.message, Register):
-            return self.connections.is_open(event.connection)
-        return True
 
     async def _carry_out(self, step: Step, store: Store) -> Found | None:
         match step:

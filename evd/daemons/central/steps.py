@@ -13,9 +13,11 @@ import attrs
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
+    Asked,
     Effect,
     Event,
     HangUp,
+    MonitorSaid,
     Polled,
     PutAside,
     Reply,
@@ -26,7 +28,7 @@ from evd.core.central.events import (
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
 from evd.core.machine import Saved
-from evd.core.wire.control import Heartbeat
+from evd.core.wire.control import Heartbeat, Register
 from evd.core.wire.partition import Mark, Place
 
 # Events or effects between two rests.
@@ -98,14 +100,25 @@ def batch_steps(
     events: Sequence[Event],
     marks: Mapping[Place, Mark],
     *,
-    is_wanted: Callable[[Event], bool],
+    is_waiting: Callable[[int], bool],
+    is_open: Callable[[int], bool],
     now: Callable[[], Now],
     may_speak: Callable[[], bool] = _always,
 ) -> Generator[Step, Found | None, Sequence[Event]]:
     """Hand in `events` that came together, store what follows in one commit, and say it.
 
-    Return the events that were handed in: those that `is_wanted` still.
+    Return the events that were handed in.  A caller or a monitor that has given up may ask again,
+    so nothing is decided for it meanwhile: `is_waiting` tells of a call by its number, `is_open` of
+    the connection of a REGISTER.
     """
+
+    def is_wanted(event: Event) -> bool:
+        if isinstance(event, Asked):
+            return is_waiting(event.call)
+        if isinstance(event, MonitorSaid) and isinstance(event.message, Register):
+            return is_open(event.connection)
+        return True
+
     wanted = [event for event in events if is_wanted(event)]
     request_ids, session_ids = core.missing(wanted)
     if request_ids or session_ids:
