@@ -1,5 +1,6 @@
 """A database as Central needs it, SQLite or PostgreSQL."""
 
+import contextlib
 import re
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -61,6 +62,14 @@ class Database(ABC):
     @abstractmethod
     def connect_reader(self) -> DBAPIConnection:
         """A connection that cannot write; raises `errors`."""
+
+    def let_go(self, connection: DBAPIConnection) -> None:
+        """Close a connection; one that failed may fail to close as well.
+
+        What it had not committed is undone.
+        """
+        with contextlib.suppress(self.errors):
+            connection.close()
 
     @abstractmethod
     def check(self, connection: DBAPIConnection) -> None:

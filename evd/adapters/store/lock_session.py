@@ -223,8 +223,7 @@ class LockSession:
     def _give_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(self._database.errors):
-                connection.close()
+            self._database.let_go(connection)
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:

@@ -30,7 +30,7 @@ class Readers:
         """Close the connections, for good; one that is in use is closed after that."""
         self._closed = True
         while (connection := self._take_idle()) is not None:
-            self._discard(connection)
+            self._database.let_go(connection)
 
     def _run(self, read: Callable[[DBAPICursor], T]) -> T:
         if self._closed:
@@ -62,7 +62,7 @@ class Readers:
                 return read(cursor)
         except self._database.errors as error:
             reusable = False
-            self._discard(connection)
+            self._database.let_go(connection)
             raise StoreFailed(self._database.explain(error)) from error
         finally:
             if reusable:
@@ -70,7 +70,3 @@ class Readers:
                 # Closed meanwhile: whoever closed it has not seen this one.
                 if self._closed:
                     self.close()
-
-    def _discard(self, connection: DBAPIConnection) -> None:
-        with contextlib.suppress(self._database.errors):
-            connection.close()

@@ -119,9 +119,7 @@ class Writer:
     def _give_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # One that failed may fail to close as well; what it had not committed is undone.
-            with contextlib.suppress(self._database.errors):
-                connection.close()
+            self._database.let_go(connection)
 
     def commit(self, rows: Sequence[Row]) -> None:
         """Store all of `rows` or, raising StoreFailed, none of them.
