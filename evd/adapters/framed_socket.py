@@ -77,19 +77,8 @@ class FramedSocket:
 
         Raises FrameTooLong.
         """
-        frame = encode(data)
-        if self._unsent:
-            self._unsent.append(frame)
-            return True
-        try:
-            sent = self._socket.send(frame)
-        except tls.NO_ROOM_TO_SEND:
-            sent = 0
-        except OSError:
-            return False
-        if sent < len(frame):
-            self._unsent.append(frame[sent:])
-        return True
+        self._unsent.append(encode(data))
+        return len(self._unsent) > 1 or self.flush()
 
     def flush(self) -> bool:
         """Send what is kept, as far as the peer takes it; False where the connection is over."""

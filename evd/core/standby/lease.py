@@ -43,6 +43,7 @@ SILENT_S = 7.0
 SOON_S = 2.0
 KAFKA_LOST_S = 8.0
 FEWER_MONITORS_S = 6.0
+_ASKED = "the operator asked for it"
 
 
 class Phase(Enum):
@@ -137,7 +138,7 @@ class Lease:
             case HandOverAsked():
                 if self.phase is Phase.SERVING:
                     self._is_told_to_leave = True
-                    self._why_leave = "the operator asked for it"
+                    self._why_leave = _ASKED
             case CameToRest():
                 return self._on_rest(now_s)
             case Released():
@@ -210,7 +211,7 @@ class Lease:
         if not any(each.monitors > event.monitors for each in others):
             self._enough_s = now_s
         if self._is_told_to_leave:
-            return "the operator asked for it"
+            return _ASKED
         if now_s - self._kafka_s > KAFKA_LOST_S and any(each.kafka_up for each in others):
             return "Kafka does not answer here, and answers another Central"
         if now_s - self._enough_s > FEWER_MONITORS_S:
