@@ -3,6 +3,7 @@ stood at each change and every minute.
 """
 
 import math
+from zlib import crc32
 
 from evd.core.central.events import Effect, Save
 from evd.core.central.rows import EventType, FaultEvent, ShownState
@@ -27,22 +28,30 @@ def told(event: FaultEvent, level: Level, shown: ShownState) -> list[Effect]:
 
 
 class Snapshots:
-    """How one charging point stood when that was last written down, and when it was."""
+    """How one charging point stood when that was last written down, and by when it is again.
 
-    def __init__(self) -> None:
+    Each charging point has its own moment of the minute: thousands that register together would
+    be written down together ever after.
+    """
+
+    def __init__(self, cp_id: str) -> None:
         self._standing: tuple[object, ...] | None = None
-        self._written_s = -math.inf
+        self._first_span_s = crc32(cp_id.encode()) / 2**32 * SNAPSHOT_S
+        self._next_s = math.inf
 
     @property
     def next_s(self) -> float:
         """By when the next one is written down at the latest; never before the first."""
-        return math.inf if self._standing is None else self._written_s + SNAPSHOT_S
+        return self._next_s
 
     def wants(self, standing: tuple[object, ...], now_s: float, *, is_flapping: bool) -> bool:
         """Return whether it is to be written down now: where it stands otherwise, and every
         minute."""
-        is_due = now_s >= self.next_s or self._standing is None
-        if not is_due and (standing == self._standing or is_flapping):
+        if self._standing is None:
+            self._next_s = now_s + self._first_span_s
+        elif now_s >= self._next_s:
+            self._next_s = now_s + SNAPSHOT_S
+        elif standing == self._standing or is_flapping:
             return False
-        self._standing, self._written_s = standing, now_s
+        self._standing = standing
         return True

@@ -59,8 +59,10 @@ class Monitors:
         self._proofs: dict[int, str] = {}
         self._unready: dict[int, Unready] = {}
         self._access_seen = state.access.generation
-        # By when time alone may change how a charging point stands.
+        # By when time alone may change how a charging point stands, and by when its monitor would
+        # be silent: that one moves on with each heartbeat.
         self._looks = Deadlines[str]()
+        self._silences = Deadlines[str]()
         self._phase = False, False
 
     def on_message(self, event: MonitorSaid) -> list[Effect]:
@@ -225,7 +227,7 @@ class Monitors:
             kept.pop(connection, None)
 
     def _is_silent(self, point: Point) -> bool:
-        return point.is_silent(self.state.now.mono_s, self.state.settings.heartbeat_timeout_s)
+        return self.state.now.mono_s >= point.silent_s(self.state.settings.heartbeat_timeout_s)
 
     def _on_verdict(self, point: Point, message: Heartbeat) -> list[Effect]:
         before = point.row
@@ -288,9 +290,9 @@ class Monitors:
         Those are looked at that have `changed`, and those that time may have changed.
         """
         state, effects = self.state, self._hang_up_revoked()
-        phase = not state.in_grace, self._overdue()
+        phase, now_s = (not state.in_grace, self._overdue()), state.now.mono_s
         if phase == self._phase:
-            looked_at = dict.fromkeys((*changed, *self._looks.due(state.now.mono_s)))
+            looked_at = dict.fromkeys((*changed, *self._silent(), *self._looks.due(now_s)))
         else:
             self._phase, looked_at = phase, dict.fromkeys(state.points)
         for cp_id in looked_at:
@@ -298,6 +300,20 @@ class Monitors:
             if point is not None:
                 effects += self._look_at(point)
         return [*effects, *self._turned_away.tick(state.now)]
+
+    def _silent(self) -> list[str]:
+        """Return those whose monitor has become silent; the others are asked about later."""
+        state, found = self.state, list[str]()
+        timeout_s = state.settings.heartbeat_timeout_s
+        for cp_id in self._silences.due(state.now.mono_s):
+            point = state.points.get(cp_id)
+            if point is None or point.connection is None:
+                continue
+            if self._is_silent(point):
+                found.append(cp_id)
+            else:
+                self._silences.by(cp_id, point.silent_s(timeout_s))
+        return found
 
     def _look_at(self, point: Point) -> list[Effect]:
         state, effects = self.state, list[Effect]()
@@ -312,7 +328,9 @@ class Monitors:
         if effects:
             # One change may be followed by another.
             state.note_change(point.cp_id)
-        self._looks.by(point.cp_id, point.next_look_s(state.now.mono_s, timeout_s))
+        self._looks.by(point.cp_id, point.next_look_s(state.now.mono_s))
+        if point.connection is not None:
+            self._silences.by(point.cp_id, point.silent_s(timeout_s))
         return effects
 
     def _hang_up_revoked(self) -> list[Effect]:

@@ -65,7 +65,7 @@ class Point:
         self._ko_reason = ""
         self._engine = EngineHeard(pong_age_s)
         self._duplicate: Duplicate | None = None
-        self._snapshots = Snapshots()
+        self._snapshots = Snapshots(row.cp_id)
         self._standing = Standing.of_row(row)
         self._flapping = Flapping()
         self._lost_why = ""
@@ -153,9 +153,9 @@ class Point:
         """Return whether its engine can be expected to read what it is told."""
         return self._engine.heard_lately(now_s)
 
-    def is_silent(self, now_s: float, timeout_s: float) -> bool:
-        """Return whether its monitor has sent no frame for `timeout_s`."""
-        return now_s - self._frame_s >= timeout_s
+    def silent_s(self, timeout_s: float) -> float:
+        """Return when its monitor has sent no frame for `timeout_s`, if none comes."""
+        return self._frame_s + timeout_s
 
     def refuses_since_s(self, boot_id: str | None) -> float | None:
         """Return since when the port of this boot refuses; None if it does not, or nobody looks."""
@@ -403,11 +403,9 @@ class Point:
             effects += self._look(now)
         return effects
 
-    def next_look_s(self, now_s: float, timeout_s: float) -> float:
-        """Return by when time alone may change how it stands, with this time-out of its monitor."""
+    def next_look_s(self, now_s: float) -> float:
+        """Return by when time alone may change how it stands, the silence of its monitor apart."""
         by_s = min(self._snapshots.next_s, self._flapping.end_s, self._breaker.half_open_s)
-        if self._connection is not None:
-            by_s = min(by_s, self._frame_s + timeout_s)
         if self._duplicate is not None:
             by_s = min(by_s, self._duplicate.gone_s)
         if self.supplies is not None and self.heard_lately(now_s):

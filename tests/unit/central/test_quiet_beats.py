@@ -5,7 +5,9 @@ from typing import Any
 import attrs
 import pytest
 
-from evd.core.central.events import Answer, CpStopAsked, MonitorSaid
+from evd.core.central.events import Answer, CpStopAsked, Effect, MonitorSaid
+from evd.core.central.point import Point
+from evd.core.effects import Now
 from evd.core.wire.control import Ack, EngineStatus, Fault, Heartbeat, KoCause, Register
 from evd.core.wire.messages import CpState
 from tests.unit.central.network import Network
@@ -180,3 +182,26 @@ def test_a_quiet_heartbeat_that_waited_is_answered_and_no_more() -> None:
     (answer,) = network.tell(MonitorSaid(network.connections[CP_ID], beat(network)))
     assert isinstance(answer, Answer) and isinstance(answer.message, Ack)
     assert network.core.take_changed() == []
+
+
+def test_a_monitor_that_beats_is_looked_at_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proves: a tick looks at what changed, and not at each charging point whose monitor goes on:
+    it only asks later whether that has become silent, and then says so in time."""
+    network = Network()
+    network.register()
+    # Once the grace after Central's start is over.
+    run_quietly(network, 20)
+    looked_at = []
+    look = Point.ticked
+
+    def ticked(point: Point, now: Now, *, settled: bool) -> list[Effect]:
+        looked_at.append(network.clock_s)
+        return look(point, now, settled=settled)
+
+    monkeypatch.setattr(Point, "ticked", ticked)
+    run_quietly(network, 10)
+    assert looked_at == []
+    silent_s = network.clock_s
+    network.run(4.0, beat=False)
+    assert network.view().state == "DISCONNECTED"
+    assert silent_s + 3.0 <= looked_at[0] <= silent_s + 3.5

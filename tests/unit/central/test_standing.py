@@ -96,6 +96,20 @@ def test_power_is_written_down_where_it_begins_and_ends() -> None:
     assert (ended.engine_state, ended.kw) == (CpState.ACTIVATED, 0.0)
 
 
+def test_many_that_register_together_are_not_written_down_together_ever_after() -> None:
+    """Proves: each charging point is written down once a minute, and of hundreds that came in one
+    moment only some in any second: the commit of all would hold up the heartbeats."""
+    cp_ids = [f"CP-{number:03d}" for number in range(1, 301)]
+    network = Network()
+    for cp_id in cp_ids:
+        network.register(cp_id)
+    network.run(1)
+    minutes = [[saved(network.run(1), HealthSnapshot) for _ in range(60)] for _ in range(2)]
+    for minute in minutes[1:]:
+        assert sorted(row.cp_id for second in minute for row in second) == cp_ids
+    assert max(len(second) for minute in minutes for second in minute) <= 30
+
+
 def test_power_that_nobody_hears_of_is_not_known() -> None:
     """Proves: an engine that is out of sight while it supplies is neither at its last power nor at
     0, and one that was never heard is not at 0."""
