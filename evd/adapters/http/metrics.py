@@ -8,7 +8,7 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,8 @@ from evd.version import VERSION
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 NAME_PREFIX = "evd_"
+# Series that are written in one go.
+SERIES_AT_ONCE = 500
 
 # A second series for each counter, that tells only when this process began to count.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -42,20 +44,20 @@ class Family:
     """One metric whose series are written by us: with ten thousand charging points the library's
     objects take a second to write and tens of megabytes to keep.
 
-    `series`: the value of each, by its labels as they are written, such as `cp_id="CP-001"`.
+    `series`: the labels of each as they are written, such as `cp_id="CP-001"`, and its value.
     """
 
     name: str
     kind: Literal["counter", "gauge"]
     text: str
-    series: Mapping[str, float]
+    series: Iterable[tuple[str, float]]
 
-    def render(self) -> str:
-        """The family in Prometheus' text format."""
-        name = _named(self.name)
-        lines = [f"# HELP {name} {self.text}\n# TYPE {name} {self.kind}\n"]
-        lines += [f"{name}{{{labels}}} {value}\n" for labels, value in self.series.items()]
-        return "".join(lines)
+    def pieces(self) -> Iterator[str]:
+        """The family in Prometheus' text format, SERIES_AT_ONCE of its series in a piece."""
+        name, left = _named(self.name), iter(self.series)
+        yield f"# HELP {name} {self.text}\n# TYPE {name} {self.kind}\n"
+        while some := [*itertools.islice(left, SERIES_AT_ONCE)]:
+            yield "".join(f"{name}{{{labels}}} {value}\n" for labels, value in some)
 
 
 class Metrics:
@@ -78,7 +80,6 @@ class Metrics:
     def __init__(self, state_dir: Path | None = None) -> None:
         """`state_dir`: the directory of which the room is shown, if the program has one."""
         self._registry = CollectorRegistry()
-        self._rendering = trio.Lock()
         # Memory, processor time and open files, read only when somebody asks.
         ProcessCollector(registry=self._registry)
         info = self.gauge("evd_build_info", "Always 1; the version of the program", {"version": ()})
@@ -126,16 +127,21 @@ class Metrics:
             )
             gauge.set_function(functools.partial(_measured, state_dir, measure))
 
-    def render(self, families: Iterable[Family] = ()) -> bytes:
-        """All of it, and `families`, in Prometheus' text format, for `CONTENT_TYPE`."""
-        ours = "".join(family.render() for family in families)
-        return generate_latest(self._registry) + ours.encode()
+    def render(self) -> bytes:
+        """All of it in Prometheus' text format, for `CONTENT_TYPE`."""
+        return generate_latest(self._registry)
 
-    async def render_aside(self, families: Iterable[Family]) -> bytes:
-        """`render` in a thread, where `families` are made too: with thousands of charging points it
-        takes longer than a heartbeat may wait."""
-        async with self._rendering:
-            return await trio.to_thread.run_sync(self.render, families)
+    async def render_with(self, families: Iterable[Family]) -> bytes:
+        """`render`, and `families`, in pieces between which others have their turn.
+
+        A thread would be no help: it leaves the interpreter to nobody for longer than a heartbeat
+        takes, at each word that is read or sent meanwhile.
+        """
+        written = [self.render()]
+        for piece in itertools.chain.from_iterable(family.pieces() for family in families):
+            written.append(piece.encode())
+            await trio.lowlevel.checkpoint()
+        return b"".join(written)
 
 
 def _measured(state_dir: Path, measure: Callable[[os.statvfs_result], int]) -> float:

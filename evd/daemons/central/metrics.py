@@ -237,10 +237,10 @@ class CentralMetrics:
         self._unhealthy = gauged.unhealthy
         if gauged.views is not None:
             self._forget_all_but({view.cp_id for view in views})
-        # Made in the thread that writes them; others count on meanwhile.
+        # Others count on while they are written.
         counts = {kind: counter.copy() for kind, counter in self._of_cp.items()}
         families = itertools.chain(_counted(views, counts), _measured(views))
-        return await self._metrics.render_aside(families)
+        return await self._metrics.render_with(families)
 
     def _forget_all_but(self, cp_ids: set[str]) -> None:
         for counts in self._of_cp.values():
@@ -253,7 +253,7 @@ def _counted(views: Sequence[CpView], counts: Mapping[str, Counter[str]]) -> Ite
     zeros = dict.fromkeys((view.cp_id for view in views), 0)
     for kind, (name, text) in _CP_COUNTERS.items():
         found = zeros | counts[kind]
-        series = {f'cp_id="{cp_id}"': count for cp_id, count in found.items()}
+        series = ((f'cp_id="{cp_id}"', count) for cp_id, count in found.items())
         yield Family(name, "counter", text, series)
 
 
@@ -262,24 +262,24 @@ def _measured(views: Sequence[CpView]) -> Iterator[Family]:
         "evd_charging_point_state",
         "gauge",
         "1 for the state of the charging point that is shown, 0 for the others",
-        {
-            f'cp_id="{view.cp_id}",state="{state}"': int(view.state is state)
+        (
+            (f'cp_id="{view.cp_id}",state="{state}"', int(view.state is state))
             for view in views
             for state in ShownState
-        },
+        ),
     )
     yield Family(
         "evd_breaker_state",
         "gauge",
         "The circuit breaker of the charging point: 0 closed, 1 half open, 2 open",
-        {f'cp_id="{view.cp_id}"': _BREAKER_NUMBERS[view.breaker] for view in views},
+        ((f'cp_id="{view.cp_id}"', _BREAKER_NUMBERS[view.breaker]) for view in views),
     )
     yield Family(
         "evd_charging_point_power_watts",
         "gauge",
         "Power that the charging point supplies, by its newest telemetry",
-        {
-            f'cp_id="{view.cp_id}"': 1000 * view.telemetry.kw if view.telemetry else 0
+        (
+            (f'cp_id="{view.cp_id}"', 1000 * view.telemetry.kw if view.telemetry else 0)
             for view in views
-        },
+        ),
     )
