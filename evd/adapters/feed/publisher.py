@@ -5,7 +5,7 @@ in one message, once it has taken the one before: of a charging point only how i
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import trio
@@ -22,7 +22,8 @@ from evd.core.central.views import CpView
 EVENTS_MAX = 100
 # A client that was told nothing for so long is told that: a page sees no pings.
 ALIVE_S = 10.0
-# Others may run after so many clients.
+# Others may run after so many charging points, and after so many clients.
+POINTS_AT_ONCE = 200
 CLIENTS_AT_ONCE = 50
 
 CpIds = frozenset[str]
@@ -205,7 +206,7 @@ class Publisher:
     async def publish(self, update: Update) -> bool:
         """Tell every client what changed, as soon as it can take it; return whether there is
         news."""
-        news = self._take(update)
+        news = self._take(update, await _cards_of(update.seen))
         if not news:
             return False
         bodies: dict[Interest, bytes | None] = {}
@@ -253,9 +254,8 @@ class Publisher:
         else:
             self._metrics.messages.inc()
 
-    def _take(self, update: Update) -> News:
-        for view in update.seen:
-            self._cards[view.cp_id] = Card(view, encode(view))
+    def _take(self, update: Update, seen: Mapping[str, Card]) -> News:
+        self._cards.update(seen)
         cards = {view.cp_id: self._cards[view.cp_id] for view in update.charging_points}
         news = News(cards, set(update.removed))
         news.events.extend(Event(each.cp_id, encode(each)) for each in update.events)
@@ -305,6 +305,15 @@ class Publisher:
         if has_network:
             parts += [b',"network":', self._network]
         return b"".join([*parts, b"}"])
+
+
+async def _cards_of(views: Sequence[CpView]) -> dict[str, Card]:
+    cards = {}
+    for number, view in enumerate(views, 1):
+        cards[view.cp_id] = Card(view, encode(view))
+        if number % POINTS_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
+    return cards
 
 
 def _seen_by(driver_id: str | None, news: News) -> tuple[list[bytes], Iterable[Event]]:

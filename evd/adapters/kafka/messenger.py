@@ -7,7 +7,7 @@ taken: a bad message is never obeyed and never fatal.
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -63,7 +63,7 @@ class Messenger:
         """The good messages of a batch, in order."""
         return [message for message, _ in self.read_pairs(batch)]
 
-    def read_pairs(self, batch: Batch) -> list[tuple[Message, RawMessage]]:
+    def read_pairs(self, batch: Sequence[RawMessage]) -> list[tuple[Message, RawMessage]]:
         """The good messages of a batch, in order, each with what it was read from."""
         self._repeats.log_rest(logger, logging.WARNING)
         messages = []

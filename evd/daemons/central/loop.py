@@ -5,8 +5,9 @@ that it had not stored; the next one starts from what is stored, as after a cras
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import cast
 
 import trio
 
@@ -21,6 +22,7 @@ from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
     CentralSettings,
+    Event,
     HangUp,
     PutAside,
     Reply,
@@ -61,6 +63,8 @@ RETRY_S = 1.0
 # Between two clearings of what is not kept: a flood is over its bound for no longer.
 PRUNE_S = 600.0
 FAILING_LOG_S = 30.0
+# Messages of Kafka that are read in one go: no heartbeat waits for more of them.
+READ_AT_ONCE = 100
 # A connection that says nothing for so long, registered or not, only holds a place.
 SILENCE_S_MAX = 30.0
 
@@ -257,12 +261,19 @@ class Loop:
         await self._service.wait_serving(True)
         async with self._open_consumer() as self._consumer:
             async for batch in self._consumer.batches:
-                pairs = self._messenger.read_pairs(batch)
-                self._raws.update((id(message), raw) for message, raw in pairs)
-                events = [message for message, _ in pairs]
-                # Noted here too: a backlog's wait for its turn is part of a request's time.
-                self._metrics.note_requests(events)  # type: ignore[arg-type]
-                await self._inbox.put_batch(events, marks_after(batch))  # type: ignore[arg-type]
+                events: list[Event] = []
+                for start in range(0, len(batch), READ_AT_ONCE):
+                    events += self._read(batch[start : start + READ_AT_ONCE])
+                    await trio.lowlevel.checkpoint()
+                await self._inbox.put_batch(events, marks_after(batch))
+
+    def _read(self, raws: Sequence[RawMessage]) -> list[Event]:
+        pairs = self._messenger.read_pairs(raws)
+        self._raws.update((id(message), raw) for message, raw in pairs)
+        events = [cast(Event, message) for message, _ in pairs]
+        # Noted here too: a backlog's wait for its turn is part of a request's time.
+        self._metrics.note_requests(events)
+        return events
 
     async def prune(self) -> None:
         """Delete, every ten minutes, the old history and the requests that became no session."""
