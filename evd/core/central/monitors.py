@@ -4,7 +4,9 @@ A closed connection is KO at once; one that says nothing for the time-out is hun
 change of a charging point's health is written down once, also over Central's own restarts.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import takewhile
 
 from evd.core.access.access import NEVER_MADE, NO_TOKEN
 from evd.core.access.roles import Auth
@@ -53,16 +55,15 @@ class Monitors:
         self.state = state
         self.sessions = sessions
         self.recovery = recovery
-        self._points: dict[int, Point] = {}
+        # The charging point of each connection, the one that was heard the longest ago first.
+        self._points = OrderedDict[int, Point]()
         self._turned_away = TurnedAway()
         # The digest of the right token that each open connection showed.
         self._proofs: dict[int, str] = {}
         self._unready: dict[int, Unready] = {}
         self._access_seen = state.access.generation
-        # By when time alone may change how a charging point stands, and by when its monitor would
-        # be silent: that one moves on with each heartbeat.
+        # By when time alone may change how a charging point stands; silence is not among it.
         self._looks = Deadlines[str]()
-        self._silences = Deadlines[str]()
         self._phase = False, False
 
     def on_message(self, event: MonitorSaid) -> list[Effect]:
@@ -76,7 +77,7 @@ class Monitors:
             return [_refuse(connection, message, code, why)]
         if point.cp_id != message.cp_id:
             return [_refuse_other(connection, message, point)]
-        point.heard(self.state.now, event.at_s)
+        self._hear(connection, point, self.state.now, event.at_s)
         ack = Answer(connection, Ack(message.seq, self.state.meta.central_id))
         if isinstance(message, Heartbeat):
             if self._is_quiet(point, message, self.state.now):
@@ -92,8 +93,12 @@ class Monitors:
             return False
         if not self._is_quiet(point, message, now):
             return False
-        point.heard(now)
+        self._hear(connection, point, now)
         return True
+
+    def _hear(self, connection: int, point: Point, now: Now, at_s: float | None = None) -> None:
+        point.heard(now, at_s)
+        self._points.move_to_end(connection)
 
     def _is_quiet(self, point: Point, message: Heartbeat, now: Now) -> bool:
         """Return whether a heartbeat says nothing new; then nothing follows from it, and the PONG
@@ -111,7 +116,7 @@ class Monitors:
         point = self._points.get(event.connection)
         if point is not None and event.seq is not None:
             # A bad object still came in a good frame: its sender lives.
-            point.heard(self.state.now, event.at_s)
+            self._hear(event.connection, point, self.state.now, event.at_s)
         nack = Nack(event.seq, clip(event.reason), code=event.code)
         hang_up = [HangUp(event.connection)] if event.last else []
         return [Answer(event.connection, nack), *hang_up]
@@ -159,7 +164,7 @@ class Monitors:
         first, state.speaks = not state.speaks, True
         effects += point.registered(connection, message, state.now)
         # It beats from its ACK on: after a long wait for that it is not silent at once.
-        point.heard(state.now)
+        self._hear(connection, point, state.now)
         effects += self._on_verdict(point, message)
         heartbeat_s = round(state.settings.heartbeat_timeout_s / HEARTBEATS_PER_TIMEOUT, 3)
         ack = Ack(message.seq, state.meta.central_id, heartbeat_s=heartbeat_s)
@@ -227,7 +232,7 @@ class Monitors:
             kept.pop(connection, None)
 
     def _is_silent(self, point: Point) -> bool:
-        return self.state.now.mono_s >= point.silent_s(self.state.settings.heartbeat_timeout_s)
+        return point.is_silent(self.state.now.mono_s, self.state.settings.heartbeat_timeout_s)
 
     def _on_verdict(self, point: Point, message: Heartbeat) -> list[Effect]:
         before = point.row
@@ -302,18 +307,8 @@ class Monitors:
         return [*effects, *self._turned_away.tick(state.now)]
 
     def _silent(self) -> list[str]:
-        """Return those whose monitor has become silent; the others are asked about later."""
-        state, found = self.state, list[str]()
-        timeout_s = state.settings.heartbeat_timeout_s
-        for cp_id in self._silences.due(state.now.mono_s):
-            point = state.points.get(cp_id)
-            if point is None or point.connection is None:
-                continue
-            if self._is_silent(point):
-                found.append(cp_id)
-            else:
-                self._silences.by(cp_id, point.silent_s(timeout_s))
-        return found
+        """Return those whose monitor is silent: nobody is asked about who was heard later."""
+        return [point.cp_id for point in takewhile(self._is_silent, self._points.values())]
 
     def _look_at(self, point: Point) -> list[Effect]:
         state, effects = self.state, list[Effect]()
@@ -329,8 +324,6 @@ class Monitors:
             # One change may be followed by another.
             state.note_change(point.cp_id)
         self._looks.by(point.cp_id, point.next_look_s(state.now.mono_s))
-        if point.connection is not None:
-            self._silences.by(point.cp_id, point.silent_s(timeout_s))
         return effects
 
     def _hang_up_revoked(self) -> list[Effect]:

@@ -153,9 +153,9 @@ class Point:
         """Return whether its engine can be expected to read what it is told."""
         return self._engine.heard_lately(now_s)
 
-    def silent_s(self, timeout_s: float) -> float:
-        """Return when its monitor has sent no frame for `timeout_s`, if none comes."""
-        return self._frame_s + timeout_s
+    def is_silent(self, now_s: float, timeout_s: float) -> bool:
+        """Return whether its monitor has sent no frame for `timeout_s`."""
+        return now_s - self._frame_s >= timeout_s
 
     def refuses_since_s(self, boot_id: str | None) -> float | None:
         """Return since when the port of this boot refuses; None if it does not, or nobody looks."""
