@@ -71,6 +71,8 @@ class SeveralStorm(Storm):
         if not member.alive or member.hung:
             return False
         member.hang(seconds)
+        # On a machine that stands still nothing is started either.
+        member.held_until_s = max(member.held_until_s, self.world.t_s + seconds)
         self.world.at(seconds, self._set_back, member.host, seconds)
         return True
 
