@@ -145,13 +145,14 @@ def beside(cps: int, charging: float, seconds: int) -> Report:
     """Print the longest wait of a heartbeat while others read all that there is."""
     with _played(cps, charging, seconds) as (network, fleet), ExitStack() as stack:
         _wait_measured(fleet)
+        stopping = threading.Event()
+        # A reader's own work is not Central's.
         with on_core(1):
             stack.enter_context(crowd_on(network.feed_port, READERS))
-        stopping = threading.Event()
-        for path in ("/cp", "/metrics", "/sessions?format=csv"):
-            reader = threading.Thread(target=_read, args=(network.url, path, stopping))
-            reader.start()
-            stack.callback(reader.join)
+            for path in ("/cp", "/metrics", "/sessions?format=csv"):
+                reader = threading.Thread(target=_read, args=(network.url, path, stopping))
+                reader.start()
+                stack.callback(reader.join)
         stack.callback(stopping.set)
         report = _report(fleet, seconds)
     longest = _of(report, "acked", "most_ms")
