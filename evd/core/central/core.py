@@ -17,12 +17,11 @@ that only the database has, and `remember` takes them.
 from collections.abc import Iterable, Sequence
 
 from evd.core.access.access import Access
-from evd.core.access.events import AccessAsked, CallNoted
+from evd.core.access.events import CallNoted
 from evd.core.access.unready import Unready
 from evd.core.central.access_calls import AccessCalls
 from evd.core.central.auditing import Auditing
 from evd.core.central.events import (
-    Asked,
     CentralSettings,
     ChargeAsked,
     CpRemovalAsked,
@@ -40,6 +39,7 @@ from evd.core.central.events import (
     RequestEndAsked,
     SessionStopAsked,
     Ticked,
+    is_call,
 )
 from evd.core.central.ledger import session_id_for
 from evd.core.central.minutes import Minutes
@@ -120,13 +120,11 @@ class Central:
             self._monitors.restart_timeouts()
             self._sessions.restart_timeouts()
         effects = self._handle(event)
-        if isinstance(event, Asked):
+        if is_call(event):
             effects += self._auditing.of_call(event, effects)
         return effects
 
     def _handle(self, event: Event) -> list[Effect]:
-        if isinstance(event, AccessAsked):
-            return self._access_calls.on_asked(event)
         match event:
             case Telemetry():
                 return self._sessions.on_telemetry(event)
@@ -166,6 +164,8 @@ class Central:
             case SaveFailed():
                 self._spent = True
                 return []
+            case _:
+                return self._access_calls.on_asked(event)
 
     def acknowledge(self, connection: int, message: Heartbeat, now: Now) -> bool:
         """Note a heartbeat that says nothing new: its ACK is due; False: hand it in as an event.
@@ -187,13 +187,16 @@ class Central:
         request_ids: set[str] = set()
         session_ids: set[str] = set()
         for event in events:
+            # The most frequent ones come first.
             match event:
-                case DriverRequest() | ChargeAsked() | RequestEndAsked():
-                    request_ids.add(event.request_id)
-                    session_ids.add(session_id_for(event.request_id))
+                case Telemetry():
+                    pass
                 case CpStatus() | SessionRecord():
                     request_ids.add(event.request_id or "")
                     session_ids.add(event.session_id or "")
+                case DriverRequest() | ChargeAsked() | RequestEndAsked():
+                    request_ids.add(event.request_id)
+                    session_ids.add(session_id_for(event.request_id))
                 case SessionStopAsked() | JudgementAsked():
                     session_ids.add(event.session_id)
                 case MonitorSaid(message=Heartbeat() as message):

@@ -6,6 +6,7 @@ monitor's connection.
 """
 
 from enum import StrEnum
+from typing import TypeGuard, get_args
 
 import attrs
 
@@ -170,6 +171,14 @@ Asked = (
     | RecoveryAccepted
     | AccessAsked
 )
+_CALLS = frozenset(get_args(Asked))
+
+
+def is_call(event: object) -> TypeGuard[Asked]:
+    """Return whether somebody waits for a Reply to it; each of thousands a second is asked."""
+    return type(event) in _CALLS
+
+
 FromKafka = DriverRequest | CpStatus | Telemetry | SessionRecord
 FromConnection = MonitorSaid | FrameRefused | MonitorLeft
 Event = FromKafka | Polled | Ticked | FromConnection | Asked | CallNoted | Saved | SaveFailed

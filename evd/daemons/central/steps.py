@@ -13,7 +13,6 @@ import attrs
 from evd.core.central.core import Central
 from evd.core.central.events import (
     Answer,
-    Asked,
     Effect,
     Event,
     HangUp,
@@ -24,6 +23,7 @@ from evd.core.central.events import (
     Save,
     TelemetryRefused,
     WouldRefuse,
+    is_call,
 )
 from evd.core.central.rows import Request, Row, Session
 from evd.core.effects import Note, Now, Send
@@ -113,7 +113,7 @@ def batch_steps(
     """
 
     def is_wanted(event: Event) -> bool:
-        if isinstance(event, Asked):
+        if is_call(event):
             return is_waiting(event.call)
         if isinstance(event, MonitorSaid) and isinstance(event.message, Register):
             return is_open(event.connection)
