@@ -34,8 +34,10 @@ READY_S_MAX = 60.0
 
 
 @contextmanager
-def _started(module: str, *arguments: object) -> Iterator["subprocess.Popen[str]"]:
-    argv = [sys.executable, "-m", module, *map(str, arguments)]
+def _started(
+    module: str, *arguments: object, niceness: int = 0
+) -> Iterator["subprocess.Popen[str]"]:
+    argv = ["nice", f"-n{niceness}", sys.executable, "-m", module, *map(str, arguments)]
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
     ) as process:
@@ -46,9 +48,9 @@ def _started(module: str, *arguments: object) -> Iterator["subprocess.Popen[str]
 
 
 @contextmanager
-def crowd_on(port: int, clients: int) -> Iterator["subprocess.Popen[str]"]:
+def crowd_on(port: int, clients: int, *, niceness: int = 0) -> Iterator["subprocess.Popen[str]"]:
     """So many clients, all of which have had a first message."""
-    with _started("tests.bench.crowd", port, clients) as crowd:
+    with _started("tests.bench.crowd", port, clients, niceness=niceness) as crowd:
         _expect(crowd, "READY")
         yield crowd
 

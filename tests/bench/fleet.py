@@ -27,6 +27,8 @@ from tests.network.processes import Program
 CPS: Final = (200,)
 SECONDS: Final = 15
 READERS: Final = 100
+# The niceness of readers, who are elsewhere in a real network.
+ASIDE: Final = 10
 # Goals at the largest number.
 CPS_GOAL: Final = 10_000
 CORES_MAX: Final = 1.0
@@ -146,9 +148,9 @@ def beside(cps: int, charging: float, seconds: int) -> Report:
     with _played(cps, charging, seconds) as (network, fleet), ExitStack() as stack:
         _wait_measured(fleet)
         stopping = threading.Event()
-        # A reader's own work is not Central's.
+        # A reader's own work is neither Central's nor the fleet's.
         with on_core(1):
-            stack.enter_context(crowd_on(network.feed_port, READERS))
+            stack.enter_context(crowd_on(network.feed_port, READERS, niceness=ASIDE))
             for path in ("/cp", "/metrics", "/sessions?format=csv"):
                 reader = threading.Thread(target=_read, args=(network.url, path, stopping))
                 reader.start()
@@ -167,6 +169,8 @@ def beside(cps: int, charging: float, seconds: int) -> Report:
 
 def _read(url: str, path: str, stopping: threading.Event) -> None:
     """Read a page every second."""
+    # Of this thread alone.
+    os.nice(ASIDE)
     with httpx.Client(base_url=url, timeout=60.0) as client:
         while not stopping.wait(1.0):
             client.get(path)
