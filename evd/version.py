@@ -3,4 +3,4 @@
 The metadata of the installed package say the same, and cost each start 11 ms.
 """
 
-VERSION = "0.3.0"
+VERSION = "0.4.0"
