@@ -16,7 +16,7 @@ from ansible.parsing.vault import VaultLib, is_encrypted
 from ansible.plugins.action import ActionBase
 
 NO_PASSWORD = (
-    "Certificates and tokens are kept encrypted: give a password for them by"
+    "Certificates, tokens and passwords are kept encrypted: give a password for them by"
     " --ask-vault-pass, --vault-password-file or ANSIBLE_VAULT_PASSWORD_FILE."
 )
 

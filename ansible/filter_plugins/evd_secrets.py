@@ -1,4 +1,4 @@
-"""Ansible's filter `evd_secrets`: a site's certificates and tokens, with those that it lacks.
+"""Ansible's filter `evd_secrets`: a site's certificates, tokens and password, with those it lacks.
 
 It runs on the controller.  What is there and good stays as it is, so a second run changes nothing.
 A certificate is made anew for the same key: a host then gets it without a restart of its daemons,
@@ -24,6 +24,7 @@ DAYS = 365
 RENEWED_DAYS = 30
 NAME_CHARS_MAX = 64
 PROMETHEUS = "prometheus"
+POSTGRESQL = "postgresql"
 
 Key = ec.EllipticCurvePrivateKey
 
@@ -47,8 +48,8 @@ def completed(
     """Return `before` with a certificate for each of `hosts` and a token for each of the others.
 
     `hosts`: the names and addresses by which each is dialed.  `anew`: the charging points and
-    drivers whose tokens are made anew.  Of hosts, charging points and drivers that are not named
-    nothing stays.
+    drivers whose tokens are made anew; `postgresql` stands for the password of Central's database.
+    Of hosts, charging points and drivers that are not named nothing stays.
     """
     now = datetime.now(UTC) if now is None else now
     tokens = before.get("tokens", {})
@@ -60,6 +61,7 @@ def completed(
             "others": _tokens("viewer", tokens.get("others", {}), [PROMETHEUS], anew),
             "metrics": str(tokens.get("metrics") or _secret()),
         },
+        "passwords": _passwords(before.get("passwords", {}), anew),
     }
 
 
@@ -68,6 +70,11 @@ def _tokens(
 ) -> dict[str, str]:
     kept = {name: token for name, token in before.items() if name not in anew}
     return {str(name): str(kept.get(name) or f"evd_{role}_{_secret()}") for name in sorted(names)}
+
+
+def _passwords(before: Mapping[str, str], anew: Collection[str]) -> dict[str, str]:
+    kept = None if POSTGRESQL in anew else before.get(POSTGRESQL)
+    return {POSTGRESQL: str(kept or _secret())}
 
 
 def _secret() -> str:

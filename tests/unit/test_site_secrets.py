@@ -174,6 +174,15 @@ def test_tokens_are_made_anew_only_where_that_is_asked() -> None:
     assert second["others"] == first["tokens"]["others"]
 
 
+def test_the_password_of_the_database_stays_until_another_is_asked_for() -> None:
+    """Proves: it is made once, and anew where it is named; tokens are not touched by that."""
+    first = made()
+    second = completed(first, HOSTS, ["CP-001"], ["driver-alice"], ["postgresql"], NOW)
+    assert len(first["passwords"]["postgresql"]) == 43
+    assert second["passwords"]["postgresql"] != first["passwords"]["postgresql"]
+    assert {**second, "passwords": first["passwords"]} == first
+
+
 def test_a_site_with_given_certificates_has_no_authority() -> None:
     """Proves: where every host brings its own certificate nothing is signed here."""
     site = completed({}, {}, ["CP-001"], [], now=NOW)
