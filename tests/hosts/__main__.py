@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-from tests.hosts.site import FEW, HOSTS, Figures, security_of
+from tests.hosts.site import KINDS, Figures, kind_of
 from tests.recovery import goals
 
 BEGIN, END = "<!-- hosts: begin -->", "<!-- hosts: end -->"
@@ -27,7 +27,7 @@ class ByLab(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each lab's tests to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return security_of(nodeid)
+        return kind_of(nodeid).name
 
 
 class Report:
@@ -87,8 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     marked = f"hosts and {'' if options.slow else 'not '}slow"
     # A test may take minutes, and hang no earlier than that.
     patient = ("-o", "faulthandler_timeout=900")
-    # Two labs side by side: a test mostly waits.
-    options_given = ["-n", "2", "-v", "-m", marked, *patient, str(FOLDER), *more]
+    # The labs side by side: a test mostly waits.
+    options_given = ["-n", str(len(KINDS)), "-v", "-m", marked, *patient, str(FOLDER), *more]
     began_s = time.monotonic()
     code = pytest.main(options_given, plugins=[report])
     minutes = (time.monotonic() - began_s) / 60
@@ -107,9 +107,11 @@ def _section(report: Report, minutes: float) -> str:
         f"| {what} | {seconds:.2f} s |" for what, seconds in report.figures.seconds.items()
     )
     load = os.getloadavg()[2]
+    *sizes, last = (str(len(kind.hosts)) for kind in KINDS)
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}: {report.last_line}, on networks of {len(HOSTS)} and of "
-        f"{len(FEW)} hosts, all on one machine with {os.cpu_count()} cores (load over the last 15 "
+        f"{datetime.now(UTC):%Y-%m-%d}: {report.last_line}, on networks of {', '.join(sizes)} "
+        f"and {last} hosts, "
+        f"all on one machine with {os.cpu_count()} cores (load over the last 15 "
         f"minutes: {load:.1f}), in {minutes:.0f} minutes.\n\n"
         f"| from, until | |\n|---|---|\n{rows}"
     )

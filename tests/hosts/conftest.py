@@ -1,12 +1,13 @@
 """Hosts for the tests, provisioned once and reset for each; what a machine lacks for them.
 
-Two labs run side by side, for a test mostly waits: five hosts where everybody is asked who they
-are, and three, which are enough for the playbooks of a day, where nobody is.
+Three labs run side by side, for a test mostly waits: five hosts where everybody is asked who they
+are, six where a Central stands by as well, and three, which are enough for the playbooks of a day,
+where nobody is asked.
 """
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.hosts.commands import CommandFailed, run
 from tests.hosts.install import TOOLS, base_tree, why_never
 from tests.hosts.lab import Lab, made
 from tests.hosts.provision import Controller, make_inventory
-from tests.hosts.site import FEW, HOSTS, NETWORK, Figures, Site, security_of
+from tests.hosts.site import CLOSED, NETWORK, PLAIN, STANDBY, Figures, Kind, Site, kind_of
 from tests.network.waiting import NeverTrue
 
 _failed = pytest.StashKey[bool]()
@@ -50,7 +51,7 @@ def figures(pytestconfig: pytest.Config) -> Figures:
 def provisioned(figures: Figures) -> Iterator[Lab]:
     """Five hosts of which site.yml has made a network that lets in nobody without TLS and a token;
     left out, loudly, where they can't boot."""
-    with _made("closed", HOSTS, figures) as lab:
+    with _made(CLOSED, figures) as lab:
         yield lab
 
 
@@ -64,21 +65,29 @@ def closed_lab(provisioned: Lab) -> Lab:
 @pytest.fixture(scope="session")
 def plain_lab(figures: Figures) -> Iterator[Lab]:
     """Three hosts, where nobody is asked who they are; they too can be reset."""
-    with _made("plain", FEW, figures) as lab:
+    with _made(PLAIN, figures) as lab:
+        lab.keep_as_provisioned()
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def standby_lab(figures: Figures) -> Iterator[Lab]:
+    """Six hosts with all protection, where one Central stands by for another; they can be reset."""
+    with _made(STANDBY, figures) as lab:
         lab.keep_as_provisioned()
         yield lab
 
 
 @contextlib.contextmanager
-def _made(security: str, names: Mapping[str, int], figures: Figures) -> Iterator[Lab]:
-    """Bare hosts of which site.yml makes a network with this `evd_security`."""
+def _made(kind: Kind, figures: Figures) -> Iterator[Lab]:
+    """Bare hosts of which site.yml makes a network."""
     needs_hosts()
-    what = f"site.yml on {len(names)} bare hosts ({security}), until all is ready"
-    with made(f"evd{security}", NETWORK, names, base_tree()) as lab:
-        make_inventory(lab, security)
+    what = f"site.yml on {len(kind.hosts)} bare hosts ({kind.name}), until all is ready"
+    with made(f"evd{kind.name}", NETWORK, kind.hosts, base_tree()) as lab:
+        make_inventory(lab, kind)
         began_s = time.monotonic()
         Controller(lab).play("site.yml")
-        with contextlib.closing(Site(lab, figures, is_closed=security == "closed")) as site:
+        with contextlib.closing(Site(lab, figures, kind)) as site:
             site.wait_ready()
         figures.note(what, time.monotonic() - began_s)
         yield lab
@@ -87,10 +96,10 @@ def _made(security: str, names: Mapping[str, int], figures: Figures) -> Iterator
 @pytest.fixture
 def site(figures: Figures, request: pytest.FixtureRequest) -> Iterator[Site]:
     """The network as it was provisioned, all of it ready; its story is shown where a test fails."""
-    security = security_of(request.node.nodeid)
-    lab: Lab = request.getfixturevalue(f"{security}_lab")
+    kind = kind_of(request.node.nodeid)
+    lab: Lab = request.getfixturevalue(f"{kind.name}_lab")
     lab.reset()
-    with contextlib.closing(Site(lab, figures, is_closed=security == "closed")) as site:
+    with contextlib.closing(Site(lab, figures, kind)) as site:
         try:
             site.wait_ready()
         except NeverTrue:

@@ -27,11 +27,12 @@ PACKAGES: Final = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo"),
     *("python3", "python3-venv", "python3-apt", "python3-packaging"),
     *("iproute2", "iputils-ping", "nftables", "procps"),
-    *("openjdk-17-jre-headless", "prometheus"),
+    *("openjdk-17-jre-headless", "prometheus", "postgresql"),
 )
 # Some of them run only where a role turns them on, the others would wake up a quiet host.
 DISABLED: Final = (
     *("prometheus.service", "prometheus-node-exporter.service", "nftables.service"),
+    "postgresql.service",
     *("prometheus-node-exporter-apt.timer", "prometheus-node-exporter-ipmitool-sensor.timer"),
     *("prometheus-node-exporter-mellanox-hca-temp.timer", "prometheus-node-exporter-nvme.timer"),
     *("prometheus-node-exporter-smartmon.timer", "fstrim.timer", "dpkg-db-backup.timer"),

@@ -47,6 +47,19 @@ table inet evd_without_user {{{{
 }}}}
 """
 
+_WITHOUT_PORT: Final = f"""
+table inet evd_without_port {{{{
+  chain incoming {{{{
+    type filter hook input priority -300
+    iifname {INTERFACE} ip saddr {{address}} tcp sport {{port}} drop
+  }}}}
+  chain outgoing {{{{
+    type filter hook output priority -300
+    oifname {INTERFACE} ip daddr {{address}} tcp dport {{port}} drop
+  }}}}
+}}}}
+"""
+
 
 @attrs.frozen
 class Links:
@@ -104,6 +117,16 @@ class Links:
             yield
         finally:
             netns.nft(host.namespace, "delete table inet evd_without_user")
+
+    @contextmanager
+    def without_port(self, host: Host, other: Host, port: int) -> Iterator[None]:
+        """Cut a host off from a port of another one within the block, and from nothing else.
+        Connections are not reset."""
+        netns.nft(host.namespace, _WITHOUT_PORT.format(address=other.address, port=port))
+        try:
+            yield
+        finally:
+            netns.nft(host.namespace, "delete table inet evd_without_port")
 
     @contextmanager
     def deaf(self, host: Host) -> Iterator[None]:

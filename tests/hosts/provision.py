@@ -15,6 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.hosts import netns
 from tests.hosts.commands import run
 from tests.hosts.lab import Lab
+from tests.hosts.site import Kind
 from tests.network.processes import CHECKOUT
 from tests.network.releases import need_history, source_before, wheel_of
 
@@ -22,6 +23,7 @@ ANSIBLE: Final = CHECKOUT / "ansible"
 PLAYBOOK_S_MAX: Final = 600.0
 # Sessions short enough that a test can wait for their ends.
 SESSION_S: Final = 5
+LONG_SESSION_S: Final = 20
 
 _HOST_AT_THE_END: Final = re.compile(r"^(\S+) +: ok=", re.M)
 _TASK: Final = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(.*)\] \*+$")
@@ -92,17 +94,35 @@ def changes(printed: str) -> list[str]:
     return found
 
 
-def make_inventory(lab: Lab, security: str) -> None:
-    """The inventory of this lab: that of five hosts, without those that it lacks, with this
-    `evd_security`; a group that loses all of its hosts is on the first one."""
+def make_inventory(lab: Lab, kind: Kind) -> None:
+    """The inventory of this lab: that of five hosts, without those that it lacks and with its own
+    besides; a group that loses all of its hosts is on the first one."""
     folder = shutil.copytree(ANSIBLE / "inventories" / "lab", _inventory_of(lab))
-    set_variables(folder / "group_vars" / "all.yml", evd_security=security)
+    settings = folder / "group_vars" / "all.yml"
+    set_variables(settings, evd_security=kind.security)
     file = folder / "hosts.yml"
     fields = yaml.safe_load(file.read_text())
-    for group in fields["all"]["children"].values():
+    groups = fields["all"]["children"]
+    for group in groups.values():
         there = {name: own for name, own in group["hosts"].items() if name in lab.hosts}
-        group["hosts"] = there or {next(iter(lab.hosts)): None}
+        group["hosts"] = there or dict.fromkeys([*lab.hosts][:1] if group["hosts"] else [])
+    if kind.database:
+        set_variables(settings, evd_central_db="postgresql")
+        groups["evd_central"]["hosts"] = _entries(lab, *kind.centrals)
+        groups["postgresql"]["hosts"] = _entries(lab, kind.database)
+        _lengthen_sessions(folder / "host_vars" / "cp2.yml")
     file.write_text(yaml.safe_dump(fields))
+
+
+def _entries(lab: Lab, *names: str) -> dict[str, dict[str, str]]:
+    return {name: {"ansible_host": lab.hosts[name].address} for name in names}
+
+
+def _lengthen_sessions(file: Path) -> None:
+    """Let the sessions of a host outlast the time in which another Central takes over."""
+    env = {"CP_ENGINE_SESSION_SECONDS": str(LONG_SESSION_S)}
+    points = yaml.safe_load(file.read_text())["evd_cps"]
+    set_variables(file, evd_cps=[{**point, "engine_env": env} for point in points])
 
 
 def own_inventory(lab: Lab, folder: Path) -> Path:
@@ -112,6 +132,15 @@ def own_inventory(lab: Lab, folder: Path) -> Path:
 
 def _inventory_of(lab: Lab) -> Path:
     return lab.folder / "inventory"
+
+
+def keep_in_group(inventory: Path, group: str, name: str) -> None:
+    """Leave one host alone in a group of an inventory."""
+    file = inventory / "hosts.yml"
+    fields = yaml.safe_load(file.read_text())
+    hosts = fields["all"]["children"][group]["hosts"]
+    fields["all"]["children"][group]["hosts"] = {name: hosts[name]}
+    file.write_text(yaml.safe_dump(fields))
 
 
 def set_variables(file: Path, **variables: Any) -> None:
@@ -124,8 +153,12 @@ def set_variables(file: Path, **variables: Any) -> None:
 def wheels_before(folder: Path) -> Path:
     """A folder with the wheels of the release before, made from git."""
     need_history()
-    wheels = folder / "wheels"
-    wheel_of(source_before(folder / "source"), wheels)
+    return wheels_of(source_before(folder / "source"), folder / "wheels")
+
+
+def wheels_of(source: Path, wheels: Path) -> Path:
+    """A folder with the wheels of a release: its own, made of its sources, and what it needs."""
+    wheel_of(source, wheels)
     for wheel in (CHECKOUT / "dist").glob("*.whl"):
         if not wheel.name.startswith("evd-"):
             shutil.copy(wheel, wheels)

@@ -15,21 +15,21 @@ import attrs
 import httpx
 import pytest
 
+from evd.protection import with_password
 from tests.hosts import netns
 from tests.hosts.commands import CommandFailed
 from tests.hosts.host import Host
 from tests.hosts.lab import Lab
 from tests.network import checker
 from tests.network.central_http import ANSWER_S_MAX, CentralHttp
-from tests.network.checker import Facts, Finding, Promise
+from tests.network.checker import Facts, Finding, Promise, Row
+from tests.network.serving import Serving
 from tests.network.waiting import wait_until, wait_until_none
 
 # The hosts of ansible/inventories/lab, each with the last number of its address.
 HOSTS: Final = {"kafka1": 1, "kafka2": 2, "kafka3": 3, "cp1": 11, "cp2": 12}
 NETWORK: Final = "198.51.100"
 CENTRAL: Final = "kafka1"
-# Enough of them for the playbooks of a day: all daemons, and Kafka on one host.
-FEW: Final = {name: HOSTS[name] for name in (CENTRAL, "cp1", "cp2")}
 KAFKAS: Final = ("kafka1", "kafka2", "kafka3")
 POINTS: Final = {"CP-001": "cp1", "CP-002": "cp1", "CP-003": "cp2", "CP-004": "cp2"}
 DRIVERS: Final = {"driver-alice": "cp1", "driver-bob": "cp2"}
@@ -40,29 +40,69 @@ CHARGING: Final = {
     "CP-002": "driver-carol",
     "CP-004": "driver-dave",
 }
-# The tests that have all five hosts, with `evd_security: closed`; the others have few, plain ones.
-CLOSED: Final = frozenset(
-    (
-        *("test_bare_hosts", "test_closed", "test_disks_and_clocks", "test_links"),
-        *("test_power", "test_settings", "test_units"),
-    )
-)
 DRIVER_PORT: Final = 8080
 STATE: Final = Path("var/lib/evd")
-UNITS: Final = ("evd-*.service", "kafka.service")
+UNITS: Final = ("evd-*.service", "kafka.service", "postgresql@*.service")
 
 # The longest that is waited for anything before a test is given up; no promise.
 PATIENCE_S: Final = 120.0
 LOOK_S: Final = 0.1
 ASK_S: Final = 0.5
 
+# Sessions, and requests by their ids, as a database has them.
+Stored = tuple[list[Row], dict[str, Row]]
 # A unit of a host: `cp1/evd-monitor@CP-001.service`.
 Pids = Mapping[str, int]
 
 
-def security_of(node_id: str) -> str:
-    """The `evd_security` of the hosts that a test has."""
-    return "closed" if Path(node_id.partition("::")[0]).stem in CLOSED else "plain"
+@attrs.frozen
+class Kind:
+    """Hosts of which site.yml makes a network: the names and numbers of all, who of them has a
+    Central, and who the database that these share."""
+
+    name: str
+    security: str
+    hosts: Mapping[str, int]
+    centrals: tuple[str, ...] = (CENTRAL,)
+    database: str = ""
+    # The files of tests that have them; the others have PLAIN.
+    tests: frozenset[str] = frozenset()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody gets in there without TLS and a token."""
+        return self.security == "closed"
+
+
+CLOSED: Final = Kind(
+    "closed",
+    "closed",
+    HOSTS,
+    tests=frozenset(
+        (
+            *("test_bare_hosts", "test_closed", "test_disks_and_clocks", "test_links"),
+            *("test_power", "test_settings", "test_units"),
+        )
+    ),
+)
+# Enough of them for the playbooks of a day: all daemons, and Kafka on one host.
+PLAIN: Final = Kind("plain", "plain", {name: HOSTS[name] for name in (CENTRAL, "cp1", "cp2")})
+# One Central stands by for another, and their database has a host of its own.
+STANDBY: Final = Kind(
+    "standby",
+    "closed",
+    {"kafka1": 1, "pg": 5, "central1": 6, "central2": 7, "cp1": 11, "cp2": 12},
+    ("central1", "central2"),
+    "pg",
+    frozenset(("test_standby", "test_standby_changes")),
+)
+KINDS: Final = (CLOSED, STANDBY, PLAIN)
+
+
+def kind_of(node_id: str) -> Kind:
+    """The hosts that a test has."""
+    file = Path(node_id.partition("::")[0]).stem
+    return next((kind for kind in KINDS if file in kind.tests), PLAIN)
 
 
 @attrs.define
@@ -81,29 +121,35 @@ class Figures:
 
 
 class Site(CentralHttp):
-    """Central's HTTP is asked from Central's own host: it answers whatever is cut."""
+    """Central's HTTP is asked from Central's own host: it answers whatever is cut.  Of several the
+    one that serves is asked."""
 
-    def __init__(self, lab: Lab, figures: Figures, *, is_closed: bool = False) -> None:
+    def __init__(self, lab: Lab, figures: Figures, kind: Kind = PLAIN) -> None:
         self.lab = lab
         self.figures = figures
-        self.central: Host = lab.hosts[CENTRAL]
+        self.centrals = [lab.hosts[name] for name in kind.centrals]
+        self._has_server = bool(kind.database)
         self.points = dict(POINTS)
         # Those of them that were taken away; what they wrote down stays.
         self.removed: set[str] = set()
         super().__init__(client_of(self.central, 8000))
         self._drivers: dict[str, httpx.Client] = {}
-        self.ask_pages(by_tls=is_closed)
-        if is_closed:
+        # Each Central alone, where it is asked by its socket.
+        self._each: dict[str, CentralHttp] = {}
+        self.ask_pages(by_tls=kind.is_closed)
+        if kind.is_closed:
             self.ask_by_socket()
+
+    @property
+    def central(self) -> Host:
+        """The host of Central, the first one of several."""
+        return self.centrals[0]
 
     def ask_by_socket(self) -> None:
         """Ask Central from now on as root of its host does, who needs no token."""
         self.http.close()
-        path = self.central.root / STATE / "evd-central" / "admin.sock"
-        transport = httpx.HTTPTransport(uds=str(path))
-        self.http = httpx.Client(
-            base_url="http://localhost", transport=transport, timeout=ANSWER_S_MAX
-        )
+        self._each = {host.name: CentralHttp(_by_socket(socket_of(host))) for host in self.centrals}
+        self.http = _by_socket(Serving({host.name: socket_of(host) for host in self.centrals}))
 
     def ask_pages(self, *, by_tls: bool, plainly: str = "") -> None:
         """Ask the drivers' pages from now on plainly, or by TLS and with their drivers' tokens;
@@ -119,7 +165,8 @@ class Site(CentralHttp):
                 self._drivers[driver_id] = client_of(host, DRIVER_PORT)
 
     def close(self) -> None:
-        for client in (self.http, *self._drivers.values()):
+        alone = [central.http for central in self._each.values()]
+        for client in (self.http, *alone, *self._drivers.values()):
             client.close()
 
     def host_of(self, cp_id: str) -> Host:
@@ -164,6 +211,30 @@ class Site(CentralHttp):
             return answer.json()["request_id"] if answer.status_code == 202 else None
 
         return wait_until(asked, PATIENCE_S, f"{driver_id}'s page takes a request", LOOK_S)
+
+    def name_of_serving(self) -> str:
+        """The host whose Central serves, once another one stands by that could take over."""
+
+        def found() -> str:
+            for name, central in self._each.items():
+                try:
+                    health = central.http.get("/health")
+                except httpx.TransportError:
+                    continue
+                if health.status_code == 200 and any(
+                    each["kafka_up"] for each in health.json()["standbys"]
+                ):
+                    return name
+            return ""
+
+        return wait_until(found, PATIENCE_S, "one Central serves, another one stands by")
+
+    def is_well_at(self, name: str) -> bool:
+        """Whether the Central of this host serves, and shows every charging point ON."""
+        shown = self._each[name].shown()
+        return shown.keys() == self.points.keys() and all(
+            each["state"] == "ON" for each in shown.values()
+        )
 
     def begin_sessions(self) -> dict[str, str]:
         """Begin a session at each charging point; the requests' ids by charging point."""
@@ -287,14 +358,27 @@ class Site(CentralHttp):
             )
             for driver_id, name in DRIVERS.items()
         }
-        return checker.gather(
-            self.central.root / STATE / "evd-central" / "central.db",
+        return checker.gather_from(
+            self._stored(),
             {
                 cp_id: self.host_of(cp_id).root / STATE / "evd-engine" / cp_id
                 for cp_id in self.points
             },
             {driver_id: (text, text) for driver_id, text in said.items()},
         )
+
+    def _stored(self) -> Stored:
+        """The sessions and requests in Central's database, be it a file or on a host of its own."""
+        if not self._has_server:
+            return checker.read_central(self.central.root / STATE / "evd-central" / "central.db")
+        host = next(host for host in self.centrals if host.is_up)
+        address, password = (
+            (host.root / "etc/evd/credentials" / name).read_text().strip()
+            for name in ("db-url", "db-password")
+        )
+        there = address.replace("sslrootcert=", f"sslrootcert={host.root}")
+        with netns.inside(host.namespace):
+            return checker.read_server(with_password(there, password))
 
     def hold_promises(
         self, *, disks_lost: Collection[str] = (), central_lost: bool = False
@@ -329,6 +413,15 @@ class Site(CentralHttp):
             f"----- {name}\n{host.journal('--lines=80', '--output=short-precise')}"
             for name, host in self.lab.hosts.items()
         )
+
+
+def socket_of(host: Host) -> httpx.HTTPTransport:
+    """The way to the admin socket of Central on a host."""
+    return httpx.HTTPTransport(uds=str(host.root / STATE / "evd-central" / "admin.sock"))
+
+
+def _by_socket(transport: httpx.BaseTransport) -> httpx.Client:
+    return httpx.Client(base_url="http://localhost", transport=transport, timeout=ANSWER_S_MAX)
 
 
 def client_of(host: Host, port: int) -> httpx.Client:

@@ -59,12 +59,12 @@ def test_the_firewall_lets_in_whom_the_inventory_names(provisioned: Lab) -> None
     ssh = {(host.address, SSH) for host in provisioned.hosts.values()}
     cp1 = provisioned.hosts["cp1"]
     others = {each for each in own | for_people if each[0] != cp1.address}
-    assert _reached(cp1.namespace, cp1.address, others) == others
+    assert reached(cp1.namespace, cp1.address, others) == others
     people, stranger = provisioned.links.address, _address_of(provisioned, STRANGER)
     asked = own | for_people | ssh
-    assert _reached(provisioned.lab_id, people, asked) == for_people | ssh
+    assert reached(provisioned.lab_id, people, asked) == for_people | ssh
     with _with_address(provisioned, stranger):
-        assert _reached(provisioned.lab_id, stranger, asked) == ssh
+        assert reached(provisioned.lab_id, stranger, asked) == ssh
 
 
 def test_the_example_inventory_passes_the_first_look(provisioned: Lab, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def _with_address(lab: Lab, address: str) -> Iterator[None]:
         netns.ip(lab.lab_id, "address", "delete", f"{address}/32", "dev", BRIDGE)
 
 
-def _reached(namespace: str, source: str, endpoints: set[Endpoint]) -> set[Endpoint]:
+def reached(namespace: str, source: str, endpoints: set[Endpoint]) -> set[Endpoint]:
     """Those of the endpoints that take a connection from that address of a namespace."""
 
     def reach(endpoint: Endpoint) -> bool:

@@ -41,7 +41,7 @@ def test_the_way_to_all_protection_and_back(site: Site, tmp_path: Path) -> None:
     controller.play("upgrade.yml")
     assert "Central runs with --auth off" in _would_be_refused(site)[0]
 
-    _go(site, controller, "warn", beside=LATE)
+    go_over(site, controller, "warn", beside=LATE)
     assert _stranger_hears(site) == 200
     for cp_id in ("CP-003", "CP-004"):
         assert any(cp_id in each for each in _would_be_refused(site))
@@ -53,27 +53,27 @@ def test_the_way_to_all_protection_and_back(site: Site, tmp_path: Path) -> None:
         controller.play("upgrade.yml")
     site.hold_promises()
     set_variables(late, evd_security=None)
-    _go(site, controller, "warn")
+    go_over(site, controller, "warn")
     (caller,) = _would_be_refused(site)
     assert "A caller at 127.0.0.1" in caller
     token = json.loads(site.central.sh("evd token new tester viewer --json"))["token"]
     assert _stranger_hears(site, token) == 200
     wait_until_none(lambda: _would_be_refused(site), PATIENCE_S, "nobody would be refused")
 
-    _go(site, controller, "required")
+    go_over(site, controller, "required")
     assert _stranger_hears(site) == 401
-    _go(site, controller, "closed")
+    go_over(site, controller, "closed")
     assert changes(controller.play("secure.yml")) == []
     for host in site.lab.hosts.values():
         assert "INSECURE" not in host.sh("cat /etc/evd/*/*.env || true")
 
-    _go(site, controller, "required")
-    _go(site, controller, "warn")
+    go_over(site, controller, "required")
+    go_over(site, controller, "warn")
     assert _stranger_hears(site) == 200
-    _go(site, controller, "plain")
+    go_over(site, controller, "plain")
 
 
-def _go(site: Site, controller: Controller, security: str, beside: str = "") -> None:
+def go_over(site: Site, controller: Controller, security: str, beside: str = "") -> None:
     """Play secure.yml while drivers charge, then hold the site to its promises, and let each
     charging point serve a driver."""
     with _sessions_running(site), site.noted(f"secure.yml to {security}, sessions running"):
