@@ -175,7 +175,7 @@ def beside(cps: int, charging: float, seconds: int) -> Report:
 
 def _read(url: str, path: str, stopping: threading.Event) -> None:
     """Read a page every second."""
-    # Of this thread alone.
+    # The niceness is this thread's alone.
     os.nice(ASIDE)
     with httpx.Client(base_url=url, timeout=60.0) as client:
         while not stopping.wait(1.0):
