@@ -87,6 +87,17 @@ class BurstListener(trio.abc.Listener[trio.SocketStream]):
         await trio.lowlevel.checkpoint()
 
 
+async def accept_one(listener: trio.abc.Listener[StreamT]) -> StreamT:
+    """The next connection.
+
+    Linux takes a file for it before it looks whether there is one: without this wait a port that
+    nobody calls would lack files as well.
+    """
+    if isinstance(listener, trio.SocketListener):
+        await trio.lowlevel.wait_readable(listener.socket)
+    return await listener.accept()
+
+
 async def accept_each(
     listener: trio.abc.Listener[StreamT],
     handle: Callable[[StreamT], Awaitable[None]],
@@ -104,7 +115,7 @@ async def accept_each(
         shortage = _Shortage(what, logger)
         while True:
             with shortage.watched():
-                nursery.start_soon(handle, await listener.accept())
+                nursery.start_soon(handle, await accept_one(listener))
             await shortage.pause()
 
 

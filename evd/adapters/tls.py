@@ -15,6 +15,8 @@ from typing import Any, Final
 import attrs
 import trio
 
+from evd.adapters.accepting import accept_one
+
 HANDSHAKE_S: Final = 5.0
 HANDSHAKES_MAX: Final = 200
 
@@ -382,7 +384,7 @@ class TlsListener(trio.abc.Listener[trio.abc.Stream]):
 
     async def accept(self) -> trio.abc.Stream:
         """The next connection, before its handshake."""
-        stream = await self._listener.accept()
+        stream = await accept_one(self._listener)
         context = self._side().context
         if self._on_plain is not None:
             return EitherStream(stream, context, self._on_plain)

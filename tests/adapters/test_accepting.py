@@ -1,15 +1,18 @@
 """Accepting many connections in one go, and going on after a failure."""
 
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
-from evd.adapters.accepting import ACCEPTED_MAX, BurstListener
+from evd.adapters.accepting import ACCEPTED_MAX, BurstListener, accept_each
 
 HOST = "127.0.0.1"
 # Trio's own loop has two turns for what comes in.
@@ -80,3 +83,35 @@ async def test_a_shortage_of_files_is_raised_and_loses_nobody(
                 await listener.accept()
             for _ in range(2):
                 await (await listener.accept()).aclose()
+
+
+async def test_a_port_that_nobody_calls_lacks_no_files(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Proves: while a process has no free file, a port says so only where somebody calls it, and
+    then serves that one."""
+    (listener,) = await trio.open_tcp_listeners(0, host=HOST)
+    port, served = listener.socket.getsockname()[1], trio.Event()
+
+    async def serve(stream: trio.SocketStream) -> None:
+        async with stream:
+            served.set()
+
+    accept_there, failures = trio.SocketListener.accept, [errno.EMFILE] * 2
+
+    async def accept_without_files(self: trio.SocketListener) -> trio.SocketStream:
+        if failures:
+            raise OSError(failures.pop(), "out of files")
+        return await accept_there(self)
+
+    monkeypatch.setattr(trio.SocketListener, "accept", accept_without_files)
+    async with trio.open_nursery() as nursery:
+        logger = logging.getLogger("evd.test")
+        accept = partial(accept_each, what="connections", logger=logger)
+        nursery.start_soon(accept, listener, serve, nursery)
+        await trio.testing.wait_all_tasks_blocked()
+        assert caplog.messages == []
+        with socket.create_connection((HOST, port)), trio.fail_after(10):
+            await served.wait()
+        nursery.cancel_scope.cancel()
+    assert caplog.messages == ["No connections can be accepted: out of files"]
