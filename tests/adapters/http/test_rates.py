@@ -1,5 +1,7 @@
 """The bounds on how often somebody may ask, by a clock that the test moves."""
 
+import contextlib
+
 import pytest
 
 from evd.adapters.http.access.rates import KEYS_MAX, Buckets, Rate, rates_of
@@ -78,3 +80,21 @@ def test_the_flags_stand_for_bounds(
                 continue
             count += 1
         assert count == most, path
+
+
+def test_files_of_pages_have_a_bound_of_their_own() -> None:
+    """Proves: who opens a page, of some fifty files, after another one is refused none of them, and
+    has as many calls left; but the files have an end too."""
+    rates = rates_of(50.0, 100, Auth.REQUIRED, Clock())
+
+    def let_through(path: str, tries: int) -> int:
+        count = 0
+        for _ in range(tries):
+            with contextlib.suppress(Refused):
+                rates.take_of_address("192.0.2.1", path)
+                rates.take_of_holder("ada", path)
+                count += 1
+        return count
+
+    assert let_through("/web/central/main.js", 2_000) == 1_000
+    assert let_through("/cp", 200) == 100

@@ -18,6 +18,9 @@ KEYS_MAX: Final = 20_000
 WATCHING_RATE: Final = 10.0
 WATCHING_BURST: Final = 20
 WATCHING_PATHS: Final = frozenset({"/health", "/metrics"})
+# A page consists of some fifty files: whole households and offices have one address.
+FILES: Final = "/web/"
+FILES_TIMES: Final = 10
 SENTENCE: Final = "too many requests; see Retry-After"
 
 
@@ -62,21 +65,26 @@ class Buckets:
 
 
 class Rates:
-    """The bounds of one server: of addresses, of tokens, and apart from both of those who watch."""
+    """The bounds of one server: of addresses, of tokens, and apart from both of those who watch and
+    of the files of pages, of which an address may have FILES_TIMES as many."""
 
     def __init__(self, rate: Rate, clock: Callable[[], float], watching: Rate = WATCHING) -> None:
+        files = Rate(FILES_TIMES * rate.a_second, FILES_TIMES * rate.burst)
         self._of_addresses = Buckets(rate, clock)
+        self._of_files = Buckets(files, clock)
         self._of_holders = Buckets(rate, clock)
         self._of_watching = Buckets(watching, clock)
 
     def take_of_address(self, address: str, path: str) -> None:
         """Count a request of an address, before it is known who asks."""
         buckets = self._of_watching if path in WATCHING_PATHS else self._of_addresses
+        if path.startswith(FILES):
+            buckets = self._of_files
         buckets.take(neighbourhood(address))
 
     def take_of_holder(self, holder: str, path: str) -> None:
         """Count a request of a token or login."""
-        if path not in WATCHING_PATHS:
+        if path not in WATCHING_PATHS and not path.startswith(FILES):
             self._of_holders.take(holder)
 
 
