@@ -115,12 +115,8 @@ class Lease:
         """Return why this Central can't hand over now; empty when it can."""
         if not self.may_speak(now.mono_s):
             return "this Central does not serve now"
-        others = [each for each in self._standbys if each.is_there]
-        if not others:
+        if not any(each.is_there for each in self._standbys):
             return "no other Central stands by"
-        has_kafka = now.mono_s - self._kafka_s <= KAFKA_LOST_S
-        if has_kafka and not any(each.kafka_up for each in others):
-            return "Kafka answers this Central, and none that stands by"
         return ""
 
     def handle(self, event: Event, now: Now) -> list[Effect]:

@@ -235,18 +235,6 @@ def test_nobody_hands_over_to_nobody() -> None:
     assert played.lease.why_stay(at(played.now_s)) == "no other Central stands by"
 
 
-def test_nobody_hands_over_to_one_without_kafka() -> None:
-    """Proves: a switch by hand to Centrals that could only wait for Kafka is refused, with why; not
-    where this one has no Kafka either, nor where one of them has it."""
-    deaf = Standby("b", "b:8000", kafka_up=False, monitors=0, seen_ago_s=0.1)
-    played = Played().serve(deaf)
-    why = "Kafka answers this Central, and none that stands by"
-    assert played.lease.why_stay(at(played.now_s)) == why
-    assert Played().serve(deaf, OTHER).lease.why_stay(at(played.now_s)) == ""
-    played.pass_time(10.0, deaf, kafka_up=False)
-    assert played.lease.why_stay(at(played.now_s)) == ""
-
-
 @pytest.mark.parametrize("kafka_up", [True, False])
 def test_a_central_without_kafka_lets_another_serve_that_has_it(kafka_up: bool) -> None:
     """Proves: a host that is cut off from Kafka alone leaves the network to the other one."""
