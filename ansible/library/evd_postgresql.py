@@ -108,7 +108,7 @@ def make_database(server: Server, database: str, user: str) -> None:
 
 
 def verifier(password: str, salt: bytes = b"", iterations: int = ITERATIONS) -> str:
-    """What the server keeps of a password, by which it can tell it again (RFC 5803)."""
+    """The verifier of a password, by which the server can tell it again (RFC 5803)."""
     salt = salt or secrets.token_bytes(SALT_BYTES)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", "sha256")

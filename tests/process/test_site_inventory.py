@@ -1,23 +1,19 @@
 """Inventories whose Centrals and database do not fit together: refused before any host is asked."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.network.processes import CHECKOUT
+from tests.network.playbooks import ANSIBLE, played
 
 pytestmark = pytest.mark.ansible
 
-PLAYBOOK: Final = Path(sys.executable).parent / "ansible-playbook"
-PLAY_S_MAX: Final = 120.0
 ELSEWHERE: Final = "postgresql+psycopg://evd@db.example/evd"
+PLAY_S_MAX: Final = 120.0
 TWO: Final = {"evd_central": 2}
 
 
@@ -46,18 +42,8 @@ def test_an_inventory_is_refused(
     """Proves: several Centrals without one database, a database that is named twice, a group of
     none or two for one server, and a release without standbys each end with a sentence."""
     inventory = _inventory(tmp_path / "site", sizes)
-    ran = subprocess.run(
-        [
-            *map(str, (PLAYBOOK, "-i", inventory, "preflight.yml")),
-            *("-e", json.dumps({**variables, "ansible_host": "192.0.2.1"})),
-        ],
-        cwd=CHECKOUT / "ansible",
-        env={name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE")},
-        capture_output=True,
-        text=True,
-        timeout=PLAY_S_MAX,
-        check=False,
-    )
+    further = json.dumps({**variables, "ansible_host": "192.0.2.1"})
+    ran = played("-i", inventory, "preflight.yml", "-e", further, within_s=PLAY_S_MAX)
     assert ran.returncode != 0
     assert why in " ".join(ran.stdout.split())
     assert "UNREACHABLE" not in ran.stdout
@@ -65,7 +51,7 @@ def test_an_inventory_is_refused(
 
 def _inventory(folder: Path, sizes: dict[str, int]) -> Path:
     """The example inventory, with so many hosts of their own in these groups."""
-    shutil.copytree(CHECKOUT / "ansible" / "inventories" / "example", folder)
+    shutil.copytree(ANSIBLE / "inventories" / "example", folder)
     file = folder / "hosts.yml"
     fields = yaml.safe_load(file.read_text())
     for name, size in sizes.items():

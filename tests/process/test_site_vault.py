@@ -1,17 +1,13 @@
 """The play that makes a site's certificates and tokens, on this machine alone."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.network.processes import CHECKOUT
+from tests.network.playbooks import ANSIBLE, played
 
-PLAYBOOK: Final = Path(sys.executable).parent / "ansible-playbook"
 PLAY_S_MAX: Final = 300.0
 
 
@@ -21,7 +17,7 @@ def test_a_sites_secrets_are_made_once_and_kept_encrypted(tmp_path: Path) -> Non
     the owner of the password; a look and a second run change nothing; without a password the play
     stops with a sentence."""
     inventory = tmp_path / "site"
-    shutil.copytree(CHECKOUT / "ansible" / "inventories" / "example", inventory)
+    shutil.copytree(ANSIBLE / "inventories" / "example", inventory)
     password = tmp_path / "password"
     password.write_text("a password\n")
     vault = inventory / "vault.txt"
@@ -39,18 +35,17 @@ def test_a_sites_secrets_are_made_once_and_kept_encrypted(tmp_path: Path) -> Non
 
 def _play(inventory: Path, password: Path | None, *further: str) -> str:
     """All that a run of the play prints, which has no token in it."""
-    command = [PLAYBOOK, "-i", inventory, "secrets.yml", "-e", "evd_security=warn", "--diff"]
+    arguments: list[str | Path] = [
+        "-i",
+        inventory,
+        "secrets.yml",
+        "-e",
+        "evd_security=warn",
+        "--diff",
+    ]
     if password is not None:
-        command += ["--vault-password-file", password]
-    ran = subprocess.run(
-        [*map(str, command), *further],
-        cwd=CHECKOUT / "ansible",
-        env={name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE")},
-        capture_output=True,
-        text=True,
-        timeout=PLAY_S_MAX,
-        check=False,
-    )
+        arguments += ["--vault-password-file", password]
+    ran = played(*arguments, *further, within_s=PLAY_S_MAX)
     shown = ran.stdout + ran.stderr
     assert (ran.returncode == 0) == (password is not None), shown
     assert "evd_monitor_" not in shown

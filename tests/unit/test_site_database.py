@@ -1,32 +1,19 @@
 """The modules by which the playbooks make PostgreSQL's user, and find the Central that serves."""
 
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import ModuleType
 
 import psycopg.pq
 import pytest
 
-from tests.network.processes import CHECKOUT
+from tests.network.playbooks import module_of
 
 pytestmark = pytest.mark.ansible
 
 PASSWORD = "correct horse battery staple"
 STANDS_BY = "standing by for central1:8000"
-
-
-def _module(name: str) -> ModuleType:
-    """A module of the playbooks, as Ansible imports it."""
-    path = CHECKOUT / "ansible" / "library" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
 
 
 def _kept_by_libpq(password: str) -> str:
@@ -38,7 +25,7 @@ def _kept_by_libpq(password: str) -> str:
 def test_a_password_is_known_by_its_verifier() -> None:
     """Proves: what the server keeps of a password tells that one from every other, also where it
     was made by PostgreSQL itself; what is made has a salt of its own each time."""
-    postgresql = _module("evd_postgresql")
+    postgresql = module_of("evd_postgresql")
     for kept in (postgresql.verifier(PASSWORD), _kept_by_libpq(PASSWORD)):
         assert kept.startswith("SCRAM-SHA-256$4096:")
         assert postgresql.is_of(PASSWORD, kept)
@@ -74,7 +61,7 @@ def test_the_central_that_serves_is_found(answers: tuple[int, list[int]]) -> Non
     """Proves: one that answers well serves, also without TLS; one that stands by or is away does
     not, and says why."""
     port, statuses = answers
-    serving = _module("evd_serving")
+    serving = module_of("evd_serving")
     statuses[:] = [503, 200]
     assert serving.why_not(f"127.0.0.1:{port}") == STANDS_BY
     assert serving.why_not(f"127.0.0.1:{port}") == ""

@@ -1,6 +1,5 @@
 """The tokens of a site's vault on their way into Central: only those that it does not know."""
 
-import importlib.util
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
@@ -9,11 +8,10 @@ import attrs
 import pytest
 
 from evd.core.access.tokens import digest
-from tests.network.processes import CHECKOUT
+from tests.network.playbooks import module_of
 
 pytestmark = pytest.mark.ansible
 
-MODULE: Final = CHECKOUT / "ansible" / "library" / "evd_tokens.py"
 TOKENS: Final = {
     "monitor": {"CP-001": "evd_monitor_" + "a" * 43, "CP-002": "evd_monitor_" + "b" * 43},
     "driver": {"driver-alice": "evd_driver_" + "c" * 43},
@@ -47,12 +45,7 @@ class KnowingCentral:
 @pytest.fixture
 def module() -> ModuleType:
     """The module, as Ansible imports it."""
-    spec = importlib.util.spec_from_file_location("evd_tokens", MODULE)
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(found)
-    return found
+    return module_of("evd_tokens")
 
 
 def test_a_central_that_lost_its_database_has_all_of_them_again(module: ModuleType) -> None:

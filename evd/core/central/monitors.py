@@ -295,9 +295,10 @@ class Monitors:
         Those are looked at that have `changed`, and those that time may have changed.
         """
         state, effects = self.state, self._hang_up_revoked()
-        phase, now_s = (not state.in_grace, self._overdue()), state.now.mono_s
+        phase = not state.in_grace, self._overdue()
         if phase == self._phase:
-            looked_at = dict.fromkeys((*changed, *self._silent(), *self._looks.due(now_s)))
+            due = self._looks.due(state.now.mono_s)
+            looked_at = dict.fromkeys((*changed, *self._silent(), *due))
         else:
             self._phase, looked_at = phase, dict.fromkeys(state.points)
         for cp_id in looked_at:

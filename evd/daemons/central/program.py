@@ -52,8 +52,8 @@ FLUSH_S = 1.0
 # The time for the same before the lock is given back: the next Central waits for it.
 RELEASE_FLUSH_S = 0.5
 
-# A thread that writes to the database, or a page of metrics, holds up monitors for so long at the
-# most; Python's own 5 ms come again with each frame.
+# A thread that writes to the database holds up monitors for so long at the most; Python's own 5 ms
+# come again with each frame.
 SWITCH_S = 0.001
 
 logger = logging.getLogger(__name__)

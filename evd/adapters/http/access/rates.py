@@ -77,8 +77,10 @@ class Rates:
 
     def take_of_address(self, address: str, path: str) -> None:
         """Count a request of an address, before it is known who asks."""
-        buckets = self._of_watching if path in WATCHING_PATHS else self._of_addresses
-        if path.startswith(FILES):
+        buckets = self._of_addresses
+        if path in WATCHING_PATHS:
+            buckets = self._of_watching
+        elif path.startswith(FILES):
             buckets = self._of_files
         buckets.take(neighbourhood(address))
 
