@@ -114,9 +114,9 @@ def test_text_from_outside_stays_text(watched: Watched) -> None:
     watched.wait(lambda: EVIL in watched.card("CP-003").inner_text(), "the location")
     assert watched.page.locator("img").count() == 0
     watched.page.get_by_text("CP-003", exact=True).click()
-    watched.wait(
-        lambda: EVIL in watched.page.locator("main").inner_text(), "the location on its page"
-    )
+    heading = watched.page.get_by_role("heading", name="CP-003", level=1)
+    watched.wait(heading.is_visible, "the page of CP-003")
+    assert EVIL in watched.page.locator("main").inner_text()
     assert watched.page.locator("img").count() == 0
 
 

@@ -126,9 +126,12 @@ def test_a_charge_from_the_question_to_the_bill(watched: Watched, served: Served
     watched.wait(lambda: listed.count() == 1, "the session is in the history")
     listed.get_by_role("link").click()
     bill = f"{row['total_cost']:.2f}"
-    main = watched.page.locator("main")
-    watched.wait(lambda: bill in main.inner_text() and energy in main.inner_text(), "the bill")
-    assert chart.count() == 1
+    # The list that it came from shows the same figures.
+    page_of = watched.page.get_by_role("article").filter(has_text="Session at CP-001")
+    watched.wait(page_of.is_visible, "the session's own page")
+    assert bill in page_of.inner_text()
+    assert energy in page_of.inner_text()
+    assert page_of.get_by_role("img", name="Power over the session").is_visible()
     watched.page.get_by_role("link", name="Notifications").click()
     log = watched.page.get_by_role("log")
     watched.wait(lambda: "Finished at CP-001" in log.inner_text(), "the end is told")
