@@ -29,7 +29,7 @@ NOTES_A_S_MAX = 500
 
 _PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG_PRIORITY = 7
-_LEVELS = logging.getLevelNamesMapping()
+LEVELS = logging.getLevelNamesMapping()
 
 
 def configure(
@@ -232,7 +232,7 @@ class NoteLog:
 
     def log(self, note: Note) -> None:
         """Log a line that a core wants logged, or count it."""
-        level = _LEVELS[note.level]
+        level = LEVELS[note.level]
         if note.about and self._are_too_many():
             self._left_out += 1
         elif note.about:

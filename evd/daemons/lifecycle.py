@@ -32,6 +32,7 @@ from evd import logs
 from evd.adapters.supervisor.notifier import Notifier
 from evd.adapters.terminal import STARTED_FROM, Terminal
 from evd.config import ProgramConfig, StatefulConfig, make_state_dir, restrict_modes
+from evd.core.effects import Level
 from evd.flags import ConfigError, PortInUse, parse_or_exit, refuse
 from evd.protection import Opening, check
 
@@ -94,10 +95,10 @@ class Lifecycle:
         return self._is_stuck is not None and self._is_stuck()
 
     @staticmethod
-    def end_at_once(reason: str) -> NoReturn:
+    def end_at_once(reason: str, level: Level = Level.ERROR) -> NoReturn:
         """End the process as a crash does, for the supervisor to start it anew: nothing more may
         be said, and all that must outlive it is on disk."""
-        logger.error("Ends, to begin anew: %s", reason)
+        logger.log(logs.LEVELS[level], "Ends, to begin anew: %s", reason)
         logging.shutdown()
         os._exit(EXIT_CRASH)
 

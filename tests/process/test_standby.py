@@ -124,13 +124,14 @@ def test_a_standby_takes_over_from_one_that_hangs(pair: Pair) -> None:
 
 
 def test_a_switch_by_hand(pair: Pair) -> None:
-    """Proves: whoever asks is answered, another one serves at once, the first stands by when its
-    supervisor has started it, and a network of one refuses."""
+    """Proves: whoever asks is answered, another one serves at once, the first logs no fault of it
+    and stands by when its supervisor has started it, and a network of one refuses."""
     wait_until(lambda: b"evd_central_standbys 1.0" in pair.get(0, "/metrics").content, BOUND_S)
     url = f"http://127.0.0.1:{pair.ports[0][0]}/central/handover"
     answer = httpx.post(url, timeout=10)
     assert (answer.status_code, len(answer.json()["standbys"])) == (202, 1)
     assert pair.programs[0].wait(BOUND_S) == 1
+    assert "ERROR" not in pair.programs[0].logged()
     pair.wait_until_serving(1)
     assert "Takes over in 0.0 s" in pair.programs[1].logged()
     alone = httpx.post(f"http://127.0.0.1:{pair.ports[1][0]}/central/handover", timeout=10)

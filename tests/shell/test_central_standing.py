@@ -14,7 +14,8 @@ from trio.testing import MockClock
 
 from evd.adapters.store import StoreFailed, StoreRefused
 from evd.adapters.store.lock_session import Found
-from evd.core.standby.events import Standby, Try
+from evd.core.effects import Level
+from evd.core.standby.events import End, Standby, Try
 from evd.core.standby.lease import LEASE_S, MARGIN_S, TICK_S, TRY_S
 from evd.daemons.central.standing import ANSWERED_S, LEAVE_S, UNANSWERED_S, Alone, Member
 from evd.flags import ConfigError
@@ -68,7 +69,7 @@ class Database:
 
 
 class Scene:
-    """A Member that runs, and the reason why it ended."""
+    """A Member that runs, and its end."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -76,7 +77,7 @@ class Scene:
         self.is_sent = True
         shared: Any = database
         self.member = Member(shared, lambda: self.kafka_up, self._sent)
-        self.ended: str | None = None
+        self.ended: End | None = None
 
     async def _sent(self) -> bool:
         await trio.lowlevel.checkpoint()
@@ -208,12 +209,12 @@ async def test_a_session_that_is_lost_ends_it(autojump_clock: MockClock) -> None
         await scene.serve()
         scene.database.failure = StoreFailed("terminated")
         await trio.sleep(1.5)
-        assert scene.ended == "the database fails: terminated"
+        assert scene.ended == End("the database fails: terminated")
     async with running() as scene:
         await scene.serve()
         scene.member.on_failed("the database fails: full")
         await trio.testing.wait_all_tasks_blocked()
-        assert scene.ended == "the database fails: full"
+        assert scene.ended == End("the database fails: full")
 
 
 async def test_a_switch_by_hand(autojump_clock: MockClock) -> None:
@@ -242,7 +243,7 @@ async def test_a_switch_by_hand(autojump_clock: MockClock) -> None:
         assert member.why_silent() == "handing over to another Central"
         await trio.testing.wait_all_tasks_blocked()
         assert database.asked[-1] == "release False"
-        assert scene.ended == "handed over"
+        assert scene.ended == End("handed over", Level.INFO)
 
 
 async def test_a_stop_gives_the_lock_back(autojump_clock: MockClock) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from evd.core.effects import Note
+from evd.core.effects import Level, Note
 
 # A Central that stands by writes that it is there with each try, so several times within this.
 THERE_S = 2.0
@@ -172,9 +172,13 @@ class Release:
 
 @attrs.frozen(slots=True)
 class End:
-    """Throw away all that was loaded and all that is not sent, close everything, and stand by."""
+    """Throw away all that was loaded and all that is not sent, close everything, and stand by.
+
+    `level` tells one that handed over as it should from one that lost the lock.
+    """
 
     reason: str
+    level: Level = Level.ERROR
 
 
 Effect = Try | Ask | Serve | Release | End | Note

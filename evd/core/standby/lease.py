@@ -142,7 +142,7 @@ class Lease:
             case CameToRest():
                 return self._on_rest(now_s)
             case Released():
-                return self._end("handed over")
+                return self._end("handed over", Level.INFO)
         return []
 
     def _is_proved(self, now_s: float) -> bool:
@@ -197,9 +197,9 @@ class Lease:
         self._is_asking, self._next_s = False, now_s + TRY_S
         return []
 
-    def _end(self, reason: str) -> list[Effect]:
+    def _end(self, reason: str, level: Level = Level.ERROR) -> list[Effect]:
         self.phase = Phase.OVER
-        return [End(reason)]
+        return [End(reason, level)]
 
     def _look_around(self, event: Ticked, now_s: float) -> str:
         """Return why another Central would serve better, if so."""

@@ -160,10 +160,10 @@ async def _open_standing(
 
 
 async def _stand(member: Member, producer: Producer, lifecycle: Lifecycle) -> None:
-    reason = await member.run()
+    end = await member.run()
     if not lifecycle.stopping.is_set():
         producer.purge()
-        lifecycle.end_at_once(reason)
+        lifecycle.end_at_once(end.reason, end.level)
 
 
 async def _listen(

@@ -183,6 +183,7 @@ class Member:
         self._news = trio.Event()
         self._notes = NoteLog(logger, trio.current_time)
         self._why = ""
+        self._end = End("")
         self._answered_s = -math.inf
         # The one that serves, as the log has it.
         self._told_holder = ""
@@ -190,7 +191,7 @@ class Member:
         self._repeats = Repeats(FAILING_LOG_S)
         self._hand_over_s = math.inf
 
-    async def run(self) -> str:
+    async def run(self) -> End:
         """Stand by and serve, until that is over for good; return why it is."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._answer_questions)
@@ -202,7 +203,7 @@ class Member:
                 with trio.move_on_at(self._lease.wake_at_s):
                     await self._news.wait()
             nursery.cancel_scope.cancel()
-        return self._why
+        return self._end
 
     def _tell(self, event: Event) -> None:
         phase = self._lease.phase
@@ -213,7 +214,7 @@ class Member:
                 case Serve():
                     logger.info("Serves from now on")
                 case End(reason):
-                    self._why = reason
+                    self._end, self._why = effect, reason
                 case _:
                     self._notes.log(effect)
         if phase is not self._lease.phase or isinstance(event, Answered):

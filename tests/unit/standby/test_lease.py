@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from evd.core.effects import Note, Now
+from evd.core.effects import Level, Note, Now
 from evd.core.standby.dialled import DIALLED_MAX, ROUND_S, Dialled
 from evd.core.standby.events import (
     REST_S,
@@ -218,7 +218,7 @@ def test_everything_stops_before_the_release() -> None:
     assert played.tell(CameToRest()) == [Release()]
     assert not played.may_speak()
     assert played.tick(1.0) == []
-    assert played.tell(Released()) == [End("handed over")]
+    assert played.tell(Released()) == [End("handed over", Level.INFO)]
 
 
 def test_rest_alone_hands_nothing_over() -> None:
