@@ -2,22 +2,19 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from evd.core.wire import codec
 from evd.core.wire.messages import TELEMETRY, Telemetry
 from evd.daemons.central.feed import ROUND_S
+from tests.bench.beside import Process, crowd_on, expect, started
 from tests.bench.figures import line
 from tests.bench.history import POINTS, fill, running
 from tests.network.followers import Follower
 from tests.network.network import Network
-from tests.network.processes import CHECKOUT, free_port, listens
+from tests.network.processes import free_port, listens
 from tests.network.tap import new_producer
 from tests.network.waiting import wait_until
 
@@ -33,34 +30,7 @@ CLIENT_KB_MAX = 40.0
 READY_S_MAX = 60.0
 
 
-@contextmanager
-def _started(
-    module: str, *arguments: object, niceness: int = 0
-) -> Iterator["subprocess.Popen[str]"]:
-    argv = ["nice", f"-n{niceness}", sys.executable, "-m", module, *map(str, arguments)]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=CHECKOUT
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@contextmanager
-def crowd_on(port: int, clients: int, *, niceness: int = 0) -> Iterator["subprocess.Popen[str]"]:
-    """So many clients, all of which have had a first message."""
-    with _started("tests.bench.crowd", port, clients, niceness=niceness) as crowd:
-        _expect(crowd, "READY")
-        yield crowd
-
-
-def _expect(process: "subprocess.Popen[str]", word: str) -> None:
-    if process.stdout is None or process.stdout.readline() != f"{word}\n":
-        raise RuntimeError(f"{process.args!r} did not say {word}")
-
-
-def _figures(crowd: "subprocess.Popen[str]") -> dict[str, float]:
+def _figures(crowd: Process) -> dict[str, float]:
     """The delays in ms; the crowd ends."""
     figures: dict[str, float] = json.loads(crowd.communicate(timeout=READY_S_MAX)[0])
     return figures
@@ -128,14 +98,14 @@ def _measure_bare(
 ) -> dict[str, float]:
     path, port = folder / "messages", free_port()
     path.write_text("".join(f"{json.dumps(message)}\n" for message in messages))
-    with _started("tests.bench.bare_feed", port, path) as server:
+    with started("tests.bench.bare_feed", port, path) as server:
         wait_until(lambda: listens(port), READY_S_MAX, "the bare server listens")
         with crowd_on(port, clients) as crowd:
             if server.stdin is None:
                 raise RuntimeError("the bare server takes no word")
             server.stdin.write("\n")
             server.stdin.flush()
-            _expect(server, "SENT")
+            expect(server, "SENT")
             time.sleep(1.0)
             return _figures(crowd)
 

@@ -9,17 +9,14 @@ import itertools
 import json
 import os
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from evd.core.fleet.plan import CHARGING
+from tests.bench.beside import crowd_on, readers_of
 from tests.bench.exports import watched
-from tests.bench.feed import crowd_on
 from tests.bench.figures import line, percentile
 from tests.network.network import Network
 from tests.network.processes import Program
@@ -28,6 +25,7 @@ from tests.network.processes import Program
 CPS: Final = (200,)
 SECONDS: Final = 15
 READERS: Final = 100
+PAGES: Final = ("/cp", "/metrics", "/sessions?format=csv")
 # The niceness of readers, who are elsewhere in a real network.
 ASIDE: Final = 10
 # Goals at the largest number.
@@ -148,16 +146,11 @@ def beside(cps: int, charging: float, seconds: int) -> Report:
     """Print the longest wait of a heartbeat while others read all that there is."""
     with _played(cps, charging, seconds) as (network, fleet), ExitStack() as stack:
         _wait_measured(fleet)
-        stopping = threading.Event()
         # A reader's own work is neither Central's nor the fleet's.
         with on_core(1):
             stack.enter_context(crowd_on(network.feed_port, READERS, niceness=ASIDE))
+            stack.enter_context(readers_of(network.url, PAGES, niceness=ASIDE))
             monitor = stack.enter_context(watched(network))
-            for path in ("/cp", "/metrics", "/sessions?format=csv"):
-                reader = threading.Thread(target=_read, args=(network.url, path, stopping))
-                reader.start()
-                stack.callback(reader.join)
-        stack.callback(stopping.set)
         report = _report(fleet, seconds)
     longest = max(monitor.answers)
     name = f"{cps:,} charging points beside {READERS} feeds, GET /cp, /metrics, CSV"
@@ -171,15 +164,6 @@ def beside(cps: int, charging: float, seconds: int) -> Report:
     # That one has its readers' work beside it, on its own core.
     line(f"{name}: ACK to the fleet", f"longest {_of(report, 'acked', 'most_ms')} ms")
     return report
-
-
-def _read(url: str, path: str, stopping: threading.Event) -> None:
-    """Read a page every second."""
-    # The niceness is this thread's alone.
-    os.nice(ASIDE)
-    with httpx.Client(base_url=url, timeout=60.0) as client:
-        while not stopping.wait(1.0):
-            client.get(path)
 
 
 def measure(cps: Sequence[int], charging: float = CHARGING, seconds: int = SECONDS) -> list[Report]:
