@@ -8,6 +8,7 @@ import trio
 import trio.testing
 
 from evd.adapters.http.metrics import SERIES_AT_ONCE, Metrics
+from evd.adapters.pieces import POINTS_AT_ONCE
 from evd.adapters.store import StoreFailed
 from evd.core.central.core import Central
 from evd.core.central.events import CentralSettings, CpStopAsked, Refusal, Refused, Reply
@@ -18,7 +19,7 @@ from evd.core.wire.control import Ack, Nack, NackCode
 from evd.core.wire.messages import DriverRequest, RequestStatus, Seen
 from evd.daemons.central.inbox import Inbox
 from evd.daemons.central.metrics import CentralMetrics, Gauged
-from evd.daemons.central.service import PIECE_MAX, Service
+from evd.daemons.central.service import Service
 from evd.daemons.central.steps import batch_steps
 from evd.daemons.clock import now
 from tests.shell.alone import ALONE
@@ -198,7 +199,7 @@ async def test_ten_thousand_charging_points_hold_nothing_up(inbox: Inbox) -> Non
         nursery.start_soon(turn)
         shown = await service.metrics()
         done.set()
-    assert turns_before > 0.9 * 10_000 / PIECE_MAX
+    assert turns_before > 0.9 * 10_000 / POINTS_AT_ONCE
     assert turns - turns_before > 0.9 * 9 * 10_000 / SERIES_AT_ONCE
     # Four counters, a state of three, a breaker and a power.
     assert shown.count(b'cp_id="CP-') == 9 * 10_000

@@ -15,6 +15,7 @@ from evd.adapters.feed.metrics import FeedMetrics
 from evd.adapters.feed.outlet import Outlet
 from evd.adapters.http.access.driver_view import veiled
 from evd.adapters.json_text import encode
+from evd.adapters.pieces import POINTS_AT_ONCE, by_pieces
 from evd.core.central.overview import FeedEvent, Network
 from evd.core.central.views import CpView
 
@@ -22,8 +23,7 @@ from evd.core.central.views import CpView
 EVENTS_MAX = 100
 # A client that was told nothing for so long is told that: a page sees no pings.
 ALIVE_S = 10.0
-# Others may run after so many charging points, and after so many clients.
-POINTS_AT_ONCE = 200
+# Others may run after so many clients.
 CLIENTS_AT_ONCE = 50
 
 CpIds = frozenset[str]
@@ -210,21 +210,23 @@ class Publisher:
         if not news:
             return False
         bodies: dict[Interest, bytes | None] = {}
-        for number, client in enumerate([*self._clients]):
-            if number % CLIENTS_AT_ONCE == CLIENTS_AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
-            if client not in self._clients:
-                continue
-            if client.owed is not None or not client.outlet.is_clear:
-                client.owe(news)
-                self._behind.add(client)
-                continue
-            interest = client.interest
-            if interest not in bodies:
-                bodies[interest] = self._update(news.narrowed(interest.cp_ids), interest.driver_id)
-            if (body := bodies[interest]) is not None:
-                self._send(client, "update", body)
+        async for piece in by_pieces([*self._clients], CLIENTS_AT_ONCE):
+            for client in piece:
+                if client in self._clients:
+                    self._tell(client, news, bodies)
         return True
+
+    def _tell(self, client: Client, news: News, bodies: dict[Interest, bytes | None]) -> None:
+        """Tell a client the news, or owe it; `bodies` has what was made for those before it."""
+        if client.owed is not None or not client.outlet.is_clear:
+            client.owe(news)
+            self._behind.add(client)
+            return
+        interest = client.interest
+        if interest not in bodies:
+            bodies[interest] = self._update(news.narrowed(interest.cp_ids), interest.driver_id)
+        if (body := bodies[interest]) is not None:
+            self._send(client, "update", body)
 
     def catch_up(self) -> None:
         """Tell those who were behind, and have room again, all that they have missed."""
@@ -308,11 +310,9 @@ class Publisher:
 
 
 async def _cards_of(views: Sequence[CpView]) -> dict[str, Card]:
-    cards = {}
-    for number, view in enumerate(views, 1):
-        cards[view.cp_id] = Card(view, encode(view))
-        if number % POINTS_AT_ONCE == 0:
-            await trio.lowlevel.checkpoint()
+    cards: dict[str, Card] = {}
+    async for piece in by_pieces(views, POINTS_AT_ONCE):
+        cards.update((view.cp_id, Card(view, encode(view))) for view in piece)
     return cards
 
 

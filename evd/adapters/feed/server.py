@@ -20,6 +20,7 @@ from evd.adapters.http.connection import OPEN_GATE, Bounds, Handshake
 from evd.adapters.http.hosts import Hosts
 from evd.adapters.http.refused import JSON, NO_PARAMETER, Refused
 from evd.adapters.http.serving import Listeners, serve_app
+from evd.adapters.pieces import by_pieces
 from evd.addresses import host_and_port
 from evd.core.wire.fields import FieldError, check_cp_id
 
@@ -122,12 +123,11 @@ class FeedServer:
         """Cut those off whose login or token is not good any more."""
         while True:
             await trio.sleep(LOOK_S)
-            for number, (scope, caller) in enumerate([*self._following.items()], 1):
-                if number % CLIENTS_AT_ONCE == 0:
-                    await trio.lowlevel.checkpoint()
-                if scope in self._following and not is_still(caller):
-                    self._turned_out.add(scope)
-                    scope.cancel()
+            async for piece in by_pieces([*self._following.items()], CLIENTS_AT_ONCE):
+                for scope, caller in piece:
+                    if scope in self._following and not is_still(caller):
+                        self._turned_out.add(scope)
+                        scope.cancel()
 
     def check(self, scope: Scope) -> None:
         """Raise Refused unless the handshake may go on."""

@@ -1,20 +1,17 @@
 """An answer whose JSON is that of the feed."""
 
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import attrs
-import trio
 from litestar import Response
 from litestar.serialization import default_serializer
 from litestar.types import Serializer
 
 from evd.adapters.http.refused import JSON
 from evd.adapters.json_text import encode
+from evd.adapters.pieces import POINTS_AT_ONCE, by_pieces
 
 T = TypeVar("T")
-
-# Values that are written in one go: ten thousand would hold up heartbeats.
-PIECE_MAX: Final = 200
 
 
 class JsonResponse(Response[T]):
@@ -46,9 +43,8 @@ async def in_pieces(content: T) -> JsonResponse[T]:
     """
     first, *others = (each.name for each in attrs.fields(type(content)))  # type: ignore[arg-type]
     values, pieces = getattr(content, first), list[bytes]()
-    for start in range(0, len(values), PIECE_MAX):
-        pieces.append(encode(values[start : start + PIECE_MAX])[1:-1])
-        await trio.lowlevel.checkpoint()
+    async for piece in by_pieces(values, POINTS_AT_ONCE):
+        pieces.append(encode(piece)[1:-1])
     rest = encode({name: getattr(content, name) for name in others})
     written = b'{"%b":[%b],%b' % (first.encode(), b",".join(pieces), rest[1:])
     return JsonResponse(cast(T, _Written(written)))

@@ -16,6 +16,7 @@ from evd.adapters.framed_port import FramedPort
 from evd.adapters.kafka import Consumer
 from evd.adapters.kafka.messenger import Messenger
 from evd.adapters.kafka.placement import RawMessage, marks_after
+from evd.adapters.pieces import by_pieces
 from evd.adapters.store import Store, StoreFailed, StoreRefused
 from evd.adapters.tcp import Places
 from evd.core.central.core import Central
@@ -262,9 +263,8 @@ class Loop:
         async with self._open_consumer() as self._consumer:
             async for batch in self._consumer.batches:
                 events: list[Event] = []
-                for start in range(0, len(batch), READ_AT_ONCE):
-                    events += self._read(batch[start : start + READ_AT_ONCE])
-                    await trio.lowlevel.checkpoint()
+                async for piece in by_pieces(batch, READ_AT_ONCE):
+                    events += self._read(piece)
                 await self._inbox.put_batch(events, marks_after(batch))
 
     def _read(self, raws: Sequence[RawMessage]) -> list[Event]:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import trio
 
+from evd.adapters.pieces import POINTS_AT_ONCE, by_pieces
 from evd.adapters.store import Store, StoreFailed
 from evd.core.access.access import Access
 from evd.core.access.events import CallNoted
@@ -26,7 +27,6 @@ from evd.daemons.clock import now
 ANSWER_S_MAX = 10.0
 CALLS_MAX = 1_000
 # The loop has a turn after so many charging points: ten thousand at once would hold up heartbeats.
-PIECE_MAX = 200
 
 
 class Service:
@@ -249,13 +249,11 @@ class Service:
 
 
 async def _views(core: Central) -> list[CpView]:
-    """Every charging point, by id, made in pieces between which others have their turn."""
+    """Every charging point, by id."""
     views = []
-    for number, cp_id in enumerate(sorted(core.cp_ids), 1):
-        if core.knows(cp_id):
-            views.append(core.view(cp_id, now()))
-        if number % PIECE_MAX == 0:
-            await trio.lowlevel.checkpoint()
+    async for piece in by_pieces(sorted(core.cp_ids), POINTS_AT_ONCE):
+        moment = now()
+        views += [core.view(cp_id, moment) for cp_id in piece if core.knows(cp_id)]
     return views
 
 

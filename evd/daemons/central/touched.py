@@ -3,14 +3,12 @@ Central's core has changed since."""
 
 from collections.abc import Callable, Iterable
 
-import trio
-
+from evd.adapters.pieces import POINTS_AT_ONCE, by_pieces
 from evd.core.central.core import Central
 from evd.core.central.views import CpView
 from evd.daemons.clock import now
 
 # Others may run after so many.
-POINTS_AT_ONCE = 200
 
 
 class Touched:
@@ -53,17 +51,15 @@ class Touched:
         touched, stored = self._touched, self._stored
         self._touched, self._stored = set(), set()
         views, gone = [], []
-        moment = now()
-        for number, cp_id in enumerate(touched):
-            if number % POINTS_AT_ONCE == POINTS_AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
-                moment = now()
-            if not core.knows(cp_id):
-                self._outlines.pop(cp_id, None)
-                gone.append(cp_id)
-                continue
-            outline = core.outline(cp_id, moment)
-            if cp_id in stored or self._outlines.get(cp_id) != outline:
-                self._outlines[cp_id] = outline
-                views.append(core.view(cp_id, moment))
+        async for piece in by_pieces([*touched], POINTS_AT_ONCE):
+            moment = now()
+            for cp_id in piece:
+                if not core.knows(cp_id):
+                    self._outlines.pop(cp_id, None)
+                    gone.append(cp_id)
+                    continue
+                outline = core.outline(cp_id, moment)
+                if cp_id in stored or self._outlines.get(cp_id) != outline:
+                    self._outlines[cp_id] = outline
+                    views.append(core.view(cp_id, moment))
         return views, gone

@@ -4,8 +4,9 @@ import attrs
 import pytest
 import trio
 
-from evd.adapters.http.json_response import PIECE_MAX, in_pieces
+from evd.adapters.http.json_response import in_pieces
 from evd.adapters.json_text import encode
+from evd.adapters.pieces import POINTS_AT_ONCE
 
 
 @attrs.frozen
@@ -23,7 +24,7 @@ class Items:
     count: int
 
 
-@pytest.mark.parametrize("count", [0, 1, PIECE_MAX, PIECE_MAX + 1, 3 * PIECE_MAX])
+@pytest.mark.parametrize("count", [0, 1, POINTS_AT_ONCE, POINTS_AT_ONCE + 1, 3 * POINTS_AT_ONCE])
 async def test_a_list_made_in_pieces_is_as_one_made_at_once(count: int) -> None:
     """Proves: wherever a long list is cut for others to have their turn, its JSON is the same."""
     content = Items([Item(number) for number in range(count)], count)
@@ -43,6 +44,6 @@ async def test_others_have_their_turn_meanwhile() -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(count_turns)
-        await in_pieces(Items([Item(1)] * 20 * PIECE_MAX, 1))
+        await in_pieces(Items([Item(1)] * 20 * POINTS_AT_ONCE, 1))
         nursery.cancel_scope.cancel()
     assert turns >= 15
