@@ -102,7 +102,7 @@ async def test_an_app_that_does_not_answer_is_not_awaited() -> None:
 async def test_a_stream_lasts_as_long_as_it_is_read() -> None:
     """Proves: an answer may take longer than `answer_s` in all while part after part is taken; the
     app is told when its client leaves."""
-    # Server and client are one process: a machine that gives it no turn for so long ends the stream.
+    # Server and client are one process: where it gets no turn for so long, the stream ends.
     bounds = attrs.evolve(QUICK, answer_s=1.0, send_s=1.0)
     async with serving(bounds) as served, await served.connect() as stream:
         await stream.send_all(b"GET /stream HTTP/1.1\r\nHost: here\r\n\r\n")
