@@ -4,7 +4,6 @@ Commits cross over the other way: the newest for each partition waits until the 
 comes by, since librdkafka would let a second thread wait behind its poll.
 """
 
-import math
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -27,6 +26,7 @@ from evd.adapters.kafka.link import (
     client_settings,
     text_of,
 )
+from evd.adapters.kafka.pace import Pace
 from evd.adapters.kafka.placement import Placement, RawMessage, Reading, Start
 from evd.core.wire.partition import Mark, Place
 
@@ -37,8 +37,6 @@ BATCHES_WAITING_MAX: Final = 2
 FETCHED_KBYTES_MAX: Final = 4096
 # The embedded broker answers a fetch only when its wait is over: there the wait is the latency.
 EMBEDDED_FETCH_WAIT_S: Final = 0.02
-# A reader that had a batch within this time is busy.
-BUSY_S: Final = 0.03
 # Bounds how long a stop, or a commit of an idle reader, waits for the owner thread.
 POLL_S: Final = 0.1
 COMMIT_INTERVAL_S: Final = 0.1
@@ -75,7 +73,7 @@ class Consumer:
         self._commits_lock = threading.Lock()
         self._committed_at_s = time.monotonic()
         self._gather_s = gather_s
-        self._taken_at_s = -math.inf
+        self._pace = Pace()
         self._warning = RareWarning()
 
     @property
@@ -121,10 +119,10 @@ class Consumer:
         first = self._client.poll(POLL_S)
         if first is None:
             return []
-        if self._gather_s and time.monotonic() - self._taken_at_s < BUSY_S:
+        if self._gather_s and self._pace.is_busy(time.monotonic()):
             time.sleep(self._gather_s)
-        self._taken_at_s = time.monotonic()
         messages = [first, *self._client.consume(self._batch_max - 1, 0)]
+        self._pace.note(len(messages), time.monotonic())
         log = self._placement.log
         batch = [_raw(message, log) for message in messages if self._is_good(message)]
         self._placement.advance(batch)
@@ -240,9 +238,9 @@ async def open_consumer(
     `start` "end" reads what is written from now on; "committed-else-earliest" goes on where
     `group_id` last committed, and needs one. After a loss of the broker's data the first goes on
     at the end, the second at the earliest message. `fetch_wait_s` is how long an idle fetch waits
-    at the embedded broker; at any other it is FETCH_WAIT_S. A busy reader waits `gather_s` for more
-    to come, since some large batches cost a fraction of many small ones. It needs no broker to
-    open, or to close.
+    at the embedded broker; at any other it is FETCH_WAIT_S. A reader to which more comes than is
+    easy (`Pace`) waits `gather_s` for more, since some large batches cost a fraction of many small
+    ones. It needs no broker to open, or to close.
     """
     if group_id is None and start != "end":
         raise ValueError(f"group_id: needed for the start {start!r}")

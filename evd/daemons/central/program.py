@@ -45,8 +45,8 @@ from evd.protection import auth_of, with_password
 GROUP_ID = "evd-central"
 # Each batch is a commit: a busy Central waits so long for the next one to grow.
 GATHER_S = 0.008
-# Its own messages wait so long for others to go with them.
-LINGER_S = 0.003
+# Its own messages wait so long for the others of the same batch.
+LINGER_S = 0.001
 # The time that a stop leaves for the last messages to reach the broker.
 FLUSH_S = 1.0
 # The time for the same before the lock is given back: the next Central waits for it.
