@@ -45,13 +45,18 @@ RETENTION_S: Final[Mapping[str, float]] = {
     UPDATES: 600.0,
     REQUESTS: 600.0,
 }
-SURVEY_INTERVAL_S: Final = 5.0
+# Messages beyond the newest so many of a partition are kept for CROWDED_S only: with thousands of
+# charging points, to search the log would take most of the broker's time.
+EASY_MESSAGES: Final = 2_000
+CROWDED_S: Final = 10.0
+SURVEY_INTERVAL_S: Final = 2.0
 
 logger = logging.getLogger(__name__)
 
 
 class Retention:
-    """The part of one partition that may go: all that it already held `retention_s` ago."""
+    """The part of one partition that may go: all that it already held `retention_s` ago, and in a
+    long log CROWDED_S ago."""
 
     def __init__(self, retention_s: float) -> None:
         self._retention_s = retention_s
@@ -63,8 +68,12 @@ class Retention:
         self._ends.append((now_s, end))
         while len(self._ends) > 1 and self._ends[1][0] <= now_s - self._retention_s:
             self._ends.popleft()
-        oldest_s, oldest_end = self._ends[0]
-        return oldest_end if oldest_s <= now_s - self._retention_s else 0
+        crowded = min(self._end_at(now_s - CROWDED_S), end - EASY_MESSAGES)
+        return max(self._end_at(now_s - self._retention_s), crowded)
+
+    def _end_at(self, moment_s: float) -> int:
+        ends = (end for noted_s, end in reversed(self._ends) if noted_s <= moment_s)
+        return next(ends, 0)
 
 
 class Survey:

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 
 from evd.adapters.mock_cluster import MockCluster, MockClusterFailed, bound_socket
-from evd.daemons.broker.program import PARTITIONS, Retention
+from evd.daemons.broker.program import CROWDED_S, EASY_MESSAGES, PARTITIONS, Retention
 from tests.adapters.conftest import BrokerProcess, broker_in
 from tests.network.processes import free_port
 
@@ -110,11 +110,22 @@ def test_forgetting_old_messages() -> None:
 
 
 def test_retention_forgets_only_what_is_old_enough() -> None:
-    """Proves: no message is forgotten before its time, however many come at once."""
+    """Proves: no message of a short log is forgotten before its time."""
     retention = Retention(60.0)
     assert retention.obsolete_before(0.0, 100) == 0
-    assert retention.obsolete_before(59.9, 5000) == 0
-    assert retention.obsolete_before(60.0, 6000) == 100
-    assert retention.obsolete_before(119.0, 7000) == 100
-    assert retention.obsolete_before(119.9, 7000) == 5000
-    assert retention.obsolete_before(1000.0, 7000) == 7000
+    assert retention.obsolete_before(59.9, 1000) == 0
+    assert retention.obsolete_before(60.0, 1200) == 100
+    assert retention.obsolete_before(119.0, 1400) == 100
+    assert retention.obsolete_before(119.9, 1400) == 1000
+    assert retention.obsolete_before(1000.0, 1400) == 1400
+
+
+def test_a_long_log_is_shortened_sooner() -> None:
+    """Proves: the newest EASY_MESSAGES and those of the last CROWDED_S are kept, whichever are
+    more."""
+    retention = Retention(60.0)
+    assert retention.obsolete_before(0.0, EASY_MESSAGES + 100) == 0
+    assert retention.obsolete_before(CROWDED_S - 0.1, 9_000) == 0
+    assert retention.obsolete_before(CROWDED_S, 9_000) == EASY_MESSAGES + 100
+    assert retention.obsolete_before(2 * CROWDED_S, 9_100) == 9_100 - EASY_MESSAGES
+    assert retention.obsolete_before(3 * CROWDED_S, 20_000) == 9_100
