@@ -41,7 +41,7 @@ TOLD_EACH_S: Final = 5.0
 WATCH_S: Final = 0.05
 # Its messages wait so long for others, and so do those to it, so that one host can play thousands;
 # every answer is timed with it.
-LINGER_S: Final = 0.004
+LINGER_S: Final = 0.002
 
 logger = logging.getLogger(__name__)
 
