@@ -10,6 +10,7 @@ import ctypes
 import errno
 import logging
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -178,7 +179,8 @@ class MockCluster:
         # Kept alive here: librdkafka calls it as long as the handle lives.
         self._log_callback = _LogCallback(_log)
         self._handle = _new_handle(self._log_callback)
-        self._cluster = _cluster_new(self._handle, 1)
+        with _signals_kept_off():
+            self._cluster = _cluster_new(self._handle, 1)
         if not self._cluster:
             _handle_destroy(self._handle)
             raise MockClusterFailed("librdkafka could not make its mock cluster")
@@ -232,6 +234,20 @@ class MockCluster:
 
     def _destroy_client(self) -> None:
         _handle_destroy(self._handle)
+
+
+@contextmanager
+def _signals_kept_off() -> Iterator[None]:
+    """Have the threads that are started within the block get no signal.
+
+    The mock's thread takes an interrupted poll for the end: one signal that the main thread has no
+    room for, as it has not seen the one before yet, and no client is served any more.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

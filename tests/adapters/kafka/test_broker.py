@@ -1,5 +1,7 @@
 """evd-broker as a process: it starts at once, on its port, and ends when told."""
 
+import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +51,23 @@ def test_sigterm_ends_it_cleanly_and_soon(broker: BrokerProcess) -> None:
     began_s = time.monotonic()
     assert broker.stop() == 0
     assert time.monotonic() - began_s < 1
+
+
+def test_signals_in_quick_succession_end_no_service(broker: BrokerProcess) -> None:
+    """Proves: of signals that come faster than they are seen none reaches the thread of librdkafka
+    that would end by it: clients are served on."""
+    statuses = []
+    for status in Path(f"/proc/{broker.pid}/task").glob("*/status"):
+        # Some threads are there for a moment only.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            statuses.append(status.read_text())
+    (mock,) = (each for each in statuses if each.startswith("Name:\trdk:mock\n"))
+    blocked = int(mock.partition("SigBlk:")[2].split()[0], 16)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        assert blocked >> (number - 1) & 1
+    for _ in range(200):
+        broker.process.send_signal(signal.SIGHUP)
+    assert metadata_of(broker.bootstrap).topics
 
 
 def test_an_address_of_another_machine_is_one_clear_line() -> None:
