@@ -3,7 +3,7 @@
 import subprocess
 
 from tests.network.cpu_line import spent_s, stood_s, watch
-from tests.network.waiting import STARVED_S_MAX, Bound
+from tests.network.waiting import STARVED_S_MAX, Bound, wait_until
 
 
 class Machine:
@@ -46,6 +46,8 @@ def test_the_kernel_counts_for_a_program_that_runs() -> None:
     """Proves: a real process has its time on a CPU, and counts no more once it has ended."""
     with subprocess.Popen(["sleep", "60"]) as process:
         watch(process)
+        # The kernel counts a program's first time on a CPU when it leaves it.
+        wait_until(lambda: (spent_s(process.pid) or (0.0, 0.0))[0] > 0.0, 10.0)
         had_s, waited_s = spent_s(process.pid) or (0.0, -1.0)
         assert 0.0 < had_s < 60.0
         assert stood_s()[process.pid] >= waited_s >= 0.0
