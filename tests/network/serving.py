@@ -17,13 +17,18 @@ class Serving(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The answer of one that serves, else that of one that does not; raises where none is."""
-        answer, failure = None, None
+        answer: httpx.Response | None = None
+        failure: httpx.TransportError | None = None
         for name in sorted(self._centrals, key=lambda each: each != self.name):
             try:
-                answer = self._centrals[name].handle_request(request)
+                another = self._centrals[name].handle_request(request)
             except httpx.TransportError as error:
                 failure = error
                 continue
+            if answer is not None:
+                # Left open it would keep one of the pool's hundred connections.
+                answer.close()
+            answer = another
             if answer.status_code != STANDS_BY:
                 self.name = name
                 return answer
