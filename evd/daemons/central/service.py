@@ -26,7 +26,6 @@ from evd.daemons.clock import now
 # A call is told after so long that it was not decided: better than to keep it waiting.
 ANSWER_S_MAX = 10.0
 CALLS_MAX = 1_000
-# The loop has a turn after so many charging points: ten thousand at once would hold up heartbeats.
 
 
 class Service:

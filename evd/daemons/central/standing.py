@@ -183,7 +183,8 @@ class Member:
         self._news = trio.Event()
         self._notes = NoteLog(logger, trio.current_time)
         self._why = ""
-        self._end = End("")
+        # The end of its lease, once that is spent.
+        self._end: End | None = None
         self._answered_s = -math.inf
         # The one that serves, as the log has it.
         self._told_holder = ""
@@ -195,7 +196,7 @@ class Member:
         """Stand by and serve, until that is over for good; return why it is."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._answer_questions)
-            while self._lease.phase is not Phase.OVER:
+            while self._end is None:
                 self._tell(Ticked(self._kafka_up(), self._monitors()))
                 if trio.current_time() >= self._hand_over_s:
                     self._hand_over_s = math.inf

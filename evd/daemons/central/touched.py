@@ -8,8 +8,6 @@ from evd.core.central.core import Central
 from evd.core.central.views import CpView
 from evd.daemons.clock import now
 
-# Others may run after so many.
-
 
 class Touched:
     """The charging points that were touched since the last look."""

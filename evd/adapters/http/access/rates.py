@@ -77,17 +77,17 @@ class Rates:
 
     def take_of_address(self, address: str, path: str) -> None:
         """Count a request of an address, before it is known who asks."""
-        buckets = self._of_addresses
-        if path in WATCHING_PATHS:
-            buckets = self._of_watching
-        elif path.startswith(FILES):
-            buckets = self._of_files
-        buckets.take(neighbourhood(address))
+        self._bound_of(path).take(neighbourhood(address))
 
     def take_of_holder(self, holder: str, path: str) -> None:
         """Count a request of a token or login."""
-        if path not in WATCHING_PATHS and not path.startswith(FILES):
+        if self._bound_of(path) is self._of_addresses:
             self._of_holders.take(holder)
+
+    def _bound_of(self, path: str) -> Buckets:
+        if path in WATCHING_PATHS:
+            return self._of_watching
+        return self._of_files if path.startswith(FILES) else self._of_addresses
 
 
 def rates_of(a_second: float | None, burst: int, auth: Auth, clock: Callable[[], float]) -> Rates:
