@@ -26,6 +26,13 @@ START_S_MAX = 10.0
 PORT_MIN, PORT_MAX, PORTS_PER_PROCESS = 11_000, 32_000, 500
 
 
+def has_signal(status: str, mask: str, number: int) -> bool:
+    """Whether a mask (SigBlk, SigCgt, ...) of the kernel's status of a process or thread has a
+    signal."""
+    signals = int(status.partition(f"{mask}:")[2].split()[0], 16)
+    return bool(signals >> (number - 1) & 1)
+
+
 def free_port() -> int:
     """A loopback port that nobody listens on, out of the kernel's range for outgoing ones."""
     for _ in range(PORTS_PER_PROCESS):

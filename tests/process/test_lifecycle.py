@@ -22,7 +22,7 @@ import pytest
 from evd.daemons import lifecycle
 from evd.daemons.lifecycle import naming_port
 from evd.flags import ConfigError
-from tests.network.processes import Program, free_port
+from tests.network.processes import Program, free_port, has_signal
 from tests.network.waiting import wait_until
 
 BOUND_S = 20.0
@@ -402,9 +402,7 @@ def test_a_signal_to_the_tool_while_it_loads(tmp_path: Path, number: signal.Sign
 
 def _catches_hangup(pid: int) -> bool:
     # The last of the three for which the entry point sets its handler.
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.M)[1], 16)  # type: ignore[index]
-    return bool(caught >> (signal.SIGHUP - 1) & 1)
+    return has_signal(Path(f"/proc/{pid}/status").read_text(), "SigCgt", signal.SIGHUP)
 
 
 # All of them together take less time than one library.
