@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from confluent_kafka.admin import AdminClient
+
 from evd.adapters.kafka.survey import Cluster, await_cluster
 from evd.kafka_node.config import Voter
 from evd.kafka_node.storage import new_id
 from tests.network.processes import Program, free_port
-from tests.network.waiting import NeverTrue
+from tests.network.waiting import NeverTrue, wait_until
 
 HOST = "127.0.0.1"
 START_S_MAX = 40.0
@@ -53,12 +55,23 @@ class KafkaNode(Program):
 
     def wait_until_up(self, end_s: float) -> Cluster:
         """Waits until it serves, till the monotonic `end_s` at the longest."""
-        while True:
-            found = await_cluster(self.address, 1, ANSWER_S_MAX)
-            if found is not None and self.node_id in found.broker_ids:
-                return found
+        while (found := self._served()) is None:
             if time.monotonic() > end_s:
                 raise NeverTrue(f"{self.name} does not serve\n{self.logged()[-2000:]}")
+        return found
+
+    def start_supervised(self, within_s: float = START_S_MAX) -> None:
+        """Starts it, and again when it ends, as its supervisor does, until it serves."""
+        end_s = time.monotonic() + within_s
+        while self._served() is None:
+            if time.monotonic() > end_s:
+                raise NeverTrue(f"{self.name} does not stay up\n{self.logged()[-2000:]}")
+            if not self.alive:
+                self.start()
+
+    def _served(self) -> Cluster | None:
+        found = await_cluster(self.address, 1, ANSWER_S_MAX)
+        return found if found is not None and self.node_id in found.broker_ids else None
 
     def wipe(self) -> None:
         """Forgets all that it kept. It must not be running."""
@@ -114,6 +127,17 @@ class KafkaCluster:
         end_s = time.monotonic() + within_s
         # Each is asked: one that has lost its majority goes on telling what was true before.
         return [node.wait_until_up(end_s) for node in self.nodes if node.alive][-1]
+
+    def wait_until_whole(self, within_s: float = START_S_MAX) -> None:
+        """Waits until each partition is in sync on every node that should have it."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+
+        def whole() -> bool:
+            topics = admin.list_topics(timeout=ANSWER_S_MAX).topics.values()
+            partitions = [each for topic in topics for each in topic.partitions.values()]
+            return all(set(each.isrs) == set(each.replicas) for each in partitions)
+
+        wait_until(whole, within_s, "each partition is in sync on all its nodes")
 
     def kill(self) -> None:
         for node in self.nodes:
