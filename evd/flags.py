@@ -28,6 +28,7 @@ from evd.core.wire.fields import (
     check_id,
     check_location,
     printable,
+    why_outside,
 )
 from evd.version import VERSION
 
@@ -236,25 +237,21 @@ def refuse(error: ConfigError) -> int:
     return 2
 
 
-def _number(text: str, unit: str) -> float:
-    if _NUMBER.fullmatch(text) is None:
-        raise ValueError(f"must be a number of {unit}")
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"must be a finite number of {unit}")
-    return value
-
-
 def number(unit: str, low: float, high: float) -> Kind:
-    """A finite number from `low` to `high`."""
+    """A finite number from `low` to `high`; a share has no unit."""
+    of_unit = f" of {unit}" if unit else ""
 
     def parse(text: str) -> float:
-        value = _number(text, unit)
-        if not low <= value <= high:
-            raise ValueError(f"must be from {low:g} to {high:.0f} {unit}")
+        if _NUMBER.fullmatch(text) is None:
+            raise ValueError(f"must be a number{of_unit}")
+        value = float(text)
+        if not math.isfinite(value):
+            raise ValueError(f"must be a finite number{of_unit}")
+        if why := why_outside(value, low, high, unit):
+            raise ValueError(why)
         return value
 
-    return Kind(parse, unit.upper(), unit)
+    return Kind(parse, unit.upper() or "SHARE", unit)
 
 
 def whole(low: int, high: int, metavar: str = "N", unit: str = "") -> Kind:

@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise, with the way to the help."""
-        raise CommandLineWrong(f"{message} (see {self.prog} --help)")
+        raise CommandLineWrong(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
 
 
 # The set that verbs, or the actions of one verb, are added to.

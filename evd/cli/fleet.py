@@ -60,7 +60,7 @@ def add_verbs(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "--charging",
-        type=value_of(number("share", 0.0, CHARGING_MAX)),
+        type=value_of(number("", 0.0, CHARGING_MAX)),
         default=CHARGING,
         metavar="SHARE",
         help=f"the share of them that charges, 0 to {CHARGING_MAX:g} (default {CHARGING:g})",

@@ -113,11 +113,19 @@ def check_number(value: object, name: str) -> float:
     return value
 
 
+def why_outside(number: float, low: float, high: float, unit: str) -> str:
+    """Why a number is no good that is to be within bounds; empty where it is good."""
+    if low <= number <= high:
+        return ""
+    # As many digits as a bound has, and never an exponent in their place.
+    return f"must be from {low:.15g} to {high:.15g} {unit}".rstrip()
+
+
 def _within(low: float, high: float, unit: str) -> Callable[[object, str], float]:
     def check(value: object, name: str) -> float:
         number = check_number(value, name)
-        if not low <= number <= high:
-            raise FieldError(name, f"must be from {low:g} to {high:.0f} {unit}")
+        if why := why_outside(number, low, high, unit):
+            raise FieldError(name, why)
         return number
 
     return check
@@ -291,7 +299,7 @@ def _with_decimals(decimals: int) -> Callable[[Any, str], float]:
     def check(value: object, name: str) -> float:
         number = check_number(value, name)
         if number > AMOUNT_MAX:
-            raise FieldError(name, f"must be at most {AMOUNT_MAX:g}")
+            raise FieldError(name, f"must be at most {AMOUNT_MAX:.15g}")
         if round(number, decimals) != number:
             raise FieldError(name, f"must have at most {decimals} decimals")
         return number

@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from evd.adapters.http.central_client import Central, CentralAway
+from evd.cli.command_line import CommandLineWrong
 from evd.cli.errors import ToolFailed
 from evd.cli.fleet import check_files
 from evd.cli.fleet_view import as_fields, as_lines
@@ -60,6 +61,8 @@ def test_numbers_that_are_missing_or_wrong() -> None:
         run_verb([HEALTHY], "fleet", "--cps", "10")
     assert "--requests: " in refusal([HEALTHY], "--requests", "900")
     assert "--prefix" in refusal([HEALTHY], "--prefix", "a b")
+    with pytest.raises(CommandLineWrong, match=r"^--charging: must be from 0 to 0\.9, not '0\.95'"):
+        run_verb([], "fleet", "--cps", "10", "--seconds", "5", "--charging", "0.95")
 
 
 def test_more_than_the_open_files_carry() -> None:
