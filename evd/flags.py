@@ -209,10 +209,14 @@ def parsed(kind: Kind, text: str, source: str) -> Any:
     try:
         return kind.parse(text)
     except ValueError as error:
-        shown = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
-        # The part of a URL before the @ may be a password too.
-        value = "" if kind.secret or "@" in text else f", not {shown!r}"
-        raise ConfigError(f"{source}: {error}{value}") from None
+        raise ConfigError(f"{source}: {why_refused(kind, text, error)}") from None
+
+
+def why_refused(kind: Kind, text: str, error: ValueError) -> str:
+    """Why `text` is no value, and the text itself where it may be shown."""
+    shown = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
+    # The part of a URL before the @ may be a password too.
+    return str(error) if kind.secret or "@" in text else f"{error}, not {shown!r}"
 
 
 def parse_or_exit(

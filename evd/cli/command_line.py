@@ -10,7 +10,7 @@ from rich.console import Console
 
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.reaching import GIVEN
-from evd.flags import Kind, whole
+from evd.flags import Kind, whole, why_refused
 
 # More at once would be a slip of the finger.
 COUNT: Final = whole(1, 500)
@@ -92,7 +92,7 @@ def value_of(kind: Kind) -> Callable[[str], Any]:
         try:
             return kind.parse(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{error}, not {text!r}") from None
+            raise argparse.ArgumentTypeError(why_refused(kind, text, error)) from None
 
     return read
 
