@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from evd.adapters.kafka.survey import Cluster, await_cluster
@@ -133,7 +134,10 @@ class KafkaCluster:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
 
         def whole() -> bool:
-            topics = admin.list_topics(timeout=ANSWER_S_MAX).topics.values()
+            try:
+                topics = admin.list_topics(timeout=ANSWER_S_MAX).topics.values()
+            except KafkaException:
+                return False
             partitions = [each for topic in topics for each in topic.partitions.values()]
             return all(set(each.isrs) == set(each.replicas) for each in partitions)
 
