@@ -18,25 +18,30 @@ pytestmark = [pytest.mark.hosts, pytest.mark.slow]
 def test_a_mere_look_changes_nothing(site: Site, tmp_path: Path) -> None:
     """Proves: with --check each playbook of a day goes through to its end and leaves the hosts as
     they are; where there is nothing to do it finds nothing, and another upgrade changes nothing."""
-    inventory = own_inventory(site.lab, tmp_path / "inventory")
+    site.begin_sessions()
+    before = _files(site)
+    with site.only():
+        look(site, tmp_path)
+        assert changes(Controller(site.lab).play("upgrade.yml")) == []
+        assert _files(site) == before
+    site.hold_promises()
+
+
+def look(site: Site, folder: Path) -> None:
+    """Play each playbook of a day with --check; `folder` is for an inventory of its own."""
+    inventory = own_inventory(site.lab, folder / "inventory")
     settings = inventory / "host_vars" / "cp2.yml"
     points = yaml.safe_load(settings.read_text())["evd_cps"]
     set_variables(settings, evd_cps=[*points, NEW_POINT])
     controller, ahead = Controller(site.lab), Controller(site.lab, inventory)
-    site.begin_sessions()
-    before = _files(site)
-    with site.only():
-        ahead.play("add-cp.yml", "--check", cp_id="CP-005")
-        controller.play("remove-cp.yml", "--check", cp_id="CP-002")
-        for playbook, variables in (
-            ("add-cp.yml", {"cp_id": "CP-001"}),
-            ("upgrade.yml", {}),
-            ("backup.yml", {"evd_backup_folder": str(tmp_path)}),
-        ):
-            assert changes(controller.play(playbook, "--check", **variables)) == [], playbook
-        assert changes(controller.play("upgrade.yml")) == []
-        assert _files(site) == before
-    site.hold_promises()
+    ahead.play("add-cp.yml", "--check", cp_id="CP-005")
+    controller.play("remove-cp.yml", "--check", cp_id="CP-002")
+    for playbook, variables in (
+        ("add-cp.yml", {"cp_id": "CP-001"}),
+        ("upgrade.yml", {}),
+        ("backup.yml", {"evd_backup_folder": str(folder)}),
+    ):
+        assert changes(controller.play(playbook, "--check", **variables)) == [], playbook
 
 
 def _files(site: Site) -> dict[str, str]:

@@ -26,6 +26,7 @@ from tests.hosts.provision import (
 )
 from tests.hosts.site import STANDBY, Site
 from tests.hosts.test_bare_hosts import reached
+from tests.hosts.test_looks import look
 from tests.hosts.test_way_over import go_over
 from tests.network.releases import source_now
 
@@ -54,6 +55,13 @@ def test_a_second_run_changes_nothing_and_the_database_is_closed(site: Site) -> 
     assert "password authentication failed" in _refusal(site, "evd", "another")
     assert "no pg_hba.conf entry" in _refusal(site, "postgres", password)
     assert "no pg_hba.conf entry" in _refusal(site, "evd", password, "disable")
+
+
+def test_a_mere_look_at_two_centrals_restarts_nothing(site: Site, tmp_path: Path) -> None:
+    """Proves: with --check each playbook of a day goes through to its end with two Centrals too."""
+    with site.only():
+        look(site, tmp_path)
+    site.hold_promises()
 
 
 def test_a_change_begins_with_the_central_that_stands_by(site: Site) -> None:
