@@ -28,10 +28,13 @@ from tests.network.certificates import Certificates
 from tests.network.followers import connected
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-# A test that waits longer than this has found a fault.
 # A client that was refused is listened to for less long.
 BOUNDS = attrs.evolve(FEED_BOUNDS, linger_s=0.05)
+# A test that waits longer than this has found a fault.
 WAIT_S_MAX = 5.0
+# More than the kernel keeps for a client by TLS: who has taken so much has proved that it reads.
+LITTLE_BYTES = 131_072
+SLOW_S = 0.05
 
 Message = dict[str, Any]
 
@@ -139,6 +142,21 @@ async def read(connection: WebSocketConnection) -> Message:
     with trio.fail_after(WAIT_S_MAX):
         message: Message = json.loads(await connection.get_message())
     return message
+
+
+async def take_slowly(stream: trio.abc.Stream, for_s: float) -> int:
+    """Take a little of what comes, again and again, for so long; how many bytes that were."""
+    taken, end_s = 0, trio.current_time() + for_s
+    with trio.fail_after(for_s + WAIT_S_MAX):
+        while trio.current_time() < end_s:
+            due = taken + LITTLE_BYTES
+            while taken < due:
+                data = await stream.receive_some(LITTLE_BYTES)
+                if not data:
+                    return taken
+                taken += len(data)
+            await trio.sleep(SLOW_S)
+    return taken
 
 
 @contextlib.asynccontextmanager
