@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from tests.adapters.feed.scene import feed, read, take_slowly, update, view, wait_until
-from tests.adapters.feed.test_publisher import LARGE, LONG_S, QUICK, STEADY, catch_up
+from tests.adapters.feed.test_publisher import LARGE, LONG_S, STEADY, catch_up
 from tests.adapters.feed.test_server import request
 from tests.network.certificates import Certificates
 
@@ -48,7 +48,7 @@ async def test_a_stuck_client_is_cut_and_a_slow_one_is_not(certificates: Certifi
 
 async def test_a_silent_client_is_cut_while_nothing_changes(certificates: Certificates) -> None:
     """Proves: a client whose process hangs is gone also while there is nothing to tell."""
-    async with feed(patience=QUICK, certificates=certificates) as scene, scene.client() as client:
+    async with feed(patience=STEADY, certificates=certificates) as scene, scene.client() as client:
         await read(client)
         async with scene.bytes_of() as silent:
             await silent.send_all(request().encode())
