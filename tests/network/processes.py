@@ -33,6 +33,11 @@ def has_signal(status: str, mask: str, number: int) -> bool:
     return bool(signals >> (number - 1) & 1)
 
 
+def wait_for_environment(process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the kernel shows a process's variables, a moment after its start."""
+    wait_until(Path(f"/proc/{process.pid}/environ").read_bytes, START_S_MAX, "it has variables")
+
+
 def free_port() -> int:
     """A loopback port that nobody listens on, out of the kernel's range for outgoing ones."""
     for _ in range(PORTS_PER_PROCESS):

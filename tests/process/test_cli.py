@@ -17,7 +17,7 @@ from evd.adapters.supervisor.supervisord import Supervisord
 from evd.cli.doctor import SETTLED_S
 from evd.cli.programs import central_of
 from evd.cli.status import Snapshot, take_snapshot
-from tests.network.processes import CHECKOUT
+from tests.network.processes import CHECKOUT, wait_for_environment
 from tests.network.supervised import Network, network_in
 from tests.network.waiting import wait_until
 
@@ -341,6 +341,7 @@ def test_what_a_killed_supervisor_left_behind(tmp_path: Path) -> None:
             for each in (url, url + ".other")
         )
         try:
+            wait_for_environment(mine)
             assert Supervisord(network.conf).left_behind() == [mine.pid]
             for verb in ("up", "run"):
                 assert "supervisord was killed, and 1 of its" in network.evd(verb).stderr

@@ -394,7 +394,11 @@ def _is_changed(program: Program, unit: Unit) -> bool:
         return False
     process = Path("/proc", unit["MainPID"])
     with contextlib.suppress(OSError):
-        entries = (process / "environ").read_bytes().split(b"\0")
+        given = (process / "environ").read_bytes()
+        if not given:
+            # The kernel is just starting it, with all that is new.
+            return False
+        entries = given.split(b"\0")
         present = dict(os.fsdecode(each).split("=", 1) for each in entries if b"=" in each)
         python = Path(os.fsdecode((process / "cmdline").read_bytes().partition(b"\0")[0]))
         return (

@@ -15,6 +15,7 @@ from evd.adapters.supervisor.host_files import HostFiles
 from evd.adapters.supervisor.protocol import ProcessState, Program, SupervisorFailed
 from evd.adapters.supervisor.systemd import Systemd
 from evd.adapters.supervisor.unit_states import name_of, read_units, status_of, unit_of
+from tests.network.processes import wait_for_environment
 
 PASSWORD_FILE = "/run/credentials/evd-central.service/db-password"
 
@@ -241,6 +242,17 @@ def test_what_a_running_process_would_do_otherwise(tmp_path: Path) -> None:
     assert systemd.drift().changed == ("evd-central",)
 
 
+def test_a_process_that_is_just_being_started_is_not_changed(tmp_path: Path) -> None:
+    """Proves: one whose variables the kernel does not show yet, as it does not at a start, counts
+    as one with all that is new."""
+    folder = tmp_path / "etc/evd-central"
+    folder.mkdir(parents=True)
+    (folder / "central.env").write_text("CENTRAL_HTTP_PORT=8001\n")
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as process:
+        systemd, _ = host(tmp_path, changed(CENTRAL, MainPID=str(process.pid)))
+        assert systemd.drift().changed == ()
+
+
 def test_a_process_with_credentials_is_compared_too(tmp_path: Path) -> None:
     """Proves: a Central whose unit hands it the key of its certificate, or the password of its
     database, is changed by what is new on the host, and by nothing else."""
@@ -255,6 +267,7 @@ def test_a_process_with_credentials_is_compared_too(tmp_path: Path) -> None:
 
     def is_changed(**variables: str) -> bool:
         with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env=variables) as process:
+            wait_for_environment(process)
             systemd, _ = host(tmp_path, changed(CENTRAL, MainPID=str(process.pid)))
             found = systemd.drift().changed
             assert found in ((), ("evd-central",))
