@@ -73,6 +73,18 @@ class Kind:
     # The text that the bare flag stands for; empty where a value must follow.
     bare: str = ""
 
+    def read(self, text: str) -> Any:
+        """The value of `text`; ValueError says why it has none, with the text where that may be
+        shown."""
+        try:
+            return self.parse(text)
+        except ValueError as error:
+            # The part of a URL before the @ may be a password too.
+            if self.secret or "@" in text:
+                raise
+            shown = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
+            raise ValueError(f"{error}, not {shown!r}") from None
+
 
 @attrs.frozen
 class Flag:
@@ -207,16 +219,9 @@ def _given(table: type[FlagTable], argv: Sequence[str]) -> dict[str, str | None]
 def parsed(kind: Kind, text: str, source: str) -> Any:
     """The value of `text`; ConfigError names its `source`: a flag, a variable or a file."""
     try:
-        return kind.parse(text)
+        return kind.read(text)
     except ValueError as error:
-        raise ConfigError(f"{source}: {why_refused(kind, text, error)}") from None
-
-
-def why_refused(kind: Kind, text: str, error: ValueError) -> str:
-    """Why `text` is no value, and the text itself where it may be shown."""
-    shown = text if len(text) <= SHOWN_CHARS_MAX else text[:SHOWN_CHARS_MAX] + "…"
-    # The part of a URL before the @ may be a password too.
-    return str(error) if kind.secret or "@" in text else f"{error}, not {shown!r}"
+        raise ConfigError(f"{source}: {error}") from None
 
 
 def parse_or_exit(
@@ -255,7 +260,7 @@ def number(unit: str, low: float, high: float) -> Kind:
             raise ValueError(why)
         return value
 
-    return Kind(parse, unit.upper() or "SHARE", unit)
+    return Kind(parse, unit.upper() or "N", unit)
 
 
 def whole(low: int, high: int, metavar: str = "N", unit: str = "") -> Kind:

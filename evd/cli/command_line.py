@@ -10,7 +10,7 @@ from rich.console import Console
 
 from evd.adapters.supervisor.protocol import Supervisor
 from evd.cli.reaching import GIVEN
-from evd.flags import Kind, whole, why_refused
+from evd.flags import Kind, whole
 
 # More at once would be a slip of the finger.
 COUNT: Final = whole(1, 500)
@@ -90,9 +90,9 @@ def value_of(kind: Kind) -> Callable[[str], Any]:
 
     def read(text: str) -> Any:
         try:
-            return kind.parse(text)
+            return kind.read(text)
         except ValueError as error:
-            raise argparse.ArgumentTypeError(why_refused(kind, text, error)) from None
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
 

@@ -19,6 +19,7 @@ from evd.cli.command_line import (
     console,
     print_json,
     text_of,
+    value_of,
 )
 from evd.cli.errors import ToolFailed
 from evd.cli.listing import add_limit, local
@@ -26,7 +27,7 @@ from evd.cli.programs import settings_of_central
 from evd.cli.table import NOTHING
 from evd.core.wire.fields import format_time, printable
 from evd.core.wire.messages import TOPICS
-from evd.flags import BOOTSTRAP
+from evd.flags import BOOTSTRAP, Kind
 
 if TYPE_CHECKING:
     from evd.adapters.kafka.letters import DeadLetters, Letter, Replay
@@ -69,12 +70,13 @@ def _add_topic(parser: Parser, text: str) -> None:
     parser.add_argument("--topic", choices=TOPICS, metavar="TOPIC", help=text)
 
 
-def _letter_name(text: str) -> str:
+def _name_of_letter(text: str) -> str:
     if (place := _PLACE.fullmatch(text)) is None:
-        raise argparse.ArgumentTypeError(
-            f"must be as the list names it, such as 0:17, not {text!r}"
-        )
+        raise ValueError("must be as the list names it, such as 0:17")
     return f"{int(place['partition'])}:{int(place['offset'])}"
+
+
+_letter_name: Final = value_of(Kind(_name_of_letter, "LETTER"))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from evd.cli.errors import ToolFailed
 from evd.cli.names import cp_ids_from
 from evd.cli.table import NOTHING
 from evd.core.wire.fields import FieldError, check_id, format_time, parse_time
-from evd.flags import whole
+from evd.flags import Kind, whole
 
 LIMIT: Final = whole(1, 100_000)
 LIMIT_DEFAULT: Final = 40
@@ -60,7 +60,7 @@ def checked_id(value: str, name: str) -> str:
         raise ToolFailed(f"{error}.", 2) from None
 
 
-def moment(text: str) -> str:
+def _moment(text: str) -> str:
     """A time as Central takes it: `text` is one, or how long ago it was by this machine's clock."""
     if (age := _AGE.fullmatch(text)) is not None:
         ago = timedelta(seconds=int(age["count"]) * _UNITS_S[age["unit"]])
@@ -68,10 +68,13 @@ def moment(text: str) -> str:
     try:
         parse_time(text, "")
     except FieldError:
-        raise argparse.ArgumentTypeError(
-            f"must be a time such as 2026-01-31T12:00:00Z, or an age such as 2h, not {text!r}"
+        raise ValueError(
+            "must be a time such as 2026-01-31T12:00:00Z, or an age such as 2h"
         ) from None
     return text
+
+
+moment: Final = value_of(Kind(_moment, "TIME"))
 
 
 def newest(

@@ -17,7 +17,7 @@ from evd.cli.names import PROGRAM_PREFIX
 from evd.cli.programs import DRIVER, ENGINE, MONITOR
 from evd.config import DriverConfig, EngineConfig, MonitorConfig
 from evd.core.driver.requests_file import ANY_CP, RequestsFileError, parse_requests
-from evd.flags import Flag, FlagTable, flags_of, why_refused
+from evd.flags import Flag, FlagTable, flags_of
 
 POINT_KIND: Final = "charging_point"
 DRIVER_KIND: Final = "driver"
@@ -179,9 +179,9 @@ def _checked(entry: Entry, group: str, key: str, value: object) -> str:
         raise entry.wrong(field, f"is no flag of {group}")
     text = _text(entry, field, value)
     try:
-        flag.kind.parse(text)
+        flag.kind.read(text)
     except ValueError as error:
-        raise entry.wrong(field, why_refused(flag.kind, text, error)) from None
+        raise entry.wrong(field, str(error)) from None
     return text
 
 

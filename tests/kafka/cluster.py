@@ -54,25 +54,23 @@ class KafkaNode(Program):
     def address(self) -> str:
         return f"{HOST}:{self.port}"
 
-    def wait_until_up(self, end_s: float) -> Cluster:
-        """Waits until it serves, till the monotonic `end_s` at the longest."""
-        while (found := self._served()) is None:
+    def wait_until_up(self, end_s: float, *, is_supervised: bool = False) -> Cluster:
+        """Waits until it serves, till the monotonic `end_s` at the longest.
+
+        One that is supervised is started whenever it does not run.
+        """
+        while True:
+            if is_supervised and not self.alive:
+                self.start()
+            found = await_cluster(self.address, 1, ANSWER_S_MAX)
+            if found is not None and self.node_id in found.broker_ids:
+                return found
             if time.monotonic() > end_s:
                 raise NeverTrue(f"{self.name} does not serve\n{self.logged()[-2000:]}")
-        return found
 
-    def start_supervised(self, within_s: float = START_S_MAX) -> None:
+    def start_supervised(self) -> Cluster:
         """Starts it, and again when it ends, as its supervisor does, until it serves."""
-        end_s = time.monotonic() + within_s
-        while self._served() is None:
-            if time.monotonic() > end_s:
-                raise NeverTrue(f"{self.name} does not stay up\n{self.logged()[-2000:]}")
-            if not self.alive:
-                self.start()
-
-    def _served(self) -> Cluster | None:
-        found = await_cluster(self.address, 1, ANSWER_S_MAX)
-        return found if found is not None and self.node_id in found.broker_ids else None
+        return self.wait_until_up(time.monotonic() + START_S_MAX, is_supervised=True)
 
     def wipe(self) -> None:
         """Forgets all that it kept. It must not be running."""
